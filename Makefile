@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. Needs Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# The demo and the tests keep what they fetch and make in here, and nothing outside.
+export PROCTOR_CACHE ?= $(CURDIR)/.cache
+
+.PHONY: demo test check bench clean lock chaos
+.DEFAULT_GOAL := demo
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Proctor needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip==26.3"
+	@echo "Installing the packages of constraints.txt (one to three minutes, once) ..."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[worker]" --group dev
+	@touch $@
+
+demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a report
+	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 -q none -q 4bit --benchmark demo --name demo
+	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/proctor report -o demo-results/report
+
+test: $(STAMP)  ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP)  ## lint, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## speed: a JSON line each
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: $(STAMP)  ## pin what is installed now; run it after changing pyproject.toml
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
+
+clean:  ## everything that make made
+	rm -rf .venv .cache demo-results build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -1,0 +1,1 @@
+"""Finished Runs into frames, statistics, graphs and reports. Never writes Runs."""

@@ -1,0 +1,1 @@
+"""Speed: each script prints JSON lines; figures stand in docs/experiments.md."""

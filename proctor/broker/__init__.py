@@ -1,0 +1,1 @@
+"""The Celery app, the bell, and the embedded Valkey."""

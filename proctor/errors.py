@@ -1,0 +1,92 @@
+"""Everything that Proctor raises on purpose: one tree, the facts as fields, the next step in words.
+
+A caller that can act on a failure catches its class; the command line prints `problem` and `next_step`
+and leaves with `exit_code`. Anything outside this tree is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ProctorError(Exception):
+    """What was wrong, with the value and the cause in `problem`, and what to do in `next_step`."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, next_step: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.next_step}".rstrip()
+
+
+class BadInput(ProctorError):
+    """Something that a person typed, or a file of theirs, can't be used as it is."""
+
+    exit_code = 2
+
+
+class SeveralFaults(BadInput):
+    """All faults of one request at once, so that a person mends them in one go."""
+
+    def __init__(self, faults: Sequence[ProctorError]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class UnknownName(BadInput):
+    """A name that isn't among those known; the nearest ones are offered."""
+
+    def __init__(self, kind: str, name: str, nearest: Sequence[str], next_step: str = "") -> None:
+        self.kind, self.name, self.nearest = kind, name, tuple(nearest)
+        offer = f"Did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(f"Unknown {kind} {name!r}.", f"{offer} {next_step}".strip())
+
+
+class BadExam(BadInput):
+    """A benchmark's file or folder that can't be read as questions."""
+
+
+class BadModel(ProctorError):
+    """A model that can't be loaded: not found, gated, damaged, or of a kind that isn't supported."""
+
+    exit_code = 2
+
+    def __init__(self, model: str, cause: str, next_step: str = "") -> None:
+        self.model, self.cause = model, cause
+        super().__init__(f"Model {model!r} can't be loaded: {cause}.", next_step)
+
+
+class DoesNotFit(BadModel):
+    """A model that needs more memory than the device has."""
+
+    def __init__(self, model: str, needs_bytes: int, has_bytes: int, device: str) -> None:
+        self.needs_bytes, self.has_bytes, self.device = needs_bytes, has_bytes, device
+        super().__init__(
+            model,
+            f"it needs about {needs_bytes / 1e9:.1f} GB and {device} has {has_bytes / 1e9:.1f} GB",
+            "Take a smaller model, or a quantization: -q 4bit needs about a quarter.",
+        )
+
+
+class BadScores(ProctorError):
+    """A model gave numbers that aren't log-probabilities (NaN, or all options impossible)."""
+
+
+class LeaseLost(ProctorError):
+    """A worker's attempt at a Run is over: another holds it, or it was cancelled. Nothing was written."""
+
+    def __init__(self, run_id: int, attempt: int) -> None:
+        self.run_id, self.attempt = run_id, attempt
+        super().__init__(f"Attempt {attempt} no longer holds run {run_id}.")
+
+
+class StoreUnavailable(ProctorError):
+    """The database can't be reached or written to."""
+
+
+class BrokerUnavailable(ProctorError):
+    """The broker can't be reached, or the embedded one can't be started."""

@@ -1,0 +1,1 @@
+"""What is asked and how it is judged. Pure: no queue, no database, no model."""

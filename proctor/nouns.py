@@ -1,0 +1,275 @@
+"""The words of Proctor as values: frozen, checked when made, free of any library.
+
+Rows of the database are `proctor.store.tables`; what travels between the rooms is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from proctor.errors import BadInput
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Quant(StrEnum):
+    """Quantization of the weights: as stored, LLM.int8, or NF4 with double quantization."""
+
+    NONE = "none"
+    EIGHT_BIT = "8bit"
+    FOUR_BIT = "4bit"
+
+
+class Device(StrEnum):
+    """The class of device that a Run wants; also the name of the Celery queue that carries its bell."""
+
+    GPU = "gpu"
+    CPU = "cpu"
+
+
+class DType(StrEnum):
+    """The type that a model computes in; `auto` is the checkpoint's own where the device has it."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class RunStatus(StrEnum):
+    """A Run's state. The chart of the arrows is the docstring of `proctor.store.runs`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ModelSource(StrEnum):
+    """Where a model's files come from."""
+
+    HUB = "hub"
+    FOLDER = "folder"
+    GGUF = "gguf"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model by name. `revision` is a hub commit or a fingerprint of local files; "" until it is known."""
+
+    name: str  # hub id, absolute path of a folder or GGUF file, or a demo model's short name
+    source: ModelSource
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip() or any(ord(c) < 32 for c in self.name):
+            raise BadInput(f"{self.name!r} is no model name.", "Give a hub id, a folder or a GGUF file.")
+
+    @property
+    def label(self) -> str:
+        """Short and readable, for tables and graphs: the last part of the name."""
+        return self.name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What a worker can do without loading anything: device class, model (with revision), quantization."""
+
+    device: Device
+    model: str
+    quant: Quant
+
+    def __str__(self) -> str:
+        return f"{self.device}/{self.model}/{self.quant}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One item of an Exam. Within a benchmark it is known by (subject, id); `id` is a hash of its content."""
+
+    id: str  # 16 hex digits, see `proctor.exams.load.question_id`
+    index: int  # place in its split, from 0, before duplicates were dropped
+    text: str
+    choices: tuple[str, ...]
+    answer: int  # index into choices
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.choices) <= len(LETTERS):
+            raise BadInput(
+                f"Question {self.index} has {len(self.choices)} choices; 2 to {len(LETTERS)} can be lettered."
+            )
+        if not 0 <= self.answer < len(self.choices):
+            raise BadInput(f"Question {self.index}: answer {self.answer} is not among its {len(self.choices)} choices.")
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A benchmark's subject: its questions, and the dev questions that are shown as examples (shots)."""
+
+    benchmark: str
+    subject: str
+    dev: tuple[Question, ...]
+    questions: tuple[Question, ...]
+    content_hash: str  # sha256 over dev and questions, 64 hex digits
+    duplicates_dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How an Exam is put to a model. Runs are compared only where these agree."""
+
+    shots: int = 5
+    chat_template: bool = False
+    limit: int | None = None  # the first so many questions; None is all
+    pack_tokens: int = 2048  # budget of a Pack, in tokens
+    prompt_version: str = "mmlu-1.0"
+
+    def __post_init__(self) -> None:
+        if self.shots < 0:
+            raise BadInput(f"--shots {self.shots} is below 0.")
+        if self.limit is not None and self.limit < 1:
+            raise BadInput(f"--limit {self.limit} is below 1.")
+        if self.pack_tokens < 1:
+            raise BadInput(f"A pack of {self.pack_tokens} tokens holds nothing.")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One Run as it is planned: one model, at one quantization, on one subject."""
+
+    model: ModelRef
+    quant: Quant
+    device: Device
+    dtype: DType
+    benchmark: str
+    subject: str
+    exam_hash: str
+    questions: int  # how many will be asked, after duplicates and limit
+    conditions: Conditions
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.device, str(self.model), self.quant)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a Run: the attempt is the fencing number that guards every write."""
+
+    run_id: int
+    attempt: int
+    spec: RunSpec
+    lease_s: float
+    dtype: DType  # the type that an earlier attempt computed in, else what the sweep asked for
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One Question as a model reads it, up to and including `Answer:`."""
+
+    question: Question
+    text: str
+    hash: str  # sha256 of text in UTF-8, 64 hex digits: the field lm-evaluation-harness calls prompt_hash
+    shots: int  # examples shown; fewer than asked for where the window was too small
+    options: tuple[str, ...]  # what is scored after text: " A", " B", … or "A", "B", …
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Questions that go through the model together: the unit that is committed and resumed."""
+
+    index: int
+    members: tuple[int, ...]  # indexes into the Run's prompts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One Run's result on one Question."""
+
+    question_id: str
+    prompt_hash: str
+    shots: int
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option
+    picked: int | None  # None: no single best option (an exact tie)
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time spent and memory used by one piece of work (load, prefix, score, write)."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    gpu_s: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, self.gpu_s + other.gpu_s)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one Run cost. Memory figures are peaks of this Run alone, not of the process's life."""
+
+    load: Cost = Cost()  # zero where the model was already loaded
+    score: Cost = Cost()
+    write: Cost = Cost()
+    peak_rss_bytes: int = 0
+    peak_device_bytes: int = 0  # 0 on the CPU
+    tokens_computed: int = 0
+    tokens_saved: int = 0  # computed once for several questions
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What produced a Run's numbers, fixed by its first attempt: text to text, in sorted order when stored."""
+
+    dtype: DType
+    attention: str  # "plain", or the name of the fast path
+    device_name: str
+    host: str
+    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
+    notes: tuple[str, ...] = ()  # what a reader must know, such as why the fast path was not taken
+
+
+@dataclass(frozen=True)
+class WorkerCard:
+    """Who a worker is: one process that owns one device."""
+
+    name: str  # unique while it lives: cpu@host:pid
+    host: str
+    device: Device
+    device_name: str
+    memory_bytes: int
+    lanes: tuple[str, ...] = ()  # patterns (fnmatch) of lanes that it may serve; empty: all
+
+
+@dataclass(frozen=True)
+class LaneLoad:
+    """What waits on one lane, as the choice of the next lane sees it."""
+
+    lane: Lane
+    priority: int  # the highest among its waiting Runs; higher goes first
+    waiting: int
+    workers: int  # other workers that hold this lane now
+    mean_run_s: float | None = None  # None: none has finished yet
+    mean_load_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One worker's try at a Run, for the record."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str  # running, done, handed back, failed, lost
+    reason: str = ""

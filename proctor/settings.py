@@ -1,0 +1,100 @@
+"""Where things are and how long to wait: read from the environment once, by whoever starts a process.
+
+| variable | meaning | default |
+| --- | --- | --- |
+| PROCTOR_HOME | folder of the database and of logs | the user's data folder |
+| PROCTOR_CACHE | folder of converted and fetched models | the user's cache folder |
+| PROCTOR_DATABASE_URL | SQLAlchemy URL: `sqlite:///FILE` or `postgresql://…` | SQLite in PROCTOR_HOME |
+| PROCTOR_BROKER_URL | `redis://` or `rediss://` | none: an embedded Valkey and workers |
+| PROCTOR_LEASE_S | a Run is claimable again this long after its worker fell silent, seconds | 30 |
+| PROCTOR_PACK_LIMIT_S | a Run without a finished pack for longer is taken for hung, seconds | 1800 |
+| PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from proctor.errors import BadInput
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked settings. Make them with `Settings.read(os.environ)` at the edge and pass them on."""
+
+    home: Path
+    cache: Path
+    database_url: str
+    broker_url: str | None = None
+    lease_s: float = 30.0
+    pack_limit_s: float = 1800.0
+    log_level: str = "INFO"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings of an environment.
+
+        Raises
+        ------
+        BadInput
+            for a value that can't be meant, named with its variable.
+        """
+        home = _folder(environ, "PROCTOR_HOME", platformdirs.user_data_path("proctor"))
+        settings = cls(
+            home=home,
+            cache=_folder(environ, "PROCTOR_CACHE", platformdirs.user_cache_path("proctor")),
+            database_url=environ.get("PROCTOR_DATABASE_URL") or f"sqlite:///{home / 'proctor.db'}",
+            broker_url=environ.get("PROCTOR_BROKER_URL") or None,
+            lease_s=_seconds(environ, "PROCTOR_LEASE_S", cls.lease_s),
+            pack_limit_s=_seconds(environ, "PROCTOR_PACK_LIMIT_S", cls.pack_limit_s),
+            log_level=environ.get("PROCTOR_LOG_LEVEL", cls.log_level).upper(),
+        )
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise `BadInput` where the settings contradict each other or name what isn't supported."""
+        if self.log_level not in LOG_LEVELS:
+            raise BadInput(f"PROCTOR_LOG_LEVEL={self.log_level} is unknown.", f"Use one of {', '.join(LOG_LEVELS)}.")
+        if not self.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            scheme = self.database_url.partition(":")[0]
+            raise BadInput(
+                f"PROCTOR_DATABASE_URL has the scheme {scheme!r}.",
+                "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+            )
+        if self.broker_url is None:
+            return
+        broker = urlsplit(self.broker_url)
+        if broker.scheme not in ("redis", "rediss"):
+            raise BadInput(f"PROCTOR_BROKER_URL has the scheme {broker.scheme!r}.", "Use redis:// or rediss://.")
+        if self.database_url.startswith("sqlite") and (broker.hostname or "localhost") not in LOOPBACK:
+            raise BadInput(
+                f"PROCTOR_BROKER_URL names the host {broker.hostname!r} and the database is SQLite: workers on other "
+                "machines can't share that file, and over a network file system SQLite loses writes.",
+                "Set PROCTOR_DATABASE_URL to a PostgreSQL that all machines reach.",
+            )
+
+
+def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(environ.get(name) or default).expanduser().absolute()
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e7:
+        raise BadInput(f"{name}={text!r} is no number of seconds above 0.")
+    return value

@@ -1,0 +1,1 @@
+"""What should run, and what next: plans, choices, submission, progress."""

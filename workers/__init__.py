@@ -1,0 +1,1 @@
+"""Everything that holds a model. Nobody imports this package: its processes are started."""

@@ -1,0 +1,1 @@
+"""Models and numbers: torch and transformers, no queue, no database."""
