@@ -161,6 +161,21 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
+class SweepRequest:
+    """What a person asked for, as they said it: kept with the Sweep, shown by `proctor status`."""
+
+    models: tuple[str, ...]
+    quants: tuple[Quant, ...]
+    benchmark: str
+    subjects: tuple[str, ...]
+    device: str  # auto, cuda or cpu
+    dtype: DType
+    conditions: Conditions
+    priority: int = 0  # higher goes first
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """A worker's hold on a Run: the attempt is the fencing number that guards every write."""
 
