@@ -1,0 +1,100 @@
+"""`proctor` and `submit-sweep`: the commands by name. Each room has its own in a `cli.py`, imported when asked for.
+
+Nothing but click and the standard library is imported here, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from proctor import __version__
+from proctor.errors import ProctorError, SeveralFaults
+
+# command -> where it is written; the order is that of `proctor --help`
+COMMANDS = {
+    "submit": "scheduler.cli:submit",
+    "status": "scheduler.cli:status",
+    "cancel": "scheduler.cli:cancel",
+    "retry": "scheduler.cli:retry",
+    "report": "analysis.cli:report",
+    "export": "analysis.cli:export",
+    "models": "scheduler.models_cli:models",
+    "worker": "scheduler.worker_cli:worker",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's
+        return command(COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+
+def command(place: str) -> click.Command:
+    """The command at `module:name`."""
+    module, _, name = place.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    if not isinstance(found, click.Command):
+        raise TypeError(f"{place} is no click command")
+    return found
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="proctor")
+def proctor() -> None:
+    """Sit language models through exams, on one laptop or on a fleet, and never lose an answer.
+
+    \b
+    Examples:
+      proctor submit -m smollm2 -q none -q 4bit --benchmark demo
+      proctor status
+      proctor report -o report
+    """
+
+
+def main() -> None:
+    """Entry point of `proctor`."""
+    sys.exit(run(proctor, "proctor"))
+
+
+def submit_sweep() -> None:
+    """Entry point of `submit-sweep`, the same as `proctor submit`."""
+    sys.exit(run(command(COMMANDS["submit"]), "submit-sweep"))
+
+
+def run(what: click.Command, name: str) -> int:
+    """Run a command and return its exit code: a failure of our own tree is a message, never a traceback."""
+    try:
+        code = what.main(prog_name=name, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ProctorError as error:
+        say_error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more to say, and nothing for Python to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def say_error(error: ProctorError) -> None:
+    """One line a fault on standard error: cause and value, then the next step."""
+    faults = error.faults if isinstance(error, SeveralFaults) else (error,)
+    for fault in faults:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {fault}", err=True)
+
+
+if __name__ == "__main__":
+    main()

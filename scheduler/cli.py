@@ -1,0 +1,190 @@
+"""`proctor submit` (also `submit-sweep`), `status`, `cancel` and `retry`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from proctor.nouns import SweepRequest
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def read_sweep_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+    """Let FILE.yaml stand for options that aren't given on the command line."""
+    if path is not None:
+        from scheduler.sweepfile import read
+
+        ctx.default_map = read(Path(path), ctx.command)
+    return path
+
+
+def options(*decorators: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+    """Several click options as one decorator, in the order in which help shows them."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+what_to_run = options(
+    click.option("-m", "--model", "models", multiple=True, metavar="MODEL",
+                 help="Hub id (with @revision), folder, GGUF file, or the demo model smollm2. Repeat for more."),
+    click.option("-q", "--quant", "quants", multiple=True, default=["none"], show_default=True,
+                 type=click.Choice(["none", "8bit", "4bit"]), help="Quantization of the weights. Repeat for more."),
+    click.option("-s", "--subjects", multiple=True, default=["all"], show_default=True, metavar="SUBJECT",
+                 help="Subjects, groups (stem, humanities, social_sciences, other) or all; repeat, or part by commas."),
+    click.option("--benchmark", default="mmlu", show_default=True, metavar="NAME|PATH",
+                 help="mmlu, demo, or a file or folder of CSV, JSONL or Parquet with question, choices, answer "
+                      "(and subject)."),
+    click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
+                 help="auto takes the GPU where there is one."),
+    click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
+                 show_default=True, help="auto is the checkpoint's own where the device computes in it, else float32."),
+    click.option("--shots", type=click.IntRange(0, 100), default=5, show_default=True,
+                 help="Examples from the dev split before each question."),
+    click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of a subject."),
+)  # fmt: skip
+
+how_to_run = options(
+    click.option("--priority", type=click.IntRange(-10, 10), default=0, show_default=True, help="Higher goes first."),
+    click.option("--name", default="", metavar="TEXT", help="A name for `proctor status` and the report."),
+    click.option("--fresh", is_flag=True, help="Run anew, although the same sweep was submitted before."),
+    click.option("--verbose", is_flag=True, help="Show each question, the answer and whether it is right."),
+    click.option("--detach", is_flag=True, help="Submit and leave; `proctor status` shows how it goes."),
+    click.option("--plan", "plan_only", is_flag=True, help="Say what would run, and do nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Machine-readable result on standard output."),
+)  # fmt: skip
+
+
+@click.command(context_settings=HELP, short_help="Sit models through exams.")
+@click.argument("file", required=False, is_eager=True, callback=read_sweep_file, metavar="[FILE.yaml]",
+                type=click.Path(exists=True, dir_okay=False))  # fmt: skip
+@what_to_run
+@how_to_run
+@click.pass_context
+def submit(ctx: click.Context, /, **given: Any) -> None:
+    """Sit models through exams: every MODEL, at every quantization, on every SUBJECT.
+
+    What is done is in the database question by question. The same command again goes on where it was stopped.
+
+    \b
+    Examples:
+      submit-sweep -m smollm2 --benchmark demo
+      submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 8bit -q 4bit -s astronomy -s anatomy --limit 50
+      submit-sweep -m ./my-model --benchmark questions.csv --shots 0 --verbose
+      submit-sweep -m smollm2 -s stem --plan
+      submit-sweep sweep.yaml                (model: [...], quant: [...], subjects: [...], shots: 5, ...)
+
+    \b
+    Exit code: 0 all done, 1 some Runs failed, 2 bad input, 130 stopped.
+    Environment: PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL send the work to a fleet; without them,
+    a broker and a worker for each device are started here and stopped at the end.
+    """
+    from proctor.settings import Settings
+    from scheduler.submit import Way, submit_sweep
+
+    way = Way(
+        fresh=given["fresh"],
+        verbose=given["verbose"],
+        detach=given["detach"],
+        plan_only=given["plan_only"],
+        as_json=given["as_json"],
+    )
+    ctx.exit(submit_sweep(request_from(given), Settings.read(os.environ), way))
+
+
+def request_from(given: dict[str, Any]) -> SweepRequest:
+    """The checked request of what was typed; raises `BadInput` where no model is named."""
+    from proctor.errors import BadInput
+    from proctor.nouns import Conditions, DType, Quant, SweepRequest
+
+    if not given["models"]:
+        raise BadInput(
+            "No model is named.", "Add -m MODEL, for example -m smollm2; `proctor models` lists the demo models."
+        )
+    subjects = [part.strip() for text in given["subjects"] for part in text.split(",")]
+    return SweepRequest(
+        models=tuple(dict.fromkeys(given["models"])),
+        quants=tuple(dict.fromkeys(Quant(quant) for quant in given["quants"])),
+        benchmark=given["benchmark"],
+        subjects=tuple(dict.fromkeys(part for part in subjects if part)) or ("all",),
+        device=given["device"],
+        dtype=DType(given["dtype"]),
+        conditions=Conditions(given["shots"], given["chat_template"], given["limit"]),
+        priority=given["priority"],
+        name=given["name"],
+    )
+
+
+@click.command(context_settings=HELP, short_help="What is done, running and failed.")
+@click.argument("sweep", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def status(sweep: str | None, as_json: bool) -> None:
+    """Show a sweep by number or name: its grid, what runs where, what failed and why. Without SWEEP: all sweeps.
+
+    \b
+    Examples:
+      proctor status
+      proctor status 3
+      proctor status nightly --json
+    """
+    from proctor.settings import Settings
+    from scheduler.status import show
+
+    show(Settings.read(os.environ), sweep, as_json=as_json)
+
+
+@click.command(context_settings=HELP, short_help="Stop a sweep for good; what is answered stays.")
+@click.argument("sweep")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def cancel(sweep: str, as_json: bool) -> None:
+    """Cancel a sweep: no Run of it starts, and no Answer is written after this. What is done stays.
+
+    \b
+    Example:
+      proctor cancel 3
+    """
+    from proctor.store.session import open_store
+
+    from proctor.settings import Settings
+    from proctor.store import sweeps
+
+    with open_store(Settings.read(os.environ)) as store:
+        found = sweeps.find(store, sweep)
+        stopped = sweeps.cancel(store, found.id)
+    said = (
+        f"Cancelled sweep {found.id} ({found.name}): {stopped} Runs will not run. `proctor retry {found.id}` undoes it."
+    )
+    click.echo(json.dumps({"sweep": found.id, "cancelled_runs": stopped}) if as_json else said)
+
+
+@click.command(context_settings=HELP, short_help="Run again what failed or was cancelled.")
+@click.argument("sweep")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def retry(sweep: str, as_json: bool) -> None:
+    """Set the failed and cancelled Runs of a sweep waiting again; what they have answered is kept.
+
+    With a fleet its workers take them up; otherwise submit the same sweep again to run them here.
+
+    \b
+    Example:
+      proctor retry 3
+    """
+    from proctor.settings import Settings
+    from scheduler.submit import retry_sweep
+
+    found, waiting = retry_sweep(Settings.read(os.environ), sweep)
+    said = f"{waiting} Runs of sweep {found.id} ({found.name}) wait to run again."
+    click.echo(json.dumps({"sweep": found.id, "waiting_again": waiting}) if as_json else said)

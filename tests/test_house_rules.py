@@ -1,0 +1,110 @@
+"""The house rules that no further tool holds: sizes, light imports, names, help and docs that agree with the code."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from proctor.cli import COMMANDS, command
+from tests.support import ROOT
+
+ROOMS = ("proctor", "scheduler", "workers", "analysis")
+FILE_LIMIT, USUAL = 500, 300
+SOURCES = sorted(path for room in (*ROOMS, "tests", "bench") for path in (ROOT / room).rglob("*.py"))
+MAIN_JOB = "workers/sit.py"
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_one_sitting(path: Path) -> None:
+    assert lines(path) <= FILE_LIMIT
+
+
+def test_most_files_are_short() -> None:
+    long = [str(path.relative_to(ROOT)) for path in SOURCES if lines(path) > USUAL]
+    assert len(long) <= len(SOURCES) // 8, long
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    empty_packages = {ROOT / "tests" / "__init__.py"}
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path not in empty_packages
+        and path.stat().st_size
+        and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
+    assert silent == []
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    vague = {"utils", "helpers", "common", "manager", "misc"}
+    assert [path for path in SOURCES if path.stem in vague] == []
+
+
+def test_the_main_job_is_one_short_function() -> None:
+    tree = ast.parse((ROOT / MAIN_JOB).read_text("utf-8"))
+    (sit,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "sit"]
+    assert sit.end_lineno is not None
+    assert sit.end_lineno - sit.lineno < 60
+
+
+@pytest.mark.parametrize(
+    "module", ["proctor.cli", "scheduler.cli", "analysis.cli", "scheduler.submit", "proctor.broker.app"]
+)
+def test_nothing_outside_the_workers_imports_torch(module: str) -> None:
+    program = f"import sys, {module}; sys.exit(' '.join(sorted({{'torch', 'transformers'}} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("module", ["proctor.cli", "scheduler.cli", "analysis.cli"])
+def test_a_command_line_imports_click_and_the_standard_library_only(module: str) -> None:
+    program = (
+        f"import sys; before = set(sys.modules); import {module}; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "colorama"}
+
+
+def test_our_names_on_the_import_path_are_only_ours() -> None:
+    owners = importlib.metadata.packages_distributions()
+    ours = {room: set(owners.get(room, [])) for room in ROOMS}
+    assert all(found <= {"proctor-exams"} for found in ours.values()), ours
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_and_stands_in_the_readme(name: str) -> None:
+    found = command(COMMANDS[name])
+    assert "Example" in (found.help or "")
+    assert f"proctor {name}" in (ROOT / "README.md").read_text("utf-8")
+    undocumented = [p.name for p in found.params if isinstance(p, click.Option) and not p.help]
+    assert undocumented == []
+
+
+def test_every_setting_stands_in_the_readme() -> None:
+    source = (ROOT / "proctor" / "settings.py").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in sorted(set(re.findall(r"PROCTOR_[A-Z_]+", source))) if name not in readme] == []
+
+
+def test_every_exception_to_the_linter_gives_its_reason() -> None:
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(r"# noqa(?!: [A-Z]+\d+(, ?[A-Z]+\d+)* -- \S)|# type: ignore(?!\[)", line)
+        and path != Path(__file__)
+    ]
+    assert bare == []

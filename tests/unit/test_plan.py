@@ -1,0 +1,91 @@
+"""From a request to Runs, and everything that is held against a request at once."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from proctor.errors import DoesNotFit, SeveralFaults
+from proctor.nouns import Conditions, Device, DType, Exam, ModelRef, ModelSource, Question, Quant, SweepRequest
+from scheduler.plan import Candidate, Plan, Target, expand, smallest_difference
+
+CPU = Target(Device.CPU, "CPU (2 cores)", 8_000_000_000, quantizes=True)
+GPU = Target(Device.GPU, "T4", 16_000_000_000, quantizes=True)
+
+
+def exam(subject: str, questions: int = 10, dev: int = 5) -> Exam:
+    def some(count: int) -> tuple[Question, ...]:
+        return tuple(Question(f"{subject}{i}", i, f"question {i}?", ("a", "b", "c", "d"), i % 4) for i in range(count))
+
+    return Exam("demo", subject, some(dev), some(questions), content_hash=subject)
+
+
+def model(name: str, bytes_: int = 1_000_000_000) -> Candidate:
+    return Candidate(ModelRef(name, ModelSource.HUB, "r1"), dict.fromkeys(Quant, bytes_))
+
+
+def request(
+    quants: tuple[Quant, ...] = (Quant.NONE,), device: str = "auto", shots: int = 5, limit: int | None = None
+) -> SweepRequest:
+    return SweepRequest(("m",), quants, "demo", ("all",), device, DType.AUTO, Conditions(shots=shots, limit=limit))
+
+
+def plan(asked: SweepRequest, models: list[Candidate] | None = None, targets: tuple[Target, ...] = (CPU,)) -> Plan:
+    return expand(asked, models or [model("org/one")], [exam("tides"), exam("birds", questions=7)], targets)
+
+
+def test_every_model_at_every_quantization_sits_every_subject_and_is_loaded_once() -> None:
+    got = plan(request((Quant.NONE, Quant.FOUR_BIT)), [model("org/one"), model("org/two")])
+    assert len(got.runs) == len(set(got.runs)) == 8
+    assert [(lane.label, lane.lane.quant, lane.runs, lane.questions) for lane in got.lanes] == [
+        ("one", Quant.NONE, 2, 17),
+        ("one", Quant.FOUR_BIT, 2, 17),
+        ("two", Quant.NONE, 2, 17),
+        ("two", Quant.FOUR_BIT, 2, 17),
+    ]
+
+
+def test_a_limit_above_a_subjects_size_asks_what_there_is() -> None:
+    assert [run.questions for run in plan(request(limit=8)).runs] == [8, 7]
+
+
+def test_auto_takes_the_gpu_where_one_serves() -> None:
+    assert plan(request(), targets=(CPU, GPU)).runs[0].device is Device.GPU
+    assert plan(request(), targets=(CPU,)).runs[0].device is Device.CPU
+    assert plan(request(device="cpu"), targets=(CPU, GPU)).runs[0].device is Device.CPU
+
+
+def test_a_fleet_without_workers_yet_is_planned_for_as_asked() -> None:
+    assert plan(request((Quant.FOUR_BIT,), device="cuda"), targets=()).runs[0].device is Device.GPU
+
+
+def test_all_faults_of_a_request_come_at_once() -> None:
+    small = Target(Device.CPU, "a small machine", 500_000_000, quantizes=False)
+    with pytest.raises(SeveralFaults) as caught:
+        plan(request((Quant.FOUR_BIT,), device="cuda", shots=6), targets=(small,))
+    text = str(caught.value)
+    assert "--shots 6: 2 of 2 subjects" in text
+    assert "Use --shots 5" in text
+    assert "--device cuda: no GPU was found" in text
+
+
+def test_a_device_without_bitsandbytes_is_no_place_for_a_quantization() -> None:
+    plain = Target(Device.CPU, "a Mac", 8_000_000_000, quantizes=False)
+    with pytest.raises(SeveralFaults, match="-q 4bit: a Mac has no bitsandbytes"):
+        plan(request((Quant.NONE, Quant.FOUR_BIT)), targets=(plain,))
+
+
+def test_a_model_that_does_not_fit_says_what_it_needs_and_what_there_is() -> None:
+    with pytest.raises(SeveralFaults) as caught:
+        plan(request(), [model("org/huge", 30_000_000_000)])
+    (fault,) = caught.value.faults
+    assert isinstance(fault, DoesNotFit)
+    assert "about 30.0 GB" in str(fault)
+    assert "has 8.0 GB" in str(fault)
+
+
+def test_the_smallest_difference_shrinks_with_the_root_of_the_questions() -> None:
+    assert smallest_difference(240, 0.3) == pytest.approx(0.0990, abs=1e-4)
+    assert smallest_difference(960, 0.3) == pytest.approx(smallest_difference(240, 0.3) / 2)
+    assert smallest_difference(0, 0.3) == math.inf
