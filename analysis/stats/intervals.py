@@ -1,0 +1,83 @@
+"""Intervals for one proportion (Wilson), for a paired difference (Bonett-Price), and a proportion against chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+
+from scipy.special import ndtri
+
+from analysis.stats.paired import Paired
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the interval around it, as fractions."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class AgainstChance(StrEnum):
+    """Where a model's interval lies relative to blind guessing."""
+
+    ABOVE = "above chance"
+    AT = "at chance"
+    BELOW = "below chance"
+
+
+def critical_z(level: float) -> float:
+    """The two-sided normal quantile of a confidence level: 1.96 for 0.95."""
+    if not 0 < level < 1:
+        raise ValueError(f"A confidence level of {level} is not between 0 and 1.")
+    return float(ndtri(0.5 + level / 2))
+
+
+def wilson(right: int, asked: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval for `right` of `asked`; its estimate is the plain proportion.
+
+        centre = (p + z²/2n) / (1 + z²/n)
+        half   = z·sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)
+
+    Source: Wilson 1927; Brown, Cai and DasGupta 2001 recommend it at every n. With nothing asked it is
+    the whole of [0, 1] around not-a-number.
+    """
+    if not 0 <= right <= asked:
+        raise ValueError(f"{right} right of {asked} asked can't be.")
+    if asked == 0:
+        return Interval(float("nan"), 0.0, 1.0)
+    z = critical_z(level)
+    share = right / asked
+    shrink = 1 + z * z / asked
+    centre = (share + z * z / (2 * asked)) / shrink
+    half = z * sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked)) / shrink
+    low = 0.0 if right == 0 else max(0.0, centre - half)
+    high = 1.0 if right == asked else min(1.0, centre + half)
+    return Interval(share, low, high)
+
+
+def bonett_price(pair: Paired, level: float = 0.95) -> Interval:
+    """Bonett and Price's interval for the change in accuracy from the first to the second (gained minus lost).
+
+        p = (lost+1)/(n+2), q = (gained+1)/(n+2)
+        (q - p) ± z·sqrt((p + q - (q - p)²)/(n+2)),  cut to [-1, 1]
+
+    Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions
+    based on paired data", equation 3. `estimate` is the plain (gained - lost)/n.
+    """
+    size = pair.asked + 2
+    lost, gained = (pair.lost + 1) / size, (pair.gained + 1) / size
+    half = critical_z(level) * sqrt((lost + gained - (gained - lost) ** 2) / size)
+    return Interval(pair.change, max(-1.0, gained - lost - half), min(1.0, gained - lost + half))
+
+
+def against_chance(accuracy: Interval, chance: float) -> AgainstChance:
+    """Whether an accuracy's interval lies above blind guessing, around it, or below it.
+
+    `chance` is the mean of 1 over a question's number of choices: 0.25 with four.
+    """
+    if accuracy.low > chance:
+        return AgainstChance.ABOVE
+    return AgainstChance.BELOW if accuracy.high < chance else AgainstChance.AT
