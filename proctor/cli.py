@@ -22,8 +22,8 @@ COMMANDS = {
     "retry": "scheduler.cli:retry",
     "report": "analysis.cli:report",
     "export": "analysis.cli:export",
-    "models": "scheduler.models_cli:models",
-    "worker": "scheduler.worker_cli:worker",
+    "models": "workers.cli:models",
+    "worker": "workers.cli:worker",
 }
 
 

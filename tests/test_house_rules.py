@@ -60,7 +60,7 @@ def test_the_main_job_is_one_short_function() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["proctor.cli", "scheduler.cli", "analysis.cli", "scheduler.submit", "proctor.broker.app"]
+    "module", ["proctor.cli", "scheduler.cli", "analysis.cli", "workers.cli", "scheduler.submit", "proctor.broker.app"]
 )
 def test_nothing_outside_the_workers_imports_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit(' '.join(sorted({{'torch', 'transformers'}} & set(sys.modules))))"
@@ -68,14 +68,14 @@ def test_nothing_outside_the_workers_imports_torch(module: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("module", ["proctor.cli", "scheduler.cli", "analysis.cli"])
+@pytest.mark.parametrize("module", ["proctor.cli", "scheduler.cli", "analysis.cli", "workers.cli"])
 def test_a_command_line_imports_click_and_the_standard_library_only(module: str) -> None:
     program = (
         f"import sys; before = set(sys.modules); import {module}; "
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "colorama"}
+    assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "workers", "colorama"}
 
 
 def test_our_names_on_the_import_path_are_only_ours() -> None:
