@@ -50,6 +50,28 @@ class BadExam(BadInput):
     """A benchmark's file or folder that can't be read as questions."""
 
 
+class BadRow(BadExam):
+    """One row of a benchmark's file that is no question, with the place: file, row, column."""
+
+    def __init__(self, file: str, row: str, column: str, cause: str, next_step: str = "") -> None:
+        self.file, self.row, self.column, self.cause = file, row, column, cause
+        place = ", ".join(part for part in (file, row, column and f"column {column}") if part)
+        super().__init__(f"{place}: {cause}.", next_step)
+
+
+class QuestionTooLong(BadExam):
+    """A question that doesn't fit into the model's window, even without shots; it is never cut."""
+
+    def __init__(self, benchmark: str, subject: str, index: int, tokens: int, window_tokens: int) -> None:
+        self.benchmark, self.subject, self.index = benchmark, subject, index
+        self.tokens, self.window_tokens = tokens, window_tokens
+        super().__init__(
+            f"Question {index} of {subject} ({benchmark}) has {tokens} tokens without any shots; "
+            f"the model reads {window_tokens}.",
+            "Take a model with a longer context, or leave the subject out.",
+        )
+
+
 class BadModel(ProctorError):
     """A model that can't be loaded: not found, gated, damaged, or of a kind that isn't supported."""
 
@@ -72,6 +94,17 @@ class DoesNotFit(BadModel):
         )
 
 
+class OutOfMemory(ProctorError):
+    """A pack that needed more memory than the device had left. The model is still loaded."""
+
+    def __init__(self, model: str, device: str) -> None:
+        self.model, self.device = model, device
+        super().__init__(
+            f"Model {model!r} ran out of memory on {device} while scoring.",
+            "Make packs smaller, or take a quantization.",
+        )
+
+
 class BadScores(ProctorError):
     """A model gave numbers that aren't log-probabilities (NaN, or all options impossible)."""
 
@@ -90,3 +123,7 @@ class StoreUnavailable(ProctorError):
 
 class BrokerUnavailable(ProctorError):
     """The broker can't be reached, or the embedded one can't be started."""
+
+
+class WorkersUnavailable(ProctorError):
+    """No worker can be started, or every one of them died too often to be started again."""

@@ -60,6 +60,18 @@ class Settings:
         settings.check()
         return settings
 
+    def environ(self) -> dict[str, str]:
+        """The variables that `read` turns back into these settings: how a process that we start is told."""
+        return {
+            "PROCTOR_HOME": str(self.home),
+            "PROCTOR_CACHE": str(self.cache),
+            "PROCTOR_DATABASE_URL": self.database_url,
+            "PROCTOR_BROKER_URL": self.broker_url or "",
+            "PROCTOR_LEASE_S": repr(self.lease_s),
+            "PROCTOR_PACK_LIMIT_S": repr(self.pack_limit_s),
+            "PROCTOR_LOG_LEVEL": self.log_level,
+        }
+
     def check(self) -> None:
         """Raise `BadInput` where the settings contradict each other or name what isn't supported."""
         if self.log_level not in LOG_LEVELS:
