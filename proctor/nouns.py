@@ -95,7 +95,7 @@ class Lane:
 class Question:
     """One item of an Exam. Within a benchmark it is known by (subject, id); `id` is a hash of its content."""
 
-    id: str  # 16 hex digits, see `proctor.exams.load.question_id`
+    id: str  # 16 hex digits, see `proctor.exams.identity.question_id`
     index: int  # place in its split, from 0, before duplicates were dropped
     text: str
     choices: tuple[str, ...]
