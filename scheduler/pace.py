@@ -1,0 +1,48 @@
+"""How fast a sweep goes, from what was seen: questions a second, and the time that is left."""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW_S = 60.0
+
+
+class Pace:
+    """Questions a second over the last minute in which anything was answered.
+
+    Answers arrive a Pack at a time, so a shorter window would jump; loading a model stands still in it and slows it,
+    as it slows the sweep.
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def see(self, now_s: float, answered: int) -> None:
+        """Note that at `now_s` (of a clock that never goes back) so many questions were answered in all."""
+        self._seen.append((now_s, answered))
+        while len(self._seen) > 2 and now_s - self._seen[1][0] >= WINDOW_S:
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """Questions a second; 0 before there is anything to measure."""
+        if len(self._seen) < 2:
+            return 0.0
+        (start_s, before), (end_s, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (end_s - start_s) if end_s > start_s else 0.0
+
+    def left_s(self, remaining: int) -> float | None:
+        """Seconds until `remaining` questions are answered; None where the speed isn't known yet."""
+        if remaining == 0:
+            return 0.0
+        return remaining / self.per_second if self.per_second else None
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min 5 s`, `3 h 12 min`: two units at most."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
