@@ -1,0 +1,69 @@
+"""How an attempt at a Run ends, and what that does to the Run. Within transactions that hold the Run's row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from proctor.nouns import Cost, Measures, RunStatus
+from proctor.store.codec import measures_of, storable, sum_of
+from proctor.store.tables import AttemptRow, PackRow, RunRow
+
+MAX_FAILURES = 3
+
+
+def take_back_expired(session: Session, now: datetime) -> None:
+    """Runs whose lease is over are lost by their workers; those that a transaction is writing to now are passed by."""
+    expired = session.exec(
+        select(RunRow)
+        .where(col(RunRow.status) == RunStatus.RUNNING, col(RunRow.lease_until) < now)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for run in expired:
+        lose(session, run, now, f"worker {run.worker} fell silent: its lease ran out")
+
+
+def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:
+    """The attempt's worker is gone: a failure, and at the third loss a Run that kills its workers."""
+    end(session, run, now, "lost", reason)
+    run.losses += 1
+    if run.losses >= MAX_FAILURES:
+        reason = f"killed its worker three times; the last time: {reason}"
+    count_failure(run, now, reason)
+
+
+def count_failure(run: RunRow, now: datetime, reason: str, *, final: bool = False) -> None:
+    """Running -> pending, or failed at the third failure, or at once where `final`."""
+    run.failures += 1
+    run.reason = reason
+    if final or run.failures >= MAX_FAILURES:
+        run.status, run.ended_at = RunStatus.FAILED, now
+    else:
+        run.status, run.worker = RunStatus.PENDING, None
+
+
+def end(
+    session: Session, run: RunRow, now: datetime, outcome: str, reason: str = "", measures: Measures | None = None
+) -> None:
+    """End the Run's attempt and its lease."""
+    attempt = session.get_one(AttemptRow, (run.id, run.attempt))
+    attempt.outcome, attempt.reason, attempt.ended_at = outcome, storable(reason), now
+    attempt.measures = None if measures is None else asdict(measures)
+    run.lease_until = None
+
+
+def measures_of_all(session: Session, run: RunRow) -> Measures:
+    """The Measures of all attempts; one that ended without a word counts with what its packs took."""
+    session.flush()
+    attempts = session.exec(select(AttemptRow).where(col(AttemptRow.run_id) == run.id)).all()
+    told = {attempt.number: measures_of(attempt.measures) for attempt in attempts if attempt.measures is not None}
+    packs = session.exec(
+        select(PackRow.attempt, func.sum(PackRow.wall_s), func.sum(PackRow.cpu_s), func.sum(PackRow.gpu_s))
+        .where(col(PackRow.run_id) == run.id)
+        .group_by(col(PackRow.attempt))
+    )
+    untold = [Measures(score=Cost(*cost)) for number, *cost in packs if number not in told]
+    return sum_of([*told.values(), *untold])

@@ -1,0 +1,125 @@
+"""Between the values of `proctor.nouns` and the columns and JSON objects that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from proctor.nouns import (
+    Conditions,
+    Cost,
+    Device,
+    DType,
+    Lane,
+    Measures,
+    ModelRef,
+    ModelSource,
+    Provenance,
+    Quant,
+    RunSpec,
+    SweepRequest,
+)
+from proctor.store.tables import ExamRow, JsonObject, RunRow
+
+
+def lane_of(text: str) -> Lane:
+    """The Lane that `str` wrote: of its parts only the model may hold a slash."""
+    device, _, rest = text.partition("/")
+    model, _, quant = rest.rpartition("/")
+    return Lane(Device(device), model, Quant(quant))
+
+
+def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:
+    """The plan of a Run, as it was submitted."""
+    return RunSpec(
+        model=ModelRef(run.model_name, ModelSource(run.model_source), run.model_revision),
+        quant=Quant(run.quant),
+        device=Device(run.device),
+        dtype=DType(run.dtype),
+        benchmark=exam.benchmark,
+        subject=exam.subject,
+        exam_hash=exam.content_hash,
+        questions=run.questions,
+        conditions=Conditions(**run.conditions),
+    )
+
+
+def spec_columns(spec: RunSpec) -> JsonObject:
+    """The columns of a Run's row that its spec fills, all but the exam's."""
+    return {
+        "lane": str(spec.lane),
+        "model_name": spec.model.name,
+        "model_source": spec.model.source,
+        "model_revision": spec.model.revision,
+        "quant": spec.quant,
+        "device": spec.device,
+        "dtype": spec.dtype,
+        "conditions": asdict(spec.conditions),
+        "questions": spec.questions,
+    }
+
+
+def request_of(stored: JsonObject) -> SweepRequest:
+    """What a person asked for, as it was kept."""
+    return SweepRequest(
+        models=tuple(stored["models"]),
+        quants=tuple(Quant(quant) for quant in stored["quants"]),
+        benchmark=stored["benchmark"],
+        subjects=tuple(stored["subjects"]),
+        device=stored["device"],
+        dtype=DType(stored["dtype"]),
+        conditions=Conditions(**stored["conditions"]),
+        priority=stored["priority"],
+        name=stored["name"],
+    )
+
+
+def provenance_object(provenance: Provenance) -> JsonObject:
+    """A Provenance as JSON, versions in sorted order."""
+    return {
+        "dtype": provenance.dtype,
+        "attention": provenance.attention,
+        "device_name": provenance.device_name,
+        "host": provenance.host,
+        "versions": dict(sorted(provenance.versions.items())),
+        "notes": list(provenance.notes),
+    }
+
+
+def provenance_of(stored: JsonObject) -> Provenance:
+    """A Provenance from JSON."""
+    return Provenance(
+        dtype=DType(stored["dtype"]),
+        attention=stored["attention"],
+        device_name=stored["device_name"],
+        host=stored["host"],
+        versions=dict(stored["versions"]),
+        notes=tuple(stored["notes"]),
+    )
+
+
+def measures_of(stored: JsonObject) -> Measures:
+    """Measures from the JSON that `dataclasses.asdict` made of them."""
+    costs = {name: Cost(**stored[name]) for name in ("load", "score", "write")}
+    return Measures(**{**stored, **costs})
+
+
+def sum_of(several: Iterable[Measures]) -> Measures:
+    """What several attempts cost together: times and tokens add up, of peaks the highest counts."""
+    total = Measures()
+    for one in several:
+        total = Measures(
+            load=total.load + one.load,
+            score=total.score + one.score,
+            write=total.write + one.write,
+            peak_rss_bytes=max(total.peak_rss_bytes, one.peak_rss_bytes),
+            peak_device_bytes=max(total.peak_device_bytes, one.peak_device_bytes),
+            tokens_computed=total.tokens_computed + one.tokens_computed,
+            tokens_saved=total.tokens_saved + one.tokens_saved,
+        )
+    return total
+
+
+def storable(text: str) -> str:
+    """Text that every database takes: PostgreSQL has no NUL, UTF-8 has no lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")

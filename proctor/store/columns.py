@@ -1,0 +1,215 @@
+"""Answers in bulk: as columns for the analysis, and a row at a time for export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlmodel
+from sqlalchemy import select
+from sqlmodel import col
+
+from proctor.store.codec import provenance_of
+from proctor.store.exams import TEST
+from proctor.store.session import Store
+from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRow
+
+IntColumn = npt.NDArray[np.int64]
+BoolColumn = npt.NDArray[np.bool_]
+PORTION = 200  # ids a query
+NO_PICK = -1  # in `AnswerColumns.picked`: no single best option
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """Answers as columns of one length, ordered by Run and question. `question` is a row id of QuestionColumns."""
+
+    run_id: IntColumn
+    question: IntColumn
+    pack: IntColumn
+    shots: IntColumn
+    picked: IntColumn  # index of an option, or NO_PICK
+    correct: BoolColumn
+    options_logprob: tuple[tuple[float, ...], ...] | None  # None: not asked for
+
+
+@dataclass(frozen=True)
+class QuestionColumns:
+    """The questions that Answers refer to, as columns of one length, ordered by `question`."""
+
+    question: IntColumn  # row id: stands for (benchmark, subject, exam content, question id)
+    benchmark: tuple[str, ...]
+    subject: tuple[str, ...]
+    exam_hash: tuple[str, ...]
+    question_id: tuple[str, ...]  # hash of the content: with benchmark and subject it says "the same question"
+    index: IntColumn
+    text: tuple[str, ...]
+    choices: tuple[tuple[str, ...], ...]
+    key: IntColumn
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """An Answer with all that is needed to read it alone."""
+
+    benchmark: str
+    subject: str
+    question_id: str
+    question_index: int
+    question: str
+    choices: tuple[str, ...]
+    answer: int  # the key, an index into choices
+    prompt_hash: str
+    model: str
+    revision: str
+    quant: str
+    dtype: str  # what was computed in
+    shots: int
+    options_logprob: tuple[float, ...]
+    picked: int | None
+    correct: bool
+    sweep_id: int
+    run_id: int
+    attempt: int  # that recorded it
+
+
+ANSWER: tuple[Any, ...] = (
+    AnswerRow.run_id, AnswerRow.question_id, AnswerRow.pack_index, AnswerRow.shots, AnswerRow.picked, AnswerRow.correct,
+)  # fmt: skip
+QUESTION: tuple[Any, ...] = (
+    QuestionRow.id, ExamRow.benchmark, ExamRow.subject, ExamRow.content_hash, QuestionRow.content_id,
+    QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
+)  # fmt: skip
+EXPORT: tuple[Any, ...] = (
+    QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
+    AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
+    PackRow.attempt,
+)  # fmt: skip
+
+
+def answer_columns(store: Store, run_ids: Sequence[int], *, options_logprob: bool = False) -> AnswerColumns:
+    """All Answers of these Runs, those of unfinished ones included."""
+    wanted = (*ANSWER, AnswerRow.options_logprob) if options_logprob else ANSWER
+    parts: list[list[npt.NDArray[Any]]] = [[] for _ in ANSWER]
+    logprobs: list[tuple[float, ...]] = []
+    with store.read() as session:
+        for some in _portions(sorted(set(run_ids))):
+            rows = session.connection().execute(
+                select(*wanted)
+                .where(col(AnswerRow.run_id).in_(some))
+                .order_by(col(AnswerRow.run_id), col(AnswerRow.question_id))
+            )
+            fetched = list(zip(*rows, strict=True))
+            if not fetched:
+                continue
+            fetched[4] = tuple(NO_PICK if picked is None else picked for picked in fetched[4])
+            for part, values in zip(parts, fetched, strict=False):
+                part.append(np.array(values, dtype=np.int64))
+            if options_logprob:
+                logprobs.extend(fetched[-1])
+    run_id, question, pack, shots, picked, correct = (
+        np.concatenate(part) if part else np.empty(0, dtype=np.int64) for part in parts
+    )
+    return AnswerColumns(
+        run_id, question, pack, shots, picked, correct.astype(bool), tuple(logprobs) if options_logprob else None
+    )
+
+
+def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
+    """The questions of these Runs' Exams, asked or not (a limit leaves some out)."""
+    with store.read() as session:
+        exams: set[int] = set()
+        for some in _portions(sorted(set(run_ids))):
+            exams.update(session.exec(sqlmodel.select(RunRow.exam_id).where(col(RunRow.id).in_(some)).distinct()))
+        rows = [
+            row
+            for some in _portions(sorted(exams))
+            for row in session.connection().execute(
+                select(*QUESTION)
+                .join(ExamRow, col(ExamRow.id) == col(QuestionRow.exam_id))
+                .where(col(QuestionRow.exam_id).in_(some), col(QuestionRow.split) == TEST)
+                .order_by(col(QuestionRow.id))
+            )
+        ]
+    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys = (
+        zip(*sorted(rows, key=lambda row: row[0]), strict=True) if rows else [()] * len(QUESTION)
+    )
+    return QuestionColumns(
+        question=np.array(ids, dtype=np.int64),
+        benchmark=benchmarks,
+        subject=subjects,
+        exam_hash=hashes,
+        question_id=contents,
+        index=np.array(indexes, dtype=np.int64),
+        text=texts,
+        choices=tuple(map(tuple, choices)),
+        key=np.array(keys, dtype=np.int64),
+    )
+
+
+def export_rows(store: Store, sweep_ids: Sequence[int]) -> Iterator[ExportRow]:
+    """Every Answer of these sweeps, by Run and question. Streamed: a Run at a time is in memory and in a transaction.
+
+    What is recorded while this goes on may or may not be among them.
+    """
+    with store.read() as session:
+        statement = (
+            sqlmodel.select(RunRow, ExamRow)
+            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+            .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.answered) > 0)
+            .order_by(col(RunRow.id))
+        )
+        found = session.exec(statement).all()
+    for run, exam in found:
+        yield from _export_run(store, run, exam)
+
+
+def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
+    assert run.id is not None
+    dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
+    with store.read() as session:
+        rows = session.connection().execute(
+            select(*EXPORT)
+            .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))
+            .join(
+                PackRow,
+                (col(PackRow.run_id) == col(AnswerRow.run_id)) & (col(PackRow.pack_index) == col(AnswerRow.pack_index)),
+            )
+            .where(col(AnswerRow.run_id) == run.id)
+            .order_by(col(QuestionRow.position))
+        )
+        return [
+            ExportRow(
+                benchmark=exam.benchmark,
+                subject=exam.subject,
+                question_id=content_id,
+                question_index=index,
+                question=text,
+                choices=tuple(choices),
+                answer=key,
+                prompt_hash=prompt_hash,
+                model=run.model_name,
+                revision=run.model_revision,
+                quant=run.quant,
+                dtype=dtype,
+                shots=shots,
+                options_logprob=options_logprob,
+                picked=picked,
+                correct=correct,
+                sweep_id=run.sweep_id,
+                run_id=run.id,
+                attempt=attempt,
+            )
+            for (
+                content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct, attempt
+            ) in rows
+        ]  # fmt: skip
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A few ids at a time: SQLite takes only so many parameters, and memory only so many rows."""
+    for start in range(0, len(ids), PORTION):
+        yield ids[start : start + PORTION]

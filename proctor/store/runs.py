@@ -1,0 +1,317 @@
+"""A Run's whole life.
+
+::
+
+               claim_best                     finish
+    pending ----------------> running ------------------> done
+       ^                       | | |
+       |  hand_back            | | |
+       +-----------------------+ | |
+       |  fail, release, lease   | |   third fail, release or lease over;
+       |  over: counts a failure | |   fail(final=True)
+       +-------------------------+ +--------------------> failed
+       |
+       |  sweeps.retry, sweeps.submit of the same sweep: counts start anew
+       +----------------------------------------------- failed, cancelled
+
+    pending, running -- sweeps.cancel --> cancelled
+
+A claim gives a Run to one worker for `lease_s` seconds and raises the Run's attempt number. `renew` and `record`
+extend the lease. Every write of the worker names the attempt; it takes effect only while that attempt is the Run's
+latest and the Run is running, else it raises `LeaseLost` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from sqlalchemy import insert, update
+from sqlmodel import Session, col, select
+
+from proctor.errors import LeaseLost, ProctorError
+from proctor.nouns import (
+    Answer,
+    Claim,
+    Cost,
+    DType,
+    Lane,
+    Measures,
+    Provenance,
+    RunStatus,
+    WorkerCard,
+)
+from proctor.store import attempts, lanes, workers
+from proctor.store.codec import (
+    lane_of,
+    provenance_object,
+    provenance_of,
+    spec_of,
+    storable,
+)
+from proctor.store.exams import TEST
+from proctor.store.session import Store
+from proctor.store.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow
+
+
+class AlreadyRecorded(ProctorError):
+    """A pack that is in the database already; nothing was written."""
+
+    def __init__(self, run_id: int, pack_index: int, attempt: int) -> None:
+        self.run_id, self.pack_index, self.attempt = run_id, pack_index, attempt
+        super().__init__(f"Pack {pack_index} of run {run_id} was recorded already, by attempt {attempt}.")
+
+
+class IncompleteRun(ProctorError):
+    """A Run that was to be finished before all its questions were answered; it is still running."""
+
+    def __init__(self, run_id: int, answered: int, questions: int) -> None:
+        self.run_id, self.answered, self.questions = run_id, answered, questions
+        super().__init__(f"Run {run_id} has answers to {answered} of {questions} questions.")
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A running Run that has finished no pack for too long."""
+
+    run_id: int
+    attempt: int
+    silent_s: float
+
+
+def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Choose, lease_s: float) -> Claim | None:
+    """Give this worker its next Run, for `lease_s` seconds; None where `choose` finds nothing that suits.
+
+    `choose` decides the lane, given the lane that the worker holds and what waits on each (a pure function: it may
+    be called more than once). Within the lane the sweep of the highest priority goes first, then the sweep with the
+    fewest running Runs, then what failed least often, then the oldest Run. Runs whose lease is over are taken back
+    first, which counts as a failure of theirs. All of it is one transaction.
+    """
+    with store.write() as session:
+        now = store.now(session)
+        attempts.take_back_expired(session, now)
+        run = lanes.pick(store, session, me, held, choose)
+        workers.see(store, session, me, held if run is None else lane_of(run.lane), now)
+        if run is None:
+            return None
+        run.status, run.worker, run.attempt = RunStatus.RUNNING, me.name, run.attempt + 1
+        run.lease_until, run.moved_at = now + timedelta(seconds=lease_s), now
+        run.started_at = run.started_at or now
+        session.add(AttemptRow(run_id=_id(run), number=run.attempt, worker=me.name, started_at=now, outcome="running"))
+        exam = session.get_one(ExamRow, run.exam_id)
+        spec = spec_of(run, exam)
+        fixed = run.answered > 0 and run.provenance is not None
+        dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
+        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype))
+
+
+def waiting(store: Store, me: WorkerCard) -> int:
+    """How many Runs this worker could claim now, those of dead workers included."""
+    with store.read() as session:
+        return lanes.waiting(session, me, store.now(session))
+
+
+def renew(store: Store, claim: Claim) -> None:
+    """Extend the lease to `claim.lease_s` from now. Raises `LeaseLost`."""
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        session.exec(update(WorkerRow).where(col(WorkerRow.name) == run.worker).values(seen_at=store.now(session)))
+
+
+def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
+    """Say what this attempt computes with; returns what the Run's numbers are recorded under.
+
+    That is fixed by the first attempt from which a pack is kept: a later one gets back the stored Provenance and
+    must compute as it says, so that one Run is never a mixture. Raises `LeaseLost`.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        run.moved_at = store.now(session)
+        if run.answered == 0 or run.provenance is None:
+            run.provenance = provenance_object(provenance)
+        return provenance_of(run.provenance)
+
+
+def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
+    """Indexes of the packs that are recorded already, by whichever attempt. Raises `LeaseLost`."""
+    with store.read() as session:
+        run = session.get(RunRow, claim.run_id)
+        if run is None or run.status != RunStatus.RUNNING or run.attempt != claim.attempt:
+            raise LeaseLost(claim.run_id, claim.attempt)
+        return frozenset(session.exec(select(PackRow.pack_index).where(col(PackRow.run_id) == claim.run_id)))
+
+
+def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
+    """Keep a pack's Answers, all or none, and extend the lease.
+
+    Raises
+    ------
+    LeaseLost
+        where this attempt no longer holds the Run.
+    AlreadyRecorded
+        where the pack is there already, by whichever attempt.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        earlier = session.get(PackRow, (claim.run_id, pack_index))
+        if earlier is not None:
+            raise AlreadyRecorded(claim.run_id, pack_index, earlier.attempt)
+        now = store.now(session)
+        run.moved_at = now
+        run.answered += len(answers)
+        run.correct += sum(answer.correct for answer in answers)
+        run.tied += sum(answer.picked is None for answer in answers)
+        session.flush()
+        session.connection().execute(insert(AnswerRow), _answer_rows(session, run, pack_index, answers))
+        # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
+        position = session.exec(
+            update(SweepRow)
+            .where(col(SweepRow.id) == run.sweep_id)
+            .values(feed=SweepRow.feed + 1)
+            .returning(col(SweepRow.feed))
+        ).scalar_one()
+        session.add(
+            PackRow(
+                run_id=claim.run_id,
+                pack_index=pack_index,
+                sweep_id=run.sweep_id,
+                position=position,
+                attempt=claim.attempt,
+                questions=len(answers),
+                recorded_at=now,
+                **asdict(cost),
+            )
+        )
+
+
+def finish(store: Store, claim: Claim, measures: Measures) -> None:
+    """Running -> done. `measures` are this attempt's; the Run keeps the sum over its attempts.
+
+    An attempt that ended without a word (its worker died) counts with what its packs took.
+
+    Raises
+    ------
+    LeaseLost
+        where this attempt no longer holds the Run.
+    IncompleteRun
+        where a question has no Answer yet.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        if run.answered != run.questions:
+            raise IncompleteRun(claim.run_id, run.answered, run.questions)
+        now = store.now(session)
+        attempts.end(session, run, now, "done", measures=measures)
+        run.status, run.ended_at, run.reason, run.traceback = RunStatus.DONE, now, "", ""
+        total = attempts.measures_of_all(session, run)
+        run.measures = asdict(total)
+        lanes.add_to_pace(store, session, run.lane, total)
+
+
+def fail(store: Store, claim: Claim, reason: str, traceback: str = "", *, final: bool = False) -> None:
+    """An error of the Run itself: running -> pending, or failed at the third failure, or at once where `final`.
+
+    Raises `LeaseLost`.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        now = store.now(session)
+        attempts.end(session, run, now, "failed", reason)
+        run.traceback = storable(traceback)
+        attempts.count_failure(run, now, storable(reason), final=final)
+
+
+def hand_back(store: Store, claim: Claim, measures: Measures | None = None) -> None:
+    """Running -> pending, for another worker or a later day: no failure, what is recorded stays. Raises `LeaseLost`.
+
+    `measures` of the part that was done, if known, count into the Run's.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        attempts.end(session, run, store.now(session), "handed back", measures=measures)
+        run.status, run.worker = RunStatus.PENDING, None
+
+
+def release(store: Store, worker_name: str, reason: str) -> int:
+    """Take back what a dead worker held, at once: its Runs are pending (or failed, at the third time).
+
+    Returns how many they were. `reason` says how it died.
+    """
+    with store.write() as session:
+        now = store.now(session)
+        held = session.exec(
+            select(RunRow)
+            .where(col(RunRow.status) == RunStatus.RUNNING, col(RunRow.worker) == worker_name)
+            .order_by(col(RunRow.id))
+            .with_for_update()
+        ).all()
+        for run in held:
+            attempts.lose(session, run, now, storable(reason))
+        return len(held)
+
+
+def overdue(store: Store, worker_name: str, limit_s: float) -> Overdue | None:
+    """The Run of this worker that was claimed, begun and moved on by a pack last more than `limit_s` seconds ago."""
+    with store.read() as session:
+        now = store.now(session)
+        run = session.exec(
+            select(RunRow)
+            .where(
+                col(RunRow.status) == RunStatus.RUNNING,
+                col(RunRow.worker) == worker_name,
+                col(RunRow.moved_at) < now - timedelta(seconds=limit_s),
+            )
+            .order_by(col(RunRow.moved_at))
+            .limit(1)
+        ).one_or_none()
+        if run is None or run.moved_at is None:
+            return None
+        return Overdue(_id(run), run.attempt, (now - run.moved_at).total_seconds())
+
+
+def _fenced(store: Store, session: Session, claim: Claim) -> RunRow:
+    """The claim's Run, locked and its lease extended, if this attempt holds it: the first statement of every write."""
+    until = store.now(session) + timedelta(seconds=claim.lease_s)
+    kept = session.exec(
+        update(RunRow)
+        .where(
+            col(RunRow.id) == claim.run_id,
+            col(RunRow.attempt) == claim.attempt,
+            col(RunRow.status) == RunStatus.RUNNING,
+        )
+        .values(lease_until=until)
+    )
+    if kept.rowcount != 1:
+        raise LeaseLost(claim.run_id, claim.attempt)
+    return session.get_one(RunRow, claim.run_id)
+
+
+def _answer_rows(session: Session, run: RunRow, pack_index: int, answers: Sequence[Answer]) -> list[dict[str, object]]:
+    ids = dict(
+        session.exec(
+            select(QuestionRow.content_id, QuestionRow.id).where(
+                col(QuestionRow.exam_id) == run.exam_id,
+                col(QuestionRow.split) == TEST,
+                col(QuestionRow.content_id).in_([answer.question_id for answer in answers]),
+            )
+        ).all()
+    )
+    return [
+        {
+            "run_id": run.id,
+            "question_id": ids[answer.question_id],
+            "pack_index": pack_index,
+            "shots": answer.shots,
+            "picked": answer.picked,
+            "correct": answer.correct,
+            "prompt_hash": answer.prompt_hash,
+            "options_logprob": answer.options_logprob,
+        }
+        for answer in answers
+    ]
+
+
+def _id(run: RunRow) -> int:
+    assert run.id is not None
+    return run.id

@@ -1,0 +1,97 @@
+"""Workers as the database knows them: who they are, what they hold, when they were last heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from proctor.nouns import Device, Lane, RunStatus, WorkerCard
+from proctor.store.codec import lane_of
+from proctor.store.session import Store
+from proctor.store.tables import RunRow, WorkerRow
+
+ALIVE_S = 90.0  # a worker that wasn't heard of for so long is not counted as one that serves its lane
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """A worker as it was last heard of."""
+
+    card: WorkerCard
+    held: Lane | None
+    run_id: int | None  # the Run that it is at
+    registered_at: datetime
+    seen_at: datetime
+    left_at: datetime | None
+    alive: bool  # hasn't left, and was heard of within ALIVE_S
+
+
+def register(store: Store, card: WorkerCard) -> None:
+    """Make a worker known, or known again under the same name with nothing held."""
+    with store.write() as session:
+        see(store, session, card, None, store.now(session), anew=True)
+
+
+def heartbeat(store: Store, card: WorkerCard, held: Lane | None) -> None:
+    """Say that a worker lives and what it holds. One that was never registered is, by this."""
+    with store.write() as session:
+        see(store, session, card, held, store.now(session))
+
+
+def leave(store: Store, name: str) -> None:
+    """Say that a worker is gone. Its leases are not touched: see `runs.hand_back` and `runs.release`."""
+    with store.write() as session:
+        now = store.now(session)
+        session.exec(update(WorkerRow).where(col(WorkerRow.name) == name).values(left_at=now, held=None))
+
+
+def listing(store: Store) -> list[WorkerRecord]:
+    """All workers ever seen, those heard of last first."""
+    with store.read() as session:
+        now = store.now(session)
+        at = dict(session.exec(select(RunRow.worker, RunRow.id).where(col(RunRow.status) == RunStatus.RUNNING)).all())
+        rows = session.exec(select(WorkerRow).order_by(col(WorkerRow.seen_at).desc(), col(WorkerRow.name))).all()
+        return [_record(row, at.get(row.name), now) for row in rows]
+
+
+def see(
+    store: Store, session: Session, card: WorkerCard, held: Lane | None, now: datetime, *, anew: bool = False
+) -> None:
+    """Within a transaction of the caller's: the worker lives and holds this lane."""
+    fresh = {
+        "host": card.host,
+        "device": card.device,
+        "device_name": card.device_name,
+        "memory_bytes": card.memory_bytes,
+        "lanes": list(card.lanes),
+        "held": None if held is None else str(held),
+        "seen_at": now,
+        "left_at": None,
+    }
+    again = {**fresh, "registered_at": now} if anew else fresh
+    session.exec(
+        store.insert(WorkerRow)
+        .values(name=card.name, registered_at=now, **fresh)
+        .on_conflict_do_update(index_elements=["name"], set_=again)
+    )
+
+
+def oldest_alive(now: datetime) -> datetime:
+    """Workers that were heard of since then are alive, unless they have left."""
+    return now - timedelta(seconds=ALIVE_S)
+
+
+def _record(row: WorkerRow, run_id: int | None, now: datetime) -> WorkerRecord:
+    card = WorkerCard(row.name, row.host, Device(row.device), row.device_name, row.memory_bytes, tuple(row.lanes))
+    return WorkerRecord(
+        card=card,
+        held=None if row.held is None else lane_of(row.held),
+        run_id=run_id,
+        registered_at=row.registered_at,
+        seen_at=row.seen_at,
+        left_at=row.left_at,
+        alive=row.left_at is None and row.seen_at >= oldest_alive(now),
+    )
