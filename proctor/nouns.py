@@ -58,6 +58,11 @@ class ModelSource(StrEnum):
     DEMO = "demo"
 
 
+def short_name(model: str) -> str:
+    """The last part of a hub id or path, without the ending of a file: what tables and graphs call a model."""
+    return model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+
+
 @dataclass(frozen=True)
 class ModelRef:
     """A model by name. `revision` is a hub commit or a fingerprint of local files; "" until it is known."""
@@ -73,7 +78,7 @@ class ModelRef:
     @property
     def label(self) -> str:
         """Short and readable, for tables and graphs: the last part of the name."""
-        return self.name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+        return short_name(self.name)
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision}" if self.revision else self.name
@@ -86,6 +91,12 @@ class Lane:
     device: Device
     model: str
     quant: Quant
+
+    @property
+    def label(self) -> str:
+        """Short and readable: model and quantization, without the revision."""
+        name, at, _revision = self.model.rpartition("@")
+        return f"{short_name(name if at else self.model)} {self.quant}"
 
     def __str__(self) -> str:
         return f"{self.device}/{self.model}/{self.quant}"

@@ -38,10 +38,13 @@ class PlannedLane:
     """One load of one model: its Runs and what it needs."""
 
     lane: Lane
-    label: str  # short, for people
     runs: int
     questions: int
     memory_bytes: int
+
+    @property
+    def label(self) -> str:
+        return self.lane.label
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def expand(
             mine = [run_spec(request, model, quant, device, exam) for exam in exams]
             needs = model.memory_bytes[quant]
             questions = sum(run.questions for run in mine)
-            lanes.append(PlannedLane(Lane(device, str(model.ref), quant), model.ref.label, len(mine), questions, needs))
+            lanes.append(PlannedLane(Lane(device, str(model.ref), quant), len(mine), questions, needs))
             runs += mine
     return Plan(request, tuple(runs), tuple(lanes), sum(questions_asked(request, exam) for exam in exams))
 

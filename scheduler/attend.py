@@ -1,0 +1,58 @@
+"""Runs a sweep on this machine: a broker and workers of our own, for as long as it takes.
+
+As a program (`python -m scheduler.attend SWEEP`) it is what `submit-sweep --detach` leaves behind without a fleet.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from proctor import logs
+from proctor.broker.embedded import embedded
+from proctor.nouns import Device, RunStatus
+from proctor.settings import Settings
+from proctor.store import reads
+from proctor.store.session import Store, open_store
+from scheduler.follow import follow
+
+
+def run(store: Store, settings: Settings, sweep_id: int, *, verbose: bool = False) -> bool:
+    """Work on the sweep until it is over; returns whether a person stopped it. All that was started ends with it.
+
+    Raises
+    ------
+    BrokerUnavailable, WorkersUnavailable
+        where the broker or every worker fails; what was answered until then is kept.
+    """
+    wanted = {run.lane.device for run in reads.progress(store, sweep_id).runs if run.status is RunStatus.PENDING}
+    devices = "cpu" if wanted <= {Device.CPU} else "auto"
+    with embedded(settings, devices) as crew:
+        return follow(store, sweep_id, verbose=verbose, crew=crew)
+
+
+def start(settings: Settings, sweep_id: int) -> Path:
+    """Leave a process behind that works on the sweep; returns the file that it writes its words to."""
+    log_path = logs.log_file(settings.home, f"sweep-{sweep_id}")
+    with log_path.open("ab") as log_file:
+        subprocess.Popen(  # noqa: S603 -- our own program
+            [sys.executable, "-P", "-m", "scheduler.attend", str(sweep_id)],
+            stdin=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+            env={**os.environ, **settings.environ()},
+            start_new_session=True,
+        )
+    return log_path
+
+
+def main() -> None:
+    settings = Settings.read(os.environ)
+    with open_store(settings) as store:
+        run(store, settings, int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""A sweep's progress as a person sees it: a row a lane, a column a subject, filling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from proctor.nouns import RunStatus
+from proctor.store.reads import RunProgress, SweepProgress
+from scheduler.pace import Pace, duration
+
+FILLING = "·▁▂▃▄▅▆▇█"
+STYLES = {
+    RunStatus.PENDING: "dim",
+    RunStatus.RUNNING: "cyan",
+    RunStatus.DONE: "green",
+    RunStatus.FAILED: "bold red",
+    RunStatus.CANCELLED: "dim strike",
+}
+WIDE_CELL = 7  # columns of a cell that has room for a number
+BESIDE_GRID = 48  # columns for the lane's name, counts and accuracy
+
+
+def board(progress: SweepProgress, pace: Pace, width: int, height: int) -> RenderableType:
+    """The grid and a line of totals, for a terminal of this size; lanes that don't fit are counted."""
+    subjects = list(dict.fromkeys(run.subject for run in progress.runs))
+    lanes = lanes_of(progress.runs)
+    wide = width - BESIDE_GRID >= WIDE_CELL * len(subjects)
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table.add_column(progress.name, no_wrap=True, overflow="ellipsis", max_width=30)
+    for subject in subjects if wide else ["subjects"]:
+        table.add_column(subject[: WIDE_CELL - 1] if wide else subject, no_wrap=not wide)
+    table.add_column("answered", justify="right")
+    table.add_column("right", justify="right")
+    shown = most_alive(lanes, max(1, height - 6))
+    for name, runs in shown:
+        by_subject = {run.subject: run for run in runs}
+        cells = [cell(by_subject[subject], wide=wide) for subject in subjects]
+        answered, correct = sum(run.answered for run in runs), sum(run.correct for run in runs)
+        table.add_row(
+            Text(name),
+            *(cells if wide else [Text().join(cells)]),
+            f"{answered}/{sum(run.questions for run in runs)}",
+            percent(correct, answered),
+        )
+    hidden = len(lanes) - len(shown)
+    more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
+    return Group(table, *more, Text(totals(progress, pace), style="bold"))
+
+
+def lanes_of(runs: Sequence[RunProgress]) -> list[tuple[str, list[RunProgress]]]:
+    """Runs by lane, in the order in which they were submitted, each with a short name."""
+    grouped: dict[str, list[RunProgress]] = {}
+    for run in runs:
+        grouped.setdefault(run.lane.label, []).append(run)
+    return list(grouped.items())
+
+
+def most_alive(lanes: Sequence[tuple[str, list[RunProgress]]], room: int) -> list[tuple[str, list[RunProgress]]]:
+    """The lanes to show where there is no room for all: those at work first, in their usual order."""
+
+    def dullness(lane: tuple[str, list[RunProgress]]) -> int:
+        statuses = {run.status for run in lane[1]}
+        return 0 if RunStatus.RUNNING in statuses else 1 if statuses != {RunStatus.DONE} else 2
+
+    chosen = sorted(range(len(lanes)), key=lambda i: (dullness(lanes[i]), i))[:room]
+    return [lanes[i] for i in sorted(chosen)]
+
+
+def cell(run: RunProgress, *, wide: bool) -> Text:
+    style = STYLES[run.status]
+    if run.status is RunStatus.FAILED:
+        return Text("failed" if wide else "✗", style=style)
+    if not wide:
+        return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
+    if run.answered == run.questions:
+        return Text(percent(run.correct, run.answered), style=style)
+    return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
+
+
+def totals(progress: SweepProgress, pace: Pace) -> str:
+    """One line: what is answered, how many are right, how fast, how long still, what failed."""
+    runs = progress.runs
+    answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
+    left_s = pace.left_s(
+        sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
+    )
+    done = sum(run.status is RunStatus.DONE for run in runs)
+    failed = sum(run.status is RunStatus.FAILED for run in runs)
+    parts = [
+        f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
+        f"{percent(sum(run.correct for run in runs), answered)} right so far",
+        f"{pace.per_second:.1f} questions/s" if pace.per_second else "",
+        f"{duration(left_s)} left" if left_s else "",
+        f"{failed} failed" if failed else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "–"

@@ -1,0 +1,186 @@
+"""Watches a sweep until it is over: a live grid on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+
+from proctor.broker.embedded import Embedded
+from proctor.broker.reports import ReportKind
+from proctor.errors import StoreUnavailable
+from proctor.nouns import RunStatus
+from proctor.store import reads
+from proctor.store.reads import SweepProgress
+from proctor.store.session import Store
+from scheduler import wording
+from scheduler.board import board, totals
+from scheduler.pace import Pace
+
+POLL_S = 0.5
+PLAIN_EVERY_S = 30.0
+ANSWERS_AT_ONCE = 200
+NEWS = {
+    ReportKind.BROKER_BACK: "The broker had died and was started again; nothing is lost.",
+    ReportKind.WORKER_DIED: "Worker {subject} died ({detail}) and is started again; see {log}.",
+    ReportKind.WORKER_GIVEN_UP: "Worker {subject} died too often and is given up: {detail}; see {log}.",
+}
+
+
+class Display(Protocol):
+    """Where progress goes."""
+
+    def update(self, progress: SweepProgress, pace: Pace) -> None:
+        """Show how far the sweep is."""
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+
+
+def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded | None = None) -> bool:
+    """Show the sweep until nothing of it is pending or running; returns whether a person stopped that.
+
+    A signal to end (Ctrl-C, SIGTERM, a closed terminal) stops the watching. With a `crew` of our own its news are
+    shown, and its end is an error; a database that is away is waited for.
+
+    Raises
+    ------
+    BrokerUnavailable, WorkersUnavailable
+        where the crew can't work any more.
+    """
+    pace = Pace()
+    with interruptible(), display() as shown:
+        cursor = last_position(store, sweep_id) if verbose else 0
+        try:
+            while True:
+                with waited_out(shown):
+                    progress = reads.progress(store, sweep_id)
+                    pace.see(time.monotonic(), sum(run.answered for run in progress.runs))
+                    if verbose:
+                        cursor = show_answers(store, sweep_id, cursor, shown.say)
+                    shown.update(progress, pace)
+                    if progress.over:
+                        return False
+                if crew is not None:
+                    show_news(crew, shown)
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            shown.say("Stopping: the pack at work is finished and kept. Ctrl-C again ends at once." if crew else "")
+            return True
+
+
+def last_position(store: Store, sweep_id: int) -> int:
+    """The cursor behind all that was answered before: `--verbose` shows what comes from now on."""
+    cursor = 0
+    while (batch := reads.answers_after(store, sweep_id, cursor, 10_000)).cursor != cursor:
+        cursor = batch.cursor
+    return cursor
+
+
+def show_answers(store: Store, sweep_id: int, cursor: int, say: Callable[[str], None]) -> int:
+    """Show every Answer committed since `cursor`; returns the new one."""
+    while True:
+        batch = reads.answers_after(store, sweep_id, cursor, ANSWERS_AT_ONCE)
+        for shown in batch.answers:
+            say(wording.answer(shown))
+        if batch.cursor == cursor:
+            return cursor
+        cursor = batch.cursor
+
+
+def show_news(crew: Embedded, shown: Display) -> None:
+    for report in crew.news():
+        if report.kind in NEWS:
+            shown.say(NEWS[report.kind].format(subject=report.subject, detail=report.detail, log=report.log))
+    crew.check()
+
+
+@contextmanager
+def waited_out(shown: Display) -> Iterator[None]:
+    """A database that is away for a while is told of, not a reason to stop watching: the workers wait for it too."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        shown.say(f"Waiting for the database: {error}")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the block as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """The display that standard error can carry."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    with Live(console=console, refresh_per_second=4, transient=False) as live:
+        yield Grid(console, live)
+
+
+class Grid:
+    """A grid that is drawn over itself, on a terminal."""
+
+    def __init__(self, console: Console, live: Live) -> None:
+        self._console, self._live = console, live
+
+    def update(self, progress: SweepProgress, pace: Pace) -> None:
+        self._live.update(board(progress, pace, self._console.width, self._console.height))
+
+    def say(self, text: str) -> None:
+        if text:
+            self._live.console.print(escape(text), highlight=False)
+
+
+class Lines:
+    """A line for each Run that ends, and one now and then for the whole, where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._told: set[int] | None = None
+        self._last_s = time.monotonic()
+
+    def update(self, progress: SweepProgress, pace: Pace) -> None:
+        ended = [run for run in progress.runs if run.status not in (RunStatus.PENDING, RunStatus.RUNNING)]
+        if self._told is None:  # what was over before we came is no news
+            self._told = {run.run_id for run in ended}
+            return
+        for run in ended:
+            if run.run_id not in self._told:
+                self._told.add(run.run_id)
+                accuracy = f"{run.correct} of {run.answered} right" if run.answered else "no answers"
+                reason = f": {run.reason}" if run.reason else ""
+                self.say(f"{run.status.value}: {run.lane.label}, {run.subject}: {accuracy}{reason}")
+                self._last_s = time.monotonic()
+        if time.monotonic() - self._last_s > PLAIN_EVERY_S:
+            self._last_s = time.monotonic()
+            self.say(totals(progress, pace))
+
+    def say(self, text: str) -> None:
+        if text:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()

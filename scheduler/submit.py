@@ -1,0 +1,123 @@
+"""`submit-sweep` from the checked request to the exit code: plan, store, run here or ring a fleet, follow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import click
+
+from proctor.broker import dispatch
+from proctor.broker.app import make_app
+from proctor.nouns import Device, RunStatus, SweepRequest
+from proctor.settings import Settings
+from proctor.store import reads, sweeps
+from proctor.store.exams import save_exam
+from proctor.store.session import Store, open_store
+from scheduler import attend, wording
+from scheduler.follow import follow
+from scheduler.prepare import Prepared, prepare
+
+ALL_DONE, SOME_FAILED, STOPPED = 0, 1, 130
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a person wants to run and see a sweep; no part of what the sweep is."""
+
+    fresh: bool = False
+    verbose: bool = False
+    detach: bool = False
+    plan_only: bool = False
+    as_json: bool = False
+
+
+def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
+    """Check everything, then run the sweep or hand it to the fleet; returns the exit code.
+
+    Raises
+    ------
+    SeveralFaults
+        with all that is wrong with the request, before anything is written or started.
+    ProctorError
+        where the database or the broker can't be used.
+    """
+    with open_store(settings) as store:
+        prepared = prepare(request, settings, store)
+        if way.plan_only:
+            say_plan(prepared, as_json=way.as_json)
+            return ALL_DONE
+        submission = write_down(store, prepared, fresh=way.fresh)
+        say(wording.submitted(submission, prepared.plan))
+        if submission.to_do == 0:
+            return conclude(store, submission.sweep_id, way)
+        if settings.broker_url:
+            ring_fleet(store, settings, submission.sweep_id)
+            if way.detach:
+                return detached(submission.sweep_id, way)
+            stopped = follow(store, submission.sweep_id, verbose=way.verbose)
+        elif way.detach:
+            log = attend.start(settings, submission.sweep_id)
+            say(f"It goes on in the background; {log} has its words.")
+            return detached(submission.sweep_id, way)
+        else:
+            stopped = attend.run(store, settings, submission.sweep_id, verbose=way.verbose)
+        return conclude(store, submission.sweep_id, way, stopped=stopped, here=not settings.broker_url)
+
+
+def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submission:
+    """The exams and the sweep into the database, where they survive whatever comes."""
+    for exam in prepared.exams:
+        save_exam(store, exam)
+    return sweeps.submit(store, prepared.plan.request, prepared.plan.runs, fresh=fresh)
+
+
+def ring_fleet(store: Store, settings: Settings, sweep_id: int) -> None:
+    """A bell for every Run that is pending, on its device's queue."""
+    app = make_app(settings)
+    pending = [run for run in reads.progress(store, sweep_id).runs if run.status is RunStatus.PENDING]
+    for device in Device:
+        dispatch.ring(app, device, [run.run_id for run in pending if run.lane.device is device])
+
+
+def retry_sweep(settings: Settings, name_or_id: str) -> tuple[sweeps.Sweep, int]:
+    """Failed and cancelled Runs of a sweep wait again; a fleet's bell is rung for them. Returns how many they are."""
+    with open_store(settings) as store:
+        found = sweeps.find(store, name_or_id)
+        waiting = sweeps.retry(store, found.id)
+        if settings.broker_url and waiting:
+            ring_fleet(store, settings, found.id)
+    return found, waiting
+
+
+def conclude(store: Store, sweep_id: int, way: Way, *, stopped: bool = False, here: bool = True) -> int:
+    """Say how it ended; the exit code says it too."""
+    progress = reads.progress(store, sweep_id)
+    if way.as_json:
+        click.echo(json.dumps(wording.as_json(progress), ensure_ascii=False))
+    else:
+        click.echo(wording.outcome(progress))
+    if stopped:
+        say(wording.how_to_go_on(progress, here=here))
+        return STOPPED
+    return SOME_FAILED if wording.failed(progress) else ALL_DONE
+
+
+def detached(sweep_id: int, way: Way) -> int:
+    if way.as_json:
+        click.echo(json.dumps({"sweep": sweep_id, "detached": True}))
+    else:
+        click.echo(f"`proctor status {sweep_id}` shows how it goes, `proctor cancel {sweep_id}` stops it.")
+    return ALL_DONE
+
+
+def say_plan(prepared: Prepared, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(wording.plan_as_json(prepared.plan), ensure_ascii=False))
+    else:
+        click.echo(wording.plan(prepared.plan, prepared.notes))
+
+
+def say(text: str) -> None:
+    """News for a person, on standard error: standard output is for results."""
+    click.echo(text, err=True)

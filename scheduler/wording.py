@@ -1,0 +1,156 @@
+"""What is said of plans, sweeps and their ends: to people in sentences, to programs as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from proctor.logs import printable
+from proctor.nouns import LETTERS, RunStatus
+from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
+from proctor.store.sweeps import Submission
+from scheduler.board import lanes_of, percent
+from scheduler.plan import Plan
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 Run`, `12 Runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def submitted(submission: Submission, plan: Plan) -> str:
+    """What became of the request: a new sweep, or one that goes on."""
+    sweep = f"Sweep {submission.sweep_id} ({submission.name})"
+    if not submission.continued:
+        return (
+            f"{sweep}: {counted(submission.total, 'Run')}, {counted(plan.questions, 'question')}, "
+            f"{counted(len(plan.lanes), 'load')} of a model."
+        )
+    if submission.to_do == 0:
+        return f"{sweep} was submitted before and all its {submission.total} Runs are done; --fresh runs it anew."
+    again = f", {submission.retried} of them failed before and are tried again" if submission.retried else ""
+    return f"{sweep} goes on: {submission.done} of {submission.total} Runs are done, {submission.to_do} to do{again}."
+
+
+def plan(what: Plan, notes: Sequence[str]) -> str:
+    """The plan as lines of text."""
+    width = max(len(lane.label) for lane in what.lanes)
+    lines = [
+        f"{counted(len(what.runs), 'Run')} on {what.lanes[0].lane.device}: {counted(what.questions, 'question')}, "
+        f"{counted(len(what.lanes), 'load')} of a model.",
+        *(
+            f"  {lane.label:{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
+            f"about {lane.memory_bytes / 1e9:.2f} GB"
+            for lane in what.lanes
+        ),
+        power(what),
+        *(f"Note: {note}" for note in notes),
+        "Nothing was started (--plan).",
+    ]
+    return "\n".join(lines)
+
+
+def power(what: Plan) -> str:
+    """What the sweep could show, for people who have not yet spent a night on it."""
+    return (
+        f"Each model answers {what.questions_each} questions at each quantization. The smallest difference that this "
+        f"could show (4 times in 5): about {what.smallest_difference_models:.1f} points between two models, about "
+        f"{what.smallest_difference_quants:.1f} between a model and its quantization."
+    )
+
+
+def plan_as_json(what: Plan) -> dict[str, Any]:
+    return {
+        "runs": len(what.runs),
+        "questions": what.questions,
+        "questions_each": what.questions_each,
+        "loads": [
+            {
+                "lane": str(lane.lane),
+                "runs": lane.runs,
+                "questions": lane.questions,
+                "predicted_memory_bytes": lane.memory_bytes,
+            }
+            for lane in what.lanes
+        ],
+        "smallest_difference_points": {
+            "between_models": round(what.smallest_difference_models, 2),
+            "of_a_quantization": round(what.smallest_difference_quants, 2),
+        },
+    }
+
+
+def answer(shown: ShownAnswer) -> str:
+    """A question, its options, what was picked and whether it is right, as `--verbose` shows them."""
+    marks = {shown.key: " (key)", shown.picked: " ← picked"}
+    if shown.key == shown.picked:
+        marks = {shown.key: " ← picked, right"}
+    options = (f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices))
+    verdict = "right" if shown.correct else "no single best option (a tie)" if shown.picked is None else "wrong"
+    head = f"[{shown.lane.label}] {shown.subject} {shown.question_index}: {verdict}"
+    return "\n".join([head, f"  {printable(shown.question)}", *options])
+
+
+def failed(progress: SweepProgress) -> list[RunProgress]:
+    return [run for run in progress.runs if run.status is RunStatus.FAILED]
+
+
+def outcome(progress: SweepProgress) -> str:
+    """A line a lane, then each failed Run with its reason."""
+    rows = [
+        (
+            label,
+            percent(sum(run.correct for run in runs), sum(run.answered for run in runs)),
+            f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
+            f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
+        )
+        for label, runs in lanes_of(progress.runs)
+    ]
+    width = max(len(label) for label, *_ in rows)
+    lines = [f"{label:{width}}  {accuracy:>6}  {counts:>13}  {done}" for label, accuracy, counts, done in rows]
+    lines += [failure(run) for run in failed(progress)]
+    return "\n".join(lines)
+
+
+def failure(run: RunProgress) -> str:
+    return f"failed: {run.lane.label}, {run.subject}: {printable(run.reason)}"
+
+
+def as_json(progress: SweepProgress) -> dict[str, Any]:
+    """The sweep as scripts want it; `status --json` and `submit --json` give the same."""
+    return {
+        "sweep": progress.sweep_id,
+        "name": progress.name,
+        "created_at": progress.created_at.isoformat(),
+        "over": progress.over,
+        "counts": {status.value: progress.count(status) for status in RunStatus},
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "lane": str(run.lane),
+                "benchmark": run.benchmark,
+                "subject": run.subject,
+                "status": run.status.value,
+                "attempt": run.attempt,
+                "worker": run.worker,
+                "questions": run.questions,
+                "answered": run.answered,
+                "correct": run.correct,
+                "tied": run.tied,
+                "accuracy": run.correct / run.answered if run.answered else None,
+                "reason": run.reason or None,
+            }
+            for run in progress.runs
+        ],
+    }
+
+
+def how_to_go_on(progress: SweepProgress, *, here: bool) -> str:
+    """After Ctrl-C: what is safe, and what to type."""
+    done = f"{progress.count(RunStatus.DONE)} of {len(progress.runs)} Runs are done and every answer so far is kept."
+    if here:
+        return f"Stopped. {done} The same command goes on from here."
+    return (
+        f"No longer watching; the workers go on. {done} "
+        f"`proctor status {progress.sweep_id}` shows it, `proctor cancel {progress.sweep_id}` stops it."
+    )

