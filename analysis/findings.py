@@ -1,0 +1,121 @@
+"""What the figures say, in words: the titles of the graphs and the sentences of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+import numpy as np
+
+from analysis.panel import Panel
+from analysis.standings import Standings
+from analysis.stats.intervals import AgainstChance, Interval
+from analysis.stats.verdict import Finding, Verdict
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """`86.5 %`; a dash for what isn't known."""
+    return "–" if isnan(fraction) else f"{100 * fraction:.{digits}f} %"
+
+
+def points(fraction: float, digits: int = 1) -> str:
+    """A signed difference in percentage points: `+1.2` or `−0.4`, with the true minus sign."""
+    return f"{100 * fraction:+.{digits}f}".replace("-", "−")
+
+
+def span(interval: Interval, digits: int = 1) -> str:
+    """`84.2 to 87.5 %`"""
+    return f"{100 * interval.low:.{digits}f} to {100 * interval.high:.{digits}f} %"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 model`, `1,200 models`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """`a`, `a and b`, `a, b and c`, `a, b, c and 9 others`."""
+    shown = list(names) if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} others"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+
+
+def standing_title(panel: Panel, standings: Standings) -> str:
+    """The finding about who is best, or that nobody can be told from chance."""
+    names, guess = panel.labels, percent(panel.chance, 0)
+    best = standings.order[0]
+    accuracy = panel.accuracies[best]
+    if all(where is not AgainstChance.ABOVE for where in standings.against_chance):
+        who = names[best] if len(names) == 1 else f"None of the {len(names)}"
+        return f"{who} can{'not' if len(names) == 1 else ''} be told from blind guessing ({guess})"
+    if len(names) == 1:
+        return f"{names[0]} has {percent(accuracy.estimate)} right, above the {guess} of blind guessing"
+    leaders = standings.leaders()
+    if len(leaders) == 1:
+        return f"{names[best]} is ahead of all others, with {percent(accuracy.estimate)} right"
+    if len(leaders) == len(names):
+        return f"No two of the {len(names)} can be told apart: {_range(panel, leaders)} right"
+    others = listed([names[place] for place in leaders[1:]], most=2)
+    return f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
+
+
+def chance_sentences(panel: Panel, standings: Standings) -> list[str]:
+    """One sentence for those at chance and one for those below it; none where everyone is above."""
+    sentences = []
+    for where, words in (
+        (AgainstChance.AT, "at chance: the interval holds"),
+        (AgainstChance.BELOW, "below chance: the interval lies under"),
+    ):
+        places = [place for place in standings.order if standings.against_chance[place] is where]
+        if places:
+            who = [f"{panel.labels[place]} ({span(panel.accuracies[place])})" for place in places]
+            be = "is" if len(places) == 1 else "are"
+            sentences.append(f"{listed(who, most=8)} {be} {words} the {percent(panel.chance, 0)} of blind guessing.")
+    return sentences
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The verdict in a few words, for a table's cell."""
+    margin = f"{100 * verdict.margin:g} pt"
+    words = {
+        Finding.BETTER: "better",
+        Finding.WORSE: "worse",
+        Finding.WITHIN: f"within {margin}",
+        Finding.WORSE_WITHIN: f"worse, but within {margin}",
+        Finding.CANNOT_TELL: f"cannot tell ({verdict.questions_needed:,} questions would)",
+    }
+    return words[verdict.finding]
+
+
+def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
+    """The verdict on `second`, seen from `first`, as one sentence."""
+    change, margin = abs(100 * verdict.change.estimate), f"{100 * verdict.margin:g}"
+    bounds = f"95 % interval {points(verdict.change.low)} to {points(verdict.change.high)} points"
+    match verdict.finding:
+        case Finding.BETTER:
+            return f"{second} is better than {first} by {change:.1f} points ({bounds})."
+        case Finding.WORSE:
+            return f"{second} is worse than {first} by {change:.1f} points ({bounds})."
+        case Finding.WITHIN:
+            return f"{second} loses less than {margin} points against {first} ({bounds})."
+        case Finding.WORSE_WITHIN:
+            return f"{second} is worse than {first}, but by less than {margin} points ({bounds})."
+        case Finding.CANNOT_TELL:
+            few = (
+                f"only {counted(verdict.pair.discordant, 'question')} told them apart; "
+                if verdict.few_discordant
+                else ""
+            )
+            needed = f"{few}about {verdict.questions_needed:,} questions would show a difference of {margin} points"
+            return f"It cannot be told whether {second} or {first} is better ({bounds}; {needed})."
+
+
+def hardest_subjects(panel: Panel, most: int = 3) -> list[str]:
+    """Subjects from the lowest mean accuracy up, over the contestants that sat them."""
+    with np.errstate(invalid="ignore"):
+        mean = np.nanmean(panel.accuracy_by_subject, axis=0)
+    return [panel.subjects[place].replace("_", " ") for place in np.argsort(mean, kind="stable")[:most]]
+
+
+def _range(panel: Panel, places: Sequence[int]) -> str:
+    values = [panel.accuracies[place].estimate for place in places]
+    return f"{percent(min(values))} to {percent(max(values))}"

@@ -1,0 +1,58 @@
+"""The share of questions not answered rightly, split into wrong and no answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.findings import percent
+from analysis.graphs.style import (
+    INK,
+    MUTED,
+    ORANGE,
+    Graph,
+    new_figure,
+    percent_axis,
+    put_title,
+    row_axis,
+    shortened,
+    styled,
+)
+from analysis.panel import Panel
+
+ROW = 0.24  # inches
+
+
+@styled
+def error_rate(panel: Panel) -> Graph:
+    """Errors of every contestant, the fewest first."""
+    best, worst = panel.ranking[0], panel.ranking[-1]
+    rates = [1 - accuracy.estimate for accuracy in panel.accuracies]
+    title = f"{panel.labels[best]} errs least often: on {percent(rates[best])} of the questions"
+    if best != worst:
+        title += f", {panel.labels[worst]} most: {percent(rates[worst])}"
+    figure = new_figure(9.5, 1.6 + ROW * len(rates))
+    put_title(figure, title, "Dashed: the error rate of blind guessing.")
+    draw_errors(figure.subplots(), panel)
+    return Graph("error_rate", title, f"{title}. Error rates as bars, the fewest errors first.", figure)
+
+
+def draw_errors(axes: Axes, panel: Panel, height: float = 0.7) -> None:
+    """Bars on rows in the order of the ranking, with the rate written behind each; `height` as a share of a row."""
+    order = list(panel.ranking)
+    asked = np.maximum(panel.asked.sum(axis=1), 1)[order]
+    silent = panel.unanswered[order] / asked
+    wrong = panel.wrong.sum(axis=1)[order] / asked
+    told = wrong - silent
+    row_axis(axes, shortened(panel.labels[place] for place in order))
+    percent_axis(axes, high=1.12, name="not right (%)")
+    rows = np.arange(len(order))
+    axes.barh(rows, told, height, color=ORANGE, label="wrong")
+    if silent.any():
+        axes.barh(rows, silent, height, left=told, color=MUTED, hatch="////", edgecolor="#ffffff80", linewidth=0,
+                  label="no single answer")  # fmt: skip
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handlelength=1.4)
+    axes.axvline(1 - panel.chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
+    for row, rate in enumerate(wrong):
+        axes.annotate(percent(float(rate)), (float(rate), row), (4, 0), textcoords="offset points", va="center",
+                      fontsize=7.5)  # fmt: skip

@@ -1,0 +1,194 @@
+"""The panel: contestants × questions, the one shape that every comparison, graph and table starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isnan
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.contestants import Contestant, labels, one_a_model
+from analysis.stats.intervals import Interval, wilson
+from analysis.stats.paired import Paired, pair_up
+
+QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
+KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What must agree for Runs to be compared, besides the content of each subject's exam."""
+
+    benchmark: str
+    prompt_version: str
+    shots: int
+    chat_template: bool
+
+    def __str__(self) -> str:
+        template = "chat template" if self.chat_template else "no chat template"
+        return f"{self.benchmark}, {self.shots} shots, {template}, prompt {self.prompt_version}"
+
+    def differences(self, other: Terms) -> list[str]:
+        """What sets the two apart, each in words."""
+        pairs = (
+            ("benchmark", self.benchmark, other.benchmark),
+            ("prompt version", self.prompt_version, other.prompt_version),
+            ("shots", self.shots, other.shots),
+            ("chat template", self.chat_template, other.chat_template),
+        )
+        return [f"{name} {mine} against {theirs}" for name, mine, theirs in pairs if mine != theirs]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """C contestants on Q questions under the same terms; K options at most.
+
+    `questions` has Q rows and the columns `QUESTION_COLUMNS`. `picked` is negative where no option was picked,
+    `logprob` is -inf for options that a question lacks, and None where nobody's log-probabilities are known.
+    Entries where `asked` is False mean nothing.
+    """
+
+    terms: Terms
+    contestants: tuple[Contestant, ...]
+    questions: pd.DataFrame
+    asked: NDArray[np.bool_]  # (C, Q)
+    correct: NDArray[np.bool_]  # (C, Q)
+    picked: NDArray[np.int8]  # (C, Q)
+    logprob: NDArray[np.float32] | None = None  # (C, Q, K)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        return labels(self.contestants)
+
+    @cached_property
+    def key(self) -> NDArray[np.int8]:
+        """(Q,) index of the right option."""
+        return self.questions["answer"].to_numpy(dtype=np.int8)
+
+    @cached_property
+    def choices(self) -> NDArray[np.int8]:
+        """(Q,) number of options."""
+        return self.questions["choices"].map(len).to_numpy(dtype=np.int8)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """S names in the order of the alphabet; graphs sort them by value."""
+        return tuple(sorted(self.questions["subject"].unique()))
+
+    @cached_property
+    def subject_of(self) -> NDArray[np.int64]:
+        """(Q,) each question's place in `subjects`."""
+        return np.asarray(pd.Categorical(self.questions["subject"], categories=self.subjects).codes, dtype=np.int64)
+
+    @cached_property
+    def common(self) -> NDArray[np.bool_]:
+        """(Q,) the questions that every contestant was asked."""
+        return np.asarray(self.asked.all(axis=0))
+
+    @cached_property
+    def right_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) right answers."""
+        return self._by_subject(self.correct & self.asked)
+
+    @cached_property
+    def asked_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) questions asked."""
+        return self._by_subject(self.asked)
+
+    @property
+    def accuracy_by_subject(self) -> NDArray[np.float64]:
+        """(C, S) fractions, not a number where nothing was asked."""
+        asked = self.asked_by_subject
+        return np.where(asked > 0, self.right_by_subject / np.maximum(asked, 1), np.nan)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of blind guessing: the mean of 1 over a question's number of choices."""
+        return float((1 / self.choices).mean()) if self.choices.size else float("nan")
+
+    @property
+    def unanswered(self) -> NDArray[np.int64]:
+        """(C,) questions asked on which no option was picked."""
+        return np.asarray((self.asked & (self.picked < 0)).sum(axis=1))
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """(C, Q) asked and not right; no answer counts as wrong here, and is counted apart in `unanswered`."""
+        return self.asked & ~self.correct
+
+    @cached_property
+    def accuracies(self) -> tuple[Interval, ...]:
+        """Each contestant's accuracy on what it was asked, with its 95 % Wilson interval."""
+        right, asked = (self.correct & self.asked).sum(axis=1), self.asked.sum(axis=1)
+        return tuple(wilson(int(r), int(a)) for r, a in zip(right, asked, strict=True))
+
+    @cached_property
+    def ranking(self) -> tuple[int, ...]:
+        """Places of the contestants from the most accurate to the least; equal ones in their own order."""
+        return tuple(sorted(range(len(self.contestants)), key=lambda place: -_known(self.accuracies[place].estimate)))
+
+    def pair(self, first: int, second: int) -> Paired:
+        """The 2 × 2 of two contestants on the questions that both were asked."""
+        both = self.asked[first] & self.asked[second]
+        return pair_up(self.correct[first, both], self.correct[second, both])
+
+    def of(self, places: Sequence[int]) -> Panel:
+        """The panel of these contestants alone, in this order; questions that none of them was asked are left out."""
+        chosen = list(places)
+        questions = np.asarray(self.asked[chosen].any(axis=0))
+        return replace(self, contestants=tuple(self.contestants[place] for place in chosen))._cut(chosen, questions)
+
+    def on(self, questions: NDArray[np.bool_]) -> Panel:
+        """The panel of these questions (Q,) alone."""
+        return self._cut(list(range(len(self.contestants))), questions)
+
+    def one_a_model(self) -> Panel:
+        """The panel with each model's least quantized contestant only."""
+        return self.of(one_a_model(self.contestants))
+
+    def _cut(self, places: list[int], questions: NDArray[np.bool_]) -> Panel:
+        return replace(
+            self,
+            questions=self.questions.loc[questions].reset_index(drop=True),
+            asked=self.asked[places][:, questions],
+            correct=self.correct[places][:, questions],
+            picked=self.picked[places][:, questions],
+            logprob=None if self.logprob is None else self.logprob[places][:, questions],
+        )
+
+    def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+        counts = [np.bincount(self.subject_of, weights=row, minlength=len(self.subjects)) for row in flags]
+        return np.asarray(counts, dtype=np.int64).reshape(len(self.contestants), len(self.subjects))
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A panel brought to common ground: every contestant on the same questions."""
+
+    panel: Panel
+    questions_before: int
+    set_aside: tuple[str, ...]  # labels of those that were asked too little to be compared with the others
+
+    @property
+    def questions_left_out(self) -> int:
+        return self.questions_before - len(self.panel.questions)
+
+
+def level(panel: Panel) -> Level:
+    """Keep the questions that all were asked; first set those aside whose gaps would cost half of all questions."""
+    asked = panel.asked.sum(axis=1)
+    order = sorted(range(len(panel.contestants)), key=lambda place: (int(asked[place]), place))
+    kept = [place for place in order if asked[place] > 0]
+    while len(kept) > 1 and panel.asked[kept].all(axis=0).sum() < KEPT_AT_LEAST * len(panel.questions):
+        kept = kept[1:]
+    aside = tuple(panel.labels[place] for place in order if place not in kept)
+    whole = panel.of(sorted(kept))
+    return Level(whole.on(whole.common), len(panel.questions), aside)
+
+
+def _known(value: float) -> float:
+    return -1.0 if isnan(value) else value

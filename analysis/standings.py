@@ -1,0 +1,62 @@
+"""Who can be told from whom: every pair's adjusted p-value, and the groups that can't be told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.panel import Panel
+from analysis.stats.families import holm
+from analysis.stats.intervals import AgainstChance, against_chance
+from analysis.stats.overlap import discordant_counts
+from analysis.stats.paired import mid_p
+from analysis.stats.verdict import ALPHA
+
+
+@dataclass(frozen=True, eq=False)
+class Standings:
+    """C contestants on the same questions. The family of `p` is all pairs, adjusted by Holm."""
+
+    order: tuple[int, ...]  # places from the most accurate to the least
+    lost: NDArray[np.int64]  # (C, C) questions that the row's has right and the column's wrong
+    p: NDArray[np.float64]  # (C, C) symmetric, 1 on the diagonal
+    against_chance: tuple[AgainstChance, ...]  # (C,)
+
+    @property
+    def pairs(self) -> int:
+        return len(self.order) * (len(self.order) - 1) // 2
+
+    @property
+    def told_apart(self) -> int:
+        """How many of the pairs differ."""
+        return int(np.count_nonzero(np.triu(self.p < ALPHA, 1)))
+
+    def groups(self) -> list[tuple[int, int]]:
+        """Runs of ranks (first, last) within which no pair differs; the longest ones, two ranks or more, in order."""
+        ranked = self.p[np.ix_(self.order, self.order)] >= ALPHA
+        found: list[tuple[int, int]] = []
+        for first in range(len(self.order)):
+            last = first
+            while last + 1 < len(self.order) and ranked[last + 1, first : last + 1].all():
+                last += 1
+            if last > first and (not found or last > found[-1][1]):
+                found.append((first, last))
+        return found
+
+    def leaders(self) -> tuple[int, ...]:
+        """Places of the best and of all that can't be told from it, best first."""
+        best = self.order[0]
+        return (best, *(place for place in self.order[1:] if self.p[best, place] >= ALPHA))
+
+
+def stand(panel: Panel) -> Standings:
+    """Compare all pairs of a level panel: everyone on the same questions."""
+    lost = discordant_counts(panel.wrong)
+    count = len(panel.contestants)
+    first, second = np.triu_indices(count, 1)
+    p = np.ones((count, count))
+    p[first, second] = p[second, first] = holm(mid_p(lost[first, second], lost[second, first]))
+    places = tuple(against_chance(accuracy, panel.chance) for accuracy in panel.accuracies)
+    return Standings(panel.ranking, lost, p, places)
