@@ -38,6 +38,11 @@ def ring(app: Celery, device: Device, run_ids: Sequence[int], patience_s: float 
         _ring_once(app, device, run_id, end)
 
 
+def wake(app: Celery, device: Device, worker: str) -> None:
+    """One bell that a worker rings for itself, once and without waiting. Raises one of `BROKER_ERRORS`."""
+    app.send_task(WORK, task_id=f"wake-{worker}", queue=device.value, retry=False)
+
+
 def _ring_once(app: Celery, device: Device, run_id: int, end: float) -> None:
     wait_s = FIRST_WAIT_S
     while True:

@@ -16,6 +16,7 @@ class ReportKind(StrEnum):
     BROKER_UP = "broker up"  # detail: its URL with the password, for the owner's eyes only
     BROKER_BACK = "broker back"  # it had died and was started again, empty, at the same address
     WORKER_UP = "worker up"
+    WORKER_UNFIT = "worker unfit"  # it can't work, and starting it again would change nothing; to its launcher only
     WORKER_DIED = "worker died"  # and is started again
     WORKER_ENDED = "worker ended"
     WORKER_GIVEN_UP = "worker given up"  # it died too often

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert, update
 from sqlmodel import Session, col, select
@@ -229,14 +229,14 @@ def hand_back(store: Store, claim: Claim, measures: Measures | None = None) -> N
     """
     with store.write() as session:
         run = _fenced(store, session, claim)
-        attempts.end(session, run, store.now(session), "handed back", measures=measures)
-        run.status, run.worker = RunStatus.PENDING, None
+        _give_back(session, run, store.now(session), measures=measures)
 
 
-def release(store: Store, worker_name: str, reason: str) -> int:
+def release(store: Store, worker_name: str, reason: str, *, counted: bool = True) -> int:
     """Take back what a dead worker held, at once: its Runs are pending (or failed, at the third time).
 
-    Returns how many they were. `reason` says how it died.
+    Returns how many they were. `reason` says how it died. Not `counted` is for a worker that was ended from outside,
+    by a person or with its command: that is no failure of the Runs, which are pending again.
     """
     with store.write() as session:
         now = store.now(session)
@@ -247,7 +247,10 @@ def release(store: Store, worker_name: str, reason: str) -> int:
             .with_for_update()
         ).all()
         for run in held:
-            attempts.lose(session, run, now, storable(reason))
+            if counted:
+                attempts.lose(session, run, now, storable(reason))
+            else:
+                _give_back(session, run, now, reason)
         return len(held)
 
 
@@ -268,6 +271,13 @@ def overdue(store: Store, worker_name: str, limit_s: float) -> Overdue | None:
         if run is None or run.moved_at is None:
             return None
         return Overdue(_id(run), run.attempt, (now - run.moved_at).total_seconds())
+
+
+def _give_back(
+    session: Session, run: RunRow, now: datetime, reason: str = "", measures: Measures | None = None
+) -> None:
+    attempts.end(session, run, now, "handed back", reason, measures)
+    run.status, run.worker = RunStatus.PENDING, None
 
 
 def _fenced(store: Store, session: Session, claim: Claim) -> RunRow:

@@ -1,0 +1,7 @@
+"""`python -P -m workers worker ...`: Celery's command line with our application, as `workers.process` starts it."""
+
+import sys
+
+from workers.celery import app
+
+app.start(sys.argv[1:])

@@ -1,0 +1,107 @@
+"""A worker: Celery's parent process, which listens, and its one child, which holds the device and does the work.
+
+Started by `workers.launch`, which tells it who it is. The parent never imports torch
+(tests/integration/test_worker.py::test_the_parent_never_imports_torch); whatever touches a model or the device is
+imported and made in the child, after the fork.
+
+This module is the start of a process (`celery -A workers ...` finds `app` here), so it reads the environment.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from celery import signals
+
+from proctor import logs
+from proctor.broker.app import WORK, make_app
+from proctor.broker.reports import Report, ReportKind
+from proctor.errors import StoreUnavailable
+from proctor.nouns import WorkerCard
+from proctor.settings import Settings
+from proctor.store import runs
+from proctor.store.session import Store
+from workers.card import read_card, tell_launcher
+from workers.link import Link
+from workers.supply import Supply
+
+if TYPE_CHECKING:
+    from workers.desk import Desk
+
+settings = Settings.read(os.environ)
+app = make_app(settings)
+app.steps["consumer"].add(Supply)
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def me() -> WorkerCard:
+    """Who this worker is."""
+    return read_card(os.environ)
+
+
+@functools.cache
+def link() -> Link:
+    """What parent and child share; the parent makes it before it forks."""
+    return Link()
+
+
+@functools.cache
+def desk() -> Desk:
+    """What the child works with: its device, models, database. A child that can't have it is of no use: it says so."""
+    try:
+        from workers.desk import make_desk  # torch comes with it
+
+        return make_desk(settings, me(), link(), app)
+    except Exception as error:
+        tell_launcher(Report(ReportKind.WORKER_UNFIT, me().name, f"{type(error).__name__}: {error}"), os.environ)
+        raise
+
+
+@app.task(name=WORK)
+def work() -> None:
+    """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
+    from workers.sit import drain  # torch comes with it
+
+    drain(desk())
+
+
+@signals.setup_logging.connect
+def set_up_logging(**_: object) -> None:
+    """Ours, in both processes, instead of Celery's."""
+    logs.configure(settings.log_level)
+
+
+@signals.worker_init.connect
+def begin_parent(**_: object) -> None:
+    me()
+    link()
+
+
+@signals.worker_ready.connect
+def parent_is_ready(**_: object) -> None:
+    tell_launcher(Report(ReportKind.WORKER_UP, me().name), os.environ)
+
+
+@signals.worker_shutting_down.connect
+def stop_child(**_: object) -> None:
+    """In the parent's signal handler: the child keeps its pack, gives the Run back and returns."""
+    link().stop()
+
+
+@signals.worker_process_init.connect
+def begin_child(**_: object) -> None:
+    """What is leased under this worker's name is a dead child's: take it back, so that it is claimable at once."""
+    link().become_child()
+    try:
+        with Store(settings.database_url, timeout_s=settings.lease_s) as store:
+            lost = runs.release(store, me().name, "its worker's process died: killed from outside, or for memory")
+    except StoreUnavailable as error:
+        log.warning("what a dead child held is claimable when its lease is over: %s", error.problem)
+    else:
+        if lost:
+            log.warning("took back %d run(s) of the child before", lost)

@@ -1,0 +1,59 @@
+"""What a worker's child works with. Made once, in the child: torch and the device come with this module."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from celery import Celery
+
+from proctor.nouns import Lane, WorkerCard
+from proctor.settings import Settings
+from proctor.store.session import Store
+from workers.devices import TorchDevice, own_device
+from workers.events import TaskEvents
+from workers.link import Link
+from workers.models import Models
+from workers.patience import Patience
+
+OUTAGE_S = 3600.0  # how long a worker keeps a scored pack in its hands for a database that is away
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One child's device, the model on it, and its ways to the database, the parent and the broker."""
+
+    me: WorkerCard
+    device: TorchDevice
+    models: Models
+    store: Store
+    link: Link
+    patience: Patience
+    events: TaskEvents
+    lease_s: float
+
+    @property
+    def held(self) -> Lane | None:
+        """The lane that needs no load now."""
+        held = self.models.held
+        return Lane(self.me.device, str(held.ref), held.quant) if held is not None else None
+
+
+def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> Desk:
+    """Own the device of this process. Raises `BadInput` where torch can't see it."""
+    began = time.monotonic()
+    device = own_device(me.device)
+    log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
+    return Desk(
+        me=me,
+        device=device,
+        models=Models(device, settings.cache, progress=log.info),
+        store=Store(settings.database_url),
+        link=link,
+        patience=Patience(link.wait, OUTAGE_S),
+        events=TaskEvents(app, me.name),
+        lease_s=settings.lease_s,
+    )

@@ -1,0 +1,229 @@
+"""Starts one worker for each device of this machine, and looks after them: what `proctor worker` runs.
+
+    python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--lanes PATTERN ...]
+
+SIGTERM or SIGINT: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends them at
+once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from proctor import logs
+from proctor.broker.reports import Report, ReportKind
+from proctor.errors import BadInput, BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
+from proctor.machine import Machine, look
+from proctor.nouns import Device, WorkerCard
+from proctor.settings import Settings
+from proctor.store import runs, workers
+from proctor.store.session import Store
+from workers.process import WorkerProcess
+
+TICK_S = 0.5
+WARM_S = 60.0  # for a pack to be finished
+REAP_S = 0.5  # for a killed process to be gone
+RELEASE_S = 0.5  # to give Runs back to a database that may be locked; their leases run out by themselves
+NEEDED = ("torch", "transformers")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Post:
+    """A device to be served: the worker's card, and what its process may see of CUDA."""
+
+    card: WorkerCard
+    cuda_visible_devices: str
+
+
+class Launcher:
+    """One thread, one loop over all workers of this machine."""
+
+    def __init__(self, crew: Sequence[WorkerProcess], tell: Callable[[Report], None], settings: Settings) -> None:
+        self.crew, self.tell, self.settings = crew, tell, settings
+        self.stops_asked = 0
+        self._killed = False
+
+    def run(self) -> int:
+        """Until every worker has ended: 0 where that was asked for, 1 where the last one had to be given up."""
+        for worker in self.crew:
+            worker.start()
+        wakeup = _wakeup_pipe()
+        try:
+            while not all(worker.over for worker in self.crew):
+                self._listen(wakeup)
+                self._heed_stops()
+                for worker in self.crew:
+                    worker.look()
+        finally:
+            self._end()
+        return 0 if self.stops_asked else 1
+
+    def stop(self, number: int, _frame: FrameType | None) -> None:
+        """A signal handler: the first stop is an orderly one."""
+        self.stops_asked += 2 if number == signal.SIGQUIT else 1
+
+    def _listen(self, wakeup: int) -> None:
+        heard, _, _ = select.select([wakeup, *(w.reports_fd for w in self.crew if w.reports_fd >= 0)], [], [], TICK_S)
+        if wakeup in heard:
+            os.read(wakeup, 4096)
+        for worker in self.crew:
+            if worker.reports_fd in heard:
+                worker.read_reports()
+
+    def _heed_stops(self) -> None:
+        if self.stops_asked == 1:
+            for worker in self.crew:
+                worker.stop(WARM_S)
+        elif self.stops_asked > 1 and not self._killed:
+            self._killed = True
+            for worker in self.crew:
+                worker.kill()
+
+    def _end(self) -> None:
+        """Whatever happened: leave no worker behind, and no Run that waits for one."""
+        left = [worker for worker in self.crew if not worker.over]
+        for worker in left:
+            worker.kill()
+        for worker in left:
+            worker.reap(REAP_S)
+        release(self.settings, [worker.card.name for worker in self.crew if not worker.ended_in_order])
+
+
+def release(settings: Settings, names: Sequence[str]) -> None:
+    """Give back what these workers held; nobody's failure, for they were ended from outside."""
+    if not names:
+        return
+    try:
+        with Store(settings.database_url, timeout_s=RELEASE_S) as store:
+            for name in names:
+                runs.release(store, name, "its worker was ended", counted=False)
+                workers.leave(store, name)
+    except StoreUnavailable as error:
+        log.warning("Runs are claimable again in %.0f s only: %s", settings.lease_s, error.problem)
+
+
+def posts(machine: Machine, devices: str, lanes: Sequence[str], host: str, pid: int) -> list[Post]:
+    """A post for each device that is wanted: `auto` is every GPU, or the CPU where there is none.
+
+    Raises
+    ------
+    BadInput
+        for a GPU that isn't there, with those that are.
+    """
+    if devices == "cpu" or (devices == "auto" and not machine.gpus):
+        card = WorkerCard(f"cpu@{host}:{pid}", host, Device.CPU, machine.cpu_name, machine.memory_bytes, tuple(lanes))
+        return [Post(card, "")]
+    chosen = machine.gpus
+    if devices not in ("auto", "cuda"):
+        wanted = devices.split(",")
+        chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in wanted)
+        missing = set(wanted) - {str(gpu.index) for gpu in chosen}
+        if missing:
+            there = ", ".join(str(gpu.index) for gpu in machine.gpus) or "none"
+            raise BadInput(f"--devices {devices}: no GPU {', '.join(sorted(missing))}.", f"There are: {there}.")
+    if not chosen:
+        raise BadInput(f"--devices {devices}: this machine shows no GPU.", "Check nvidia-smi, or say --devices cpu.")
+    return [
+        Post(
+            WorkerCard(f"gpu{gpu.index}@{host}:{pid}", host, Device.GPU, gpu.name, gpu.memory_bytes, tuple(lanes)),
+            gpu.uuid,
+        )
+        for gpu in chosen
+    ]
+
+
+def check_packages() -> None:
+    """Raise `WorkersUnavailable` where the packages that hold models aren't installed."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise WorkersUnavailable(
+            f"Workers need {' and '.join(missing)}, which this Python ({sys.executable}) doesn't have.",
+            "Install them: pip install 'proctor-exams[worker]'.",
+        )
+
+
+def say_json(report: Report) -> None:
+    """Reports for a guard. Its end is the end of this process too, so a closed pipe needs no answer."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, report.to_line())
+
+
+def say_text(report: Report) -> None:
+    """Reports for a person at a terminal."""
+    if report.kind == ReportKind.STARTED:
+        text = f"{report.subject} starts; its log is {report.log}"
+    else:
+        text = f"{report.subject}: {report.kind.value}" + (f": {report.detail}" if report.detail else "")
+    sys.stdout.write("\n".join(logs.printable(line) for line in text.splitlines()) + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Exit codes as those of `proctor`: 0, 1, or 2 for what can't be meant."""
+    options = _parser().parse_args(arguments)
+    settings = Settings.read(os.environ)
+    logs.configure(settings.log_level)
+    tell = say_json if options.reports else say_text
+    try:
+        crew = _crew(settings, options.devices, options.lanes, tell)
+    except ProctorError as error:
+        tell(Report(ReportKind.FAILED, "launcher", str(error)))
+        return error.exit_code
+    launcher = Launcher(crew, tell, settings)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, launcher.stop)
+    code = launcher.run()
+    if code:
+        reasons = "; ".join(worker.reason for worker in crew if worker.reason)
+        tell(Report(ReportKind.FAILED, "launcher", f"No worker is left: {reasons}", str(crew[-1].log_path)))
+    return code
+
+
+def _crew(
+    settings: Settings, devices: str, lanes: Sequence[str], tell: Callable[[Report], None]
+) -> list[WorkerProcess]:
+    if settings.broker_url is None:
+        raise BrokerUnavailable(
+            "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
+        )
+    check_packages()
+    host = socket.gethostname()
+    environ = {**os.environ, **settings.environ()}
+    return [
+        WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
+        for post in posts(look(os.environ), devices, lanes, host, os.getpid())
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="proctor worker")
+    parser.add_argument("--devices", default="auto", help="auto, cpu, cuda, or indexes of GPUs such as 0,1")
+    parser.add_argument("--lanes", action="append", default=[], metavar="PATTERN", help="serve these lanes only")
+    parser.add_argument("--reports", action="store_true", help="JSON lines for a program instead of text")
+    return parser
+
+
+def _wakeup_pipe() -> int:
+    """A descriptor that is readable after each signal; the end of a child is one."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reader
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What a worker's parent does besides listening, twice a second: keeps its child alive, rings for work that waits.
+
+Bells can be lost (a broker that comes back empty, a worker killed with one in its hands), so an idle worker for which
+something waits in the database rings for itself. That alone would be enough; bells only save the half second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state
+from celery.worker.consumer import Consumer
+
+from proctor.broker.dispatch import BROKER_ERRORS, wake
+from proctor.errors import StoreUnavailable
+from proctor.nouns import WorkerCard
+from proctor.settings import Settings
+from proctor.store import runs, workers
+from proctor.store.session import Store
+from workers.link import Link
+
+TICK_S = 0.5
+STORE_S = 1.0  # the parent must not stand still for the database
+HEARTBEAT_S = 10.0
+LONGEST_PAUSE_S = 5.0  # between two bells for oneself that led to nothing: the load would not pay for itself
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Rhythm:
+    """When the next things are due, by the monotonic clock."""
+
+    heartbeat_at: float = 0.0
+    ring_at: float = 0.0
+    pause_s: float = TICK_S
+
+    def rang(self, now: float) -> None:
+        """The more bells in a row led to nothing, the later the next."""
+        self.ring_at = now + self.pause_s
+        self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
+
+    def worked(self) -> None:
+        self.ring_at, self.pause_s = 0.0, TICK_S
+
+
+class Supply(bootsteps.StartStopStep):
+    """Celery starts this step at each connection to the broker, and stops it at each loss."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Consumer, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        from workers import celery  # it imports this module first
+
+        self.settings: Settings = celery.settings
+        self.me: WorkerCard = celery.me()
+        self.link: Link = celery.link()
+        self.store = Store(self.settings.database_url, timeout_s=STORE_S)
+        self.rhythm = Rhythm()
+        self._timer: Any = None
+
+    def start(self, consumer: Consumer) -> None:
+        self._timer = consumer.timer.call_repeatedly(TICK_S, self.tick, (consumer,))
+
+    def stop(self, consumer: Consumer) -> None:  # noqa: ARG002 -- Celery's signature
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def shutdown(self, consumer: Consumer) -> None:
+        self.stop(consumer)
+        try:
+            workers.leave(self.store, self.me.name)
+        except StoreUnavailable as error:
+            log.info("the database does not know that this worker left: %s", error.problem)
+
+    def tick(self, consumer: Consumer) -> None:
+        """Never raises what a database or a broker that is away can raise: the next tick tries again."""
+        consumer.pool.maintain_pool()  # a dead child is seen within a tick; Celery itself looks every 5 s
+        now = time.monotonic()
+        try:
+            if now >= self.rhythm.heartbeat_at:
+                workers.heartbeat(self.store, self.me, self.link.held)
+                self.rhythm.heartbeat_at = now + HEARTBEAT_S
+            if state.reserved_requests:
+                self.rhythm.worked()
+                self._end_a_hung_child(consumer)
+            elif now >= self.rhythm.ring_at and runs.waiting(self.store, self.me):
+                wake(consumer.app, self.me.device, self.me.name)
+                self.rhythm.rang(now)
+        except StoreUnavailable as error:
+            log.warning("the database is away: %s", error.problem)
+        except BROKER_ERRORS as error:
+            log.warning("the broker is away: %s", error)
+
+    def _end_a_hung_child(self, consumer: Consumer) -> None:
+        """A device that hangs answers nothing, not even SIGTERM: kill the child, and count the attempt."""
+        late = runs.overdue(self.store, self.me.name, self.settings.pack_limit_s)
+        if late is None:
+            return
+        reason = f"no pack was finished for {late.silent_s:.0f} s: taken for hung and killed"
+        log.error("run %d: %s", late.run_id, reason)
+        for pid in consumer.pool.info["processes"]:
+            os.kill(pid, signal.SIGKILL)
+        runs.release(self.store, self.me.name, reason)
