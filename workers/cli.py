@@ -68,14 +68,15 @@ def fetch_model(name: str) -> None:
       proctor models fetch smollm2
     """
     from proctor.catalog.refs import resolve
+    from proctor.errors import BadInput
     from proctor.nouns import ModelSource
     from proctor.settings import Settings
-    from workers.convert import converted
+    from workers.convert import local_folder
 
     ref = resolve(name)
     if ref.source is not ModelSource.DEMO:
-        raise click.UsageError(f"{name} is no demo model; `proctor models` lists them.")
-    click.echo(converted(ref, Settings.read(os.environ).cache, progress=lambda text: click.echo(text, err=True)))
+        raise BadInput(f"{name!r} is no demo model.", "`proctor models` lists them.")
+    click.echo(local_folder(ref, Settings.read(os.environ).cache, lambda step: click.echo(step, err=True)))
 
 
 @models.command("convert")
@@ -89,7 +90,40 @@ def convert_model(gguf: Path) -> None:
     """
     from proctor.catalog.refs import resolve
     from proctor.settings import Settings
-    from workers.convert import converted
+    from workers.convert import local_folder
 
     ref = resolve(str(gguf.absolute()))
-    click.echo(converted(ref, Settings.read(os.environ).cache, progress=lambda text: click.echo(text, err=True)))
+    click.echo(local_folder(ref, Settings.read(os.environ).cache, lambda step: click.echo(step, err=True)))
+
+
+@click.command(context_settings=HELP, short_help="Serve a fleet from this machine.")
+@click.option(
+    "--devices",
+    default="auto",
+    show_default=True,
+    metavar="WHICH",
+    help="auto (every GPU, or the CPU where there is none), cuda, cpu, or indexes of GPUs such as 0,1.",
+)
+@click.option("--cpu", is_flag=True, help="The same as --devices cpu.")
+@click.option(
+    "--lanes",
+    multiple=True,
+    metavar="PATTERN",
+    help="Serve these lanes only, such as 'gpu/Qwen/*/4bit'. Repeat for more.",
+)
+@click.pass_context
+def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...]) -> None:
+    """Serve the fleet of PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL: one process for each device, until stopped.
+
+    Ctrl-C or SIGTERM: the pack at work is finished and kept, the Run goes back to the others. Again: at once.
+
+    \b
+    Examples:
+      proctor worker
+      proctor worker --devices 0,1
+      proctor worker --cpu --lanes 'cpu/*/none'
+    """
+    from workers.launch import main
+
+    wanted = ["--devices", "cpu" if cpu else devices, *(f"--lanes={pattern}" for pattern in lanes)]
+    ctx.exit(main(wanted))
