@@ -1,0 +1,115 @@
+"""The grid of a sweep: what a person sees at each width, and the words around it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from proctor.nouns import Device, Lane, Quant, RunStatus
+from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
+from scheduler import wording
+from scheduler.board import board, totals
+from scheduler.pace import Pace
+
+LANE = Lane(Device.CPU, "org/Model-1B@abc", Quant.NONE)
+
+
+def run(subject: str, status: RunStatus, answered: int, correct: int = 0, lane: Lane = LANE) -> RunProgress:
+    return RunProgress(
+        run_id=abs(hash((subject, str(lane)))),
+        lane=lane,
+        benchmark="demo",
+        subject=subject,
+        status=status,
+        attempt=1,
+        worker=None,
+        questions=40,
+        answered=answered,
+        correct=correct,
+        tied=0,
+        failures=3 if status is RunStatus.FAILED else 0,
+        reason="out of\x1b[2Jmemory" if status is RunStatus.FAILED else "",
+        started_at=None,
+        moved_at=None,
+        ended_at=None,
+    )
+
+
+def sweep(*runs: RunProgress) -> SweepProgress:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return SweepProgress(7, "night", 0, now, None, now, runs)
+
+
+def drawn(progress: SweepProgress, width: int, height: int = 40) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    console.print(board(progress, Pace(), width, height))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+MIXED = sweep(
+    run("tides", RunStatus.DONE, 40, 30),
+    run("birds", RunStatus.RUNNING, 20, 5),
+    run("clocks", RunStatus.FAILED, 0),
+    run("kings", RunStatus.PENDING, 0),
+)
+
+
+def test_a_wide_terminal_shows_accuracy_and_counts_in_the_cells() -> None:
+    text = drawn(MIXED, 120)
+    assert "Model-1B none" in text
+    assert "75.0%" in text
+    assert "20/40" in text
+    assert "failed" in text
+    assert "60/160" in text
+
+
+def test_a_narrow_terminal_shows_a_filling_mark_for_each_subject() -> None:
+    assert "█▄✗·" in drawn(MIXED, 70)
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    many = sweep(*(run(f"subject {i}", RunStatus.DONE, 40, 10) for i in range(57)))
+    assert max(len(line) for line in drawn(many, 110).splitlines()) <= 110
+
+
+def test_lanes_that_do_not_fit_are_counted_and_those_at_work_are_shown() -> None:
+    lanes = [Lane(Device.CPU, f"org/m{i}", Quant.NONE) for i in range(80)]
+    progress = sweep(
+        *(run("tides", RunStatus.RUNNING if i == 70 else RunStatus.DONE, 20, lane=lanes[i]) for i in range(80))
+    )
+    text = drawn(progress, 100, height=20)
+    assert "m70 none" in text
+    assert "and 66 more" in text
+    assert len(text.splitlines()) <= 20
+
+
+def test_the_totals_name_what_failed() -> None:
+    assert totals(MIXED, Pace()) == "1/4 Runs, 60/160 questions · 58.3% right so far · 1 failed"
+
+
+def test_a_reason_never_reaches_the_terminal_raw() -> None:
+    assert "\x1b" not in wording.outcome(MIXED)
+    assert "failed: Model-1B none, clocks: out of" in wording.outcome(MIXED)
+
+
+def test_an_answer_shows_what_was_picked_and_the_key() -> None:
+    shown = ShownAnswer(1, LANE, "tides", 3, "What\x07 pulls?", ("Sun", "Moon"), key=1, picked=0, correct=False)
+    text = wording.answer(shown)
+    assert text.splitlines()[0] == "[Model-1B none] tides 3: wrong"
+    assert "A. Sun ← picked" in text
+    assert "B. Moon (key)" in text
+    assert "\x07" not in text
+
+
+def test_a_tie_is_said_to_be_one() -> None:
+    shown = ShownAnswer(1, LANE, "tides", 3, "?", ("a", "b"), key=1, picked=None, correct=False)
+    assert "no single best option" in wording.answer(shown)
+
+
+def test_json_tells_what_the_table_tells() -> None:
+    told = wording.as_json(MIXED)
+    assert told["counts"] == {"pending": 1, "running": 1, "done": 1, "failed": 1, "cancelled": 0}
+    assert [each["accuracy"] for each in told["runs"]] == [0.75, 0.25, None, None]
