@@ -1,0 +1,211 @@
+"""Facts about a model, read from its config and the headers of its weights; the weights themselves stay on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proctor.catalog import gguf
+from proctor.errors import BadModel
+from proctor.nouns import DType
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+_HEADER_LIMIT = 100_000_000  # bytes; the safetensors format's own
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_DTYPES = {
+    "F32": DType.FLOAT32,
+    "F16": DType.FLOAT16,
+    "BF16": DType.BFLOAT16,
+    "float32": DType.FLOAT32,
+    "float16": DType.FLOAT16,
+    "bfloat16": DType.BFLOAT16,
+}
+# Parts of names of matrices that bitsandbytes leaves as they are: embeddings, output heads, and experts, which
+# transformers fuses into parameters of three dimensions.
+_NOT_QUANTIZED = ("embed", "lm_head", "wte", "wpe", "token_embd", ".experts.", "_exps.", "router")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor as a header describes it."""
+
+    name: str
+    dtype: str  # as the file says it: BF16, F32, Q4_1, …
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What can be known of a model without loading it. 0 stands for what its config doesn't say."""
+
+    architecture: str  # class name or GGUF architecture
+    parameters: int
+    quantizable: int  # of these, those in linear layers that bitsandbytes quantizes
+    dtype: DType  # the checkpoint's own, what `auto` means before the device has its say
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    max_positions: int
+    quantized_as: str = ""  # the method, where the checkpoint is already quantized: gptq, awq, bitsandbytes …
+
+
+def read_folder(folder: Path, name: str = "") -> Weights:
+    """Facts of a model folder: config.json and safetensors.
+
+    Raises
+    ------
+    BadModel
+        naming `name` (or the folder) and what is missing, damaged or refused.
+    """
+    name = name or str(folder)
+    config = _read_json(folder / "config.json", name)
+    files = weight_files(folder, name)
+    return from_config(config, [tensor for file in files for tensor in read_safetensors(file, name)])
+
+
+def read_gguf(path: Path, name: str = "") -> Weights:
+    """Facts of a GGUF file; errors as in `read_folder`. `dtype` is what the file is converted to."""
+    name = name or str(path)
+    header = gguf.read(path, name)
+    tensors = [Tensor(tensor.name, tensor.dtype, tensor.shape) for tensor in header.tensors]
+    heads = header.number("attention.head_count")
+    hidden = header.number("embedding_length")
+    return Weights(
+        architecture=header.architecture,
+        parameters=sum(tensor.size for tensor in tensors),
+        quantizable=_quantizable(tensors),
+        dtype=header.dtype,
+        layers=header.number("block_count"),
+        hidden=hidden,
+        intermediate=header.number("feed_forward_length"),
+        heads=heads,
+        kv_heads=header.number("attention.head_count_kv") or heads,
+        head_dim=header.number("attention.key_length") or (hidden // heads if heads else 0),
+        vocab=next((tensor.shape[0] for tensor in tensors if tensor.name == "token_embd.weight"), 0),
+        max_positions=header.number("context_length"),
+    )
+
+
+def from_config(config: Mapping[str, object], tensors: Sequence[Tensor]) -> Weights:
+    """Facts from a config and the description of all tensors. Multimodal configs nest the text model's."""
+    text = config.get("text_config")
+    text = text if isinstance(text, Mapping) else config
+    heads = _number(text, "num_attention_heads", "n_head", "num_heads")
+    hidden = _number(text, "hidden_size", "n_embd", "d_model")
+    architectures = config.get("architectures")
+    quantization = config.get("quantization_config")
+    return Weights(
+        architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else "unknown",
+        parameters=sum(tensor.size for tensor in tensors),
+        quantizable=_quantizable(tensors),
+        dtype=_own_dtype(config, text, tensors),
+        layers=_number(text, "num_hidden_layers", "n_layer", "num_layers"),
+        hidden=hidden,
+        intermediate=_number(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+        heads=heads,
+        kv_heads=_number(text, "num_key_value_heads") or heads,
+        head_dim=_number(text, "head_dim") or (hidden // heads if heads else 0),
+        vocab=_number(text, "vocab_size"),
+        max_positions=_number(text, "n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"),
+        quantized_as=str(quantization.get("quant_method", "")) if isinstance(quantization, Mapping) else "",
+    )
+
+
+def weight_files(folder: Path, name: str) -> tuple[Path, ...]:
+    """The safetensors files of a model folder. Pickles are refused: they run code when they are opened."""
+    if (folder / SINGLE).is_file():
+        return (folder / SINGLE,)
+    if (folder / INDEX).is_file():
+        shards = _read_json(folder / INDEX, name).get("weight_map")
+        names = sorted({str(shard) for shard in shards.values()}) if isinstance(shards, Mapping) else []
+        files = tuple(folder / Path(shard).name for shard in names)
+        missing = [file.name for file in files if not file.is_file()]
+        if missing or not files:
+            raise BadModel(
+                name, f"{len(missing)} of {len(files)} shards are missing: {', '.join(missing[:3])}", "Copy them too."
+            )
+        return files
+    if (folder / "adapter_config.json").is_file():
+        raise BadModel(name, "it is an adapter, not a whole model", "Merge it into its base model and save that.")
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise BadModel(
+            name,
+            f"its weights are pickles ({pickles[0]}), which can run any code when they are opened",
+            "Save it as safetensors: model.save_pretrained(FOLDER, safe_serialization=True).",
+        )
+    raise BadModel(name, f"there is no {SINGLE} in {folder}", "Name a folder as save_pretrained writes it.")
+
+
+def read_safetensors(path: Path, name: str) -> tuple[Tensor, ...]:
+    """The header of a safetensors file, checked against the file's size."""
+    size = path.stat().st_size
+    if size < 8:
+        raise BadModel(name, f"{path.name} is empty" if not size else f"{path.name} is cut off", "Copy it again.")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(size - 8, _HEADER_LIMIT):
+            raise BadModel(name, f"{path.name} is no safetensors file, or its header is cut off", "Copy it again.")
+        text = file.read(length)
+    try:
+        entries = {key: entry for key, entry in json.loads(text).items() if key != "__metadata__"}
+        tensors = tuple(Tensor(key, str(e["dtype"]), tuple(map(int, e["shape"]))) for key, e in entries.items())
+        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BadModel(name, f"the header of {path.name} is damaged", "Copy it again.") from error
+    if end > size:
+        raise BadModel(name, f"{path.name} is cut off: {size:,} of {end:,} bytes", "Copy it again.")
+    return tensors
+
+
+def _quantizable(tensors: Sequence[Tensor]) -> int:
+    return sum(
+        tensor.size
+        for tensor in tensors
+        if len(tensor.shape) == 2
+        and tensor.name.endswith("weight")
+        and tensor.name != "output.weight"
+        and not any(part in tensor.name for part in _NOT_QUANTIZED)
+    )
+
+
+def _own_dtype(config: Mapping[str, object], text: Mapping[str, object], tensors: Sequence[Tensor]) -> DType:
+    said = [where.get(key) for where in (config, text) for key in ("dtype", "torch_dtype")]
+    stored = Counter[str]()
+    for tensor in tensors:
+        stored[tensor.dtype] += tensor.size
+    candidates = [*said, *(dtype for dtype, _ in stored.most_common())]
+    return next((_DTYPES[str(dtype)] for dtype in candidates if str(dtype) in _DTYPES), DType.FLOAT32)
+
+
+def _number(config: Mapping[str, object], *keys: str) -> int:
+    values = (config.get(key) for key in keys)
+    return next((value for value in values if isinstance(value, int)), 0)
+
+
+def _read_json(path: Path, name: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadModel(
+            name, f"there is no {path.name} in {path.parent}", "Name a folder as save_pretrained writes it."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadModel(name, f"{path.name} can't be read: {error}") from error
+    if not isinstance(found, dict):
+        raise BadModel(name, f"{path.name} is no JSON object")
+    return found

@@ -1,0 +1,99 @@
+"""The one device that a worker process owns: what it is, what it can do, how much memory is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from proctor import machine
+from proctor.catalog.memory import computed_dtype
+from proctor.errors import BadInput, OutOfMemory
+from proctor.nouns import Device, DType, Quant
+
+TORCH_DTYPES = {
+    DType.FLOAT32: torch.float32,
+    DType.BFLOAT16: torch.bfloat16,
+    DType.FLOAT16: torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class TorchDevice:
+    """A device as torch knows it. Make it with `own_device`, once a process."""
+
+    torch: torch.device
+    kind: Device
+    name: str
+    memory_bytes: int
+    has_bfloat16: bool  # natively: without it bfloat16 works and is slow
+
+    def available_bytes(self) -> int:
+        """Memory that a new model may take, in bytes, now."""
+        if self.kind is Device.GPU:
+            free, _ = torch.cuda.mem_get_info(self.torch)
+            return free
+        return machine.look(os.environ).available_bytes
+
+    def synchronise(self) -> None:
+        """Wait until all work given to the device is done."""
+        if self.kind is Device.GPU:
+            torch.cuda.synchronize(self.torch)
+
+    def release(self) -> None:
+        """Give back memory that no object holds any more."""
+        gc.collect()
+        if self.kind is Device.GPU:
+            torch.cuda.empty_cache()
+
+    def resolve(self, wanted: DType, own: DType, quant: Quant) -> DType:
+        """The type to compute in on this device; the rule is `proctor.catalog.memory.computed_dtype`."""
+        return computed_dtype(wanted, own, quant, self.kind, self.has_bfloat16)
+
+    @contextmanager
+    def reporting_shortage(self, model: str) -> Iterator[None]:
+        """Turn the device's own out-of-memory errors into `OutOfMemory`."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            # The traceback holds the frames, and those the tensors that filled the memory.
+            error.__traceback__ = None
+            self.release()
+            raise OutOfMemory(model, self.name) from error
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether this is torch's or Python's way to say that memory is out, on CUDA or the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def own_device(kind: Device) -> TorchDevice:
+    """The device of this process: the first GPU that CUDA_VISIBLE_DEVICES shows, or the CPU with all its cores.
+
+    On the CPU it also sets torch's threads, to the physical cores: more of them only wait for one another.
+
+    Raises
+    ------
+    BadInput
+        where a GPU is wanted and torch sees none; the next step tells a torch without CUDA from a machine without.
+    """
+    if kind is Device.CPU:
+        here = machine.look(os.environ)
+        torch.set_num_threads(here.cores)
+        name = f"{here.cpu_name} ({here.cores} cores)"
+        return TorchDevice(torch.device("cpu"), kind, name, here.memory_bytes, here.cpu_bfloat16)
+    if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        raise BadInput(
+            "This worker is to own a GPU and torch sees none.",
+            "Check nvidia-smi and CUDA_VISIBLE_DEVICES." if built else "This torch is built without CUDA: install one.",
+        )
+    device = torch.device("cuda", 0)
+    facts = torch.cuda.get_device_properties(device)
+    return TorchDevice(device, kind, facts.name, facts.total_memory, torch.cuda.is_bf16_supported())

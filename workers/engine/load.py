@@ -1,0 +1,106 @@
+"""A model from a local folder into memory, or a reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from proctor.catalog.memory import weight_bytes
+from proctor.catalog.weights import Weights, read_folder
+from proctor.errors import BadModel, DoesNotFit
+from proctor.nouns import Cost, DType, Quant
+from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
+from workers.engine.meter import Meter
+from workers.engine.model import CausalModel
+from workers.engine.quantize import notes, quantization
+from workers.engine.quiet import quiet_libraries
+from workers.engine.tokens import Reader
+
+_NO_WINDOW = 1 << 30  # tokens: models without positions read as much as they are given
+_TOKENIZER_SAYS = 1_000_000_000  # tokenizers that know no limit say a number above this
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A model in memory with its tokenizer."""
+
+    model: CausalModel
+    reader: Reader
+    weights: Weights
+    dtype: DType  # what it computes in, never `auto`
+    bytes: int  # of parameters and buffers, as they lie in memory
+    cost: Cost
+    notes: tuple[str, ...]
+
+
+def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> Engine:
+    """Load tokenizer and weights (safetensors only, no code of the model's own).
+
+    Raises
+    ------
+    BadModel
+        naming `name` and what is missing, damaged or not supported.
+    DoesNotFit
+        where the weights alone need more memory than is free, predicted before anything is loaded.
+    """
+    weights = read_folder(folder, name)
+    if weights.quantized_as and quant is not Quant.NONE:
+        raise BadModel(name, f"it is already quantized ({weights.quantized_as})", "Use -q none: it stays as it is.")
+    computed = device.resolve(dtype, weights.dtype, quant)
+    needs, has = weight_bytes(weights, quant, computed), device.available_bytes()
+    if needs > has:
+        raise DoesNotFit(name, needs, has, device.name)
+    with Meter(device) as meter, quiet_libraries():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            model = _load_model(folder, name, quant, computed, device)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
+            if is_shortage(error):
+                raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
+            raise BadModel(name, _first_line(error)) from error
+    reader = Reader(tokenizer, _window(weights, tokenizer), name)
+    size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]
+    told = notes(quant, device.kind)
+    if weights.quantized_as:
+        told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
+    return Engine(CausalModel(model, _padding(tokenizer)), reader, weights, computed, size, meter.cost, told)
+
+
+def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> PreTrainedModel:
+    torch_dtype = TORCH_DTYPES[dtype]
+    found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
+        folder,
+        dtype=torch_dtype,
+        quantization_config=quantization(quant, torch_dtype, name),
+        device_map={"": device.torch},
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    model, report = found
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise BadModel(
+            name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
+        )
+    return model
+
+
+def _window(weights: Weights, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that the model reads at once: its config's word, else its tokenizer's, else no limit."""
+    said = int(tokenizer.model_max_length)
+    return weights.max_positions or (said if said < _TOKENIZER_SAYS else _NO_WINDOW)
+
+
+def _padding(tokenizer: PreTrainedTokenizerBase) -> int:
+    """A token to fill lines with; no line ever looks at it."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return next(token for token in known if isinstance(token, int))
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

@@ -1,0 +1,46 @@
+"""Quantization while loading, by bitsandbytes, on GPUs and on the CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+from transformers import BitsAndBytesConfig
+
+from proctor.errors import BadModel
+from proctor.nouns import Device, Quant
+from workers.engine.quiet import silence_cast_notes
+
+
+def quantization(quant: Quant, dtype: torch.dtype, model: str) -> BitsAndBytesConfig | None:
+    """How transformers is to quantize a model whose unquantized parts compute in `dtype`; None for not at all.
+
+    8 bit is LLM.int8 with its default outlier threshold of 6. 4 bit is NF4 with double quantization, its products
+    computed in `dtype`. Embeddings, output head and norms stay as they are.
+
+    Raises
+    ------
+    BadModel
+        where bitsandbytes isn't installed.
+    """
+    if quant is Quant.NONE:
+        return None
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise BadModel(
+            model,
+            f"{quant} needs bitsandbytes, which isn't installed (it has no build for this system, or was left out)",
+            "Use -q none here, or a worker on Linux: pip install bitsandbytes.",
+        )
+    silence_cast_notes()
+    if quant is Quant.EIGHT_BIT:
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+
+
+def notes(quant: Quant, device: Device) -> tuple[str, ...]:
+    """What a reader of a Run must know about its quantization."""
+    if quant is Quant.NONE or device is Device.GPU:
+        return ()
+    return (f"{quant} on the CPU: right, and slower than unquantized; its times say nothing about GPUs",)

@@ -1,0 +1,102 @@
+"""Text to token ids, the way the model's own tokenizer and lm-evaluation-harness do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from proctor.errors import BadModel
+from proctor.exams.prompts import Message
+from proctor.nouns import Prompt
+from workers.engine.score import Continuation, EncodedPrompt
+
+
+class Reader:
+    """A model's tokenizer, and the window that its prompts must fit in.
+
+    Special tokens are the tokenizer's own default, those before the text only; a text that already starts with the
+    beginning-of-sequence token, as chat templates write it, gets no second one.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, window: int, model: str) -> None:
+        self.tokenizer, self.window, self.model = tokenizer, window, model
+        self._leading = _leading_specials(tokenizer)
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens in front."""
+        return self._many([text])[0]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, special tokens included: what it takes of the window."""
+        return len(self.ids(text))
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `chat` works: models that were never taught to converse have no template."""
+        return self.tokenizer.chat_template is not None
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """The text of a conversation, up to where the assistant speaks next.
+
+        Raises
+        ------
+        BadModel
+            where the model has no chat template, or its template refuses the roles.
+        """
+        if not self.has_chat_template:
+            raise BadModel(self.model, "its tokenizer has no chat template", "Leave --chat-template out.")
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # a template is a program of the model's authors: it raises what it likes
+            raise BadModel(self.model, f"its chat template fails: {error}", "Leave --chat-template out.") from error
+        return str(text)
+
+    def encode(self, prompt: Prompt) -> EncodedPrompt:
+        """A prompt and its options as token ids.
+
+        The boundary is lm-evaluation-harness's: prompt and option are tokenized as one text, and the option is what
+        comes after as many tokens as the prompt alone has; white space at the prompt's end goes to the option.
+
+        Raises
+        ------
+        BadModel
+            where an option adds no token of its own, or a line is longer than the window.
+        """
+        text = prompt.text.rstrip()
+        space = prompt.text[len(text) :]
+        alone, *wholes = self._many([text, *(text + space + option for option in prompt.options)])
+        lines = tuple(
+            Continuation(tuple(alone + whole[len(alone) :]), scored=len(whole) - len(alone)) for whole in wholes
+        )
+        encoded = EncodedPrompt(prompt, lines)
+        if min(line.scored for line in lines) < 1:
+            raise BadModel(
+                self.model, f"its tokenizer merges an option of question {prompt.question.index} into the prompt"
+            )
+        # The last token of a line is only predicted, never read: it takes no place in the window.
+        if encoded.length - 1 > self.window:
+            raise BadModel(
+                self.model,
+                f"question {prompt.question.index} has {encoded.length - 1:,} tokens and the window {self.window:,}",
+                "Ask with fewer shots, or take a model with a longer window.",
+            )
+        return encoded
+
+    def _many(self, texts: Sequence[str]) -> list[list[int]]:
+        begin = self.tokenizer.bos_token
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [
+            row if begin and text.startswith(begin) else [*self._leading, *row]
+            for text, row in zip(texts, rows, strict=True)
+        ]
+
+
+def _leading_specials(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text by default, such as a beginning-of-sequence token."""
+    bare: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full: list[int] = tokenizer("a")["input_ids"]
+    ends = range(len(full) - len(bare) + 1)
+    start = next((n for n in ends if full[n : n + len(bare)] == bare), 0)
+    return full[:start]

@@ -1,0 +1,120 @@
+"""The one model that a worker holds."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache as once
+from importlib import metadata
+from pathlib import Path
+
+import proctor
+from proctor.nouns import Cost, DType, ModelRef, Provenance, Quant
+from workers import convert
+from workers.devices import TorchDevice
+from workers.engine.load import Engine, load
+from workers.engine.plain import PlainScorer
+from workers.engine.score import Scorer
+from workers.engine.tokens import Reader
+
+_LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "safetensors")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be asked."""
+
+    ref: ModelRef
+    quant: Quant
+    scorer: Scorer
+    reader: Reader  # its window, `count` and `chat` are what prompts are fitted with
+    provenance: Provenance
+    load_cost: Cost
+    weight_bytes: int  # in memory
+
+
+@dataclass(frozen=True)
+class _Key:
+    ref: ModelRef
+    quant: Quant
+    dtype: DType  # as it was asked for
+
+
+class Models:
+    """Keeps exactly one model loaded, and gives its memory back before the next is loaded."""
+
+    def __init__(self, device: TorchDevice, cache: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+        self.device, self._cache, self._progress = device, cache, progress
+        self._key: _Key | None = None
+        self._loaded: Loaded | None = None
+
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:
+        """This model, loaded now if it isn't the one that is held. `is` tells: a held model is the same object.
+
+        Raises
+        ------
+        BadModel, DoesNotFit
+            where it can't be loaded. The model held before is gone then, too.
+        """
+        key = _Key(ref, quant, dtype)
+        if self._loaded is None or self._key != key:
+            self.unload()
+            self._loaded = self._load(key)
+            self._key = key
+        return self._loaded
+
+    @property
+    def held(self) -> Loaded | None:
+        """The model in memory, if any."""
+        return self._loaded
+
+    def unload(self) -> None:
+        """Let the model go and give its memory back to the device."""
+        self._loaded = self._key = None
+        self.device.release()
+
+    def _load(self, key: _Key) -> Loaded:
+        folder = convert.local_folder(key.ref, self._cache, self._progress)
+        self._progress(f"{key.ref.label} ({key.quant}): loading")
+        engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
+        scorer = PlainScorer(engine.model, engine.reader, self.device)
+        provenance = self._provenance(engine, scorer)
+        return Loaded(key.ref, key.quant, scorer, engine.reader, provenance, engine.cost, engine.bytes)
+
+    def _provenance(self, engine: Engine, scorer: Scorer) -> Provenance:
+        return Provenance(
+            dtype=engine.dtype,
+            attention=scorer.name,
+            device_name=self.device.name,
+            host=socket.gethostname(),
+            versions=versions(),
+            notes=engine.notes,
+        )
+
+
+@once
+def versions() -> Mapping[str, str]:
+    """Versions of Python, Proctor, and the libraries that numbers depend on; `git` where Proctor is a checkout."""
+    found = {"python": platform.python_version(), "proctor": proctor.__version__}
+    for library in _LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    revision = _git_revision(Path(proctor.__file__).resolve().parent.parent)
+    return {**found, "git": revision} if revision else found
+
+
+def _git_revision(checkout: Path) -> str:
+    """The commit of a checkout, with `-dirty` where files differ from it; "" where it is none."""
+    if not (checkout / ".git").exists():
+        return ""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - fixed
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
