@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -69,10 +70,13 @@ def submit_sweep() -> None:
     sys.exit(run(command(COMMANDS["submit"]), "submit-sweep"))
 
 
-def run(what: click.Command, name: str) -> int:
-    """Run a command and return its exit code: a failure of our own tree is a message, never a traceback."""
+def run(what: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: a failure of our own tree is a message, never a traceback.
+
+    `arguments` are those of this process where they aren't given.
+    """
     try:
-        code = what.main(prog_name=name, standalone_mode=False)
+        code = what.main(arguments, prog_name=name, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
