@@ -35,8 +35,6 @@ SQLITE = {
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: the first that the code starts with
 POSTGRESQL = {
-    "28": ("the server refuses this user", "Check user and password in PROCTOR_DATABASE_URL."),
-    "3D": ("the server has no database of that name", "Create it with createdb, or mend PROCTOR_DATABASE_URL."),
     "42501": ("this user lacks a right", "Grant the user all rights on the database's schema."),
     "53100": ("the server's disk is full", "Free some space there; what was recorded before is kept."),
     "53300": ("the server has no connection left", "Raise max_connections there, or use a connection pooler."),
@@ -45,7 +43,12 @@ POSTGRESQL = {
     "40": ("two transactions were in each other's way", TRY_AGAIN),
     "57": ("the server ended the connection", TRY_AGAIN),
 }
+# Without a connection libpq gives a text and no code.
 UNREACHABLE = ("the server can't be reached", "Check that it runs, and host and port in PROCTOR_DATABASE_URL.")
+REFUSED = (
+    "the server refuses the connection",
+    "Check user, password and name in PROCTOR_DATABASE_URL; createdb makes a database.",
+)
 
 
 def database_name(url: URL) -> str:
@@ -62,7 +65,7 @@ def unavailable(error: SQLAlchemyError, url: URL) -> StoreUnavailable | None:
     if known is None:
         return None
     cause, next_step = known
-    said = str(error.orig).strip() if isinstance(error, DBAPIError) else str(error)
+    said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     return StoreUnavailable(f"{database_name(url)} can't be used: {cause} ({said}).", next_step)
 
 
@@ -83,5 +86,5 @@ def _known_to_postgresql(origin: psycopg.Error) -> tuple[str, str] | None:
         if code is not None and code.startswith(start):
             return known
     if isinstance(origin, psycopg.OperationalError) and (code is None or code.startswith("08")):
-        return UNREACHABLE
+        return REFUSED if "FATAL" in str(origin) else UNREACHABLE
     return None

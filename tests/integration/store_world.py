@@ -1,0 +1,129 @@
+"""The small world of the store's tests: exams, specs, workers and answers, and a clock that is set by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from proctor.nouns import (
+    Answer,
+    Claim,
+    Conditions,
+    Cost,
+    Device,
+    DType,
+    Exam,
+    Lane,
+    LaneLoad,
+    Measures,
+    ModelRef,
+    ModelSource,
+    Provenance,
+    Quant,
+    Question,
+    RunSpec,
+    SweepRequest,
+    WorkerCard,
+)
+from proctor.store import exams, runs, sweeps
+from proctor.store.session import Store
+
+LEASE_S = 30.0
+SIZE = 6  # questions of an exam
+PACKS = (range(3), range(3, 6))  # which question stands in which pack
+
+
+@dataclass
+class HandClock:
+    """A clock that stands still until it is told to go on."""
+
+    now: datetime = field(default_factory=lambda: datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def go_on(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def question(subject: str, index: int) -> Question:
+    text = f"Question {index} of {subject}: which one? \N{GREEK SMALL LETTER ALPHA}"
+    return Question(digest(text)[:16], index, text, ("one", "two", "three", "four"), index % 4)
+
+
+def exam(subject: str = "astronomy", size: int = SIZE) -> Exam:
+    asked = tuple(question(subject, index) for index in range(size))
+    return Exam("demo", subject, (question(f"dev of {subject}", 0),), asked, digest(f"{subject} {size}"), 1)
+
+
+def spec(model: str = "org/a", subject: str = "astronomy", quant: Quant = Quant.NONE, size: int = SIZE) -> RunSpec:
+    return RunSpec(
+        model=ModelRef(model, ModelSource.HUB, "rev1"),
+        quant=quant,
+        device=Device.CPU,
+        dtype=DType.AUTO,
+        benchmark="demo",
+        subject=subject,
+        exam_hash=exam(subject, size).content_hash,
+        questions=size,
+        conditions=Conditions(shots=1, limit=size),
+    )
+
+
+def request(name: str = "", priority: int = 0) -> SweepRequest:
+    return SweepRequest(
+        ("org/a",), (Quant.NONE,), "demo", ("astronomy",), "auto", DType.AUTO, Conditions(), priority, name
+    )
+
+
+def card(name: str = "cpu@host:1", lanes: tuple[str, ...] = ()) -> WorkerCard:
+    return WorkerCard(name, "host", Device.CPU, "two cores", 8_000_000_000, lanes)
+
+
+def submit(store: Store, *specs: RunSpec, name: str = "", priority: int = 0, fresh: bool = False) -> sweeps.Submission:
+    """Save the exams that the specs name and submit them."""
+    for one in dict.fromkeys((one.subject, one.questions) for one in specs):
+        exams.save_exam(store, exam(*one))
+    return sweeps.submit(store, request(name, priority), specs, fresh=fresh)
+
+
+def first_lane(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
+    """The simplest choice: whatever is there."""
+    return loads[0].lane if loads else None
+
+
+def claim(store: Store, worker: str = "cpu@host:1", lease_s: float = LEASE_S) -> Claim:
+    got = runs.claim_best(store, card(worker), None, first_lane, lease_s)
+    assert got is not None, "nothing to claim"
+    return got
+
+
+def answer(asked: Question, picked: int | None = 0) -> Answer:
+    return Answer(asked.id, digest(asked.text), 1, (-0.1, -1.5, -2.25, -1 / 3), picked, picked == asked.answer)
+
+
+def pack_of(held: Claim, index: int, picked: int | None = 0) -> list[Answer]:
+    asked = exam(held.spec.subject, held.spec.questions).questions
+    return [answer(asked[place], picked) for place in PACKS[index]]
+
+
+def record(store: Store, held: Claim, *packs: int, picked: int | None = 0) -> None:
+    for index in packs:
+        runs.record(store, held, index, pack_of(held, index, picked), Cost(1.0, 2.0, 0.5))
+
+
+def provenance(dtype: DType = DType.FLOAT32, host: str = "host") -> Provenance:
+    return Provenance(dtype, "plain", "two cores", host, {"torch": "2.13", "alembic": "1"}, ("a note",))
+
+
+def sit(store: Store, held: Claim) -> None:
+    """All that a worker does with a Run that it has claimed."""
+    runs.begin(store, held, provenance())
+    record(store, held, *sorted({0, 1} - runs.committed_packs(store, held)))
+    runs.finish(store, held, Measures(score=Cost(2.0, 4.0, 1.0)))
