@@ -9,6 +9,7 @@ import pytest
 from proctor.errors import BadInput, SeveralFaults
 from scheduler.cli import submit
 from scheduler.sweepfile import read
+from tests.support import ROOT
 
 
 def write(folder: Path, text: str) -> Path:
@@ -57,3 +58,9 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00model")
     with pytest.raises(BadInput, match="is no YAML"):
         read(path, submit)
+
+
+def test_the_example_in_the_repository_can_be_read() -> None:
+    example = read(ROOT / "examples" / "sweep.yaml", submit)
+    assert example["quants"] == ["none", "8bit", "4bit"]
+    assert len(example["subjects"]) == 10
