@@ -63,8 +63,8 @@ def cut_off(texts: list[Placed], figure: Figure) -> list[str]:
 def _unseen(axes: Axes) -> list[Text]:
     """Labels that matplotlib keeps but doesn't draw: of axes switched off, and of ticks outside the limits."""
     unseen: list[Text] = []
-    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        low, high = min(low, high), max(low, high)
+    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        low, high = sorted(limits)
         for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
             outside = not low - 1e-9 <= tick.get_loc() <= high + 1e-9
             if outside or not axes.axison or not axes.get_visible():

@@ -152,7 +152,8 @@ def markers(count: int) -> list[str]:
 
 def ink_on(image: AxesImage, value: float) -> str:
     """Black or white, whichever is read more easily on the cell of this value."""
-    red, green, blue, _ = image.cmap(image.norm(value))
+    low, high = image.get_clim()
+    red, green, blue, _ = image.cmap((value - (low or 0.0)) / ((high or 1.0) - (low or 0.0)))
     return "#ffffff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.45 else "#111111"
 
 

@@ -1,0 +1,203 @@
+"""From the store to frames and panels: what notebooks begin with, and everything else in this room stands on.
+
+from proctor.store.session import Store
+from analysis.frames import read_results
+
+results = read_results(Store("sqlite:///proctor.db"), [1])
+results.runs_frame()        # a row a Run
+results.panels[0].questions # a row a question
+answers_frame(results.panels[0])  # a row an Answer
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.contestants import Contestant
+from analysis.panel import Panel, Terms
+from proctor.nouns import RunStatus
+from proctor.store.columns import AnswerColumns, QuestionColumns, answer_columns, question_columns
+from proctor.store.reads import RunRecord, runs
+from proctor.store.session import Store
+
+ANSWERS_AT_A_TIME = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What was run and what came of it: a panel for each set of Runs that may be compared.
+
+    `superseded` are answered Runs that a fuller or later one of the same contestant on the same exam replaced;
+    `panels` is empty where nothing was answered.
+    """
+
+    records: tuple[RunRecord, ...]
+    panels: tuple[Panel, ...]
+    superseded: tuple[RunRecord, ...] = ()
+
+    def unfinished(self) -> tuple[RunRecord, ...]:
+        """Runs that aren't done: failed, cancelled, pending or still running."""
+        return tuple(record for record in self.records if record.status is not RunStatus.DONE)
+
+    def runs_frame(self) -> pd.DataFrame:
+        """A row a Run: who, on what, how it went, times in seconds, memory in bytes (see `run_row`)."""
+        return pd.DataFrame([run_row(record) for record in self.records], columns=list(RUN_COLUMNS))
+
+
+RUN_COLUMNS = (
+    "run_id", "sweep", "model", "revision", "quant", "device", "dtype", "benchmark", "subject", "shots",
+    "chat_template", "limit", "status", "attempt", "questions", "answered", "correct", "tied", "accuracy",
+    "load_wall_s", "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
+)  # fmt: skip
+
+
+def run_row(record: RunRecord) -> tuple[object, ...]:
+    """One Run as `RUN_COLUMNS`. Times are of scoring alone; None where they aren't known."""
+    spec, measures = record.spec, record.measures
+    conditions, score = spec.conditions, None if measures is None else measures.score
+    contestant = contestant_of(record)
+    return (
+        record.run_id, record.sweep_name, spec.model.name, spec.model.revision, spec.quant.value, spec.device.value,
+        contestant.dtype, spec.benchmark, spec.subject, conditions.shots, conditions.chat_template, conditions.limit,
+        record.status.value, record.attempt, spec.questions, record.answered, record.correct, record.tied,
+        record.correct / record.answered if record.answered else None,
+        measures and measures.load.wall_s, score and score.wall_s, score and score.cpu_s, score and score.gpu_s,
+        measures and measures.peak_rss_bytes, measures and measures.peak_device_bytes,
+        record.answered / score.wall_s if score and score.wall_s > 0 else None, record.reason,
+    )  # fmt: skip
+
+
+def answers_frame(panel: Panel) -> pd.DataFrame:
+    """A row an Answer: contestant, subject, question_id, picked (missing for no answer), correct."""
+    who, question = np.nonzero(panel.asked)
+    picked = panel.picked[who, question].astype(np.int64)
+    return pd.DataFrame(
+        {
+            "contestant": pd.Categorical.from_codes(who, categories=pd.Index(panel.labels)),
+            "subject": panel.questions["subject"].to_numpy()[question],
+            "question_id": panel.questions["question_id"].to_numpy()[question],
+            "picked": pd.Series(picked, dtype="Int8").mask(picked < 0),
+            "correct": panel.correct[who, question],
+        }
+    )
+
+
+def contestant_of(record: RunRecord) -> Contestant:
+    """Who sat this Run, by what it computed in where that is known."""
+    spec = record.spec
+    dtype = spec.dtype if record.provenance is None else record.provenance.dtype
+    return Contestant(spec.model.name, spec.model.revision, spec.quant.value, spec.device.value, dtype.value)
+
+
+def terms_of(record: RunRecord) -> Terms:
+    """What must agree with another Run's for the two to be compared."""
+    conditions = record.spec.conditions
+    return Terms(record.spec.benchmark, conditions.prompt_version, conditions.shots, conditions.chat_template)
+
+
+def read_results(store: Store, sweep_ids: Sequence[int]) -> Results:
+    """Everything about these sweeps. Runs that may not be compared come in panels of their own."""
+    records = runs(store, sweep_ids)
+    chosen, superseded = _newest(record for record in records if record.answered)
+    panels = tuple(_read_panel(store, group) for group in comparable_groups(chosen))
+    return Results(tuple(records), panels, tuple(superseded))
+
+
+def comparable_groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Runs in groups within which terms agree and no subject's exam has two contents, the largest group first.
+
+    A contestant goes whole into the first group that it doesn't contradict.
+    """
+    contestants: dict[tuple[Terms, Contestant], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        contestants[terms_of(record), contestant_of(record)].append(record)
+    groups: list[tuple[Terms, dict[str, str], list[RunRecord]]] = []
+    for (terms, _), theirs in contestants.items():
+        contents = {record.spec.subject: record.spec.exam_hash for record in theirs}
+        for other_terms, known, members in groups:
+            if terms == other_terms and all(known.get(subject, hash) == hash for subject, hash in contents.items()):
+                known.update(contents)
+                members.extend(theirs)
+                break
+        else:
+            groups.append((terms, contents, list(theirs)))
+    return sorted((members for _, _, members in groups), key=len, reverse=True)
+
+
+def _newest(records: Iterator[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
+    """Of several Runs of one contestant on one exam under the same terms: the fullest, then the latest; the rest."""
+    kept: dict[object, RunRecord] = {}
+    replaced = []
+    for record in records:
+        key = (terms_of(record), contestant_of(record), record.spec.subject, record.spec.exam_hash)
+        other = kept.get(key)
+        if other is None:
+            kept[key] = record
+            continue
+        older, newer = sorted((other, record), key=lambda run: (run.answered, run.run_id))
+        kept[key] = newer
+        replaced.append(older)
+    return list(kept.values()), replaced
+
+
+def _read_panel(store: Store, records: Sequence[RunRecord]) -> Panel:
+    contestants = tuple(dict.fromkeys(contestant_of(record) for record in records))
+    place = {contestant: index for index, contestant in enumerate(contestants)}
+    seat = {record.run_id: place[contestant_of(record)] for record in records}
+    questions = question_columns(store, list(seat))
+    shape = (len(contestants), questions.question.size)
+    widest = max(map(len, questions.choices), default=0)
+    asked, correct = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    picked, logprob = np.full(shape, -1, dtype=np.int8), np.full((*shape, widest), -np.inf, dtype=np.float32)
+    for some in _portions(records):
+        answers = answer_columns(store, some, options_logprob=True)
+        who = np.array([seat[run] for run in answers.run_id.tolist()], dtype=np.int64)
+        which = np.searchsorted(questions.question, answers.question)
+        asked[who, which] = True
+        correct[who, which] = answers.correct
+        picked[who, which] = answers.picked
+        logprob[who, which] = _padded(answers, widest)
+    panel = Panel(terms_of(records[0]), contestants, _questions_frame(questions), asked, correct, picked, logprob)
+    return panel.on(np.asarray(asked.any(axis=0)))
+
+
+def _portions(records: Sequence[RunRecord]) -> Iterator[list[int]]:
+    """Run ids in portions of about `ANSWERS_AT_A_TIME` Answers, so that Python objects never pile up."""
+    portion: list[int] = []
+    size = 0
+    for record in records:
+        portion.append(record.run_id)
+        size += record.answered
+        if size >= ANSWERS_AT_A_TIME:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _padded(answers: AnswerColumns, widest: int) -> NDArray[np.float32]:
+    """(N, widest) log-probabilities, -inf where a question has fewer options."""
+    padded = np.full((answers.question.size, widest), -np.inf, dtype=np.float32)
+    if answers.options_logprob is not None:
+        options = answers.options_logprob.shape[1]
+        padded[:, :options] = np.nan_to_num(answers.options_logprob, nan=-np.inf, neginf=-np.inf)
+    return padded
+
+
+def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "subject": questions.subject,
+            "question_id": questions.question_id,
+            "question_index": questions.index,
+            "question": questions.text,
+            "choices": pd.Series(questions.choices, dtype=object),
+            "answer": questions.key.astype(np.int8),
+        }
+    )

@@ -1,0 +1,120 @@
+"""What it cost: time and memory, by contestant and Run by Run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from analysis.frames import Results
+from analysis.report.blocks import Folded, Section, Text
+from analysis.report.overview import names_of
+from analysis.tables import GIB, SECONDS, Column, Table, number
+from proctor.nouns import Cost, Measures
+from proctor.store.reads import RunRecord
+
+ABOUT = (
+    "Scoring only: loading has a column of its own, since a worker that already holds the model spares it. CPU time is "
+    "that of all threads; GPU time is 0 on the CPU. Memory is the peak of a Run, not of the process's life."
+)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What one contestant's Runs took together. Peaks are the highest of any Run."""
+
+    contestant: str
+    runs: int
+    questions: int
+    score: Cost
+    load_wall_s: float
+    peak_rss_bytes: int
+    peak_device_bytes: int
+
+    @property
+    def questions_per_s(self) -> float | None:
+        return self.questions / self.score.wall_s if self.score.wall_s > 0 else None
+
+    @property
+    def peak_bytes(self) -> int:
+        """Memory where the model lies: the device's if it used any, else the process's."""
+        return self.peak_device_bytes or self.peak_rss_bytes
+
+
+def spendings(results: Results) -> list[Spending]:
+    """Each contestant's cost over its Runs that were measured, in the order in which they were planned."""
+    names = names_of(results.records)
+    grouped: dict[str, list[tuple[RunRecord, Measures]]] = defaultdict(list)
+    for record in results.records:
+        if record.measures is not None and record.answered:
+            grouped[names[record.run_id]].append((record, record.measures))
+    return [
+        Spending(
+            name,
+            len(runs),
+            sum(record.answered for record, _ in runs),
+            _total(measures.score for _, measures in runs),
+            sum(measures.load.wall_s for _, measures in runs),
+            max(measures.peak_rss_bytes for _, measures in runs),
+            max(measures.peak_device_bytes for _, measures in runs),
+        )
+        for name, runs in grouped.items()
+    ]
+
+
+def costs_section(results: Results) -> Section:
+    """Time and memory."""
+    return Section(
+        "costs",
+        "Time and memory",
+        (Text(ABOUT), spending_table(spendings(results)), Folded("Run by Run", (runs_table(results),))),
+    )
+
+
+def spending_table(rows: Sequence[Spending]) -> Table:
+    """A row a contestant."""
+    columns = (
+        Column("contestant"), Column("Runs", numeric=True), Column("questions", numeric=True),
+        Column("wall", SECONDS, numeric=True), Column("CPU", SECONDS, numeric=True),
+        Column("GPU", SECONDS, numeric=True), Column("loading, wall", SECONDS, numeric=True),
+        Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
+        Column("questions a second", number(2), numeric=True),
+    )  # fmt: skip
+    return Table(
+        "costs",
+        "Time and memory by contestant, summed over its Runs.",
+        columns,
+        [
+            (
+                s.contestant, s.runs, s.questions, s.score.wall_s, s.score.cpu_s, s.score.gpu_s, s.load_wall_s,
+                s.peak_rss_bytes, s.peak_device_bytes, s.questions_per_s,
+            )
+            for s in rows
+        ],
+    )  # fmt: skip
+
+
+def runs_table(results: Results) -> Table:
+    """A row a Run that was measured."""
+    names = names_of(results.records)
+    columns = (
+        Column("Run", numeric=True), Column("contestant"), Column("subject"), Column("questions", numeric=True),
+        Column("wall", SECONDS, numeric=True), Column("CPU", SECONDS, numeric=True),
+        Column("GPU", SECONDS, numeric=True), Column("loading, wall", SECONDS, numeric=True),
+        Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
+        Column("questions a second", number(2), numeric=True), Column("attempt", numeric=True),
+    )  # fmt: skip
+    rows = [
+        (
+            r.run_id, names[r.run_id], r.spec.subject, r.answered, m.score.wall_s, m.score.cpu_s, m.score.gpu_s,
+            m.load.wall_s, m.peak_rss_bytes, m.peak_device_bytes,
+            r.answered / m.score.wall_s if m.score.wall_s > 0 else None, r.attempt,
+        )
+        for r in results.records
+        if (m := r.measures) is not None
+    ]  # fmt: skip
+    return Table("costs_by_run", "Time and memory of every Run that was measured.", columns, rows)
+
+
+def _total(costs: Iterable[Cost]) -> Cost:
+    return sum(costs, Cost())

@@ -1,0 +1,70 @@
+"""Blocks as HTML. Every text goes through `escape`; nothing else writes a character that came from outside."""
+
+from __future__ import annotations
+
+from html import escape as html_escape
+
+from analysis.graphs.style import Graph, inline_svg
+from analysis.report.blocks import Block, Bullets, Folded, Section, Text
+from analysis.tables import Table, visible
+
+MOST_ROWS = 500  # of a table on the page; its CSV file has them all
+
+
+def escape(text: str) -> str:
+    """Text as HTML: markup characters as entities, control characters as visible escapes."""
+    return html_escape(visible(text), quote=True)
+
+
+def section_html(section: Section) -> str:
+    """A section with its heading, named for screen readers by it."""
+    name = escape(section.anchor)
+    body = "\n".join(map(block_html, section.blocks))
+    heading = f'<h2 id="{name}-h">{escape(section.heading)}</h2>'
+    return f'<section id="{name}" aria-labelledby="{name}-h">{heading}\n{body}\n</section>'
+
+
+def block_html(block: Block) -> str:
+    """One block of any kind."""
+    match block:
+        case Text():
+            return f"<p>{escape(block.words)}</p>"
+        case Bullets():
+            return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in block.items)}</ul>"
+        case Folded():
+            inner = "\n".join(map(block_html, block.blocks))
+            return f"<details><summary>{escape(block.summary)}</summary>\n{inner}\n</details>"
+        case Table():
+            return table_html(block)
+        case Graph():
+            return graph_html(block)
+
+
+def table_html(table: Table) -> str:
+    """A real table: caption, column and row headers with their scope, in a region that scrolls by keyboard too."""
+    numeric = [' class="n"' if column.numeric else "" for column in table.columns]
+    heads = "".join(
+        f'<th scope="col"{style}>{escape(column.heading)}</th>'
+        for column, style in zip(table.columns, numeric, strict=True)
+    )
+    rows = []
+    for first, *cells in table.shown()[:MOST_ROWS]:
+        data = "".join(f"<td{style}>{escape(cell)}</td>" for cell, style in zip(cells, numeric[1:], strict=True))
+        rows.append(f'<tr><th scope="row">{escape(first)}</th>{data}</tr>')
+    caption = escape(table.caption)
+    if len(table.rows) > MOST_ROWS:
+        caption += f" The first {MOST_ROWS:,} of {len(table.rows):,} rows; all are in {escape(table.name)}.csv."
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
+    )
+
+
+def graph_html(graph: Graph) -> str:
+    """The graph as inline SVG that reads as one image with its content in words, and links to its files."""
+    alt, name = escape(graph.alt), escape(graph.name)
+    svg = inline_svg(graph).replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
+    return (
+        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{escape(graph.title)}">{svg}</div>'
+        f'<figcaption><a href="{name}.png">PNG</a> <a href="{name}.svg">SVG</a></figcaption></figure>'
+    )

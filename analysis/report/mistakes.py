@@ -1,0 +1,72 @@
+"""Whether the contestants fail on the same questions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.graphs.overlap import mistake_distribution, mistake_pairs
+from analysis.panel import Panel
+from analysis.report.blocks import Block, Folded, Section, Text
+from analysis.stats.overlap import (
+    discordant_counts,
+    error_kappa,
+    misses_expected,
+    misses_observed,
+    same_wrong_option,
+    wrong_together,
+)
+from analysis.tables import PERCENT, Column, Table, number
+
+ABOUT = (
+    "Kappa compares how often two contestants are right and wrong together with what their accuracies alone give: "
+    "1 is always together, 0 is independence. Since some questions are harder than others, every pair lies above 0; "
+    "a pair far above the median pair shares mistakes beyond difficulty."
+)
+
+
+def mistakes_section(panel: Panel) -> Section:
+    """Distribution and pairs, with the tables behind them."""
+    blocks: list[Block] = [mistake_distribution(panel), Folded("The figures", (distribution_table(panel),))]
+    if len(panel.contestants) > 1:
+        blocks += [Text(ABOUT), mistake_pairs(panel), Folded("All pairs", (pairs_table(panel),))]
+    else:
+        blocks.append(mistake_pairs(panel))
+    return Section("mistakes", "Overlap of mistakes", tuple(blocks))
+
+
+def distribution_table(panel: Panel) -> Table:
+    """Questions by how many models miss them, one vote a model."""
+    models = panel.one_a_model()
+    chosen = models if len(models.contestants) > 1 else panel
+    observed, expected = misses_observed(chosen.wrong), misses_expected(chosen.wrong, chosen.subject_of)
+    columns = (
+        Column("missed by", numeric=True), Column("questions", numeric=True),
+        Column("if independent", number(1), numeric=True),
+    )  # fmt: skip
+    rows = [(place, int(count), float(expected[place])) for place, count in enumerate(observed)]
+    return Table("mistake_distribution", "Questions by how many miss them.", columns, rows)
+
+
+def pairs_table(panel: Panel) -> Table:
+    """A row a pair, the highest kappa first."""
+    kappa, together = error_kappa(panel.wrong), wrong_together(panel.wrong)
+    same, lost = same_wrong_option(panel.wrong, panel.picked), discordant_counts(panel.wrong)
+    wrong = panel.wrong.sum(axis=1)
+    columns = (
+        Column("first"), Column("second"), Column("kappa", number(2), numeric=True),
+        Column("both wrong", numeric=True), Column("of those that either has wrong", PERCENT, numeric=True),
+        Column("same wrong option, given both wrong", PERCENT, numeric=True),
+        Column("only first wrong", numeric=True), Column("only second wrong", numeric=True),
+    )  # fmt: skip
+    pairs = sorted(
+        zip(*np.triu_indices(len(panel.contestants), 1), strict=True),
+        key=lambda pair: -np.nan_to_num(kappa[pair], nan=-2.0),
+    )
+    rows = [
+        (
+            panel.labels[a], panel.labels[b], float(kappa[a, b]), int(wrong[a] - lost[b, a]), float(together[a, b]),
+            float(same[a, b]), int(lost[b, a]), int(lost[a, b]),
+        )
+        for a, b in pairs
+    ]  # fmt: skip
+    return Table("mistake_pairs", "Pairs by kappa of errors; p-values would add nothing here.", columns, rows)

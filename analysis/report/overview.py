@@ -1,0 +1,192 @@
+"""What was run, what is missing, and where every number comes from."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from analysis.contestants import Contestant, labels
+from analysis.findings import counted, listed
+from analysis.frames import Results, contestant_of, terms_of
+from analysis.panel import Level
+from analysis.report.blocks import Block, Bullets, Section, Text
+from analysis.tables import Column, Table, Value
+from proctor.nouns import RunStatus
+from proctor.store.reads import RunRecord
+
+
+def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
+    """The short name of each Run's contestant by run id.
+
+    A Run that never began doesn't know what it computes in; it goes by its fellow's name where there is one.
+    """
+    own = {record.run_id: contestant_of(record) for record in records}
+    begun = {own[record.run_id] for record in records if record.provenance is not None}
+    fellows: dict[tuple[str, ...], Contestant] = {_without_dtype(contestant): contestant for contestant in begun}
+    for record in records:
+        if record.provenance is None:
+            own[record.run_id] = fellows.get(_without_dtype(own[record.run_id]), own[record.run_id])
+    everyone = list(dict.fromkeys(own.values()))
+    name = dict(zip(everyone, labels(everyone), strict=True))
+    return {run_id: name[contestant] for run_id, contestant in own.items()}
+
+
+def missing_section(results: Results, levels: Sequence[Level]) -> Section | None:
+    """What failed, never ended or can't be compared; None where nothing is missing."""
+    unfinished = results.unfinished()
+    notes = [*_set_aside(levels), *_superseded(results), *_incomparable(results)]
+    if not unfinished and not notes:
+        return None
+    blocks: list[Block] = []
+    if unfinished:
+        states = Counter(record.status.value for record in unfinished)
+        counts = listed([f"{count} {state}" for state, count in states.most_common()], most=5)
+        blocks.append(
+            Text(
+                f"{counted(len(unfinished), 'Run')} of {len(results.records):,} did not finish ({counts}). What they "
+                "answered before is shown, and compared only on questions that all were asked."
+            )
+        )
+        blocks.append(_unfinished_table(unfinished, names_of(results.records)))
+    if notes:
+        blocks.append(Bullets(tuple(notes)))
+    return Section("missing", "What failed or is missing", tuple(blocks))
+
+
+def ran_section(results: Results) -> Section:
+    """Contestants and what they sat."""
+    names, records = names_of(results.records), results.records
+    subjects = {(record.spec.benchmark, record.spec.subject) for record in records}
+    sweeps = dict.fromkeys(f"{record.sweep_name or 'unnamed'} (sweep {record.sweep_id})" for record in records)
+    answered = sum(record.answered for record in records)
+    terms = list(dict.fromkeys(str(terms_of(record)) for record in records))
+    limits = sorted({record.spec.conditions.limit for record in records if record.spec.conditions.limit is not None})
+    who = f"{counted(len(set(names.values())), 'contestant')} (a model at one quantization on one kind of device)"
+    facts = [
+        f"{who}, {counted(len(subjects), 'subject')}, {counted(len(records), 'Run')}, {answered:,} answers.",
+        f"From {listed(list(sweeps), most=8)}.",
+        f"Terms: {'; '.join(terms)}.",
+    ]
+    if limits:
+        facts.append(f"Only the first {listed([str(limit) for limit in limits])} questions of a subject were asked.")
+    return Section("ran", "What was run", (Bullets(tuple(facts)), _contestants_table(records, names)))
+
+
+def provenance_section(results: Results) -> Section:
+    """What produced the numbers: alike Runs in one row, exams by their content."""
+    names = names_of(results.records)
+    return Section(
+        "provenance",
+        "Provenance of every Run",
+        (_provenance_table(results.records, names), _exams_table(results.records)),
+    )
+
+
+def _without_dtype(contestant: Contestant) -> tuple[str, ...]:
+    return contestant.model, contestant.revision, contestant.quant, contestant.device
+
+
+def _set_aside(levels: Sequence[Level]) -> list[str]:
+    notes = []
+    for level in levels:
+        if level.set_aside:
+            notes.append(
+                f"{listed(level.set_aside, most=10)}: asked too few of the questions to be compared with the others; "
+                "left out of everything below but the tables of Runs."
+            )
+        if level.questions_left_out:
+            notes.append(
+                f"{counted(level.questions_left_out, 'question')} of {level.questions_before:,} not asked of everyone "
+                "are left out of the comparison."
+            )
+    return notes
+
+
+def _superseded(results: Results) -> list[str]:
+    if not results.superseded:
+        return []
+    runs = listed([str(record.run_id) for record in results.superseded], most=12)
+    return [f"Runs {runs}: a fuller or later Run of the same contestant on the same exam is shown in their place."]
+
+
+def _incomparable(results: Results) -> list[str]:
+    """What sets the panels apart, in words."""
+    first, *others = results.panels or (None,)
+    notes = []
+    for number, panel in enumerate(others, start=2):
+        if first is None or panel is None:
+            continue
+        found = first.terms.differences(panel.terms) or ["the content of an exam has changed between them"]
+        notes.append(f"Set {number} is never mixed with set 1: {listed(found, most=6)}.")
+    return notes
+
+
+def _unfinished_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:
+    columns = (
+        Column("Run", numeric=True), Column("contestant"), Column("subject"), Column("status"),
+        Column("answered", numeric=True), Column("of", numeric=True), Column("attempts", numeric=True),
+        Column("reason"),
+    )  # fmt: skip
+    rows = [
+        (r.run_id, names[r.run_id], r.spec.subject, r.status.value, r.answered, r.spec.questions, r.attempt, r.reason)
+        for r in sorted(records, key=lambda record: (record.status is not RunStatus.FAILED, record.run_id))
+    ]
+    return Table("unfinished_runs", "Runs that did not finish, failed ones first.", columns, rows)
+
+
+def _contestants_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:
+    grouped: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        grouped[names[record.run_id]].append(record)
+    columns = (
+        Column("contestant"), Column("model"), Column("quantization"), Column("device"), Column("dtype"),
+        Column("Runs done", numeric=True), Column("Runs", numeric=True), Column("answered", numeric=True),
+        Column("questions", numeric=True),
+    )  # fmt: skip
+    rows: list[tuple[Value, ...]] = []
+    for name, runs in grouped.items():
+        spec, done = runs[0].spec, sum(run.status is RunStatus.DONE for run in runs)
+        dtype = listed(sorted({contestant_of(run).dtype for run in runs if run.provenance is not None}) or ["–"])
+        answered, questions = sum(run.answered for run in runs), sum(run.spec.questions for run in runs)
+        rows.append(
+            (name, spec.model.name, spec.quant.value, spec.device.value, dtype, done, len(runs), answered, questions)
+        )
+    return Table("contestants", "Who sat the exams.", columns, rows)
+
+
+def _provenance_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for record in records:
+        made = record.provenance
+        if made is not None:
+            versions = ", ".join(f"{library} {version}" for library, version in sorted(made.versions.items()))
+            alike[
+                names[record.run_id], record.spec.model.name, record.spec.model.revision, made.dtype.value,
+                made.attention, made.device_name, made.host, versions, "; ".join(made.notes),
+            ].append(record.run_id)  # fmt: skip
+    headings = (
+        "contestant", "model", "revision", "dtype", "attention", "device", "host", "versions", "notes", "Runs",
+    )  # fmt: skip
+    rows = [(*key, _ranges(runs)) for key, runs in alike.items()]
+    caption = "What computed them; Runs made alike share a row."
+    return Table("provenance", caption, tuple(map(Column, headings)), rows)
+
+
+def _exams_table(records: Sequence[RunRecord]) -> Table:
+    exams = dict.fromkeys(
+        (r.spec.subject, r.spec.benchmark, r.spec.exam_hash, r.spec.conditions.prompt_version) for r in records
+    )
+    headings = ("subject", "benchmark", "content (SHA-256)", "prompt version")
+    rows = [(subject, benchmark, content[:16], version) for subject, benchmark, content, version in exams]
+    return Table("exams", "The exams by their content.", tuple(map(Column, headings)), rows)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`1 to 3, 7`"""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ", ".join(" to ".join(map(str, part)) for part in parts)

@@ -1,0 +1,103 @@
+"""The finding in words, who is best, and the same by subject."""
+
+from __future__ import annotations
+
+from analysis.findings import (
+    chance_sentences,
+    counted,
+    hardest_subjects,
+    listed,
+    percent,
+    standing_title,
+)
+from analysis.graphs.by_subject import by_subject
+from analysis.graphs.error_rate import error_rate
+from analysis.graphs.forest import forest
+from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
+from analysis.graphs.overlap import distribution_title, pairs_title
+from analysis.panel import Panel
+from analysis.report.blocks import Block, Folded, Section, Text
+from analysis.standings import Standings
+from analysis.stats.intervals import AgainstChance, wilson
+from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
+from analysis.tables import PERCENT, Column, Table, Value
+
+
+def finding_sentences(panel: Panel, standings: Standings) -> list[str]:
+    """The finding in about three sentences: who is best, who is at chance, and whether mistakes are shared."""
+    sentences = [f"{standing_title(panel, standings)} ({counted(len(panel.questions), 'question')}, the same for all)."]
+    if standings.pairs > 1:
+        sentences.append(f"{standings.told_apart} of {standings.pairs} pairs can be told apart.")
+    sentences += chance_sentences(panel, standings)
+    if len(panel.subjects) > 2:
+        sentences.append(f"Hardest on average: {listed(hardest_subjects(panel))}.")
+    models = panel.one_a_model()
+    if len(models.contestants) > 1:
+        observed, expected = misses_observed(models.wrong), misses_expected(models.wrong, models.subject_of)
+        sentences.append(f"{distribution_title(observed, expected)}.")
+        sentences.append(f"{pairs_title(models, error_kappa(models.wrong))}.")
+    return sentences
+
+
+def finding_section(panel: Panel, standings: Standings) -> Section:
+    """The words that stand first."""
+    return Section("finding", "The finding", (Text(" ".join(finding_sentences(panel, standings))),))
+
+
+def overall_section(panel: Panel, standings: Standings) -> Section:
+    """The forest and the table behind it."""
+    return Section(
+        "overall",
+        "Overall accuracy",
+        (forest(panel, standings), accuracy_table(panel, standings), error_rate(panel)),
+    )
+
+
+def subjects_section(panel: Panel) -> Section:
+    """By subject: deviation first, the plain graphs, then all the figures."""
+    deviation = deviation_heatmap(panel)
+    graphs: tuple[Block, ...] = (by_subject(panel), accuracy_heatmap(panel))
+    blocks = graphs if deviation is None else (deviation, *graphs)
+    return Section("subjects", "By subject", (*blocks, Folded("All figures by subject", (subject_table(panel),))))
+
+
+def accuracy_table(panel: Panel, standings: Standings) -> Table:
+    """A row a contestant, best first, with its interval and where that lies against chance."""
+    columns = (
+        Column("contestant"), Column("right", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
+        Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
+        Column("no single answer", numeric=True), Column("against chance"),
+    )  # fmt: skip
+    right = panel.correct.sum(axis=1)
+    rows = [
+        (
+            panel.labels[place], panel.accuracies[place].estimate, panel.accuracies[place].low,
+            panel.accuracies[place].high, int(right[place]), int(panel.asked[place].sum()),
+            int(panel.unanswered[place]), _against(standings.against_chance[place], panel.chance),
+        )
+        for place in standings.order
+    ]  # fmt: skip
+    caption = "Accuracy with its 95 % Wilson interval, on the questions that all were asked."
+    return Table("accuracy", caption, columns, rows)
+
+
+def subject_table(panel: Panel) -> Table:
+    """A row a subject and contestant: accuracy with its interval."""
+    columns = (
+        Column("subject"), Column("contestant"), Column("right", PERCENT, numeric=True),
+        Column("low", PERCENT, numeric=True), Column("high", PERCENT, numeric=True),
+        Column("right answers", numeric=True), Column("asked", numeric=True),
+    )  # fmt: skip
+    rows: list[tuple[Value, ...]] = []
+    for column, subject in enumerate(panel.subjects):
+        for place in panel.ranking:
+            right, asked = int(panel.right_by_subject[place, column]), int(panel.asked_by_subject[place, column])
+            interval = wilson(right, asked)
+            rows.append(
+                (subject, panel.labels[place], interval.estimate, interval.low, interval.high, right, asked)
+            )  # fmt: skip
+    return Table("accuracy_by_subject", "Accuracy by subject, with 95 % Wilson intervals.", columns, rows)
+
+
+def _against(where: AgainstChance, chance: float) -> str:
+    return where.value if where is AgainstChance.ABOVE else f"{where.value} ({percent(chance, 0)})"

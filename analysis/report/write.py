@@ -1,0 +1,148 @@
+"""Putting the report together and writing it: each file whole or not at all, the page last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from analysis.files import whole_file
+from analysis.findings import counted, listed
+from analysis.frames import Results
+from analysis.graphs.comparison import model_comparison
+from analysis.graphs.style import Graph, svg_text, write_png
+from analysis.panel import Level, Panel, level
+from analysis.report.blocks import Block, Folded, Section
+from analysis.report.costs import costs_section
+from analysis.report.mistakes import mistakes_section
+from analysis.report.overview import missing_section, provenance_section, ran_section
+from analysis.report.page import page_html, page_markdown
+from analysis.report.standing import accuracy_table, finding_section, overall_section, subjects_section
+from analysis.standings import Standings, stand
+from analysis.tables import Table, to_csv
+from proctor import __version__
+from proctor.errors import BadInput
+
+FORMATS = ("html", "png", "svg", "csv", "md")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written. `accuracies` are the tables of the panels, the largest panel first."""
+
+    folder: Path
+    page: Path | None  # None where HTML was not asked for
+    files: tuple[Path, ...]
+    accuracies: tuple[Table, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One panel on common ground, and its standings. `number` is 1 for the largest panel."""
+
+    number: int
+    panel: Panel
+    standings: Standings
+
+
+def write_report(results: Results, folder: Path, formats: Sequence[str], now: datetime) -> Written:
+    """Write the report on `results` into `folder`, which is made where it is missing; files of the same names go.
+
+    Raises
+    ------
+    BadInput
+        where nothing has been answered yet, or the folder can't be written to.
+    """
+    if not results.panels:
+        raise BadInput(
+            f"None of the {counted(len(results.records), 'Run')} has an answer yet.",
+            "See how far it is with: proctor status",
+        )
+    levels = [level(panel) for panel in results.panels]
+    parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
+    sections = report_sections(results, levels, parts)
+    sheets = [_sheet(part) for part in parts]
+    title, subtitle = _title(results), f"Written on {now:%Y-%m-%d at %H:%M %Z} by Proctor {__version__}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _write_parts(sections, sheets, folder, formats)
+        page = None
+        if "md" in formats:
+            files.append(_write_text(folder / "report.md", page_markdown(title, subtitle, sections)))
+        if "html" in formats:
+            page = _write_text(folder / "report.html", page_html(title, subtitle, sections))
+            files.append(page)
+    except OSError as error:
+        raise BadInput(f"The report can't be written to {folder}: {error.strerror or error}.") from error
+    return Written(folder, page, tuple(files), tuple(accuracy_table(part.panel, part.standings) for part in parts))
+
+
+def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part]) -> list[Section]:
+    """The sections in their order: what is missing, what was run, the finding, then the evidence."""
+    missing = missing_section(results, levels)
+    sections = [] if missing is None else [missing]
+    sections.append(ran_section(results))
+    for part in parts:
+        own = [
+            finding_section(part.panel, part.standings),
+            overall_section(part.panel, part.standings),
+            subjects_section(part.panel),
+            mistakes_section(part.panel),
+        ]
+        sections += own if len(parts) == 1 else [_of_part(section, part) for section in own]
+    return [*sections, costs_section(results), provenance_section(results)]
+
+
+def _sheet(part: Part) -> Graph:
+    sheet = model_comparison(part.panel, part.standings)
+    return sheet if part.number == 1 else replace(sheet, name=f"{sheet.name}_{part.number}")
+
+
+def _of_part(section: Section, part: Part) -> Section:
+    """The section as one of several panels': its heading says which, and its files have names of their own."""
+    heading = f"{section.heading}, set {part.number}: {part.panel.terms}"
+    blocks = tuple(_numbered(block, part.number) for block in section.blocks)
+    return Section(section.anchor if part.number == 1 else f"{section.anchor}_{part.number}", heading, blocks)
+
+
+def _numbered(block: Block, number: int) -> Block:
+    if isinstance(block, Folded):
+        return replace(block, blocks=tuple(_numbered(inner, number) for inner in block.blocks))
+    if isinstance(block, Graph | Table) and number > 1:
+        return replace(block, name=f"{block.name}_{number}")
+    return block
+
+
+def _title(results: Results) -> str:
+    benchmarks = listed(list(dict.fromkeys(panel.terms.benchmark for panel in results.panels)))
+    models = {contestant.model for panel in results.panels for contestant in panel.contestants}
+    return f"{counted(len(models), 'model')} on {benchmarks}"
+
+
+def _write_parts(
+    sections: Sequence[Section], sheets: Sequence[Graph], folder: Path, formats: Sequence[str]
+) -> list[Path]:
+    """The graphs and tables as files of their own."""
+    files = []
+    for graph in (*sheets, *(graph for section in sections for graph in section.graphs())):
+        if "png" in formats:
+            files.append(_write_png(folder / f"{graph.name}.png", graph))
+        if "svg" in formats:
+            files.append(_write_text(folder / f"{graph.name}.svg", svg_text(graph)))
+    if "csv" in formats:
+        for section in sections:
+            files += [_write_text(folder / f"{table.name}.csv", to_csv(table)) for table in section.tables()]
+    return files
+
+
+def _write_png(path: Path, graph: Graph) -> Path:
+    with whole_file(path) as beside:
+        write_png(graph, beside)
+    return path
+
+
+def _write_text(path: Path, text: str) -> Path:
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,121 @@
+"""A table once, shown in many ways: HTML in the report, a CSV file, Markdown, or text on a terminal."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+Value = str | int | float | bool | None
+
+
+def as_text(value: Value) -> str:
+    """Plain text; nothing for None, thousands separated."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, and how its values are shown to people; files get the values themselves."""
+
+    heading: str
+    show: Callable[[Value], str] = as_text
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values under columns. The first column names the row. `name` is that of its CSV file."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Value]]
+
+    def shown(self) -> list[list[str]]:
+        """Every cell as people see it."""
+        return [[column.show(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
+
+
+def number(digits: int) -> Callable[[Value], str]:
+    """Show with so many digits after the point; a dash for what isn't known."""
+
+    def show(value: Value) -> str:
+        return "–" if not isinstance(value, int | float) or value != value else f"{value:,.{digits}f}"  # noqa: PLR0124
+
+    return show
+
+
+def scaled(factor: float, digits: int, unit: str = "", *, signed: bool = False) -> Callable[[Value], str]:
+    """Show times `factor`, with a unit behind: `scaled(100, 1, " %")` for a fraction."""
+
+    def show(value: Value) -> str:
+        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - not a number
+            return "–"
+        return f"{factor * value:{'+' if signed else ''},.{digits}f}{unit}".replace("-", "−")
+
+    return show
+
+
+PERCENT = scaled(100, 1, " %")
+POINTS = scaled(100, 1, signed=True)
+GIB = scaled(1 / 2**30, 2, " GiB")
+SECONDS = scaled(1, 1, " s")
+
+
+def p_value(value: Value) -> str:
+    """`.031`, or `< .001`."""
+    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - not a number
+        return "–"
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def to_csv(table: Table) -> str:
+    """The values, not what is shown. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    out = StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.heading for column in table.columns])
+    writer.writerows([[_harmless(value) for value in row] for row in table.rows])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table with its caption above."""
+    heads = [column.heading for column in table.columns]
+    rule = ["---:" if column.numeric else "---" for column in table.columns]
+    lines = [" | ".join(map(_in_pipe, cells)) for cells in (heads, rule, *table.shown())]
+    return "\n".join([f"**{table.caption}**", "", *(f"| {line} |" for line in lines)])
+
+
+def to_text(table: Table) -> str:
+    """Columns aligned with spaces, for a pipe or a dumb terminal; control characters made visible."""
+    heads = [column.heading for column in table.columns]
+    cells = [[visible(cell) for cell in row] for row in (heads, *table.shown())]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
+    numeric = [column.numeric for column in table.columns]
+    return "\n".join("  ".join(_aligned(row, widths, numeric)).rstrip() for row in cells)
+
+
+def visible(text: str) -> str:
+    """The text with every control character, bidirectional mark and lone surrogate as an escape that can be seen."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    return [
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(row, widths, numeric, strict=True)
+    ]
+
+
+def _harmless(value: Value) -> Value:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _in_pipe(cell: str) -> str:
+    return visible(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
