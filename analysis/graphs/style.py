@@ -122,7 +122,8 @@ def _drawn_by_the_font() -> frozenset[int]:
 
 def drawable(text: str) -> str:
     """The text with control characters and signs that the font lacks replaced by □, so that nothing is hidden."""
-    return "".join(c if c == "\n" or (ord(c) >= 32 and ord(c) in _drawn_by_the_font()) else "□" for c in text)
+    known = _drawn_by_the_font()
+    return "".join(c if c == "\n" or (c.isprintable() and ord(c) in known) else "□" for c in text)
 
 
 def shortened(names: Iterable[str], longest: int = 40) -> list[str]:

@@ -50,7 +50,7 @@ def table_html(table: Table) -> str:
     rows = []
     for first, *cells in table.shown()[:MOST_ROWS]:
         data = "".join(f"<td{style}>{escape(cell)}</td>" for cell, style in zip(cells, numeric[1:], strict=True))
-        rows.append(f'<tr><th scope="row">{escape(first)}</th>{data}</tr>')
+        rows.append(f'<tr><th scope="row"{numeric[0]}>{escape(first)}</th>{data}</tr>')
     caption = escape(table.caption)
     if len(table.rows) > MOST_ROWS:
         caption += f" The first {MOST_ROWS:,} of {len(table.rows):,} rows; all are in {escape(table.name)}.csv."

@@ -9,7 +9,7 @@ from analysis.contestants import Contestant, labels
 from analysis.findings import counted, listed
 from analysis.frames import Results, contestant_of, terms_of
 from analysis.panel import Level
-from analysis.report.blocks import Block, Bullets, Section, Text
+from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Column, Table, Value
 from proctor.nouns import RunStatus
 from proctor.store.reads import RunRecord
@@ -61,7 +61,7 @@ def ran_section(results: Results) -> Section:
     answered = sum(record.answered for record in records)
     terms = list(dict.fromkeys(str(terms_of(record)) for record in records))
     limits = sorted({record.spec.conditions.limit for record in records if record.spec.conditions.limit is not None})
-    who = f"{counted(len(set(names.values())), 'contestant')} (a model at one quantization on one kind of device)"
+    who = counted(len(set(names.values())), "contestant")
     facts = [
         f"{who}, {counted(len(subjects), 'subject')}, {counted(len(records), 'Run')}, {answered:,} answers.",
         f"From {listed(list(sweeps), most=8)}.",
@@ -69,7 +69,11 @@ def ran_section(results: Results) -> Section:
     ]
     if limits:
         facts.append(f"Only the first {listed([str(limit) for limit in limits])} questions of a subject were asked.")
-    return Section("ran", "What was run", (Bullets(tuple(facts)), _contestants_table(records, names)))
+    return Section(
+        "ran",
+        "What was run",
+        (Bullets(tuple(facts)), Folded("Who sat the exams", (_contestants_table(records, names),))),
+    )
 
 
 def provenance_section(results: Results) -> Section:
@@ -151,7 +155,7 @@ def _contestants_table(records: Sequence[RunRecord], names: dict[int, str]) -> T
         rows.append(
             (name, spec.model.name, spec.quant.value, spec.device.value, dtype, done, len(runs), answered, questions)
         )
-    return Table("contestants", "Who sat the exams.", columns, rows)
+    return Table("contestants", "A contestant is a model at one quantization on one kind of device.", columns, rows)
 
 
 def _provenance_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:

@@ -1,0 +1,168 @@
+"""`proctor report` and `export`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.tables import Table
+    from proctor.store.session import Store
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
+EXPORT_FORMATS = ("jsonl", "csv", "parquet", "questions")
+ENDINGS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("report"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the page, the graphs and the tables.",
+)
+@click.option(
+    "--format",
+    "formats",
+    default="html,png,svg,csv",
+    show_default=True,
+    metavar="LIST",
+    help=f"What to write, parted by commas: {', '.join(REPORT_FORMATS)}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the accuracies and the files as JSON.")  # fmt: skip
+def report(sweeps: tuple[str, ...], output: Path, formats: str, *, as_json: bool) -> None:
+    """Write graphs, tables and one offline HTML page about SWEEPs (names or numbers; default: the latest).
+
+    The accuracies are printed with their 95 % intervals. Runs that can't be compared (other benchmark, exam content,
+    shots, template or prompt) are never mixed; what failed or is missing comes first.
+
+    \b
+    Examples:
+      proctor report
+      proctor report demo -o demo-report
+      proctor report 3 4 --format html,png
+    """
+    from datetime import UTC, datetime
+
+    from analysis.frames import read_results
+    from analysis.report.write import write_report
+
+    wanted = _formats(formats)
+    with _open_store() as store:
+        results = read_results(store, _sweep_ids(store, sweeps))
+    written = write_report(results, output, wanted, datetime.now(UTC))
+    if as_json:
+        accuracies = [_objects(table) for table in written.accuracies]
+        files = [str(path) for path in written.files]
+        page = None if written.page is None else str(written.page)
+        click.echo(json.dumps({"page": page, "files": files, "sets": accuracies}, indent=1))
+        return
+    for table in written.accuracies:
+        _print_table(table)
+    unfinished = len(results.unfinished())
+    if unfinished:
+        click.echo(f"{unfinished} of {len(results.records)} Runs did not finish: see the report.")
+    click.echo(f"Report: {written.page or written.folder}")
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(EXPORT_FORMATS),
+    default=None,
+    help="Default: by the ending of -o, else jsonl. `questions` is a JSON file a Run.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|DIR|-",
+    default=None,
+    help="Where to; - is standard output (jsonl and csv). Default: answers.FORMAT, or the folder questions.",
+)
+@click.option("--force", is_flag=True, help="Write over what is there.")  # fmt: skip
+def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, force: bool) -> None:
+    """Write a row for every Answer of SWEEPs (names or numbers; default: the latest).
+
+    Each row can be read alone: question, choices, key, what was picked, the log-probability of every option, and what
+    computed it. A file is whole or absent, and none is overwritten without --force.
+
+    \b
+    Examples:
+      proctor export -o answers.parquet
+      proctor export demo --format csv -o - | head
+      proctor export --format questions -o question_data
+    """
+    from analysis import export as exporting
+
+    kind = kind or ENDINGS.get(Path(output or "").suffix.lower(), "jsonl")
+    if output == "-" and kind not in ("jsonl", "csv"):
+        raise click.UsageError(f"--format {kind} can't go to standard output: name a file or folder with -o.")
+    with _open_store() as store:
+        sweep_ids = _sweep_ids(store, sweeps)
+        if output == "-":
+            exporting.export_to_stream(store, sweep_ids, kind, sys.stdout)
+        elif kind == "questions":
+            paths = exporting.export_questions(store, sweep_ids, Path(output or "questions"), force=force)
+            click.echo(f"{len(paths)} files in {output or 'questions'}")
+        else:
+            path = Path(output or f"answers.{kind}")
+            count = exporting.export_to_file(store, sweep_ids, kind, path, force=force)
+            click.echo(f"{count:,} answers in {path}")
+
+
+def _open_store() -> Store:
+    from proctor.settings import Settings
+    from proctor.store.session import open_store
+
+    return open_store(Settings.read(os.environ))
+
+
+def _sweep_ids(store: Store, names: Sequence[str]) -> list[int]:
+    from proctor.store.sweeps import find
+
+    return list(dict.fromkeys(find(store, name).id for name in names or (None,)))
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    unknown = [name for name in wanted if name not in REPORT_FORMATS]
+    if unknown or not wanted:
+        raise click.UsageError(f"--format {text!r}: give some of {', '.join(REPORT_FORMATS)}, parted by commas.")
+    return wanted
+
+
+def _objects(table: Table) -> list[dict[str, object]]:
+    heads = [column.heading for column in table.columns]
+    return [dict(zip(heads, row, strict=True)) for row in table.rows]
+
+
+def _print_table(table: Table) -> None:
+    """Rich on a terminal, plain text otherwise."""
+    from analysis.tables import to_text, visible
+
+    if not sys.stdout.isatty():
+        click.echo(to_text(table))
+        return
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(title=table.caption, title_justify="left", title_style="dim")
+    for column in table.columns:
+        shown.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+    for row in table.shown():
+        shown.add_row(*(Text(visible(cell)) for cell in row))
+    Console().print(shown)

@@ -1,0 +1,185 @@
+"""Answers for other people's tools: a row an Answer as JSONL, CSV or Parquet, or a JSON file a Run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO, Any
+
+from analysis.contestants import Contestant, labels
+from analysis.files import whole_file
+from analysis.frames import contestant_of
+from proctor.errors import BadInput
+from proctor.nouns import LETTERS
+from proctor.store.columns import ExportRow, export_rows
+from proctor.store.reads import RunRecord, runs
+from proctor.store.session import Store
+
+FORMATS = ("jsonl", "csv", "parquet", "questions")
+COLUMNS = (
+    "benchmark", "subject", "question_id", "question_index", "question", "choices", "answer", "prompt_hash", "model",
+    "revision", "quant", "dtype", "shots", "options_logprob", "picked", "correct", "sweep_id", "run_id", "attempt",
+)  # fmt: skip
+ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
+
+
+def export_to_stream(store: Store, sweep_ids: Sequence[int], kind: str, stream: IO[str]) -> int:
+    """Write every Answer to an open text stream as `jsonl` or `csv`; returns how many there were."""
+    return _WRITERS[kind](export_rows(store, sweep_ids), stream)
+
+
+def export_to_file(store: Store, sweep_ids: Sequence[int], kind: str, path: Path, *, force: bool = False) -> int:
+    """Write every Answer to a file of kind `jsonl`, `csv` or `parquet`, whole or not at all; returns how many.
+
+    Raises
+    ------
+    BadInput
+        where the file exists and `force` isn't set, or it can't be written.
+    """
+    with _new_file(path, force=force) as beside:
+        if kind == "parquet":
+            return _write_parquet(export_rows(store, sweep_ids), beside)
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            return export_to_stream(store, sweep_ids, kind, stream)
+
+
+def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, force: bool = False) -> list[Path]:
+    """Write a `…_questions.json` for each answered Run: model, accuracy, and its questions one by one.
+
+    Raises
+    ------
+    BadInput
+        where one of the files exists and `force` isn't set (nothing is written then), or one can't be written.
+    """
+    records = {record.run_id: record for record in runs(store, sweep_ids) if record.answered}
+    paths = dict(zip(records, _file_names(list(records.values()), folder), strict=True))
+    existing = [path for path in paths.values() if path.exists()]
+    if existing and not force:
+        raise _exists(existing[0])
+    written = []
+    for run_id, rows in groupby(export_rows(store, sweep_ids), key=lambda row: row.run_id):
+        record = records.get(run_id)
+        if record is None:  # its first Answers came after the list of Runs was read
+            continue
+        with _new_file(paths[run_id], force=force) as beside:
+            beside.write_text(json.dumps(_questions(record, list(rows)), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        written.append(paths[run_id])
+    return written
+
+
+def as_object(row: ExportRow) -> dict[str, Any]:
+    """A row in the order of `COLUMNS`, as JSON takes it."""
+    return {name: list(value) if isinstance(value := getattr(row, name), tuple) else value for name in COLUMNS}
+
+
+def _write_jsonl(rows: Iterable[ExportRow], stream: IO[str]) -> int:
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last count is the result
+        stream.write(json.dumps(as_object(row), ensure_ascii=False, allow_nan=False) + "\n")
+    return count
+
+
+def _write_csv(rows: Iterable[ExportRow], stream: IO[str]) -> int:
+    """Lists as JSON in their cell; an empty cell where no option was picked."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last count is the result
+        values = as_object(row).values()
+        writer.writerow([json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in values])
+    return count
+
+
+_WRITERS: dict[str, Callable[[Iterable[ExportRow], IO[str]], int]] = {"jsonl": _write_jsonl, "csv": _write_csv}
+
+
+def _write_parquet(rows: Iterable[ExportRow], path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text, whole = pa.string(), pa.int64()
+    types: dict[str, Any] = dict.fromkeys(COLUMNS, text) | {
+        "question_index": whole, "choices": pa.list_(text), "answer": pa.int8(), "shots": pa.int16(),
+        "options_logprob": pa.list_(pa.float64()), "picked": pa.int8(), "correct": pa.bool_(),
+        "sweep_id": whole, "run_id": whole, "attempt": whole,
+    }  # fmt: skip
+    schema = pa.schema(list(types.items()))
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for some in _in_batches(rows):
+            writer.write_table(pa.Table.from_pylist([as_object(row) for row in some], schema=schema))
+            count += len(some)
+    return count
+
+
+def _in_batches(rows: Iterable[ExportRow]) -> Iterator[list[ExportRow]]:
+    running = iter(rows)
+    while some := list(islice(running, ROWS_AT_A_TIME)):
+        yield some
+
+
+def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
+    spec = record.spec
+    right = sum(row.correct for row in rows)
+    return {
+        "model": spec.model.name,
+        "revision": spec.model.revision,
+        "quant": spec.quant.value,
+        "device": spec.device.value,
+        "dtype": rows[0].dtype,
+        "benchmark": spec.benchmark,
+        "subject": spec.subject,
+        "status": record.status.value,
+        "correct": right,
+        "total": len(rows),
+        "accuracy": right / len(rows),
+        "questions": [
+            {
+                "question_id": row.question_id,
+                "question": row.question,
+                "choices": list(row.choices),
+                "correct_answer": LETTERS[row.answer],
+                "predicted_answer": None if row.picked is None else LETTERS[row.picked],
+                "is_correct": row.correct,
+                "options_logprob": list(row.options_logprob),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _file_names(records: Sequence[RunRecord], folder: Path) -> list[Path]:
+    """Distinct and harmless names: contestant, subject, and the Run's number."""
+    who = list(dict.fromkeys(contestant_of(record) for record in records))
+    name: dict[Contestant, str] = dict(zip(who, labels(who), strict=True))
+    return [
+        folder / f"{_harmless(f'{name[contestant_of(record)]}_{record.spec.subject}')}_{record.run_id}_questions.json"
+        for record in records
+    ]
+
+
+def _harmless(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip(".-")[:150] or "run"
+
+
+@contextmanager
+def _new_file(path: Path, *, force: bool) -> Iterator[Path]:
+    if path.exists() and not force:
+        raise _exists(path)
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder.", "Name a file with -o.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as beside:
+            yield beside
+    except OSError as error:
+        raise BadInput(f"{path} can't be written: {error.strerror or error}.") from error
+
+
+def _exists(path: Path) -> BadInput:
+    return BadInput(f"{path} exists.", "Name another with -o, or write over it with --force.")
