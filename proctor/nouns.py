@@ -275,6 +275,7 @@ class WorkerCard:
     device_name: str
     memory_bytes: int
     lanes: tuple[str, ...] = ()  # patterns (fnmatch) of lanes that it may serve; empty: all
+    sweep_id: int | None = None  # the one sweep that it was started for; None: any
 
 
 @dataclass(frozen=True)

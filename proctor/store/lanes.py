@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, func, or_, true
 from sqlmodel import Session, col, select
 
 from proctor.nouns import Lane, LaneLoad, Measures, RunStatus, WorkerCard
@@ -24,7 +24,7 @@ def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
     waiting = session.exec(
         select(RunRow.lane, func.max(SweepRow.priority), func.count())
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
-        .where(col(RunRow.status) == RunStatus.PENDING)
+        .where(col(RunRow.status) == RunStatus.PENDING, meant_for(me))
         .group_by(col(RunRow.lane))
         .order_by(col(RunRow.lane))
     ).all()
@@ -35,6 +35,8 @@ def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
             col(WorkerRow.name) != me.name,
             col(WorkerRow.left_at).is_(None),
             col(WorkerRow.seen_at) >= oldest_alive(now),
+            # Who was started for another sweep is no help with these.
+            or_(col(WorkerRow.sweep_id).is_(None), col(WorkerRow.sweep_id) == me.sweep_id),
         )
         .group_by(col(WorkerRow.held))
     )
@@ -63,13 +65,13 @@ def pick(store: Store, session: Session, me: WorkerCard, held: Lane | None, choo
             store.lock(session, "proctor choice of a lane")
             choosing = True
             continue
-        run = _next_in(session, lane)
+        run = _next_in(session, me, lane)
         if run is not None:
             return run
         passed.add(lane)  # other claims, not yet committed, have taken the last of it
 
 
-def _next_in(session: Session, lane: Lane) -> RunRow | None:
+def _next_in(session: Session, me: WorkerCard, lane: Lane) -> RunRow | None:
     busy = (
         select(RunRow.sweep_id, func.count().label("running"))
         .where(col(RunRow.status) == RunStatus.RUNNING)
@@ -80,7 +82,7 @@ def _next_in(session: Session, lane: Lane) -> RunRow | None:
         select(RunRow)
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
         .outerjoin(busy, busy.c.sweep_id == col(RunRow.sweep_id))
-        .where(col(RunRow.status) == RunStatus.PENDING, col(RunRow.lane) == str(lane))
+        .where(col(RunRow.status) == RunStatus.PENDING, col(RunRow.lane) == str(lane), meant_for(me))
         .order_by(col(SweepRow.priority).desc(), func.coalesce(busy.c.running, 0), col(RunRow.failures), col(RunRow.id))
         .limit(1)
         .with_for_update(of=RunRow, skip_locked=True)
@@ -93,10 +95,15 @@ def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
     expired = (col(RunRow.status) == RunStatus.RUNNING) & (col(RunRow.lease_until) < now)
     rows = session.exec(
         select(RunRow.lane, func.count())
-        .where(or_(col(RunRow.status) == RunStatus.PENDING, expired))
+        .where(or_(col(RunRow.status) == RunStatus.PENDING, expired), meant_for(me))
         .group_by(col(RunRow.lane))
     )
     return sum(count for lane, count in rows if serves(me, lane))
+
+
+def meant_for(me: WorkerCard) -> ColumnElement[bool]:
+    """A worker that was started for one sweep takes nothing of another."""
+    return true() if me.sweep_id is None else col(RunRow.sweep_id) == me.sweep_id
 
 
 def serves(me: WorkerCard, lane: str) -> bool:

@@ -252,6 +252,7 @@ class WorkerRow(Row, table=True):
     device_name: str
     memory_bytes: int = Field(sa_type=BigInteger)
     lanes: list[str] = Field(sa_type=JSON)
+    sweep_id: int | None = None  # the one sweep that it was started for
     held: str | None = None
     registered_at: datetime = Field(sa_type=UtcDateTime)
     seen_at: datetime = Field(sa_type=UtcDateTime)

@@ -67,6 +67,7 @@ def see(
         "device_name": card.device_name,
         "memory_bytes": card.memory_bytes,
         "lanes": list(card.lanes),
+        "sweep_id": card.sweep_id,
         "held": None if held is None else str(held),
         "seen_at": now,
         "left_at": None,
@@ -85,7 +86,9 @@ def oldest_alive(now: datetime) -> datetime:
 
 
 def _record(row: WorkerRow, run_id: int | None, now: datetime) -> WorkerRecord:
-    card = WorkerCard(row.name, row.host, Device(row.device), row.device_name, row.memory_bytes, tuple(row.lanes))
+    card = WorkerCard(
+        row.name, row.host, Device(row.device), row.device_name, row.memory_bytes, tuple(row.lanes), row.sweep_id
+    )
     return WorkerRecord(
         card=card,
         held=None if row.held is None else lane_of(row.held),

@@ -82,8 +82,8 @@ def request(name: str = "", priority: int = 0) -> SweepRequest:
     )
 
 
-def card(name: str = "cpu@host:1", lanes: tuple[str, ...] = ()) -> WorkerCard:
-    return WorkerCard(name, "host", Device.CPU, "two cores", 8_000_000_000, lanes)
+def card(name: str = "cpu@host:1", lanes: tuple[str, ...] = (), sweep_id: int | None = None) -> WorkerCard:
+    return WorkerCard(name, "host", Device.CPU, "two cores", 8_000_000_000, lanes, sweep_id)
 
 
 def submit(store: Store, *specs: RunSpec, name: str = "", priority: int = 0, fresh: bool = False) -> sweeps.Submission:

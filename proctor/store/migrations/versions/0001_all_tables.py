@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("device_name", sa.String(), nullable=False),
         sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
         sa.Column("lanes", sa.JSON(), nullable=False),
+        sa.Column("sweep_id", sa.Integer(), nullable=True),
         sa.Column("held", sa.String(), nullable=True),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),

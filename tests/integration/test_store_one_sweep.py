@@ -1,0 +1,51 @@
+"""A worker that was started for one sweep: it serves that sweep only, and nobody of another counts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proctor.nouns import Lane, LaneLoad
+from proctor.store import runs, workers
+from proctor.store.session import Store
+from tests.integration.store_world import LEASE_S, card, first_lane, spec, submit
+
+
+def seen_loads(store: Store, sweep_id: int | None) -> list[LaneLoad]:
+    """What a worker that was started for this sweep is told of the lanes."""
+    told: list[LaneLoad] = []
+
+    def look(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
+        told.extend(loads)
+        return None
+
+    runs.claim_best(store, card("cpu@host:9", sweep_id=sweep_id), None, look, LEASE_S)
+    return told
+
+
+def test_it_claims_of_its_own_sweep_only(store: Store) -> None:
+    first = submit(store, spec(subject="tides"), name="first").sweep_id
+    second = submit(store, spec(subject="birds"), name="second").sweep_id
+    mine = card(sweep_id=second)
+    assert runs.waiting(store, mine) == 1
+
+    got = runs.claim_best(store, mine, None, first_lane, LEASE_S)
+
+    assert got is not None
+    assert got.spec.subject == "birds"
+    assert runs.claim_best(store, mine, None, first_lane, LEASE_S) is None
+    assert runs.waiting(store, mine) == 0
+    assert runs.waiting(store, card(sweep_id=first)) == 1
+
+
+def test_a_lane_held_for_another_sweep_has_no_worker_for_this_one(store: Store) -> None:
+    first = submit(store, spec(subject="tides"), name="first").sweep_id
+    second = submit(store, spec(subject="birds"), name="second").sweep_id
+    lane = spec(subject="tides").lane
+    workers.heartbeat(store, card("cpu@host:1", sweep_id=first), lane)
+
+    assert [load.workers for load in seen_loads(store, second)] == [0]
+    assert [load.workers for load in seen_loads(store, first)] == [1]
+    assert [load.workers for load in seen_loads(store, None)] == [0]
+
+    workers.heartbeat(store, card("cpu@host:2"), lane)
+    assert [load.workers for load in seen_loads(store, second)] == [1]
