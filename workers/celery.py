@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 from celery import signals
+from celery.worker import state
 
 from proctor import logs
 from proctor.broker.app import WORK, make_app
@@ -68,6 +69,8 @@ def work() -> None:
     from workers.sit import drain  # torch comes with it
 
     drain(desk())
+    if link().stopped:
+        tell_launcher(Report(ReportKind.WORKER_DRAINED, me().name), os.environ)
 
 
 @signals.setup_logging.connect
@@ -89,8 +92,13 @@ def parent_is_ready(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def stop_child(**_: object) -> None:
-    """In the parent's signal handler: the child keeps its pack, gives the Run back and returns."""
+    """In the parent's signal handler: the child keeps its pack, gives the Run back and returns.
+
+    Celery's own way out takes two seconds or, rarely, half a minute: the launcher need not wait for it.
+    """
     link().stop()
+    if not state.reserved_requests:
+        tell_launcher(Report(ReportKind.WORKER_IDLE, me().name), os.environ)
 
 
 @signals.worker_process_init.connect

@@ -2,14 +2,15 @@
 
     python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--lanes PATTERN ...]
 
-SIGTERM or SIGINT: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends them at
-once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
+SIGTERM, SIGINT or SIGHUP: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends
+them at once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.util
 import logging
 import os
@@ -27,8 +28,6 @@ from proctor.errors import BadInput, BrokerUnavailable, ProctorError, StoreUnava
 from proctor.machine import Machine, look
 from proctor.nouns import Device, WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs, workers
-from proctor.store.session import Store
 from workers.process import WorkerProcess
 
 TICK_S = 0.5
@@ -58,9 +57,11 @@ class Launcher:
 
     def run(self) -> int:
         """Until every worker has ended: 0 where that was asked for, 1 where the last one had to be given up."""
+        wakeup = _wakeup_pipe()
         for worker in self.crew:
             worker.start()
-        wakeup = _wakeup_pipe()
+        # It takes most of a second: not before the workers start, and not when an end is to be quick.
+        importlib.import_module("proctor.store.runs")
         try:
             while not all(worker.over for worker in self.crew):
                 self._listen(wakeup)
@@ -106,6 +107,9 @@ def release(settings: Settings, names: Sequence[str]) -> None:
     """Give back what these workers held; nobody's failure, for they were ended from outside."""
     if not names:
         return
+    from proctor.store import runs, workers
+    from proctor.store.session import Store
+
     try:
         with Store(settings.database_url, timeout_s=RELEASE_S) as store:
             for name in names:
@@ -183,8 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(Report(ReportKind.FAILED, "launcher", str(error)))
         return error.exit_code
     launcher = Launcher(crew, tell, settings)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, launcher.stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has it ignored
+            signal.signal(number, launcher.stop)
     code = launcher.run()
     if code:
         reasons = "; ".join(worker.reason for worker in crew if worker.reason)

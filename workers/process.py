@@ -121,6 +121,8 @@ class WorkerProcess:
             if report.kind == ReportKind.WORKER_UNFIT:
                 self._unfit = report.detail
                 self.stop(COLD_S)
+            elif report.kind in (ReportKind.WORKER_IDLE, ReportKind.WORKER_DRAINED):
+                self._holds_nothing(report.kind)
             else:
                 self._report(report.kind, report.detail)
 
@@ -139,6 +141,14 @@ class WorkerProcess:
             kill_group(self._process.pid)
         else:
             self._process.send_signal(number)
+
+    def _holds_nothing(self, kind: ReportKind) -> None:
+        if self._stopping is None:  # somebody else told it to stop; it is started again when it has
+            return
+        if kind == ReportKind.WORKER_IDLE:
+            self.kill()
+        else:
+            self._escalate_at = time.monotonic() + COLD_S
 
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
         kill_group(process.pid)  # a child that outlives its parent

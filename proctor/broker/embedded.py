@@ -38,7 +38,7 @@ class Embedded:
         self.settings, self.log_path = settings, log_path
         self.workers_up: set[str] = set()
         self._guard = guard
-        self._groups: dict[str, int] = {}
+        self.groups: dict[str, int] = {}  # what runs now: broker, launcher, workers, each a process group
         self._failure: Report | None = None
         self._news: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._broker_known = threading.Event()
@@ -129,11 +129,11 @@ class Embedded:
         if report.kind == ReportKind.FAILED and self._failure is None:
             self._fail(report)
         elif report.kind == ReportKind.STARTED:
-            self._groups[report.subject] = report.pid
+            self.groups[report.subject] = report.pid
         elif report.kind == ReportKind.WORKER_UP:
             self.workers_up.add(report.subject)
         elif report.kind in GROUP_ENDS:
-            self._groups.pop(report.subject, None)
+            self.groups.pop(report.subject, None)
             self.workers_up.discard(report.subject)
         self._news.put(report)
 
@@ -146,7 +146,7 @@ class Embedded:
         if self._guard.poll() is None:
             kill_group(self._guard.pid)
             self._guard.wait(timeout=HARD_S)
-        for group in self._groups.values():
+        for group in self.groups.values():
             kill_group(group)
 
 

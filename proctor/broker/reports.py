@@ -16,7 +16,10 @@ class ReportKind(StrEnum):
     BROKER_UP = "broker up"  # detail: its URL with the password, for the owner's eyes only
     BROKER_BACK = "broker back"  # it had died and was started again, empty, at the same address
     WORKER_UP = "worker up"
-    WORKER_UNFIT = "worker unfit"  # it can't work, and starting it again would change nothing; to its launcher only
+    # Three that are for the launcher only:
+    WORKER_UNFIT = "worker unfit"  # it can't work, and starting it again would change nothing
+    WORKER_IDLE = "worker idle"  # told to stop, and it holds nothing: it may be killed
+    WORKER_DRAINED = "worker drained"  # told to stop, and its child holds nothing any more: a moment, then it may
     WORKER_DIED = "worker died"  # and is started again
     WORKER_ENDED = "worker ended"
     WORKER_GIVEN_UP = "worker given up"  # it died too often

@@ -1,0 +1,46 @@
+"""What chaos tests start from: settings with a short lease, a store, a tiny model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proctor.nouns import ModelRef
+from proctor.settings import Settings
+from proctor.store.session import Store, open_store
+from tests.chaos.scene import make_model
+from tests.integration.conftest import DATABASES, new_database, postgres
+
+__all__ = ["postgres"]
+
+LEASE_S = 3.0
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    return make_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """On SQLite; a Run of a worker that fell silent is claimable again after `LEASE_S`."""
+    return Settings(
+        home=tmp_path, cache=tmp_path / "cache", database_url=f"sqlite:///{tmp_path / 'proctor.db'}", lease_s=LEASE_S
+    )
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    with open_store(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(params=DATABASES)
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'proctor.db'}"
+    else:
+        yield from new_database(request.getfixturevalue("postgres"), "template0")

@@ -1,0 +1,192 @@
+"""The scene of every chaos test: a tiny model, an exam that takes a while, a sweep, and the look at its end.
+
+The sweep is slow enough to be hit in the middle because it has many small packs, not because anything waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from sqlmodel import col, select
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from proctor.broker.embedded import Embedded
+from proctor.catalog.refs import resolve
+from proctor.exams.packs import compose
+from proctor.nouns import (
+    Conditions,
+    Device,
+    DType,
+    Exam,
+    ModelRef,
+    Quant,
+    Question,
+    RunSpec,
+    RunStatus,
+    SweepRequest,
+)
+from proctor.store import exams, reads, sweeps
+from proctor.store.session import Store
+from proctor.store.tables import AnswerRow, QuestionRow, RunRow
+from tests.support import wait_until
+from workers.devices import own_device
+from workers.models import Models
+from workers.sit import write_prompts
+
+QUESTIONS = 80  # a subject
+CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
+GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
+
+
+def make_model(folder: Path) -> ModelRef:
+    """A Llama of one layer with random weights, whose tokens are bytes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(alphabet),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=2048)  # type: ignore[no-untyped-call]
+    fast.save_pretrained(folder)
+    return resolve(str(folder))
+
+
+def make_exam(subject: str) -> Exam:
+    questions = tuple(
+        Question(
+            id=hashlib.sha256(f"{subject} {index}".encode()).hexdigest()[:16],
+            index=index,
+            text=f"What is the remainder of {index * 7919} divided by four, in the course on {subject}?",
+            choices=("0", "1", "2", "3"),
+            answer=index * 7919 % 4,
+        )
+        for index in range(QUESTIONS)
+    )
+    return Exam("made", subject, (), questions, hashlib.sha256(subject.encode()).hexdigest())
+
+
+def submit(store: Store, model: ModelRef, subjects: int) -> int:
+    """A sweep of one model on so many subjects; returns its number."""
+    made = [make_exam(f"subject_{number}") for number in range(subjects)]
+    for exam in made:
+        exams.save_exam(store, exam)
+    specs = [
+        RunSpec(
+            model, Quant.NONE, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, CONDITIONS
+        )
+        for exam in made
+    ]
+    names = tuple(exam.subject for exam in made)
+    request = SweepRequest((model.name,), (Quant.NONE,), "made", names, "cpu", DType.FLOAT32, CONDITIONS)
+    return sweeps.submit(store, request, specs, fresh=True).sweep_id
+
+
+def runs_of(store: Store, sweep: int) -> list[reads.RunRecord]:
+    return reads.runs(store, [sweep])
+
+
+def answered(store: Store, sweep: int) -> int:
+    return sum(run.answered for run in runs_of(store, sweep))
+
+
+def wait_for_middle(store: Store, sweep: int) -> None:
+    """Until some of a Run's packs are recorded and some are not."""
+    wait_until(
+        lambda: any(
+            run.status == RunStatus.RUNNING and 0 < run.answered < QUESTIONS // 2 for run in runs_of(store, sweep)
+        ),
+        "a Run was in its middle",
+    )
+
+
+def wait_for_end(store: Store, sweep: int) -> None:
+    ended = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
+    wait_until(lambda: all(run.status in ended for run in runs_of(store, sweep)), "the sweep came to its end", 120.0)
+
+
+def assert_every_answer_once(store: Store, sweep: int) -> None:
+    """All Runs are done, and each has exactly one Answer to each of its questions."""
+    records = runs_of(store, sweep)
+    assert [run.status for run in records] == [RunStatus.DONE] * len(records), [run.reason for run in records]
+    found = [(answer.run_id, answer.question_index) for answer in reads.answers_after(store, sweep, 0, 10**6).answers]
+    assert sorted(found) == [(run.run_id, index) for run in records for index in range(QUESTIONS)]
+
+
+def outcomes(store: Store, sweep: int) -> list[str]:
+    """How the attempts of all Runs ended, in their order."""
+    return [attempt.outcome for run in runs_of(store, sweep) for attempt in run.attempts]
+
+
+def recorded_scores(store: Store, sweep: int) -> dict[tuple[int, str], tuple[float, ...]]:
+    """The log-probabilities of each Run and question, to the bit, straight from the table."""
+    with store.read() as session:
+        rows = session.connection().execute(
+            select(AnswerRow.run_id, QuestionRow.content_id, AnswerRow.options_logprob)
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .join(RunRow, col(RunRow.id) == col(AnswerRow.run_id))
+            .where(col(RunRow.sweep_id) == sweep)
+        )
+        return {(run, question): scores for run, question, scores in rows}
+
+
+def recompute(store: Store, sweep: int) -> dict[tuple[int, str], tuple[float, ...]]:
+    """The same, computed here and now without any interruption."""
+    device = own_device(Device.CPU)
+    found = {}
+    for run in runs_of(store, sweep):
+        spec = run.spec
+        model = Models(device, Path("unused")).get(spec.model, spec.quant, spec.dtype)
+        exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
+        prompts = write_prompts(exam, spec.conditions, model)
+        prepared = model.scorer.prepare(prompts)
+        for pack in compose(prepared.lengths, spec.conditions.pack_tokens):
+            scores = model.scorer.score(prepared, pack).options_logprob
+            found.update(
+                {(run.run_id, prompts[m].question.id): row for m, row in zip(pack.members, scores, strict=True)}
+            )
+    return found
+
+
+def worker_child(crew: Embedded) -> psutil.Process:
+    """The process of the crew's one worker that holds device, model and Run."""
+    (group,) = [pid for name, pid in crew.groups.items() if "@" in name]
+    parent = psutil.Process(group)
+    wait_until(lambda: bool(parent.children()), "the worker has a child")
+    return parent.children()[-1]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Processes as they were recorded, to be looked at again later."""
+
+    recorded: tuple[psutil.Process, ...]
+
+    @property
+    def running(self) -> list[psutil.Process]:
+        return [process for process in self.recorded if is_running(process)]
+
+
+def below(pid: int) -> Processes:
+    """All descendants of a process."""
+    return Processes(tuple(psutil.Process(pid).children(recursive=True)))
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() not in GONE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,119 @@
+"""The command that owns the embedded broker and the workers is killed, or one of the processes between."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from proctor.broker.embedded import embedded
+from proctor.errors import BrokerUnavailable, WorkersUnavailable
+from proctor.nouns import ModelRef, RunStatus
+from proctor.settings import Settings
+from proctor.store.session import Store
+from tests.chaos.scene import (
+    assert_every_answer_once,
+    below,
+    outcomes,
+    runs_of,
+    submit,
+    wait_for_end,
+    wait_for_middle,
+)
+from tests.support import ROOT, wait_until
+
+GONE_S = 2.0  # what the guard promises
+STARTED = 4  # guard, broker, launcher, worker's parent; and its child
+
+
+@contextmanager
+def owner(settings: Settings, sweep: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of its own, as a person would start it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.owner", str(sweep)], env={**os.environ, **settings.environ()}, cwd=ROOT
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_command_leaves_nothing_running_and_the_next_one_ends_its_sweep(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    sweep = submit(store, model, subjects=2)
+    with owner(settings, sweep) as command:
+        wait_for_middle(store, sweep)
+        started = below(command.pid)
+        assert len(started.recorded) > STARTED
+        command.kill()
+        command.wait()
+        wait_until(lambda: started.running == [], "all that the command started was gone", GONE_S)
+    # No lease has to run out: its Run was given back, and it is nobody's failure.
+    assert [run.status for run in runs_of(store, sweep)] == [RunStatus.PENDING] * 2
+    assert outcomes(store, sweep) == ["handed back"]
+    with owner(settings, sweep) as command:
+        assert command.wait(timeout=120) == 0
+    assert_every_answer_once(store, sweep)
+
+
+def test_an_interrupted_command_keeps_the_pack_and_hands_the_run_back(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    with pytest.raises(KeyboardInterrupt), embedded(settings, "cpu"):
+        wait_for_middle(store, sweep)
+        started = below(os.getpid())
+        raise KeyboardInterrupt
+    assert started.running == []
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.failures, outcomes(store, sweep)) == (RunStatus.PENDING, 0, ["handed back"])
+    assert run.answered > 0
+
+
+def test_a_killed_guard_takes_everything_with_it_and_the_command_is_told(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    with pytest.raises(BrokerUnavailable, match="guard"), embedded(settings, "cpu") as crew:
+        wait_for_middle(store, sweep)
+        started = below(os.getpid())
+        guard = psutil.Process(crew.groups["launcher"]).parent()
+        assert guard is not None
+        guard.kill()
+        wait_until(lambda: started.running == [], "all that the guard started was gone", GONE_S)
+        while True:
+            crew.check()
+
+
+def test_a_killed_launcher_takes_its_workers_with_it_and_the_command_is_told(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    with pytest.raises(WorkersUnavailable, match="launcher"), embedded(settings, "cpu") as crew:
+        wait_for_middle(store, sweep)
+        launcher = psutil.Process(crew.groups["launcher"])
+        started = below(launcher.pid)
+        launcher.kill()
+        wait_until(lambda: started.running == [], "its workers were gone", GONE_S)
+        while True:
+            crew.check()
+
+
+def test_two_commands_at_once_do_not_disturb_each_other(settings: Settings, store: Store, model: ModelRef) -> None:
+    mine, theirs = submit(store, model, subjects=1), submit(store, model, subjects=1)
+    with owner(settings, theirs) as command, embedded(settings, "cpu") as crew:
+        wait_until(lambda: bool(crew.workers_up), "a worker of ours was up")
+        wait_for_middle(store, theirs)
+        command.kill()
+        wait_for_end(store, mine)
+        wait_for_end(store, theirs)  # our worker takes over what they left
+        crew.check()
+    assert_every_answer_once(store, mine)
+    assert_every_answer_once(store, theirs)
