@@ -14,8 +14,8 @@ class Faults:
         self._first: list[BadExam] = []
         self._more = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._first)
+    def __len__(self) -> int:
+        return len(self._first) + self._more
 
     def add(self, fault: BadExam) -> None:
         """Keep a fault, or count it where there are enough."""
@@ -30,7 +30,7 @@ class Faults:
             return
         if len(self._first) == 1:
             raise self._first[0]
-        rest = [BadExam(f"{self._more} more faults of this kind or another.")] if self._more else []
+        rest = [BadExam(f"… and {self._more} more.")] if self._more else []
         raise SeveralFaults([*self._first, *rest])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from proctor.errors import BadExam, BadRow
 from proctor.exams.faults import Faults, shown
 from proctor.nouns import LETTERS
 
-MAX_FILE_BYTES = 512 * 1024**2
+MAX_FILE_BYTES = 256 * 1024**2
 COLUMNS = "A file needs the columns question, choices (or A, B, C, D …) and answer."
 
 
@@ -27,7 +27,7 @@ class RawRow:
     subject: object = None
 
 
-def read(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
+def read(path: Path, label: str, faults: Faults) -> Generator[RawRow, None, None]:
     """The rows of `path`, one by one; what can't be read is added to `faults` under the name `label`.
 
     A row that can't be read is left out and reading goes on; where the file itself is at fault it ends.
@@ -45,11 +45,17 @@ def read(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
                 )
             )
         else:
-            yield from reader(path, label, faults)
+            before, empty = len(faults), True
+            for row in reader(path, label, faults):
+                empty = False
+                yield row
+            if empty and len(faults) == before:
+                faults.add(BadExam(f"{label} has no rows.", COLUMNS))
     except UnicodeDecodeError as error:
         faults.add(_not_utf8(path, label, error))
     except OSError as error:
-        faults.add(BadExam(f"{label} can't be read: {error.strerror or error}.", "Check the file and its permissions."))
+        cause = error.strerror or shown(str(error), 120)
+        faults.add(BadExam(f"{label} can't be read: {cause}.", "Check the file and its permissions."))
 
 
 def _read_csv(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
@@ -124,7 +130,8 @@ def _read_parquet(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
                 return
             wanted = [name for name, key in names.items() if _is_ours(key)]
             rows = file.read(columns=wanted, use_threads=False).to_pylist()
-    except pyarrow.ArrowException as error:
+    # The last two: values that Arrow holds and Python can't, such as the year 20000 or text that is no UTF-8.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         cause = shown(str(error).partition("\n")[0], 120)
         faults.add(BadExam(f"{label} is no Parquet file that can be read: {cause}.", "Write it anew."))
         return

@@ -11,8 +11,8 @@ REPO = "cais/mmlu"
 SUBJECTS = tuple(sorted(subject for group in MMLU.values() for subject in group))
 
 
-def rows(subject: str, split: str, repo: str = REPO) -> list[RawRow]:
-    """One subject's rows of a split, `test` or `dev`, in the hub's order.
+def rows(repo: str, subject: str, split: str) -> list[RawRow]:
+    """One subject's rows of a split, `test` or `dev`, of a repository in MMLU's columns, in its order.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from proctor.errors import BadExam, UnknownName
 from proctor.exams import hub, layout
 from proctor.exams.assembly import Splits, assemble
 from proctor.exams.faults import Faults, printable
-from proctor.exams.files import read
+from proctor.exams.files import READERS, read
 from proctor.exams.layout import Source, Split
 from proctor.exams.prompts import check_shots
 from proctor.exams.rows import draft
@@ -34,7 +35,8 @@ class Benchmark:
     @property
     def label(self) -> str:
         """Short and readable: the name, or the last part of the path."""
-        return Path(self.name).stem
+        path = Path(self.name)
+        return path.stem if path.suffix.casefold() in READERS else path.name
 
     def check_shots(self, shots: int) -> None:
         """Raise `BadExam` (`SeveralFaults` for several) for exams with fewer dev questions than `shots`."""
@@ -86,6 +88,8 @@ def _existing(path: str) -> Path | None:
 
 def _load_path(name: str, root: Path, wanted: Sequence[str]) -> Benchmark:
     sources, notes = _to_read(layout.find(root))
+    if not sources:
+        raise BadExam(f"{printable(name)} holds training questions only.", "Give a file or folder with test questions.")
     named = root.is_dir() and _files_tell_subjects(sources)
     if named:
         chosen = select(wanted, dict.fromkeys(source.subject for source in sources))
@@ -110,8 +114,8 @@ def _load_mmlu(wanted: Sequence[str]) -> Benchmark:
     splits: dict[str, Splits] = {}
     for subject in select(wanted, hub.SUBJECTS):
         splits[subject] = Splits(
-            dev=draft(hub.rows(subject, "dev"), f"{hub.REPO}/{subject}/dev", subject, faults, named=True),
-            test=draft(hub.rows(subject, "test"), f"{hub.REPO}/{subject}/test", subject, faults, named=True),
+            dev=draft(hub.rows(hub.REPO, subject, "dev"), f"{hub.REPO}/{subject}/dev", subject, faults, named=True),
+            test=draft(hub.rows(hub.REPO, subject, "test"), f"{hub.REPO}/{subject}/test", subject, faults, named=True),
         )
     faults.raise_any()
     return _benchmark("mmlu", splits, [])
@@ -140,5 +144,6 @@ def _files_tell_subjects(sources: Sequence[Source]) -> bool:
 
 def _first_subject(source: Source) -> object:
     # What is wrong with the file is said when it is read.
-    first = next(read(source.path, source.label, Faults()), None)
+    with closing(read(source.path, source.label, Faults())) as rows:
+        first = next(rows, None)
     return first.subject if first else None

@@ -62,12 +62,12 @@ def draft(rows: Iterable[RawRow], label: str, subject: str, faults: Faults, *, n
 
 
 def _subject(value: object, default: str, *, named: bool) -> str:
-    if value is None:
-        return default
-    name = _text("subject", value).strip()
+    name = default if value is None else _text("subject", value).strip()
     if not name or len(name) > MAX_SUBJECT or not name.isprintable() or "/" in name or "\\" in name:
         raise _Unfit(
-            "subject", f"{shown(value)} is no subject", f"Give a name of 1 to {MAX_SUBJECT} letters, no slashes."
+            "subject",
+            f"{shown(value)} is no name of a subject",
+            f"Give a name of 1 to {MAX_SUBJECT} letters, no slashes.",
         )
     if named and name != default:
         raise _Unfit(

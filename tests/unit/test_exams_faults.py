@@ -1,0 +1,199 @@
+"""What can't be read as questions: the place, the value, the cause and the next step, all at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from proctor.errors import BadExam, BadRow, SeveralFaults, UnknownName
+from proctor.exams import files
+from proctor.exams.load import load_benchmark
+
+GOOD = {"question": "Which?", "choices": ["w", "x"], "answer": 0}
+
+
+def fault_of(path: Path) -> BadExam:
+    with pytest.raises(BadExam) as caught:
+        load_benchmark(str(path))
+    return caught.value
+
+
+def jsonl(tmp_path: Path, *rows: object) -> Path:
+    path = tmp_path / "law.jsonl"
+    path.write_text("".join((item if isinstance(item, str) else json.dumps(item)) + "\n" for item in rows))
+    return path
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "cause"),
+    [
+        ({"answer": 2}, "answer", "2 is not an index from 0 to 1, a letter from A to B, or the text of one option"),
+        ({"answer": -1}, "answer", "-1 is not an index"),
+        ({"answer": True}, "answer", "True is not an index"),
+        ({"answer": 0.5}, "answer", "0.5 is not an index"),
+        ({"answer": "C"}, "answer", "'C' is not an index"),
+        ({"answer": None}, "answer", "None is not an index"),
+        ({"answer": [0]}, "answer", "a list is not an index"),
+        ({"answer": 10**400}, "answer", "…"),
+        ({"answer": float("nan")}, "answer", "nan is not an index"),
+        ({"question": " \n"}, "question", "it is blank"),
+        ({"question": 7}, "question", "7 is no text"),
+        ({"question": "a\0b"}, "question", r"'a\x00b' holds the character NUL"),
+        ({"question": "\ud800"}, "question", "half a surrogate pair"),
+        ({"choices": ["one"]}, "choices", "1 of them where 2 to 26 can be asked"),
+        ({"choices": []}, "choices", "0 of them"),
+        ({"choices": list(map(str, range(27)))}, "choices", "27 of them"),
+        ({"choices": "x, y"}, "choices", "'x, y' is no list"),
+        ({"choices": {"x": 1}}, "choices", "a dict is no list"),
+        ({"choices": ["x", None]}, "choices", "the option None is no text"),
+        ({"choices": ["x", False]}, "choices", "the option False is no text"),
+        ({"choices": ["x", float("inf")]}, "choices", "the option inf is no text"),
+        ({"choices": ["x", "\udfff"]}, "choices", "half a surrogate pair"),
+        ({"subject": ""}, "subject", "'' is no name of a subject"),
+        ({"subject": 3}, "subject", "3 is no text"),
+        ({"subject": "../law"}, "subject", "'../law' is no name"),
+        ({"subject": "a\x1b[2Jb"}, "subject", r"'a\x1b[2Jb' is no name"),
+        ({"subject": "x" * 101}, "subject", "is no name"),
+    ],
+)
+def test_a_row_that_is_no_question_is_named_with_place_and_cause(
+    tmp_path: Path, change: dict[str, object], column: str, cause: str
+) -> None:
+    fault = fault_of(jsonl(tmp_path, GOOD, {**GOOD, "question": "Other?", **change}))
+    assert isinstance(fault, BadRow)
+    assert (fault.file, fault.row, fault.column) == ("law.jsonl", "line 2", column)
+    assert fault.problem.startswith(f"law.jsonl, line 2, column {column}: ")
+    assert cause in fault.cause
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[1]", "a list where an object should be"),
+        ("\x1b]0;owned\x07", r"\x1b]0;owned\x07"),
+        ('{"question": "Which?", "choices": ["w", "x"]}', "no column answer; found 'question', 'choices'"),
+        ('{"answer": ' + "9" * 5000 + "}", "no JSON"),
+        ("{}", "no column question, choices, answer; found none"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, cause: str) -> None:
+    fault = fault_of(jsonl(tmp_path, GOOD, line))
+    assert cause in fault.problem
+    assert fault.problem.startswith("law.jsonl, line 2: ")
+    assert len(fault.problem) < 300
+    assert fault.problem.isprintable()
+    assert fault.next_step
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("law.csv", b"", "law.csv is empty."),
+        ("law.jsonl", b"\n\n", "law.jsonl has no rows."),
+        ("law.csv", b"question,A,B,answer\n", "law.csv has no rows."),
+        ("law.csv", b"frage;a;b\n", "law.csv, line 1: no column question, choices, answer; found 'frage;a;b'."),
+        (
+            "law.csv",
+            b"question,a,answer\nx,y,A\n",
+            "law.csv, line 1: no column choices; found 'question', 'a', 'answer'.",
+        ),
+        ("law.csv", b"question,a,b,answer,A\n", "law.csv, line 1: the column a stands there 2 times."),
+        ("law.csv", b"question,a,b,answer\nx,y\n", "law.csv, line 2: 2 cells where the first line has 4."),
+        ("law.csv", b'question,a,b,answer\n"1\n?",x,y,A\n"open,x,y,A\n', "line 4: no CSV (unexpected end of data)."),
+        ("law.csv", b"question,a,b,answer\nx,y,\xff,A\n", "law.csv, line 2: the byte 0xff is no UTF-8."),
+        ("law.jsonl", json.dumps(GOOD).encode() + b"\n\xe9\n", "law.jsonl, line 2: the byte 0xe9 is no UTF-8."),
+        ("law.csv", "question".encode("utf-16"), "law.csv is UTF-16."),
+        ("law.csv", b"\x7fELF\x02\x01\x01\0\0\0", r"found '\x7felf\x02\x01\x01\x00"),
+        ("law.csv", b'"' + b"x" * 200_000, "law.csv, line 1: no CSV (field larger than field limit (131072))."),
+        ("law.parquet", b"PAR1 nonsense PAR1", "law.parquet is no Parquet file that can be read"),
+        ("law.xlsx", b"PK", "law.xlsx is none of .csv, .jsonl, .parquet."),
+    ],
+)
+def test_a_file_that_holds_no_questions_says_why(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    fault = fault_of(write(tmp_path / name, content))
+    assert problem in fault.problem
+    assert fault.problem.isprintable()
+    assert fault.next_step
+
+
+def test_parquet_faults_name_columns_and_rows(tmp_path: Path) -> None:
+    path = tmp_path / "law.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"question": ["x"], "answer": [0]}), path)
+    assert fault_of(path).problem == "law.parquet: no column choices; found 'question', 'answer'."
+    pyarrow.parquet.write_table(
+        pyarrow.table({"question": ["x", "y"], "choices": [["1", "2"]] * 2, "answer": [0, 5]}), path
+    )
+    assert fault_of(path).problem.startswith("law.parquet, row 2, column answer: 5 is not an index")
+
+
+def test_all_faults_come_at_once_twenty_in_full(tmp_path: Path) -> None:
+    with pytest.raises(SeveralFaults) as caught:
+        load_benchmark(str(jsonl(tmp_path, *[{**GOOD, "answer": 9}] * 25, GOOD)))
+    assert len(caught.value.faults) == 21
+    assert [fault.row for fault in caught.value.faults if isinstance(fault, BadRow)] == [
+        f"line {n}" for n in range(1, 21)
+    ]
+    assert caught.value.faults[-1].problem == "… and 5 more."
+
+
+def test_the_faults_of_several_files_come_together(tmp_path: Path) -> None:
+    write(tmp_path / "art.csv", b"")
+    write(tmp_path / "law.csv", b"question,a,b,answer\nx,y,z,E\n")
+    with pytest.raises(SeveralFaults) as caught:
+        load_benchmark(str(tmp_path))
+    assert [fault.problem[:8] for fault in caught.value.faults] == ["art.csv ", "law.csv,"]
+
+
+def test_a_row_of_another_subject_than_its_file_is_at_fault(tmp_path: Path) -> None:
+    jsonl(tmp_path, {**GOOD, "subject": "law"}, {**GOOD, "subject": "art"})
+    assert "'art' in the file of 'law'" in fault_of(tmp_path).problem
+
+
+def test_a_file_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 10)
+    assert "is not read as an exam" in fault_of(jsonl(tmp_path, GOOD)).problem
+
+
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "law.parquet"
+    rows = [{"question": str(number) + "x" * 3000, "choices": ["w", "x"], "answer": 0} for number in range(100)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, compression="zstd")
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 100_000)
+    assert path.stat().st_size < 100_000
+    assert "unpacks to" in fault_of(path).problem
+
+
+def test_a_folder_without_questions_says_so(tmp_path: Path) -> None:
+    assert "is no file of .csv, .jsonl, .parquet" in fault_of(tmp_path).problem
+    (tmp_path / "train").mkdir()
+    jsonl(tmp_path / "train", GOOD)
+    assert "holds training questions only" in fault_of(tmp_path).problem
+    (tmp_path / "dev").mkdir()
+    jsonl(tmp_path / "dev", GOOD)
+    assert "holds no test questions" in fault_of(tmp_path).problem
+
+
+def test_what_is_neither_file_nor_folder_is_refused_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "law.csv")
+    assert "neither a file nor a folder" in fault_of(tmp_path / "law.csv").problem
+    assert "no file of" in fault_of(tmp_path).problem
+
+
+def test_a_files_name_reaches_no_terminal_raw(tmp_path: Path) -> None:
+    fault = fault_of(write(tmp_path / "\x1b[2J.csv", b""))
+    assert fault.problem == r"'\x1b[2J.csv' is empty."
+    with pytest.raises(UnknownName) as caught:
+        load_benchmark("\x1b[2J")
+    assert caught.value.problem.isprintable()
