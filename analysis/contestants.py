@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from proctor.nouns import Quant
 
+LONGEST = 60  # letters of a model's name; beyond that it is cut in the middle
+
 
 @dataclass(frozen=True, order=True)
 class Contestant:
@@ -38,7 +40,8 @@ def labels(contestants: Sequence[Contestant]) -> tuple[str, ...]:
             f"{name} ({str(getattr(c, part))[-40:]})" if seen[name] > 1 and getattr(c, part) else name
             for name, c in zip(names, contestants, strict=True)
         ]
-    return tuple(names)
+    seen = Counter(names)
+    return tuple(f"{name} #{place}" if seen[name] > 1 else name for place, name in enumerate(names, start=1))
 
 
 def one_a_model(contestants: Sequence[Contestant]) -> list[int]:
@@ -53,7 +56,8 @@ def one_a_model(contestants: Sequence[Contestant]) -> list[int]:
 
 
 def _model_label(model: str) -> str:
-    return model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf") or model
+    name = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf") or model
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 + 1 :]}"
 
 
 def _quant_label(quant: str) -> str:

@@ -10,6 +10,7 @@ from analysis.graphs.style import (
     INK,
     MUTED,
     ORANGE,
+    PAPER,
     Graph,
     new_figure,
     percent_axis,
@@ -55,4 +56,4 @@ def draw_errors(axes: Axes, panel: Panel, height: float = 0.7) -> None:
     axes.axvline(1 - panel.chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
     for row, rate in enumerate(wrong):
         axes.annotate(percent(float(rate)), (float(rate), row), (4, 0), textcoords="offset points", va="center",
-                      fontsize=7.5)  # fmt: skip
+                      fontsize=7.5, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6})  # fmt: skip

@@ -135,7 +135,7 @@ def _triangle(figure: Figure, values: NDArray[np.float64], names: list[str]) -> 
     if count <= MOST_NUMBERED:
         for (row, column), value in np.ndenumerate(shown):
             if np.isfinite(value):
-                text = f"{value:.2f}".replace("-", "−").replace("0.", ".", 1)
+                text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)
                 axes.text(
                     column, row, text, ha="center", va="center", fontsize=SMALLEST + 0.5, color=ink_on(image, value)
                 )

@@ -11,6 +11,7 @@ from analysis.findings import (
     standing_title,
 )
 from analysis.graphs.by_subject import by_subject
+from analysis.graphs.comparison import model_comparison
 from analysis.graphs.error_rate import error_rate
 from analysis.graphs.forest import forest
 from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
@@ -49,7 +50,12 @@ def overall_section(panel: Panel, standings: Standings) -> Section:
     return Section(
         "overall",
         "Overall accuracy",
-        (forest(panel, standings), accuracy_table(panel, standings), error_rate(panel)),
+        (
+            forest(panel, standings),
+            accuracy_table(panel, standings),
+            error_rate(panel),
+            Folded("Subjects, overall, heatmap and errors on one sheet", (model_comparison(panel, standings),)),
+        ),
     )
 
 

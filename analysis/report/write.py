@@ -10,7 +10,6 @@ from pathlib import Path
 from analysis.files import whole_file
 from analysis.findings import counted, listed
 from analysis.frames import Results
-from analysis.graphs.comparison import model_comparison
 from analysis.graphs.style import Graph, svg_text, write_png
 from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
@@ -62,11 +61,10 @@ def write_report(results: Results, folder: Path, formats: Sequence[str], now: da
     levels = [level(panel) for panel in results.panels]
     parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
     sections = report_sections(results, levels, parts)
-    sheets = [_sheet(part) for part in parts]
     title, subtitle = _title(results), f"Written on {now:%Y-%m-%d at %H:%M %Z} by Proctor {__version__}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _write_parts(sections, sheets, folder, formats)
+        files = _write_parts(sections, folder, formats)
         page = None
         if "md" in formats:
             files.append(_write_text(folder / "report.md", page_markdown(title, subtitle, sections)))
@@ -94,11 +92,6 @@ def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[P
     return [*sections, costs_section(results), provenance_section(results)]
 
 
-def _sheet(part: Part) -> Graph:
-    sheet = model_comparison(part.panel, part.standings)
-    return sheet if part.number == 1 else replace(sheet, name=f"{sheet.name}_{part.number}")
-
-
 def _of_part(section: Section, part: Part) -> Section:
     """The section as one of several panels': its heading says which, and its files have names of their own."""
     heading = f"{section.heading}, set {part.number}: {part.panel.terms}"
@@ -120,12 +113,10 @@ def _title(results: Results) -> str:
     return f"{counted(len(models), 'model')} on {benchmarks}"
 
 
-def _write_parts(
-    sections: Sequence[Section], sheets: Sequence[Graph], folder: Path, formats: Sequence[str]
-) -> list[Path]:
+def _write_parts(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> list[Path]:
     """The graphs and tables as files of their own."""
     files = []
-    for graph in (*sheets, *(graph for section in sections for graph in section.graphs())):
+    for graph in (graph for section in sections for graph in section.graphs()):
         if "png" in formats:
             files.append(_write_png(folder / f"{graph.name}.png", graph))
         if "svg" in formats:

@@ -1,0 +1,119 @@
+"""Every graph from one contestant to eighty: nothing overlaps or is cut, fonts can be read, colours told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from analysis.graphs.by_subject import by_subject
+from analysis.graphs.comparison import model_comparison
+from analysis.graphs.error_rate import error_rate
+from analysis.graphs.forest import forest
+from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
+from analysis.graphs.overlap import leaf_order, mistake_distribution, mistake_pairs
+from analysis.graphs.style import OKABE_ITO, SMALLEST, Graph, drawable, inline_svg, shortened, svg_text
+from analysis.panel import Panel
+from analysis.standings import stand
+from tests.graph_text import cut_off, overlapping, placed_texts
+from tests.panels import QUANTS, panel_of
+
+GRAPHS: dict[str, Callable[[Panel], Graph | None]] = {
+    "forest": lambda panel: forest(panel, stand(panel)),
+    "model_comparison": lambda panel: model_comparison(panel, stand(panel)),
+    "by_subject": by_subject,
+    "error_rate": error_rate,
+    "accuracy_heatmap": accuracy_heatmap,
+    "deviation_heatmap": deviation_heatmap,
+    "mistake_distribution": mistake_distribution,
+    "mistake_pairs": mistake_pairs,
+}
+SIZES = {1: (1, 1), 3: (3, 6), 14: (14, 41), 80: (80, 57)}
+
+
+@pytest.fixture(scope="module")
+def panels() -> dict[int, Panel]:
+    return {
+        size: panel_of(contestants, subjects, 12, quants=QUANTS if size in (3, 80) else ("none",))
+        for size, (contestants, subjects) in SIZES.items()
+    }
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_text_overlaps_or_is_cut_or_too_small(name: str, size: int, panels: dict[int, Panel]) -> None:
+    graph = GRAPHS[name](panels[size])
+    if graph is None:
+        assert size == 1
+        return
+    texts = placed_texts(graph.figure)
+    assert overlapping(texts) == []
+    assert cut_off(texts, graph.figure) == []
+    assert min(text.points for text in texts) >= SMALLEST
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_hostile_and_endless_names_are_drawn_as_they_are(name: str) -> None:
+    names = ["x/<script>alert(1)</script>", "y/$x^2$ \x1b[31m\u202e", "z/" + "long-" * 60, "z/模型-७"]
+    graph = GRAPHS[name](panel_of(4, 2, names=names))
+    assert graph is not None
+    texts = placed_texts(graph.figure)
+    assert overlapping(texts) == []
+    assert cut_off(texts, graph.figure) == []
+    assert not any("\x1b" in text.text or "\u202e" in text.text for text in texts)
+    svg = inline_svg(graph)
+    ElementTree.fromstring(svg)  # noqa: S314 - our own output
+    assert "<script" not in svg
+
+
+def test_drawing_leaves_the_callers_settings_alone() -> None:
+    before = dict(mpl.rcParams)
+    forest(panel_of(2, 2), stand(panel_of(2, 2)))
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_same_graph_is_the_same_svg() -> None:
+    panel = panel_of(2, 2)
+    assert svg_text(error_rate(panel)) == svg_text(error_rate(panel))
+
+
+def test_inline_svg_names_no_other_place_and_follows_the_theme() -> None:
+    svg = inline_svg(mistake_pairs(panel_of(4, 2)))
+    assert "http" not in svg
+    assert "var(--ink)" in svg
+    assert 'id="mistake_overlap_pairwise-' in svg
+
+
+def test_alike_contestants_lie_together() -> None:
+    kappa = np.array([[1, 0.1, 0.9, 0.1], [0.1, 1, 0.1, 0.8], [0.9, 0.1, 1, 0.1], [0.1, 0.8, 0.1, 1]])
+    order = leaf_order(kappa)
+    assert abs(order.index(0) - order.index(2)) == 1
+    assert abs(order.index(1) - order.index(3)) == 1
+
+
+def test_shortened_names_stay_distinct() -> None:
+    names = [f"{'a' * 50}{middle}{'b' * 50}" for middle in "xyz"]
+    assert len(set(shortened(names))) == 3
+    assert max(map(len, shortened(names))) <= 44
+
+
+def test_what_the_font_lacks_is_shown_as_a_box() -> None:
+    assert drawable("a\x07b\u202ec模") == "a□b□c□"
+
+
+# Machado, Oliveira and Fernandes 2009: full protanopia and deuteranopia, on linear RGB.
+PROTAN = np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]])
+DEUTAN = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])
+
+
+@pytest.mark.parametrize("sight", [np.eye(3), PROTAN, DEUTAN], ids=["full", "protanopia", "deuteranopia"])
+def test_colours_differ_for_colour_blind_eyes(sight: np.ndarray) -> None:
+    linear = {colour: sight @ (np.array(to_rgb(colour)) ** 2.2) for colour in OKABE_ITO}
+    seen = {colour: np.clip(values, 0, 1) ** (1 / 2.2) for colour, values in linear.items()}
+    for first, second in combinations(OKABE_ITO, 2):
+        assert np.linalg.norm(seen[first] - seen[second]) > 0.1, (first, second)

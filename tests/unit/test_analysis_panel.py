@@ -1,0 +1,175 @@
+"""Contestants, panels, common ground, standings and the words for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.contestants import Contestant, labels, one_a_model
+from analysis.findings import chance_sentences, listed, standing_title, verdict_sentence
+from analysis.frames import answers_frame
+from analysis.imported import read_wide_csv
+from analysis.panel import Panel, level
+from analysis.standings import stand
+from analysis.stats.overlap import error_kappa
+from analysis.stats.paired import Paired
+from analysis.stats.verdict import judge
+from proctor.errors import BadInput
+from tests.panels import QUANTS, TERMS, panel_of
+from tests.support import shared_data
+
+
+def without(panel: Panel, place: int, questions: slice) -> Panel:
+    """The panel in which a contestant was not asked some questions."""
+    asked = panel.asked.copy()
+    asked[place, questions] = False
+    return replace(panel, asked=asked)
+
+
+def always(panel: Panel, right: float) -> Panel:
+    """The panel of one contestant with that share right."""
+    correct = np.zeros((1, len(panel.questions)), dtype=bool)
+    correct[0, : round(right * correct.size)] = True
+    return replace(panel, correct=correct)
+
+
+def test_labels_say_only_what_tells_contestants_apart() -> None:
+    who = [
+        Contestant("a/Qwen", quant="none", device="gpu"),
+        Contestant("a/Qwen", quant="4bit", device="gpu"),
+        Contestant("b/Qwen", quant="4bit", device="gpu"),
+        Contestant("c/phi", quant="none", device="gpu"),
+        Contestant("c/phi", quant="none", device="cpu"),
+    ]
+    names = labels(who)
+    assert len(set(names)) == 5
+    assert names[0] == "Qwen"
+    assert names[3:] == ("phi (gpu)", "phi (cpu)")
+
+
+def test_labels_of_two_folders_that_end_alike_differ() -> None:
+    assert len(set(labels([Contestant("/x/model"), Contestant("/y/model"), Contestant("/y/model/")]))) == 3
+
+
+def test_a_model_votes_once_with_its_least_quantized_weights() -> None:
+    who = [Contestant("a", quant="4bit"), Contestant("b", quant="8bit"), Contestant("a"), Contestant("b", quant="4bit")]
+    assert one_a_model(who) == [1, 2]
+
+
+def test_common_ground_is_what_all_were_asked() -> None:
+    ground = level(without(panel_of(3, 4), 1, slice(0, 20)))
+    assert ground.questions_left_out == 20
+    assert ground.panel.asked.all()
+    assert ground.set_aside == ()
+
+
+def test_one_with_too_few_answers_is_set_aside_and_named() -> None:
+    panel = without(panel_of(3, 4), 1, slice(10, None))
+    ground = level(panel)
+    assert ground.set_aside == (panel.labels[1],)
+    assert len(ground.panel.questions) == 80
+
+
+def test_two_that_share_no_question_are_not_compared() -> None:
+    panel = without(without(panel_of(2, 2), 0, slice(0, 20)), 1, slice(20, None))
+    ground = level(panel)
+    assert len(ground.set_aside) == 1
+    assert len(ground.panel.contestants) == 1
+
+
+def test_groups_join_only_what_no_test_tells_apart() -> None:
+    panel = panel_of(12, 20)
+    standings = stand(panel)
+    order = standings.order
+    for first, last in standings.groups():
+        places = order[first : last + 1]
+        assert all(standings.p[a, b] >= 0.05 for a in places for b in places)
+    assert sorted(order) == list(range(12))
+
+
+def test_a_model_at_chance_is_said_to_be() -> None:
+    panel = always(panel_of(1, 2, 100), 0.25)
+    assert "cannot be told from blind guessing (25 %)" in standing_title(panel, stand(panel))
+    (sentence,) = chance_sentences(panel, stand(panel))
+    assert "at chance" in sentence
+    assert "19.5 to 31.4 %" in sentence
+
+
+def test_a_model_below_chance_is_said_to_be() -> None:
+    panel = always(panel_of(1, 2, 100), 0.1)
+    (sentence,) = chance_sentences(panel, stand(panel))
+    assert "below chance" in sentence
+
+
+def test_verdicts_are_sentences() -> None:
+    cannot = verdict_sentence("A", "B", judge(Paired(60, 2, 1, 37)))
+    assert "cannot be told" in cannot
+    assert "3 questions" in cannot
+    assert verdict_sentence("A", "B", judge(Paired(5000, 300, 100, 600))).startswith("B is worse than A by 3.3 points")
+
+
+def test_lists_are_read_aloud() -> None:
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(list("abcdefg")) == "a, b, c, d and 3 others"
+
+
+def test_terms_name_their_differences() -> None:
+    other = replace(TERMS, shots=0, chat_template=True)
+    assert TERMS.differences(other) == ["shots 5 against 0", "chat template False against True"]
+
+
+def test_the_answers_frame_has_a_row_an_answer() -> None:
+    panel = without(panel_of(3, 2, quants=QUANTS), 0, slice(0, 5))
+    frame = answers_frame(panel)
+    assert len(frame) == 3 * 40 - 5
+    assert frame.groupby("contestant", observed=True)["correct"].sum().tolist() == [
+        int((panel.correct & panel.asked)[place].sum()) for place in range(3)
+    ]
+
+
+def test_the_helm_results_are_those_that_were_found_before() -> None:
+    panel = read_wide_csv(shared_data("predictions/helm_mmlu.csv"))
+    assert panel.correct.shape == (14, 4066)
+    standings = stand(panel)
+    assert (standings.pairs, standings.told_apart) == (91, 52)
+    kappa = error_kappa(panel.wrong)
+    first, second = np.triu_indices(14, 1)
+    top = np.argsort(-kappa[first, second])[:2]
+    found = [
+        ({panel.labels[first[p]], panel.labels[second[p]]}, round(float(kappa[first[p], second[p]]), 2)) for p in top
+    ]
+    assert found == [
+        ({"meta_llama-3.2-90b-vision-instruct-turbo", "meta_llama-3.1-70b-instruct-turbo"}, 0.92),
+        ({"writer_palmyra-x-004", "mistralai_mistral-large-2407"}, 0.79),
+    ]
+    best = panel.accuracies[standings.order[0]]
+    assert (round(best.low, 4), round(best.estimate, 4), round(best.high, 4)) == (0.8544, 0.8652, 0.8754)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("subject,question,A,B,answer\ns,q,1,2,A\n", "no column of a model"),
+        ("subject,question,A,answer,m\ns,q,1,A,A\n", "lacks the columns"),
+        ("subject,question,A,B,answer,m\ns,q,1,2,A,E\n", "'E'"),
+        ("subject,question,A,B,answer,m\ns,q,1,2,,A\n", "has no answer"),
+    ],
+)
+def test_a_csv_that_cannot_be_meant_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=said):
+        read_wide_csv(path)
+
+
+def test_no_answer_is_its_own_count_and_duplicates_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("subject,question,A,B,answer,m,n\ns,q,1,2,A,A,\ns,q,1,2,A,A,\ns,r,1,2,B,a,b\nt,q,1,2,A,B,A\n")
+    panel = read_wide_csv(path)
+    assert len(panel.questions) == 3
+    assert panel.unanswered.tolist() == [0, 1]
+    assert panel.correct.sum(axis=1).tolist() == [1, 2]
