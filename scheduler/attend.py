@@ -29,7 +29,7 @@ def run(store: Store, settings: Settings, sweep_id: int, *, verbose: bool = Fals
     """
     wanted = {run.lane.device for run in reads.progress(store, sweep_id).runs if run.status is RunStatus.PENDING}
     devices = "cpu" if wanted <= {Device.CPU} else "auto"
-    with embedded(settings, devices) as crew:
+    with embedded(settings, devices, sweep_id) as crew:
         return follow(store, sweep_id, verbose=verbose, crew=crew)
 
 

@@ -35,18 +35,16 @@ def submitted(submission: Submission, plan: Plan) -> str:
 def plan(what: Plan, notes: Sequence[str]) -> str:
     """The plan as lines of text."""
     width = max(len(lane.label) for lane in what.lanes)
-    lines = [
+    head = (
         f"{counted(len(what.runs), 'Run')} on {what.lanes[0].lane.device}: {counted(what.questions, 'question')}, "
-        f"{counted(len(what.lanes), 'load')} of a model.",
-        *(
-            f"  {lane.label:{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
-            f"about {lane.memory_bytes / 1e9:.2f} GB"
-            for lane in what.lanes
-        ),
-        power(what),
-        *(f"Note: {note}" for note in notes),
-        "Nothing was started (--plan).",
+        f"{counted(len(what.lanes), 'load')} of a model."
+    )
+    loads = [
+        f"  {lane.label:{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
+        f"about {lane.memory_bytes / 1e9:.2f} GB"
+        for lane in what.lanes
     ]
+    lines = [head, *loads, power(what), *(f"Note: {note}" for note in notes), "Nothing was started (--plan)."]
     return "\n".join(lines)
 
 

@@ -37,6 +37,7 @@ def read_card(environ: Mapping[str, str]) -> WorkerCard:
             device_name=fields["device_name"],
             memory_bytes=fields["memory_bytes"],
             lanes=tuple(fields["lanes"]),
+            sweep_id=fields["sweep_id"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(

@@ -1,6 +1,6 @@
 """Starts one worker for each device of this machine, and looks after them: what `proctor worker` runs.
 
-    python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--lanes PATTERN ...]
+    python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--lanes PATTERN ...] [--sweep NUMBER]
 
 SIGTERM, SIGINT or SIGHUP: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends
 them at once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
@@ -25,7 +25,7 @@ from types import FrameType
 from proctor import logs
 from proctor.broker.reports import Report, ReportKind
 from proctor.errors import BadInput, BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
-from proctor.machine import Machine, look
+from proctor.machine import Gpu, Machine, look
 from proctor.nouns import Device, WorkerCard
 from proctor.settings import Settings
 from workers.process import WorkerProcess
@@ -37,6 +37,15 @@ RELEASE_S = 0.5  # to give Runs back to a database that may be locked; their lea
 NEEDED = ("torch", "transformers")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What workers are started for: devices as `--devices` takes them, and what they serve if not everything."""
+
+    devices: str = "auto"
+    lanes: tuple[str, ...] = ()
+    sweep_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def release(settings: Settings, names: Sequence[str]) -> None:
         log.warning("Runs are claimable again in %.0f s only: %s", settings.lease_s, error.problem)
 
 
-def posts(machine: Machine, devices: str, lanes: Sequence[str], host: str, pid: int) -> list[Post]:
+def posts(machine: Machine, wanted: Wanted, host: str, pid: int) -> list[Post]:
     """A post for each device that is wanted: `auto` is every GPU, or the CPU where there is none.
 
     Raises
@@ -127,26 +136,34 @@ def posts(machine: Machine, devices: str, lanes: Sequence[str], host: str, pid: 
     BadInput
         for a GPU that isn't there, with those that are.
     """
-    if devices == "cpu" or (devices == "auto" and not machine.gpus):
-        card = WorkerCard(f"cpu@{host}:{pid}", host, Device.CPU, machine.cpu_name, machine.memory_bytes, tuple(lanes))
-        return [Post(card, "")]
-    chosen = machine.gpus
-    if devices not in ("auto", "cuda"):
-        wanted = devices.split(",")
-        chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in wanted)
-        missing = set(wanted) - {str(gpu.index) for gpu in chosen}
-        if missing:
-            there = ", ".join(str(gpu.index) for gpu in machine.gpus) or "none"
-            raise BadInput(f"--devices {devices}: no GPU {', '.join(sorted(missing))}.", f"There are: {there}.")
-    if not chosen:
-        raise BadInput(f"--devices {devices}: this machine shows no GPU.", "Check nvidia-smi, or say --devices cpu.")
+
+    def card(name: str, device: Device, device_name: str, memory_bytes: int) -> WorkerCard:
+        at = f"{name}@{host}:{pid}"
+        return WorkerCard(at, host, device, device_name, memory_bytes, wanted.lanes, wanted.sweep_id)
+
+    if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
+        return [Post(card("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes), "")]
     return [
-        Post(
-            WorkerCard(f"gpu{gpu.index}@{host}:{pid}", host, Device.GPU, gpu.name, gpu.memory_bytes, tuple(lanes)),
-            gpu.uuid,
-        )
-        for gpu in chosen
+        Post(card(f"gpu{gpu.index}", Device.GPU, gpu.name, gpu.memory_bytes), gpu.uuid)
+        for gpu in chosen_gpus(machine, wanted.devices)
     ]
+
+
+def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
+    """The GPUs that `auto`, `cuda` or a list of indexes means; at least one, or `BadInput`."""
+    if devices in ("auto", "cuda"):
+        if not machine.gpus:
+            raise BadInput(
+                f"--devices {devices}: this machine shows no GPU.", "Check nvidia-smi, or say --devices cpu."
+            )
+        return machine.gpus
+    asked = devices.split(",")
+    chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in asked)
+    missing = set(asked) - {str(gpu.index) for gpu in chosen}
+    if missing:
+        there = ", ".join(str(gpu.index) for gpu in machine.gpus) or "none"
+        raise BadInput(f"--devices {devices}: no GPU {', '.join(sorted(missing))}.", f"There are: {there}.")
+    return chosen
 
 
 def check_packages() -> None:
@@ -182,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(settings.log_level)
     tell = say_json if options.reports else say_text
     try:
-        crew = _crew(settings, options.devices, options.lanes, tell)
+        crew = _crew(settings, Wanted(options.devices, tuple(options.lanes), options.sweep), tell)
     except ProctorError as error:
         tell(Report(ReportKind.FAILED, "launcher", str(error)))
         return error.exit_code
@@ -197,9 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _crew(
-    settings: Settings, devices: str, lanes: Sequence[str], tell: Callable[[Report], None]
-) -> list[WorkerProcess]:
+def _crew(settings: Settings, wanted: Wanted, tell: Callable[[Report], None]) -> list[WorkerProcess]:
     if settings.broker_url is None:
         raise BrokerUnavailable(
             "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
@@ -209,7 +224,7 @@ def _crew(
     environ = {**os.environ, **settings.environ()}
     return [
         WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
-        for post in posts(look(os.environ), devices, lanes, host, os.getpid())
+        for post in posts(look(os.environ), wanted, host, os.getpid())
     ]
 
 
@@ -217,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="proctor worker")
     parser.add_argument("--devices", default="auto", help="auto, cpu, cuda, or indexes of GPUs such as 0,1")
     parser.add_argument("--lanes", action="append", default=[], metavar="PATTERN", help="serve these lanes only")
+    parser.add_argument("--sweep", type=int, metavar="NUMBER", help="serve this sweep only")
     parser.add_argument("--reports", action="store_true", help="JSON lines for a program instead of text")
     return parser
 

@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -151,10 +151,11 @@ class Embedded:
 
 
 @contextmanager
-def embedded(settings: Settings, devices: str | None = "auto", lanes: Sequence[str] = ()) -> Iterator[Embedded]:
+def embedded(settings: Settings, devices: str | None = "auto", sweep_id: int | None = None) -> Iterator[Embedded]:
     """A broker of our own, and a worker for each device, until the block is left.
 
-    `devices` as `proctor worker --devices` takes it; None: a broker only. Leaving the block ends all of it in
+    `devices` as `proctor worker --devices` takes it; None: a broker only. With a `sweep_id` the workers serve that
+    sweep and leave alone whatever else waits in the database. Leaving the block ends all of it in
     order; an interrupt while that lasts ends it at once.
 
     Raises
@@ -163,7 +164,7 @@ def embedded(settings: Settings, devices: str | None = "auto", lanes: Sequence[s
         where no broker can be started: on a platform without one, with what to set instead.
     """
     binary()  # says what to do where there is none, before anything is started
-    launch = [] if devices is None else ["--devices", devices, *(f"--lanes={lane}" for lane in lanes)]
+    launch = [] if devices is None else ["--devices", devices, *([] if sweep_id is None else [f"--sweep={sweep_id}"])]
     log_path = logs.log_file(settings.home, f"guard-{os.getpid()}")
     with log_path.open("ab") as log_file:
         guard = subprocess.Popen(  # noqa: S603 -- our own program
