@@ -20,7 +20,7 @@ from proctor.nouns import Question
 
 DEMO = load_benchmark("demo").exams
 WEEK = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MORNING = datetime(2024, 5, 1)  # noqa: DTZ001 (times of day, in no zone)
+MORNING = datetime(2024, 5, 1)  # noqa: DTZ001 -- times of day, in no zone
 
 
 def questions(subject: str) -> dict[str, Question]:
