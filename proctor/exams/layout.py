@@ -15,7 +15,6 @@ Files of other kinds are passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -85,7 +84,7 @@ def _walk(root: Path) -> list[Path]:
     """Our files in `root` and in its folders, no deeper: a folder named by mistake is not searched to its end."""
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        if len(folders) > 1:
+        if any(folder.name.casefold() not in {"all", *SPLITS, *NO_SUBJECT} for folder in folders):
             folders = [folder for folder in folders if folder.name != "all"]
         return [path for folder in (root, *folders) for path in sorted(folder.iterdir()) if _is_ours(path)]
     except OSError as error:
@@ -101,20 +100,17 @@ def _is_ours(path: Path) -> bool:
 def _source(path: Path, root: Path) -> Source:
     relative = path.relative_to(root)
     folder = relative.parts[0] if len(relative.parts) > 1 else ""
-    folder_split = SPLITS.get(folder.casefold())
-    stem = SHARD.sub("", path.stem)
-    subject, split = stem, folder_split or Split.TEST
-    if own := SPLITS.get(stem.casefold()):
-        subject, split = "" if folder_split or folder in NO_SUBJECT else folder, own
-    else:
-        for name, own in _endings(stem):
-            if folder_split in (None, own):
-                subject, split = name, own
+    split, subject = _named(SHARD.sub("", path.stem), folder)
     return Source(path, printable(str(relative)), split, subject)
 
 
-def _endings(stem: str) -> Iterator[tuple[str, Split]]:
-    """`history_test` is history's test split; `auxiliary_train` has been seen to be a split by itself before."""
-    name, underscore, ending = stem.rpartition("_")
-    if underscore and name and (split := SPLITS.get(ending.casefold())):
-        yield name, split
+def _named(stem: str, folder: str) -> tuple[Split, str]:
+    """Split and subject of a file, by its own name and the name of the folder that it lies in, "" for the root."""
+    folder_split = SPLITS.get(folder.casefold())
+    if own := SPLITS.get(stem.casefold()):  # test.jsonl: the folder may be the subject
+        return own, "" if folder_split or folder.casefold() in NO_SUBJECT else folder
+    name, _, ending = stem.rpartition("_")
+    own = SPLITS.get(ending.casefold())
+    if name and own and folder_split in (None, own):  # history_test.csv
+        return own, name
+    return folder_split or Split.TEST, stem

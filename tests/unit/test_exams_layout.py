@@ -59,6 +59,19 @@ def test_the_hubs_folder_of_everything_is_not_read_twice(tmp_path: Path) -> None
     assert load_benchmark(str(tmp_path)).exams["law"].duplicates_dropped == 0
 
 
+def test_the_hubs_folder_of_everything_is_read_where_it_lies_alone(tmp_path: Path) -> None:
+    for path in ("all/test.parquet", "all/dev.parquet", "auxiliary_train/train.parquet"):
+        write_parquet(tmp_path / path, [row(subject="law")])
+    benchmark = load_benchmark(str(tmp_path))
+    assert list(benchmark.exams) == ["law"]
+    assert len(benchmark.exams["law"].dev) == 1
+
+
+def test_a_subject_may_end_like_a_split(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "test" / "psychology_dev.jsonl", ROWS)
+    assert list(load_benchmark(str(tmp_path)).exams) == ["psychology_dev"]
+
+
 def test_validation_stands_in_for_a_test_split_only_where_there_is_none(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "val" / "law.jsonl", [row("Val?")])
     write_jsonl(tmp_path / "auxiliary_train" / "law.jsonl", [row("Train?")])
