@@ -1,0 +1,241 @@
+"""The report and the export on a database: what they hold, that they stand alone, and that nothing escapes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.export import COLUMNS, export_questions, export_to_file
+from analysis.frames import read_results
+from analysis.panel import level
+from analysis.report.write import FORMATS, Written, write_report
+from proctor.errors import BadInput
+from proctor.nouns import Conditions, Quant
+from proctor.settings import Settings
+from proctor.store.session import Store, open_store
+from tests.sweeps import Sat, sit_sweep
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "rect", "image", "stop"}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would, and keeps what the tests ask about."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A SQLite store for what doesn't depend on the database: pages and pictures."""
+    folder = tmp_path_factory.mktemp("desk")
+    with open_store(Settings(folder, folder, f"sqlite:///{folder / 'proctor.db'}")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """One report with a failed Run in it, that several tests read."""
+    sweep = sit_sweep(desk, Sat(fail=(2,)))
+    return write_report(read_results(desk, [sweep]), tmp_path_factory.mktemp("report"), FORMATS, NOW)
+
+
+def read(written: Written) -> Page:
+    assert written.page is not None
+    return Page(written.page.read_text("utf-8"))
+
+
+def test_the_report_is_complete_and_well_formed(written: Written) -> None:
+    page = read(written)
+    assert page.open == []
+    names = {path.name for path in written.folder.iterdir()}
+    wanted = {"model_comparison.png", "mistake_overlap_distribution.png", "mistake_overlap_pairwise.png", "overall.svg"}
+    assert wanted | {"report.html", "report.md", "accuracy.csv", "costs_by_run.csv"} <= names
+    assert names == {path.name for path in written.files}
+    headings = [name for name, _ in page.tags if name in ("h1", "h2")]
+    assert headings[0] == "h1"
+    assert headings.count("h1") == 1
+
+
+def test_the_report_asks_nothing_of_the_network(written: Written) -> None:
+    page = read(written)
+    for _, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "action", "data", "srcset"):
+            place = attributes.get(name, "")
+            assert not place.startswith(("http:", "https:", "//", "file:", "/"))
+    assert not page.all("script")
+    assert not page.all("link")
+    (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
+    assert policy.startswith("default-src 'none'")
+    linked = [a["href"] for a in page.all("a") if not a["href"].startswith("#")]
+    assert all((written.folder / name).exists() for name in linked)
+
+
+def test_every_anchor_leads_somewhere_and_ids_are_used_once(written: Written) -> None:
+    page = read(written)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")} <= set(ids)
+
+
+def test_the_report_can_be_read_by_a_screen_reader(written: Written) -> None:
+    page = read(written)
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(svg.get("aria-label") and svg.get("role") == "img" for svg in page.all("svg"))
+    assert all(head["scope"] in ("col", "row") for head in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+def test_what_failed_comes_first_with_its_reason(written: Written) -> None:
+    text = read(written).text
+    assert "out of memory <b>at once</b>" in text
+    assert text.index("What failed or is missing") < text.index("What was run") < text.index("The finding")
+
+
+def test_failed_runs_narrow_the_comparison_to_common_questions(written: Written) -> None:
+    (table,) = written.accuracies
+    asked = [column.heading for column in table.columns].index("asked")
+    assert {row[asked] for row in table.rows} == {80}
+    assert "40 questions of 120 not asked of everyone" in read(written).text
+
+
+def test_names_from_outside_are_text_and_nothing_else(desk: Store, tmp_path: Path) -> None:
+    models = ("evil/<script>alert(1)</script>", "evil/\u202ebold &amp; \u0085 $x$", 'e/" onload="x')
+    subjects = ("<img src=x onerror=alert(1)>", 'law" onclick="x')
+    sat = Sat(models=models, skill=(0.2, 0.4, 0.6), subjects=subjects, questions=8)
+    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, FORMATS, NOW)
+    page = read(written)
+    assert page.open == []
+    assert not page.all("script")
+    assert not page.all("img")
+    assert not any(attribute.startswith("on") for _, attributes in page.tags for attribute in attributes)
+    assert "\u202e" not in page.text
+    assert "\u0085" not in page.text
+
+
+def test_runs_under_other_terms_are_never_mixed(desk: Store, tmp_path: Path) -> None:
+    sats = (Sat(subjects=("law",)), Sat(subjects=("law",), conditions=Conditions(shots=0)))
+    results = read_results(desk, [sit_sweep(desk, sat) for sat in sats])
+    assert [panel.terms.shots for panel in results.panels] == [5, 0]
+    written = write_report(results, tmp_path, ("html", "csv"), NOW)
+    assert "Set 2 is never mixed with set 1: shots 5 against 0." in read(written).text
+    assert (tmp_path / "accuracy_2.csv").exists()
+
+
+def test_a_changed_exam_is_another_set(store: Store) -> None:
+    sweeps = [sit_sweep(store, Sat()), sit_sweep(store, Sat(questions=30, models=("org/Other",), skill=(0.5,)))]
+    assert [len(panel.contestants) for panel in read_results(store, sweeps).panels] == [4, 2]
+
+
+def test_a_limit_leaves_the_common_questions(store: Store) -> None:
+    short = Sat(models=("org/Other",), skill=(0.5,), conditions=Conditions(limit=25))
+    results = read_results(store, [sit_sweep(store, Sat()), sit_sweep(store, short)])
+    assert len(results.panels) == 1
+    ground = level(results.panels[0])
+    assert (len(ground.panel.questions), ground.questions_left_out) == (75, 45)
+
+
+def test_a_sweep_run_anew_replaces_the_older_runs(store: Store) -> None:
+    first, second = sit_sweep(store, Sat()), sit_sweep(store, Sat(), seed=1)
+    results = read_results(store, [first, second])
+    assert {record.sweep_id for record in results.superseded} == {first}
+    assert len(results.panels[0].contestants) == 4
+
+
+def test_a_sweep_without_an_answer_is_no_report(store: Store, tmp_path: Path) -> None:
+    sat = Sat(models=("a/A",), skill=(0.5,), quants=(Quant.NONE,), subjects=("law",), fail=(0,))
+    with pytest.raises(BadInput, match="has an answer yet"):
+        write_report(read_results(store, [sit_sweep(store, sat)]), tmp_path, FORMATS, NOW)
+
+
+def test_a_model_at_chance_is_called_that_on_the_page(desk: Store, tmp_path: Path) -> None:
+    sat = Sat(models=("a/Guess",), skill=(0.0,), quants=(Quant.NONE,), questions=60)
+    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, ("html",), NOW)
+    assert "Guess cannot be told from blind guessing (25 %)" in read(written).text
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_an_export_has_every_answer_with_the_same_values(kind: str, store: Store, tmp_path: Path) -> None:
+    sweep, path = sit_sweep(store, Sat(questions=10)), tmp_path / f"answers.{kind}"
+    assert export_to_file(store, [sweep], kind, path) == 120
+    match kind:
+        case "jsonl":
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        case "csv":
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row | {"options_logprob": json.loads(row["options_logprob"])} for row in csv.DictReader(file)]
+        case _:
+            rows = pd.read_parquet(path).to_dict("records")
+    assert list(rows[0]) == list(COLUMNS)
+    assert len({(row["run_id"], row["question_id"]) for row in rows}) == 120
+    panel = read_results(store, [sweep]).panels[0]
+    assert sum(str(row["correct"]) == "True" for row in rows) == panel.correct.sum()
+    best = [max(range(4), key=list(row["options_logprob"]).__getitem__) for row in rows]
+    assert best == [int(row["picked"]) for row in rows]
+
+
+def test_an_export_is_not_written_over_unless_told(store: Store, tmp_path: Path) -> None:
+    sweep, path = sit_sweep(store, Sat(questions=5)), tmp_path / "answers.jsonl"
+    path.write_text("mine")
+    with pytest.raises(BadInput, match="exists"):
+        export_to_file(store, [sweep], "jsonl", path)
+    assert path.read_text() == "mine"
+    export_to_file(store, [sweep], "jsonl", path, force=True)
+    assert len(path.read_text("utf-8").splitlines()) == 60
+    assert list(tmp_path.glob(".*.part")) == []
+
+
+def test_questions_files_are_those_that_the_scripts_made(store: Store, tmp_path: Path) -> None:
+    sweep = sit_sweep(store, Sat(questions=5))
+    paths = export_questions(store, [sweep], tmp_path)
+    assert len(paths) == 12
+    content = json.loads(paths[0].read_text("utf-8"))
+    assert {"model", "quant", "subject", "accuracy", "questions"} <= set(content)
+    first = content["questions"][0]
+    assert first["is_correct"] == (first["correct_answer"] == first["predicted_answer"])
+    assert content["accuracy"] == sum(question["is_correct"] for question in content["questions"]) / 5
+    with pytest.raises(BadInput, match="exists"):
+        export_questions(store, [sweep], tmp_path)
+
+
+def test_file_names_of_hostile_models_stay_in_the_folder(store: Store, tmp_path: Path) -> None:
+    sat = replace(Sat(questions=3), models=("../../etc/..", "x/a b/../c"), subjects=("../law",))
+    paths = export_questions(store, [sit_sweep(store, sat)], tmp_path / "out")
+    assert {path.parent for path in paths} == {tmp_path / "out"}
+    assert len({path.name for path in paths}) == 4
