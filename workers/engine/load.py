@@ -15,7 +15,7 @@ from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
-from workers.engine.quantize import notes, quantization
+from workers.engine.quantize import notes, quantization, settle
 from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
 
@@ -87,6 +87,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
         raise BadModel(
             name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
         )
+    settle(model)
     return model
 
 

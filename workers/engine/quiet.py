@@ -9,24 +9,32 @@ from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
 
-_CAST = "MatMul8bitLt: inputs will be cast"
+# Logger and beginning of what bitsandbytes says to no purpose: at every 8-bit layer and call, that LLM.int8 works on
+# float16 inputs; and at its import on newer CPUs, that a kernel is missing which is not used here.
+_NOISE = (
+    ("bitsandbytes.autograd._functions", "MatMul8bitLt: inputs will be cast"),
+    ("bitsandbytes.backends.cpu.ops", "Failed to load CPU gemm_4bit_forward"),
+)
 
 
-class _NoCastNotes(logging.Filter):
-    """Drops the one message that bitsandbytes writes for every 8-bit layer and call; all others pass."""
+class _Unless(logging.Filter):
+    """Drops records that begin with a text; all others pass."""
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__()
+        self.beginning = beginning
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(_CAST)
+        return not str(record.msg).startswith(self.beginning)
 
 
-_no_cast_notes = _NoCastNotes()
+_FILTERS = {name: _Unless(beginning) for name, beginning in _NOISE}
 
 
-def silence_cast_notes() -> None:
-    """Keep bitsandbytes from saying, at every layer and call, that LLM.int8 works on float16 inputs."""
-    logger = logging.getLogger("bitsandbytes.autograd._functions")
-    if _no_cast_notes not in logger.filters:
-        logger.addFilter(_no_cast_notes)
+def silence_bitsandbytes() -> None:
+    """Keep back those two messages, and no other. To be called before its import; again does no harm."""
+    for name, noise in _FILTERS.items():
+        logging.getLogger(name).addFilter(noise)
 
 
 @contextmanager

@@ -1,0 +1,120 @@
+"""Tiny models with random weights, made on the spot: real architectures and a real tokenizer, no download.
+
+Weights are far larger than a fresh model's, so that log-probabilities differ enough for a test to see a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as hf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from proctor.nouns import Device, Prompt, Question
+from workers.devices import TorchDevice
+from workers.engine.quiet import quiet_libraries
+
+torch.set_num_threads(1)  # tests run beside one another; more threads would only wait for a core
+
+VOCAB = 400
+WINDOW = 512
+CPU = TorchDevice(torch.device("cpu"), Device.CPU, "test CPU", 1 << 40, has_bfloat16=True)
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_TEXT = (
+    "The following are multiple choice questions (with answers) about astronomy.\n\n"
+    "Why does the moon show the same face? It turns once in each orbit around the earth.\n"
+    "A. One\nB. Two\nC. Three\nD. Four\nAnswer: A\n\n What is the largest planet of the solar system?"
+) + "".join(f"\nAnswer: {letter}" for letter in "ABCDABCD")
+
+
+def _llama(config: type[hf.PreTrainedConfig], **more: Any) -> hf.PreTrainedConfig:
+    """A config in the words that Llama and its many relatives share: grouped heads, two layers."""
+    shared: dict[str, Any] = {
+        "vocab_size": VOCAB,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": WINDOW,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    return config(**{**shared, **more})
+
+
+CONFIGS: dict[str, Callable[[], hf.PreTrainedConfig]] = {
+    "llama": lambda: _llama(hf.LlamaConfig),
+    "mistral": lambda: _llama(hf.MistralConfig, sliding_window=32),
+    "qwen2": lambda: _llama(hf.Qwen2Config, tie_word_embeddings=True),
+    "qwen3": lambda: _llama(hf.Qwen3Config),
+    "gemma2": lambda: _llama(hf.Gemma2Config, sliding_window=32, query_pre_attn_scalar=16),
+    "gemma3": lambda: _llama(
+        hf.Gemma3TextConfig,
+        sliding_window=32,
+        query_pre_attn_scalar=16,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    "olmo2": lambda: _llama(hf.Olmo2Config),
+    "phi": lambda: _llama(hf.PhiConfig, num_key_value_heads=4),
+    "phi3": lambda: _llama(hf.Phi3Config),
+    "gpt2": lambda: hf.GPT2Config(
+        vocab_size=VOCAB, bos_token_id=1, eos_token_id=2, n_positions=WINDOW, n_embd=64, n_layer=2, n_head=4
+    ),
+    "gpt_neox": lambda: _llama(hf.GPTNeoXConfig),
+    "mamba": lambda: hf.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=8),
+}
+ARCHITECTURES = tuple(CONFIGS)
+
+
+def make(folder: Path, architecture: str = "llama", *, begin: bool = False, seed: int = 0) -> Path:
+    """Save a tiny model and its tokenizer in `folder`; `begin` has the tokenizer put `<s>` before every text."""
+    torch.manual_seed(seed)
+    with quiet_libraries():
+        model = hf.AutoModelForCausalLM.from_config(CONFIGS[architecture]())  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.15)
+    with quiet_libraries():
+        model.save_pretrained(folder)
+    tokenizer(begin=begin).save_pretrained(folder)
+    return folder
+
+
+def tokenizer(*, begin: bool = False) -> hf.PreTrainedTokenizerFast:
+    """A byte-level BPE trained on a few lines: `<pad>` is 0, `<s>` is 1, `</s>` is 2."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB,
+        special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator([_TEXT], trainer)
+    if begin:
+        bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return hf.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bpe,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        model_max_length=WINDOW,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def prompt(text: str, options: tuple[str, ...] = (" A", " B", " C", " D"), index: int = 0) -> Prompt:
+    """A prompt of any text, for what does not look at the question."""
+    question = Question(f"{index:016x}", index, text, tuple(option.strip() or "?" for option in options), 0)
+    return Prompt(question, text, "0" * 64, 0, options)

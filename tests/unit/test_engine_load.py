@@ -1,0 +1,152 @@
+"""Loading: quantizations on the CPU, dtypes, memory, and a reason for every model that can't be loaded."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from proctor.catalog.memory import weight_bytes
+from proctor.errors import BadModel, DoesNotFit
+from proctor.nouns import Device, DType, Pack, Quant
+from tests import tiny
+from workers.devices import TorchDevice
+from workers.engine.load import Engine, load
+from workers.engine.plain import PlainScorer
+
+PROMPTS = tuple(tiny.prompt(text, index=n) for n, text in enumerate(("Why?\nAnswer:", "A. One\nB. Two\nAnswer:" * 5)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A model folder that a test may damage."""
+    return tiny.make(tmp_path)
+
+
+def score(engine: Engine) -> tuple[tuple[float, ...], ...]:
+    plain = PlainScorer(engine.model, engine.reader, tiny.CPU)
+    return plain.score(plain.prepare(PROMPTS), Pack(0, (0, 1))).options_logprob
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize("quant", [Quant.EIGHT_BIT, Quant.FOUR_BIT])
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "gpt2"])
+def test_quantized_models_work_on_the_cpu_and_say_so(
+    tmp_path: Path, quant: Quant, architecture: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny.make(tmp_path, architecture)
+    exact = load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    engine = load(folder, "tiny", quant, DType.AUTO, tiny.CPU)
+    assert engine.notes[0].startswith(f"{quant} on the CPU: right, and slower")
+    assert engine.bytes < exact.bytes
+    assert all(value < 0 for row in score(engine) for value in row)
+    assert score(engine) != score(exact)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_only_bitsandbytes_note_on_casts_is_kept_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load(folder, "tiny", Quant.EIGHT_BIT, DType.AUTO, tiny.CPU)
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    logger.warning("MatMul8bitLt: inputs will be cast from %s to float16 during quantization", torch.bfloat16)
+    logger.warning("something that matters")
+    assert [record.getMessage() for record in caplog.records] == ["something that matters"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored", "native", "computed"),
+    [
+        (DType.AUTO, "bfloat16", True, DType.BFLOAT16),
+        (DType.AUTO, "bfloat16", False, DType.FLOAT32),
+        (DType.AUTO, "float16", True, DType.FLOAT32),
+        (DType.AUTO, "float32", True, DType.FLOAT32),
+        (DType.BFLOAT16, "float32", False, DType.BFLOAT16),
+    ],
+)
+def test_auto_is_the_checkpoints_type_where_the_cpu_does_it(
+    own: Path, wanted: DType, stored: str, native: bool, computed: DType
+) -> None:
+    edit_config(own, dtype=stored)
+    engine = load(own, "tiny", Quant.NONE, wanted, replace(tiny.CPU, has_bfloat16=native))
+    assert engine.dtype is computed
+    assert str(engine.model.model.dtype) == f"torch.{computed}"
+
+
+def test_memory_is_what_was_predicted(folder: Path) -> None:
+    engine = load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    assert engine.bytes == pytest.approx(weight_bytes(engine.weights, Quant.NONE, DType.FLOAT32), rel=0.01)
+
+
+@dataclass(frozen=True)
+class FullDevice(TorchDevice):
+    """A device with next to no memory left."""
+
+    def available_bytes(self) -> int:
+        return 1000
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(folder: Path) -> None:
+    full = FullDevice(torch.device("cpu"), Device.CPU, "a full CPU", 1000, has_bfloat16=True)
+    with pytest.raises(DoesNotFit) as caught:
+        load(folder, "tiny", Quant.NONE, DType.FLOAT32, full)
+    assert (caught.value.has_bytes, caught.value.device) == (1000, "a full CPU")
+    assert caught.value.needs_bytes > 100_000
+
+
+def test_weights_that_are_missing_are_never_random_numbers(own: Path) -> None:
+    weights = load_file(own / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, own / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadModel, match=r"1 of its weights are missing, such as model\.norm\.weight"):
+        load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+
+
+def test_a_model_with_code_of_its_own_is_refused(own: Path) -> None:
+    marker = own / "ran"
+    (own / "modeling_mine.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
+    edit_config(
+        own, model_type="mine", auto_map={"AutoConfig": "modeling_mine.C", "AutoModelForCausalLM": "modeling_mine.M"}
+    )
+    with pytest.raises(BadModel, match="'tiny' can't be loaded"):
+        load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    assert not marker.exists()
+
+
+def test_a_model_of_an_unknown_kind_is_refused(own: Path) -> None:
+    edit_config(own, model_type="unheard_of", architectures=["UnheardOf"])
+    with pytest.raises(BadModel, match="unheard_of"):
+        load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+
+
+def test_a_quantized_checkpoint_is_not_quantized_again(own: Path) -> None:
+    edit_config(own, quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(BadModel, match=r"already quantized \(gptq\)"):
+        load(own, "tiny", Quant.FOUR_BIT, DType.AUTO, tiny.CPU)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(own: Path) -> None:
+    for path in own.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(BadModel):
+        load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+
+
+def test_the_window_is_the_configs(folder: Path, tmp_path: Path) -> None:
+    assert load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).reader.window == tiny.WINDOW
+    free = tiny.make(tmp_path, "mamba")
+    text = (free / "tokenizer_config.json").read_text().replace(f'"model_max_length": {tiny.WINDOW},', "")
+    (free / "tokenizer_config.json").write_text(text)
+    assert load(free, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).reader.window > 1 << 20

@@ -1,0 +1,83 @@
+"""Times and peaks of memory, and the device that they are measured on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from proctor.errors import BadInput
+from proctor.nouns import Device
+from tests import tiny
+from workers.devices import own_device
+from workers.engine import meter
+from workers.engine.meter import Meter, PeakMemory
+
+MB = 1_000_000
+
+
+def test_waiting_takes_wall_time_and_no_cpu_time() -> None:
+    with Meter(tiny.CPU) as waiting:
+        time.sleep(0.2)
+    assert waiting.cost.wall_s >= 0.2
+    assert waiting.cost.cpu_s < 0.15
+    assert waiting.cost.gpu_s == 0
+
+
+def test_computing_takes_cpu_time() -> None:
+    with Meter(tiny.CPU) as computing:
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+    assert computing.cost.cpu_s >= 0.1
+
+
+def test_work_that_fails_is_measured_and_its_error_kept() -> None:
+    with pytest.raises(KeyError), Meter(tiny.CPU) as failing:
+        raise KeyError
+    assert failing.cost.wall_s > 0
+
+
+def touch(size: int) -> None:
+    """Take and give back this many bytes of memory."""
+    bytearray(size)[::4096] = b"x" * -(-size // 4096)
+
+
+def test_a_peak_is_of_its_own_block_not_of_the_process() -> None:
+    touch(400 * MB)
+    with PeakMemory(tiny.CPU) as small:
+        touch(20 * MB)
+    with PeakMemory(tiny.CPU) as large:
+        touch(200 * MB)
+    assert large.rss_bytes - small.rss_bytes > 120 * MB
+    assert large.device_bytes == 0
+
+
+def test_where_the_kernel_keeps_no_mark_a_thread_samples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(meter, "_CLEAR_REFS", tmp_path / "no such folder" / "clear_refs")
+    with PeakMemory(tiny.CPU) as peak:
+        before = peak.rss_bytes
+        held = torch.ones(50 * MB, dtype=torch.uint8)
+        time.sleep(0.1)
+        del held
+    assert not peak.exact
+    assert peak.rss_bytes - before > 40 * MB
+
+
+def test_the_cpu_is_described() -> None:
+    threads = torch.get_num_threads()
+    try:
+        device = own_device(Device.CPU)
+    finally:
+        torch.set_num_threads(threads)
+    assert (device.kind, device.torch) == (Device.CPU, torch.device("cpu"))
+    assert "cores" in device.name
+    assert 0 < device.available_bytes() <= device.memory_bytes
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_said_to_be_missing() -> None:
+    with pytest.raises(BadInput, match="torch sees none"):
+        own_device(Device.GPU)

@@ -1,0 +1,82 @@
+"""A model's reading of text: special tokens, boundaries between prompt and option, the window, the chat template."""
+
+from __future__ import annotations
+
+import pytest
+
+from proctor.errors import BadModel
+from proctor.exams.prompts import Message
+from tests import tiny
+from workers.engine.tokens import Reader
+
+BEGIN = 1
+
+
+def reader(*, begin: bool = False, window: int = tiny.WINDOW) -> Reader:
+    return Reader(tiny.tokenizer(begin=begin), window, "tiny")
+
+
+def test_the_tokenizers_own_special_tokens_come_first() -> None:
+    assert reader(begin=True).ids("Answer:")[0] == BEGIN
+    assert BEGIN not in reader(begin=False).ids("Answer:")
+
+
+def test_a_text_that_begins_with_the_begin_token_gets_no_second_one() -> None:
+    assert reader(begin=True).ids("<s>Answer:").count(BEGIN) == 1
+    assert reader(begin=True).ids("<s>Answer:") == reader(begin=True).ids("Answer:")
+
+
+def test_special_tokens_count() -> None:
+    assert reader(begin=True).count("Answer:") == reader().count("Answer:") + 1
+
+
+def test_an_option_is_what_follows_the_prompts_own_tokens() -> None:
+    model = reader(begin=True)
+    encoded = model.encode(tiny.prompt("Why?\nAnswer:", (" A", " the moon")))
+    for option, text in zip(encoded.options, (" A", " the moon"), strict=True):
+        assert model.tokenizer.decode(list(option.line[-option.scored :])) == text
+        assert list(option.line[: -option.scored]) == model.ids("Why?\nAnswer:")
+
+
+def test_white_space_at_the_prompts_end_is_scored_with_the_option() -> None:
+    model = reader()
+    encoded = model.encode(tiny.prompt("<|assistant|>\n", ("A", "B")))
+    assert [model.tokenizer.decode(list(o.line[-o.scored :])) for o in encoded.options] == ["\nA", "\nB"]
+
+
+def test_the_last_token_of_an_option_takes_no_place_in_the_window() -> None:
+    text = "A. One\nB. Two\nAnswer:"
+    exact = reader().count(text)
+    assert reader(window=exact).encode(tiny.prompt(text)).length == exact + 1
+    with pytest.raises(BadModel, match=f"question 0 has {exact} tokens and the window {exact - 1}"):
+        reader(window=exact - 1).encode(tiny.prompt(text))
+
+
+def test_an_option_that_adds_no_token_is_refused() -> None:
+    with pytest.raises(BadModel, match="merges an option of question 7 into the prompt"):
+        reader().encode(tiny.prompt("Answer:", (" A", ""), index=7))
+
+
+def test_a_chat_is_written_by_the_models_own_template() -> None:
+    text = reader().chat([Message("system", "Be brief."), Message("user", "Why?")])
+    assert text == "<s><|system|>Be brief.\n<|user|>Why?\n<|assistant|>"
+
+
+def test_a_chat_gets_its_begin_token_once() -> None:
+    model = reader(begin=True)
+    assert model.ids(model.chat([Message("user", "Why?")])).count(BEGIN) == 1
+
+
+def test_a_model_without_a_template_says_so() -> None:
+    model = reader()
+    model.tokenizer.chat_template = None
+    assert not model.has_chat_template
+    with pytest.raises(BadModel, match="no chat template"):
+        model.chat([Message("user", "Why?")])
+
+
+def test_a_template_that_refuses_a_role_says_so() -> None:
+    model = reader()
+    model.tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
+    with pytest.raises(BadModel, match="its chat template fails: no system role here"):
+        model.chat([Message("system", "Be brief.")])

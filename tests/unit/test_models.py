@@ -1,0 +1,73 @@
+"""The one model that a worker holds: loaded once, let go before the next."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import pytest
+
+from proctor.catalog.refs import resolve
+from proctor.errors import BadModel
+from proctor.nouns import DType, Quant
+from tests import tiny
+from workers.engine.plain import PlainScorer
+from workers.models import Models
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny.make(tmp_path / "model")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    return Models(tiny.CPU, tmp_path / "cache")
+
+
+def test_a_model_is_loaded_once(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    first = models.get(ref, Quant.NONE, DType.FLOAT32)
+    assert models.get(ref, Quant.NONE, DType.FLOAT32) is first
+    assert models.held is first
+
+
+def test_another_quantization_or_type_is_another_load(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    first = models.get(ref, Quant.NONE, DType.FLOAT32)
+    assert models.get(ref, Quant.NONE, DType.BFLOAT16) is not first
+    assert models.get(ref, Quant.FOUR_BIT, DType.BFLOAT16).weight_bytes < first.weight_bytes
+
+
+def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    scorer = models.get(ref, Quant.NONE, DType.FLOAT32).scorer
+    assert isinstance(scorer, PlainScorer)
+    weights = weakref.ref(scorer.model.model)
+    del scorer
+    models.get(ref, Quant.NONE, DType.BFLOAT16)
+    gc.collect()
+    assert weights() is None
+
+
+def test_what_produced_the_numbers_is_told(models: Models, folder: Path) -> None:
+    told = models.get(resolve(str(folder)), Quant.NONE, DType.AUTO).provenance
+    assert (told.dtype, told.attention, told.device_name) == (DType.FLOAT32, "plain", "test CPU")
+    assert {"python", "proctor", "torch", "transformers", "tokenizers", "bitsandbytes"} <= set(told.versions)
+
+
+def test_files_that_changed_since_they_were_named_are_refused(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    tiny.make(folder, seed=1)
+    with pytest.raises(BadModel, match="its files have changed since the sweep was submitted"):
+        models.get(ref, Quant.NONE, DType.FLOAT32)
+
+
+def test_a_failed_load_leaves_nothing_held(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    models.get(ref, Quant.NONE, DType.FLOAT32)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BadModel):
+        models.get(resolve(str(folder)), Quant.NONE, DType.FLOAT32)
+    assert models.held is None
