@@ -40,8 +40,16 @@ ENDINGS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
     metavar="LIST",
     help=f"What to write, parted by commas: {', '.join(REPORT_FORMATS)}.",
 )
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True, max=100),
+    default=1.0,
+    show_default=True,
+    metavar="POINTS",
+    help="Loss of accuracy, in points, below which a quantization is called fine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the accuracies and the files as JSON.")  # fmt: skip
-def report(sweeps: tuple[str, ...], output: Path, formats: str, *, as_json: bool) -> None:
+def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *, as_json: bool) -> None:
     """Write graphs, tables and one offline HTML page about SWEEPs (names or numbers; default: the latest).
 
     The accuracies are printed with their 95 % intervals. Runs that can't be compared (other benchmark, exam content,
@@ -56,12 +64,12 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, *, as_json: bool
     from datetime import UTC, datetime
 
     from analysis.frames import read_results
-    from analysis.report.write import write_report
+    from analysis.report.write import Options, write_report
 
-    wanted = _formats(formats)
+    options = Options(_formats(formats), margin / 100)
     with _open_store() as store:
         results = read_results(store, _sweep_ids(store, sweeps))
-    written = write_report(results, output, wanted, datetime.now(UTC))
+    written = write_report(results, output, options, datetime.now(UTC))
     if as_json:
         accuracies = [_objects(table) for table in written.accuracies]
         files = [str(path) for path in written.files]

@@ -23,6 +23,11 @@ def points(fraction: float, digits: int = 1) -> str:
     return f"{100 * fraction:+.{digits}f}".replace("-", "−")
 
 
+def margin_words(margin: float) -> str:
+    """`1 point`, `2.5 points`"""
+    return f"{100 * margin:g} point{'' if round(100 * margin, 9) == 1 else 's'}"
+
+
 def span(interval: Interval, digits: int = 1) -> str:
     """`84.2 to 87.5 %`"""
     return f"{100 * interval.low:.{digits}f} to {100 * interval.high:.{digits}f} %"
@@ -88,7 +93,7 @@ def verdict_words(verdict: Verdict) -> str:
 
 def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
     """The verdict on `second`, seen from `first`, as one sentence."""
-    change, margin = abs(100 * verdict.change.estimate), f"{100 * verdict.margin:g}"
+    change, margin = abs(100 * verdict.change.estimate), margin_words(verdict.margin)
     bounds = f"95 % interval {points(verdict.change.low)} to {points(verdict.change.high)} points"
     match verdict.finding:
         case Finding.BETTER:
@@ -96,16 +101,16 @@ def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
         case Finding.WORSE:
             return f"{second} is worse than {first} by {change:.1f} points ({bounds})."
         case Finding.WITHIN:
-            return f"{second} loses less than {margin} points against {first} ({bounds})."
+            return f"{second} loses less than {margin} against {first} ({bounds})."
         case Finding.WORSE_WITHIN:
-            return f"{second} is worse than {first}, but by less than {margin} points ({bounds})."
+            return f"{second} is worse than {first}, but by less than {margin} ({bounds})."
         case Finding.CANNOT_TELL:
             few = (
                 f"only {counted(verdict.pair.discordant, 'question')} told them apart; "
                 if verdict.few_discordant
                 else ""
             )
-            needed = f"{few}about {verdict.questions_needed:,} questions would show a difference of {margin} points"
+            needed = f"{few}about {verdict.questions_needed:,} questions would show a difference of {margin}"
             return f"It cannot be told whether {second} or {first} is better ({bounds}; {needed})."
 
 

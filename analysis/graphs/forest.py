@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -38,6 +39,7 @@ class Column:
     heading: str
     texts: Sequence[str]
     width: float = 0.75
+    left: bool = False  # words rather than numbers
 
 
 @styled
@@ -95,13 +97,14 @@ def _far_above(intervals: Sequence[Interval], chance: float) -> bool:
 
 
 def write_column(axes: Axes, column: Column, rows: int, size: float = SMALL) -> None:
-    """Right-aligned text at each of so many rows, on axes without any frame."""
+    """Text at each of so many rows, numbers to the right and words to the left, on axes without any frame."""
     axes.set_xlim(0, 1)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_axis_off()
-    axes.set_title(column.heading, loc="right", fontsize=size, fontweight="normal", color=MUTED)
+    side: Literal["left", "right"] = "left" if column.left else "right"
+    axes.set_title(column.heading, loc=side, fontsize=size, fontweight="normal", color=MUTED)
     for row, text in enumerate(column.texts):
-        axes.text(1, row, text, ha="right", va="center", fontsize=size)
+        axes.text(0 if column.left else 1, row, text, ha=side, va="center", fontsize=size)
 
 
 def _beside(

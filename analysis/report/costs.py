@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from analysis.frames import Results
+from analysis.contestants import Contestant
+from analysis.frames import Results, contestant_of, terms_of
+from analysis.graphs.cost import Priced, accuracy_against_cost
+from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
 from analysis.report.overview import names_of
 from analysis.tables import GIB, SECONDS, Column, Table, number
@@ -35,11 +38,6 @@ class Spending:
     def questions_per_s(self) -> float | None:
         return self.questions / self.score.wall_s if self.score.wall_s > 0 else None
 
-    @property
-    def peak_bytes(self) -> int:
-        """Memory where the model lies: the device's if it used any, else the process's."""
-        return self.peak_device_bytes or self.peak_rss_bytes
-
 
 def spendings(results: Results) -> list[Spending]:
     """Each contestant's cost over its Runs that were measured, in the order in which they were planned."""
@@ -62,13 +60,39 @@ def spendings(results: Results) -> list[Spending]:
     ]
 
 
-def costs_section(results: Results) -> Section:
-    """Time and memory."""
-    return Section(
-        "costs",
-        "Time and memory",
-        (Text(ABOUT), spending_table(spendings(results)), Folded("Run by Run", (runs_table(results),))),
-    )
+def costs_section(results: Results, panels: Sequence[Panel]) -> Section | None:
+    """Time and memory, and accuracy against both for each panel; None where nothing was measured."""
+    spent = spendings(results)
+    if not spent:
+        return None
+    graphs = [accuracy_against_cost(prices(results, panel)) for panel in panels]
+    shown = [
+        replace(graph, name=f"{graph.name}_{number}") if number > 1 else graph
+        for number, graph in enumerate(graphs, start=1)
+        if graph is not None
+    ]
+    tables = (spending_table(spent), Folded("Run by Run", (runs_table(results),)))
+    return Section("costs", "Time and memory", (Text(ABOUT), *shown, *tables))
+
+
+def prices(results: Results, panel: Panel) -> list[Priced]:
+    """Accuracy and cost of the panel's contestants that were measured under its terms, the most accurate first."""
+    measured: dict[Contestant, list[tuple[int, Measures]]] = defaultdict(list)
+    for record in results.records:
+        if record.measures is not None and record.answered and terms_of(record) == panel.terms:
+            measured[contestant_of(record)].append((record.answered, record.measures))
+    found = []
+    for place in panel.ranking:
+        contestant = panel.contestants[place]
+        runs = measured[contestant]
+        if runs:
+            seconds = sum(one.score.wall_s for _, one in runs) / sum(answered for answered, _ in runs)
+            peak = max(one.peak_device_bytes or one.peak_rss_bytes for _, one in runs)
+            accuracy = panel.accuracies[place].estimate
+            found.append(
+                Priced(panel.labels[place], contestant.family, contestant.quant, accuracy, seconds, peak / 2**30)
+            )
+    return found
 
 
 def spending_table(rows: Sequence[Spending]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.graphs.overlap import mistake_distribution, mistake_pairs
+from analysis.graphs.upset import mistake_sets
 from analysis.panel import Panel
 from analysis.report.blocks import Block, Folded, Section, Text
 from analysis.stats.overlap import (
@@ -29,6 +30,9 @@ def mistakes_section(panel: Panel) -> Section:
     blocks: list[Block] = [mistake_distribution(panel), Folded("The figures", (distribution_table(panel),))]
     if len(panel.contestants) > 1:
         blocks += [Text(ABOUT), mistake_pairs(panel), Folded("All pairs", (pairs_table(panel),))]
+        sets = mistake_sets(panel.one_a_model()) or mistake_sets(panel)
+        if sets is not None:
+            blocks.append(sets)
     else:
         blocks.append(mistake_pairs(panel))
     return Section("mistakes", "Overlap of mistakes", tuple(blocks))

@@ -16,7 +16,9 @@ from analysis.graphs.error_rate import error_rate
 from analysis.graphs.forest import forest
 from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
 from analysis.graphs.overlap import distribution_title, pairs_title
+from analysis.graphs.quantization import quantization_title
 from analysis.panel import Panel
+from analysis.quantization import quantization_changes
 from analysis.report.blocks import Block, Folded, Section, Text
 from analysis.standings import Standings
 from analysis.stats.intervals import AgainstChance, wilson
@@ -24,7 +26,7 @@ from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.tables import PERCENT, Column, Table, Value
 
 
-def finding_sentences(panel: Panel, standings: Standings) -> list[str]:
+def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list[str]:
     """The finding in about three sentences: who is best, who is at chance, and whether mistakes are shared."""
     sentences = [f"{standing_title(panel, standings)} ({counted(len(panel.questions), 'question')}, the same for all)."]
     if standings.pairs > 1:
@@ -32,6 +34,9 @@ def finding_sentences(panel: Panel, standings: Standings) -> list[str]:
     sentences += chance_sentences(panel, standings)
     if len(panel.subjects) > 2:
         sentences.append(f"Hardest on average: {listed(hardest_subjects(panel))}.")
+    changes = quantization_changes(panel, margin)
+    if changes:
+        sentences.append(f"{quantization_title(changes)}.")
     models = panel.one_a_model()
     if len(models.contestants) > 1:
         observed, expected = misses_observed(models.wrong), misses_expected(models.wrong, models.subject_of)
@@ -40,9 +45,9 @@ def finding_sentences(panel: Panel, standings: Standings) -> list[str]:
     return sentences
 
 
-def finding_section(panel: Panel, standings: Standings) -> Section:
+def finding_section(panel: Panel, standings: Standings, margin: float) -> Section:
     """The words that stand first."""
-    return Section("finding", "The finding", (Text(" ".join(finding_sentences(panel, standings))),))
+    return Section("finding", "The finding", (Text(" ".join(finding_sentences(panel, standings, margin))),))
 
 
 def overall_section(panel: Panel, standings: Standings) -> Section:

@@ -14,9 +14,12 @@ from analysis.graphs.style import Graph, svg_text, write_png
 from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import costs_section
+from analysis.report.leads import leads_section
+from analysis.report.limits import calibration_section, limits_section, noise_section
 from analysis.report.mistakes import mistakes_section
 from analysis.report.overview import missing_section, provenance_section, ran_section
 from analysis.report.page import page_html, page_markdown
+from analysis.report.quantizations import quantizations_section
 from analysis.report.standing import accuracy_table, finding_section, overall_section, subjects_section
 from analysis.standings import Standings, stand
 from analysis.tables import Table, to_csv
@@ -24,6 +27,14 @@ from proctor import __version__
 from proctor.errors import BadInput
 
 FORMATS = ("html", "png", "svg", "csv", "md")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to write, and the loss of accuracy (a fraction) that a quantization may have and still be called fine."""
+
+    formats: tuple[str, ...] = ("html", "png", "svg", "csv")
+    margin: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Part:
     standings: Standings
 
 
-def write_report(results: Results, folder: Path, formats: Sequence[str], now: datetime) -> Written:
+def write_report(results: Results, folder: Path, options: Options, now: datetime) -> Written:
     """Write the report on `results` into `folder`, which is made where it is missing; files of the same names go.
 
     Raises
@@ -60,15 +71,15 @@ def write_report(results: Results, folder: Path, formats: Sequence[str], now: da
         )
     levels = [level(panel) for panel in results.panels]
     parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
-    sections = report_sections(results, levels, parts)
+    sections = report_sections(results, levels, parts, options.margin)
     title, subtitle = _title(results), f"Written on {now:%Y-%m-%d at %H:%M %Z} by Proctor {__version__}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _write_parts(sections, folder, formats)
+        files = _write_parts(sections, folder, options.formats)
         page = None
-        if "md" in formats:
+        if "md" in options.formats:
             files.append(_write_text(folder / "report.md", page_markdown(title, subtitle, sections)))
-        if "html" in formats:
+        if "html" in options.formats:
             page = _write_text(folder / "report.html", page_html(title, subtitle, sections))
             files.append(page)
     except OSError as error:
@@ -76,20 +87,33 @@ def write_report(results: Results, folder: Path, formats: Sequence[str], now: da
     return Written(folder, page, tuple(files), tuple(accuracy_table(part.panel, part.standings) for part in parts))
 
 
-def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part]) -> list[Section]:
+def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:
     """The sections in their order: what is missing, what was run, the finding, then the evidence."""
     missing = missing_section(results, levels)
     sections = [] if missing is None else [missing]
     sections.append(ran_section(results))
     for part in parts:
-        own = [
-            finding_section(part.panel, part.standings),
-            overall_section(part.panel, part.standings),
-            subjects_section(part.panel),
-            mistakes_section(part.panel),
-        ]
+        own = panel_sections(part, margin)
         sections += own if len(parts) == 1 else [_of_part(section, part) for section in own]
-    return [*sections, costs_section(results), provenance_section(results)]
+    costs = costs_section(results, [part.panel for part in parts])
+    return [*sections, *([] if costs is None else [costs]), provenance_section(results)]
+
+
+def panel_sections(part: Part, margin: float) -> list[Section]:
+    """What there is to say about one panel, in the order of a reader's questions."""
+    panel, standings = part.panel, part.standings
+    sections = (
+        finding_section(panel, standings, margin),
+        overall_section(panel, standings),
+        subjects_section(panel),
+        quantizations_section(panel, margin),
+        mistakes_section(panel),
+        leads_section(panel),
+        calibration_section(panel),
+        noise_section(panel),
+        limits_section(panel, standings, margin),
+    )
+    return [section for section in sections if section is not None]
 
 
 def _of_part(section: Section, part: Part) -> Section:

@@ -6,11 +6,13 @@ Natural logarithms throughout. Probabilities are renormalised over a question's 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+LogProbs = NDArray[np.floating[Any]]
 ENOUGH_FOR_ECE = 1_000  # below it even a perfectly calibrated model shows .05 to .09
 NEAR_TIE_NATS = 0.05  # a 16-bit float resolves logits around 20 to about so much
 
@@ -25,15 +27,20 @@ class Calibration:
     accuracy: Floats  # (B,) share right in each filled bin
     questions: NDArray[np.int64]  # (B,)
 
+    @property
+    def overconfidence(self) -> float:
+        """Mean probability of the pick less the share right; negative where the model is less sure than right."""
+        return float(np.average(self.confidence - self.accuracy, weights=self.questions))
 
-def probabilities(logprob: Floats) -> Floats:
+
+def probabilities(logprob: LogProbs) -> Floats:
     """(Q, K) softmax over the options, in float64."""
     wide = logprob.astype(np.float64)
     shifted = np.exp(wide - wide.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def calibrate(logprob: Floats, key: NDArray[np.int8], bins: int = 15) -> Calibration:
+def calibrate(logprob: LogProbs, key: NDArray[np.int8], bins: int = 15) -> Calibration:
     """Brier's score over all options (1950) and the expected calibration error of the pick in even bins (Guo 2017).
 
     Brier = mean over questions of Σ_k (p_k - [k is the key])²
@@ -53,7 +60,7 @@ def calibrate(logprob: Floats, key: NDArray[np.int8], bins: int = 15) -> Calibra
     return Calibration(brier, error if key.size >= ENOUGH_FOR_ECE else None, confidence, accuracy, size[filled])
 
 
-def mean_divergence(base: Floats, changed: Floats) -> float:
+def mean_divergence(base: LogProbs, changed: LogProbs) -> float:
     """Mean Kullback-Leibler divergence KL(base ‖ changed) of the options' distribution, in nats a question.
 
     Σ_k p_k·log(p_k/q_k), where p_k = 0 adds nothing. Source: Kullback and Leibler 1951.
@@ -64,13 +71,13 @@ def mean_divergence(base: Floats, changed: Floats) -> float:
     return float(np.where(first > 0, first * ratio, 0.0).sum(axis=1).mean())
 
 
-def key_shift(base: Floats, changed: Floats, key: NDArray[np.int8]) -> float:
+def key_shift(base: LogProbs, changed: LogProbs, key: NDArray[np.int8]) -> float:
     """Mean change of the key's probability from `base` to `changed`, as a fraction."""
     rows = np.arange(key.size)
     return float((probabilities(changed)[rows, key] - probabilities(base)[rows, key]).mean())
 
 
-def near_ties(logprob: Floats, nats: float = NEAR_TIE_NATS) -> int:
+def near_ties(logprob: LogProbs, nats: float = NEAR_TIE_NATS) -> int:
     """Questions whose best two options lie within `nats`: another batch, device or library version may turn them."""
     best = np.sort(logprob, axis=1)[:, -2:]
     return int(np.count_nonzero(best[:, 1] - best[:, 0] < nats))

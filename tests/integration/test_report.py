@@ -16,13 +16,14 @@ import pytest
 from analysis.export import COLUMNS, export_questions, export_to_file
 from analysis.frames import read_results
 from analysis.panel import level
-from analysis.report.write import FORMATS, Written, write_report
+from analysis.report.write import FORMATS, Options, Written, write_report
 from proctor.errors import BadInput
 from proctor.nouns import Conditions, Quant
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
 from tests.sweeps import Sat, sit_sweep
 
+ALL = Options(FORMATS)
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "rect", "image", "stop"}
 
@@ -73,7 +74,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
     """One report with a failed Run in it, that several tests read."""
     sweep = sit_sweep(desk, Sat(fail=(2,)))
-    return write_report(read_results(desk, [sweep]), tmp_path_factory.mktemp("report"), FORMATS, NOW)
+    return write_report(read_results(desk, [sweep]), tmp_path_factory.mktemp("report"), ALL, NOW)
 
 
 def read(written: Written) -> Page:
@@ -139,7 +140,7 @@ def test_names_from_outside_are_text_and_nothing_else(desk: Store, tmp_path: Pat
     models = ("evil/<script>alert(1)</script>", "evil/\u202ebold &amp; \u0085 $x$", 'e/" onload="x')
     subjects = ("<img src=x onerror=alert(1)>", 'law" onclick="x')
     sat = Sat(models=models, skill=(0.2, 0.4, 0.6), subjects=subjects, questions=8)
-    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, FORMATS, NOW)
+    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, ALL, NOW)
     page = read(written)
     assert page.open == []
     assert not page.all("script")
@@ -153,7 +154,7 @@ def test_runs_under_other_terms_are_never_mixed(desk: Store, tmp_path: Path) -> 
     sats = (Sat(subjects=("law",)), Sat(subjects=("law",), conditions=Conditions(shots=0)))
     results = read_results(desk, [sit_sweep(desk, sat) for sat in sats])
     assert [panel.terms.shots for panel in results.panels] == [5, 0]
-    written = write_report(results, tmp_path, ("html", "csv"), NOW)
+    written = write_report(results, tmp_path, Options(("html", "csv")), NOW)
     assert "Set 2 is never mixed with set 1: shots 5 against 0." in read(written).text
     assert (tmp_path / "accuracy_2.csv").exists()
 
@@ -181,12 +182,12 @@ def test_a_sweep_run_anew_replaces_the_older_runs(store: Store) -> None:
 def test_a_sweep_without_an_answer_is_no_report(store: Store, tmp_path: Path) -> None:
     sat = Sat(models=("a/A",), skill=(0.5,), quants=(Quant.NONE,), subjects=("law",), fail=(0,))
     with pytest.raises(BadInput, match="has an answer yet"):
-        write_report(read_results(store, [sit_sweep(store, sat)]), tmp_path, FORMATS, NOW)
+        write_report(read_results(store, [sit_sweep(store, sat)]), tmp_path, ALL, NOW)
 
 
 def test_a_model_at_chance_is_called_that_on_the_page(desk: Store, tmp_path: Path) -> None:
     sat = Sat(models=("a/Guess",), skill=(0.0,), quants=(Quant.NONE,), questions=60)
-    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, ("html",), NOW)
+    written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, Options(("html",)), NOW)
     assert "Guess cannot be told from blind guessing (25 %)" in read(written).text
 
 

@@ -1,0 +1,52 @@
+"""What a quantization cost: each quantized contestant against the same model without, on the same questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.panel import Panel
+from analysis.stats.families import holm
+from analysis.stats.options import key_shift, mean_divergence
+from analysis.stats.verdict import Verdict, judge
+from proctor.nouns import Quant
+
+
+@dataclass(frozen=True)
+class Change:
+    """One quantization of one model, judged. `base` and `changed` are places in the panel."""
+
+    base: int
+    changed: int
+    verdict: Verdict  # its p-value is adjusted by Holm over all quantizations of the panel
+    other_picks: int  # questions on which another option was picked, right or wrong
+    divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without log-probabilities
+    key_shift: float | None  # mean change of the key's probability, a fraction
+
+
+def quantization_changes(panel: Panel, margin: float) -> list[Change]:
+    """Every quantized contestant of a level panel whose model sat the same exams unquantized on the same device."""
+    bases = {(c.family, c.device): place for place, c in enumerate(panel.contestants) if c.quant == Quant.NONE.value}
+    pairs = [
+        (bases[c.family, c.device], place)
+        for place, c in enumerate(panel.contestants)
+        if c.quant != Quant.NONE.value and (c.family, c.device) in bases
+    ]
+    adjusted = holm(np.array([panel.pair(*pair).p for pair in pairs]))
+    return [_change(panel, *pair, margin, float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def _change(panel: Panel, base: int, changed: int, margin: float, p: float) -> Change:
+    divergence = shift = None
+    if panel.logprob is not None:
+        divergence = mean_divergence(panel.logprob[base], panel.logprob[changed])
+        shift = key_shift(panel.logprob[base], panel.logprob[changed], panel.key)
+    return Change(
+        base,
+        changed,
+        judge(panel.pair(base, changed), margin, p),
+        int(np.count_nonzero(panel.picked[base] != panel.picked[changed])),
+        divergence,
+        shift,
+    )

@@ -1,0 +1,137 @@
+"""How sure the numbers are: calibration, near ties, and what this sweep could not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.findings import counted, margin_words, percent
+from analysis.graphs.calibration import reliability
+from analysis.panel import Panel
+from analysis.report.blocks import Bullets, Folded, Section, Text
+from analysis.standings import Standings
+from analysis.stats.options import NEAR_TIE_NATS, Calibration, LogProbs, calibrate, near_ties
+from analysis.stats.paired import Paired
+from analysis.stats.power import questions_needed, smallest_difference, smoothed_discordance
+from analysis.stats.verdict import ALPHA
+from analysis.tables import PERCENT, Column, Table, Value, number
+
+CALIBRATION = (
+    "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
+    "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too."
+)
+
+
+def calibration_section(panel: Panel) -> Section | None:
+    """Graph and table; None where log-probabilities aren't known."""
+    logprob = panel.logprob
+    if logprob is None:
+        return None
+    found = [calibrate(logprob[place], panel.key) for place in panel.ranking]
+    names = [panel.labels[place] for place in panel.ranking]
+    return Section(
+        "calibration", "Calibration", (Text(CALIBRATION), reliability(names, found), _calibration_table(names, found))
+    )
+
+
+def noise_section(panel: Panel) -> Section:
+    """Exact and near ties: what another batch, device or library version might turn."""
+    words = (
+        f"A near tie is a question whose best two options lie within {NEAR_TIE_NATS:g} nats: 16-bit numbers resolve "
+        "little more, so another batch, device or library version may turn it. They are the noise floor: differences "
+        "of fewer questions than that mean nothing. On an exact tie no option is picked, and it counts as not right."
+    )
+    rows: list[tuple[Value, ...]] = []
+    for place in panel.ranking:
+        near = None if panel.logprob is None else near_ties(_known(panel.logprob[place]))
+        share = None if near is None else near / max(1, len(panel.questions))
+        rows.append((panel.labels[place], int(panel.unanswered[place]), near, share))
+    columns = (
+        Column("contestant"), Column("no single answer", numeric=True), Column("near ties", numeric=True),
+        Column("share", PERCENT, numeric=True),
+    )  # fmt: skip
+    table = Table("ties", "Ties and near ties.", columns, rows)
+    return Section("noise", "Noise floor and ties", (Text(words), table))
+
+
+def limits_section(panel: Panel, standings: Standings, margin: float) -> Section:
+    """Pairs that can't be told apart, what difference so many questions show, and how many would do."""
+    rows = [
+        _limit_row(panel, standings, first, second)
+        for rank, first in enumerate(standings.order)
+        for second in standings.order[rank + 1 :]
+        if standings.p[first, second] >= ALPHA
+    ]
+    asked = len(panel.questions)
+    facts = [f"All comparisons rest on {counted(asked, 'question')}, the same for everyone."]
+    if rows:
+        facts.append(
+            f"{counted(len(rows), 'pair')} of {standings.pairs:,} can't be told apart. The smallest difference that "
+            "would have been seen four times in five stands beside each, with the number of questions that would show "
+            "the difference seen, if it is real."
+        )
+    elif standings.pairs:
+        facts.append("Every pair of contestants can be told apart.")
+    spread = _median_discordance(panel, standings)
+    if spread is not None:
+        facts.append(
+            f"The median pair differs on {percent(spread)} of the questions: to show a difference of "
+            f"{margin_words(margin)}, about {questions_needed(spread, margin):,} questions would be needed."
+        )
+    facts.append("Intervals are for these subjects; for subjects drawn anew they would be about three times as wide.")
+    if not rows:
+        return Section("limits", "What this sweep could not show", (Bullets(tuple(facts)),))
+    table = Folded("Pairs that can't be told apart", (_limits_table(rows),))
+    return Section("limits", "What this sweep could not show", (Bullets(tuple(facts)), table))
+
+
+def _calibration_table(names: Sequence[str], found: Sequence[Calibration]) -> Table:
+    columns = (
+        Column("contestant"), Column("Brier", number(3), numeric=True),
+        Column("expected calibration error", PERCENT, numeric=True), Column("mean confidence", PERCENT, numeric=True),
+        Column("right", PERCENT, numeric=True),
+    )  # fmt: skip
+    rows = [
+        (
+            name, one.brier, one.ece, float(np.average(one.confidence, weights=one.questions)),
+            float(np.average(one.accuracy, weights=one.questions)),
+        )
+        for name, one in zip(names, found, strict=True)
+    ]  # fmt: skip
+    return Table("calibration", "Calibration of the options' probabilities.", columns, rows)
+
+
+def _limit_row(panel: Panel, standings: Standings, first: int, second: int) -> tuple[Value, ...]:
+    lost, gained = int(standings.lost[first, second]), int(standings.lost[second, first])
+    pair = Paired(len(panel.questions) - lost - gained, lost, gained, 0)
+    spread, seen = smoothed_discordance(pair), abs(pair.change)
+    return (
+        panel.labels[first], panel.labels[second], seen, lost + gained, smallest_difference(spread, pair.asked),
+        questions_needed(spread, seen) if seen > 0 else None,
+    )  # fmt: skip
+
+
+def _limits_table(rows: Sequence[Sequence[Value]]) -> Table:
+    columns = (
+        Column("better by the count"), Column("than"), Column("difference", PERCENT, numeric=True),
+        Column("questions that differ", numeric=True), Column("smallest detectable", _or_never, numeric=True),
+        Column("questions that would show it", numeric=True),
+    )  # fmt: skip
+    return Table("undecided_pairs", "Differences that so many questions can't show.", columns, rows)
+
+
+def _or_never(value: Value) -> str:
+    return "never" if value is None else PERCENT(value)
+
+
+def _median_discordance(panel: Panel, standings: Standings) -> float | None:
+    first, second = np.triu_indices(len(panel.contestants), 1)
+    if not first.size:
+        return None
+    return float(np.median(standings.lost[first, second] + standings.lost[second, first]) / len(panel.questions))
+
+
+def _known(logprob: LogProbs) -> LogProbs:
+    """The questions on which the options' log-probabilities are numbers at all."""
+    return np.asarray(logprob[np.isfinite(logprob).sum(axis=1) >= 2])

@@ -1,0 +1,47 @@
+"""The section on what quantizations cost."""
+
+from __future__ import annotations
+
+from analysis.findings import verdict_words
+from analysis.graphs.quantization import quantization_forest
+from analysis.panel import Panel
+from analysis.quantization import Change, quantization_changes
+from analysis.report.blocks import Section, Text
+from analysis.tables import PERCENT, POINTS, Column, Table, number, p_value, scaled
+
+ABOUT = (
+    "Each quantization is compared with the same model unquantized, question by question. Lost are questions that only "
+    "the unquantized model has right, gained those that only the quantized one has. Other picks and the divergence of "
+    "the options' probabilities (KL, in nats) show an effect long before accuracy moves. Verdicts are given overall, "
+    "never by subject: a subject has too few questions for one."
+)
+
+
+def quantizations_section(panel: Panel, margin: float) -> Section | None:
+    """Graph and table; None where nothing was quantized."""
+    changes = quantization_changes(panel, margin)
+    graph = quantization_forest(panel, changes)
+    if graph is None:
+        return None
+    return Section("quantizations", "Quantizations", (Text(ABOUT), graph, changes_table(panel, changes)))
+
+
+def changes_table(panel: Panel, changes: list[Change]) -> Table:
+    """A row a quantization."""
+    columns = (
+        Column("quantized"), Column("change, points", POINTS, numeric=True), Column("low", POINTS, numeric=True),
+        Column("high", POINTS, numeric=True), Column("lost", numeric=True), Column("gained", numeric=True),
+        Column("p (Holm)", p_value, numeric=True), Column("verdict"),
+        Column("smallest detectable, points", scaled(100, 1), numeric=True), Column("other picks", numeric=True),
+        Column("KL, nats", number(4), numeric=True), Column("key's probability", PERCENT, numeric=True),
+    )  # fmt: skip
+    rows = [
+        (
+            panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
+            v.p, f"{verdict_words(v)}{'; fewer than 5 discordant' if v.few_discordant else ''}", v.detectable,
+            change.other_picks, change.divergence, change.key_shift,
+        )
+        for change in changes
+        for v in (change.verdict,)
+    ]  # fmt: skip
+    return Table("quantizations", "Quantized against unquantized, on the same questions.", columns, rows)
