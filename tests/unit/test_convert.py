@@ -1,0 +1,100 @@
+"""GGUF files become folders of safetensors, once, whole, and with the numbers that were in them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import gguf
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from proctor.catalog.refs import resolve, weights_of
+from proctor.catalog.weights import read_folder
+from proctor.errors import BadModel, UnknownName
+from proctor.nouns import DType, ModelRef, ModelSource, Quant
+from tests import tiny
+from workers import convert
+from workers.convert import converted_path, local_folder
+from workers.engine.load import load
+
+Q8 = gguf.GGMLQuantizationType.Q8_0
+
+
+def test_a_gguf_file_becomes_a_folder_that_loads(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ref = resolve(str(tiny.make_gguf(tmp_path / "m.gguf")))
+    folder = local_folder(ref, tmp_path / "cache")
+    assert folder == converted_path(ref, tmp_path / "cache")
+    engine = load(folder, "m", Quant.NONE, DType.AUTO, tiny.CPU)
+    assert engine.reader.tokenizer.decode(engine.reader.ids("Answer: A")) == "Answer: A"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_facts_of_the_file_and_of_what_it_becomes_agree(tmp_path: Path) -> None:
+    ref = resolve(str(tiny.make_gguf(tmp_path / "m.gguf", matrices=Q8)))
+    before, after = weights_of(ref), read_folder(local_folder(ref, tmp_path / "cache"))
+    assert (before.parameters, before.quantizable, before.dtype) == (after.parameters, after.quantizable, after.dtype)
+    assert (before.hidden, before.heads, before.kv_heads, before.head_dim) == (64, 4, 2, 16)
+    assert (after.hidden, after.heads, after.kv_heads, after.head_dim) == (64, 4, 2, 16)
+    assert before.max_positions == after.max_positions == tiny.WINDOW
+
+
+def test_the_numbers_are_the_files_own(tmp_path: Path) -> None:
+    plain = local_folder(resolve(str(tiny.make_gguf(tmp_path / "plain.gguf"))), tmp_path / "cache")
+    blocks = local_folder(resolve(str(tiny.make_gguf(tmp_path / "blocks.gguf", matrices=Q8))), tmp_path / "cache")
+    exact, near = load_file(plain / "model.safetensors"), load_file(blocks / "model.safetensors")
+    assert {str(tensor.dtype) for tensor in near.values()} == {"torch.bfloat16"}
+    for name, tensor in exact.items():
+        torch.testing.assert_close(near[name].float(), tensor.float(), atol=0.006, rtol=0.01)
+
+
+def test_it_is_converted_once(tmp_path: Path) -> None:
+    ref = resolve(str(tiny.make_gguf(tmp_path / "m.gguf")))
+    steps: list[str] = []
+    first = local_folder(ref, tmp_path / "cache", steps.append)
+    written = (first / "model.safetensors").stat().st_mtime_ns
+    assert local_folder(ref, tmp_path / "cache", steps.append) == first
+    assert (first / "model.safetensors").stat().st_mtime_ns == written
+    assert steps == ["m: converting the GGUF file to safetensors, once"]
+
+
+def test_processes_that_come_together_convert_it_once(tmp_path: Path) -> None:
+    path = tiny.make_gguf(tmp_path / "m.gguf")
+    command = [sys.executable, "-m", "workers.convert", str(path)]
+    environ = {"PROCTOR_CACHE": str(tmp_path / "cache"), "PROCTOR_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    starts = [
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ends = [process.communicate(timeout=200) for process in starts]
+    folder = converted_path(resolve(str(path)), tmp_path / "cache")
+    assert [out.strip() for out, _ in ends] == [str(folder)] * 2
+    assert sorted(err.strip() for _, err in ends) == ["", "m: converting the GGUF file to safetensors, once"]
+
+
+def test_a_file_that_transformers_refuses_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    writer = gguf.GGUFWriter(path, "unheard-of")
+    writer.add_tensor("x.weight", torch.ones(4, 4).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(BadModel, match="can't convert this GGUF file"):
+        local_folder(resolve(str(path)), tmp_path / "cache")
+    assert [left.suffix for left in (tmp_path / "cache" / "models").iterdir()] == [".lock"]
+
+
+def test_a_demo_model_of_another_release_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="smollm2@0123"):
+        local_folder(ModelRef("smollm2", ModelSource.DEMO, "0123"), tmp_path)
+
+
+def test_the_command_says_what_is_wrong_and_leaves_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROCTOR_CACHE", str(tmp_path))
+    assert convert.main([str(tmp_path / "none.gguf")]) == 2
+    assert "there is nothing at this path" in capsys.readouterr().err
