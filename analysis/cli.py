@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from analysis.tables import Table
-    from proctor.store.session import Store
+from analysis.terminal import ids_of, objects, our_store, print_table, read_named
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
@@ -63,21 +58,19 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     """
     from datetime import UTC, datetime
 
-    from analysis.frames import read_results
     from analysis.report.write import Options, write_report
 
     options = Options(_formats(formats), margin / 100)
-    with _open_store() as store:
-        results = read_results(store, _sweep_ids(store, sweeps))
+    results = read_named(sweeps)
     written = write_report(results, output, options, datetime.now(UTC))
     if as_json:
-        accuracies = [_objects(table) for table in written.accuracies]
+        accuracies = [objects(table) for table in written.accuracies]
         files = [str(path) for path in written.files]
         page = None if written.page is None else str(written.page)
         click.echo(json.dumps({"page": page, "files": files, "sets": accuracies}, indent=1))
         return
     for table in written.accuracies:
-        _print_table(table)
+        print_table(table)
     unfinished = len(results.unfinished())
     if unfinished:
         click.echo(f"{unfinished} of {len(results.records)} Runs did not finish: see the report.")
@@ -118,8 +111,8 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
     kind = kind or ENDINGS.get(Path(output or "").suffix.lower(), "jsonl")
     if output == "-" and kind not in ("jsonl", "csv"):
         raise click.UsageError(f"--format {kind} can't go to standard output: name a file or folder with -o.")
-    with _open_store() as store:
-        sweep_ids = _sweep_ids(store, sweeps)
+    with our_store() as store:
+        sweep_ids = ids_of(store, sweeps)
         if output == "-":
             exporting.export_to_stream(store, sweep_ids, kind, sys.stdout)
         elif kind == "questions":
@@ -131,46 +124,9 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
             click.echo(f"{count:,} answers in {path}")
 
 
-def _open_store() -> Store:
-    from proctor.settings import Settings
-    from proctor.store.session import open_store
-
-    return open_store(Settings.read(os.environ))
-
-
-def _sweep_ids(store: Store, names: Sequence[str]) -> list[int]:
-    from proctor.store.sweeps import find
-
-    return list(dict.fromkeys(find(store, name).id for name in names or (None,)))
-
-
 def _formats(text: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     unknown = [name for name in wanted if name not in REPORT_FORMATS]
     if unknown or not wanted:
         raise click.UsageError(f"--format {text!r}: give some of {', '.join(REPORT_FORMATS)}, parted by commas.")
     return wanted
-
-
-def _objects(table: Table) -> list[dict[str, object]]:
-    heads = [column.heading for column in table.columns]
-    return [dict(zip(heads, row, strict=True)) for row in table.rows]
-
-
-def _print_table(table: Table) -> None:
-    """Rich on a terminal, plain text otherwise."""
-    from analysis.tables import to_text, visible
-
-    if not sys.stdout.isatty():
-        click.echo(to_text(table))
-        return
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(title=table.caption, title_justify="left", title_style="dim")
-    for column in table.columns:
-        shown.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
-    for row in table.shown():
-        shown.add_row(*(Text(visible(cell)) for cell in row))
-    Console().print(shown)

@@ -103,7 +103,11 @@ def terms_of(record: RunRecord) -> Terms:
 
 def read_results(store: Store, sweep_ids: Sequence[int]) -> Results:
     """Everything about these sweeps. Runs that may not be compared come in panels of their own."""
-    records = runs(store, sweep_ids)
+    return results_of(store, runs(store, sweep_ids))
+
+
+def results_of(store: Store, records: Sequence[RunRecord]) -> Results:
+    """The same for Runs that the caller has chosen, so that no other Answer is read."""
     chosen, superseded = _newest(record for record in records if record.answered)
     panels = tuple(_read_panel(store, group) for group in comparable_groups(chosen))
     return Results(tuple(records), panels, tuple(superseded))

@@ -1,80 +1,97 @@
-"""Other people's results: a CSV with a column a model, and the samples that lm-evaluation-harness writes."""
+"""Other people's results: a CSV with a column a model, the samples of lm-evaluation-harness, and our own exports.
+
+What is imported is kept as one JSON-lines file in `PROCTOR_HOME/imports`, and is named like a sweep from then on.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import string
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import Any
 
 from analysis.contestants import Contestant
+from analysis.files import whole_file
 from analysis.panel import Panel, Terms
+from analysis.rows import Row, panel_from_rows, rows_from_panel
+from analysis.samples import read_samples
+from analysis.wide import read_wide_csv
 from proctor.errors import BadInput
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-def read_wide_csv(path: Path) -> Panel:
-    """A panel of a CSV with `subject, question, A, B, …, answer`, and then a column of letters for each model.
 
-    An empty cell is a question on which the model gave no answer. A second copy of a question within a subject is
-    dropped, as it is when an exam is loaded.
+def read_foreign(paths: Sequence[Path], model: str | None) -> Panel:
+    """A panel of files of one kind, told by their ending and columns: `.csv`, or `.jsonl` samples.
 
     Raises
     ------
     BadInput
-        for a file without those columns, without a model, or with an answer that is no letter of its options.
+        for a file of no known kind, or one that can't be read as what it seems to be.
     """
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} can't be read as CSV: {error}.") from error
-    options = [letter for letter in string.ascii_uppercase if letter in rows.columns]
-    missing = [name for name in ("subject", "question", "answer") if name not in rows.columns]
-    if missing or len(options) < 2:
-        raise BadInput(
-            f"{path} lacks the columns {', '.join(missing) or 'A and B'}.",
-            "Columns wanted: subject, question, A, B, …, answer, then one a model.",
-        )
-    models = [name for name in rows.columns if name not in {"subject", "question", "answer", *options}]
-    if not models:
-        raise BadInput(f"{path} has no column of a model's answers.", "Put one a model after the column answer.")
-    rows = rows.drop_duplicates(["subject", "question", *options, "answer"]).reset_index(names="question_index")
-    questions = _questions(rows, options, path)
-    picked = np.stack([_letters(rows[model], options, path) for model in models])
-    return Panel(
-        terms=Terms(path.stem, "unknown", 0, chat_template=False),
-        contestants=tuple(Contestant(model) for model in models),
-        questions=questions,
-        asked=np.ones(picked.shape, dtype=bool),
-        correct=picked == questions["answer"].to_numpy(),
-        picked=picked,
+    kinds = {path.suffix.lower() for path in paths}
+    if kinds == {".csv"} and len(paths) == 1:
+        return read_wide_csv(paths[0])
+    if kinds == {".jsonl"}:
+        return read_samples(paths, model)
+    raise BadInput(
+        f"{', '.join(map(str, paths))}: results of this kind can't be imported.",
+        "Give one CSV with a column a model, or one or more samples_*.jsonl of lm-evaluation-harness.",
     )
 
 
-def _questions(rows: pd.DataFrame, options: list[str], path: Path) -> pd.DataFrame:
-    texts = rows[options].to_numpy().tolist()
-    content = ["\n".join(parts) for parts in rows[["question", *options]].to_numpy().tolist()]
-    key = _letters(rows["answer"], options, path)
-    if (key < 0).any():
-        raise BadInput(f"{path}: question {int(rows['question_index'][int(np.argmax(key < 0))])} has no answer.")
-    return pd.DataFrame(
-        {
-            "subject": rows["subject"],
-            "question_id": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in content],
-            "question_index": rows["question_index"],
-            "question": rows["question"],
-            "choices": [tuple(text for text in row if text) for row in texts],
-            "answer": key,
-        }
+def keep(panel: Panel, name: str, home: Path, *, force: bool = False) -> Path:
+    """Keep an imported panel under a name.
+
+    Raises
+    ------
+    BadInput
+        where the name is none, or is taken and `force` isn't set.
+    """
+    if not NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is no name for results.", "Use letters, digits, dots, dashes and underscores.")
+    path = place_of(name, home)
+    if path.exists() and not force:
+        raise BadInput(f"Results named {name!r} are imported already.", "Take another --name, or replace with --force.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps({"terms": asdict(panel.terms)}) + "\n")
+        for row in rows_from_panel(panel):
+            stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    return path
+
+
+def kept(name: str, home: Path) -> Panel | None:
+    """The panel that was imported under this name; None where there is none."""
+    path = place_of(name, home)
+    if not NAME.fullmatch(name) or not path.is_file():
+        return None
+    with path.open(encoding="utf-8") as stream:
+        terms = json.loads(next(stream))["terms"]
+        return panel_from_rows([_row(json.loads(line)) for line in stream], Terms(**terms))
+
+
+def place_of(name: str, home: Path) -> Path:
+    """Where imported results of this name lie."""
+    return home / "imports" / f"{name}.jsonl"
+
+
+def kept_names(home: Path) -> Iterator[str]:
+    """The names of everything that was imported."""
+    return (path.stem for path in sorted((home / "imports").glob("*.jsonl")))
+
+
+def _row(stored: dict[str, Any]) -> Row:
+    scores = stored["options_logprob"]
+    return Row(
+        contestant=Contestant(**stored["contestant"]),
+        subject=stored["subject"],
+        question_index=stored["question_index"],
+        question=stored["question"],
+        choices=tuple(stored["choices"]),
+        answer=stored["answer"],
+        picked=stored["picked"],
+        options_logprob=None if scores is None else tuple(scores),
     )
-
-
-def _letters(column: pd.Series[str], options: list[str], path: Path) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-    """(Q,) the option's index for each letter, -1 for an empty cell."""
-    places = {letter: place for place, letter in enumerate(options)} | {"": -1}
-    numbers = column.str.strip().str.upper().map(places)
-    if numbers.isna().any():
-        odd = column[numbers.isna()].iloc[0]
-        raise BadInput(f"{path}: column {column.name} holds {odd!r}, which is none of {', '.join(options)}.")
-    return np.asarray(numbers, dtype=np.int8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, wraps
+from functools import cached_property, lru_cache, wraps
 from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
@@ -81,6 +81,22 @@ class Graph:
     title: str
     alt: str
     figure: Figure = field(repr=False)
+
+    def settle(self) -> None:
+        """Lay the figure out once: it is drawn two or three times, and finding the places costs as much as drawing."""
+        if self.figure.get_layout_engine() is not None:
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
+
+    @cached_property
+    def svg(self) -> str:
+        """The graph as a whole SVG file, the same bytes for the same figure."""
+        self.settle()
+        buffer = BytesIO()
+        about = {"Date": None, "Creator": None, "Title": self.title}
+        with mpl.rc_context(_RC):
+            self.figure.savefig(buffer, format="svg", metadata=about)
+        return buffer.getvalue().decode()
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -180,16 +196,9 @@ def row_axis(axes: Axes, names: Sequence[str], size: float = SMALL) -> None:
 def write_png(graph: Graph, path: Path) -> None:
     """Write the graph as PNG, at 150 dots an inch, fewer where it would be wider or higher than 12,000."""
     dpi = min(PNG_DPI, WIDEST_PNG / max(graph.figure.get_size_inches()))
+    graph.settle()
     with mpl.rc_context(_RC):
         graph.figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None, "Title": graph.title})
-
-
-def svg_text(graph: Graph) -> str:
-    """The graph as a whole SVG file, the same bytes for the same figure."""
-    buffer = BytesIO()
-    with mpl.rc_context(_RC):
-        graph.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": graph.title})
-    return buffer.getvalue().decode()
 
 
 _IDENTITY = re.compile(r'(\bid="|url\(#|href="#)')
@@ -201,7 +210,7 @@ def inline_svg(graph: Graph) -> str:
 
     Its text stays text; ink, paper and grid become the CSS variables of `THEMED`, so that it follows the page's theme.
     """
-    svg = svg_text(graph)
+    svg = graph.svg
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<title>.*?</title>", "", svg, flags=re.DOTALL)

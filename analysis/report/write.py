@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.files import whole_file
 from analysis.findings import counted, listed
 from analysis.frames import Results
-from analysis.graphs.style import Graph, svg_text, write_png
+from analysis.graphs.style import Graph, write_png
 from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import costs_section
@@ -144,7 +144,7 @@ def _write_parts(sections: Sequence[Section], folder: Path, formats: Sequence[st
         if "png" in formats:
             files.append(_write_png(folder / f"{graph.name}.png", graph))
         if "svg" in formats:
-            files.append(_write_text(folder / f"{graph.name}.svg", svg_text(graph)))
+            files.append(_write_text(folder / f"{graph.name}.svg", graph.svg))
     if "csv" in formats:
         for section in sections:
             files += [_write_text(folder / f"{table.name}.csv", to_csv(table)) for table in section.tables()]

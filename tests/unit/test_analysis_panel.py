@@ -11,12 +11,12 @@ import pytest
 from analysis.contestants import Contestant, labels, one_a_model
 from analysis.findings import chance_sentences, listed, standing_title, verdict_sentence
 from analysis.frames import answers_frame
-from analysis.imported import read_wide_csv
 from analysis.panel import Panel, level
 from analysis.standings import stand
 from analysis.stats.overlap import error_kappa
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import judge
+from analysis.wide import read_wide_csv
 from proctor.errors import BadInput
 from tests.panels import QUANTS, TERMS, panel_of
 from tests.support import shared_data

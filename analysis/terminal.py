@@ -1,0 +1,86 @@
+"""What the commands of this room share: opening what was named, and printing tables. Light to import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.frames import Results
+    from analysis.tables import Table, Value
+    from proctor.settings import Settings
+    from proctor.store.session import Store
+
+
+def our_settings() -> Settings:
+    """The settings of this process's environment."""
+    from proctor.settings import Settings
+
+    return Settings.read(os.environ)
+
+
+def our_store() -> Store:
+    """The store of this process's environment; close it."""
+    from proctor.store.session import open_store
+
+    return open_store(our_settings())
+
+
+def ids_of(store: Store, names: Sequence[str]) -> list[int]:
+    """Ids of sweeps by name or number, the latest sweep's where none is named."""
+    from proctor.store.sweeps import find
+
+    return list(dict.fromkeys(find(store, name).id for name in names or (None,)))
+
+
+def read_named(names: Sequence[str]) -> Results:
+    """Everything about sweeps and imported results of these names; the latest sweep where none is named."""
+    from analysis.frames import Results, read_results
+    from analysis.imported import kept
+
+    home = our_settings().home
+    imported = {name: panel for name in names if (panel := kept(name, home)) is not None}
+    sweeps = [name for name in names if name not in imported]
+    if imported and not sweeps:
+        return Results((), tuple(imported.values()))
+    with our_store() as store:
+        results = read_results(store, ids_of(store, sweeps))
+    return Results(results.records, (*results.panels, *imported.values()), results.superseded)
+
+
+def objects(table: Table) -> list[dict[str, Value]]:
+    """A table's rows as JSON takes them: headings to values, None for what isn't known."""
+    heads = [column.heading for column in table.columns]
+    return [dict(zip(heads, (_known(value) for value in row), strict=True)) for row in table.rows]
+
+
+def print_table(table: Table, most: int | None = None) -> None:
+    """Rich on a terminal, plain text otherwise; the first `most` rows."""
+    from dataclasses import replace
+
+    from analysis.tables import to_text, visible
+
+    cut = replace(table, rows=list(table.rows)[:most])
+    if not sys.stdout.isatty():
+        click.echo(to_text(cut))
+    else:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        shown = RichTable(title=cut.caption, title_justify="left", title_style="dim")
+        for column in cut.columns:
+            shown.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
+        for row in cut.shown():
+            shown.add_row(*(Text(visible(cell)) for cell in row))
+        Console().print(shown)
+    if most is not None and len(table.rows) > most:
+        click.echo(f"… and {len(table.rows) - most:,} more rows")
+
+
+def _known(value: Value) -> Value:
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 -- not a number
