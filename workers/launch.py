@@ -201,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         crew = _crew(settings, Wanted(options.devices, tuple(options.lanes), options.sweep), tell)
     except ProctorError as error:
+        if not options.reports:  # `proctor` shows it
+            raise
         tell(Report(ReportKind.FAILED, "launcher", str(error)))
         return error.exit_code
     launcher = Launcher(crew, tell, settings)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from proctor.catalog.refs import resolve
 from proctor.nouns import ModelRef
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
-from tests.chaos.scene import make_model
+from tests import tiny
 from tests.integration.conftest import DATABASES, new_database, postgres
 
 __all__ = ["postgres"]
@@ -20,7 +21,7 @@ LEASE_S = 3.0
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
-    return make_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+    return resolve(str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama")))
 
 
 @pytest.fixture

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 from sqlmodel import col, select
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from proctor.broker.embedded import Embedded
-from proctor.catalog.refs import resolve
 from proctor.exams.packs import compose
 from proctor.nouns import (
     Conditions,
@@ -41,28 +37,6 @@ from workers.sit import write_prompts
 QUESTIONS = 80  # a subject
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
 GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
-
-
-def make_model(folder: Path) -> ModelRef:
-    """A Llama of one layer with random weights, whose tokens are bytes."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(alphabet),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=2048)  # type: ignore[no-untyped-call]
-    fast.save_pretrained(folder)
-    return resolve(str(folder))
 
 
 def make_exam(subject: str) -> Exam:

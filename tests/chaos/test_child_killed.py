@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 
 from proctor.broker.embedded import Embedded, embedded
-from proctor.nouns import ModelRef, RunStatus
+from proctor.nouns import Device, ModelRef, RunStatus, WorkerCard
 from proctor.settings import Settings
+from proctor.store import runs
 from proctor.store.session import Store, open_store
 from tests.chaos.scene import (
     assert_every_answer_once,
@@ -25,13 +26,13 @@ from tests.chaos.scene import (
 )
 from tests.support import wait_until
 
+EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
+
 
 def test_a_sweep_whose_worker_child_is_killed_ends_with_every_answer_once_and_bit_for_bit(
     each_database: str, tmp_path: Path, model: ModelRef
 ) -> None:
-    settings = Settings(
-        tmp_path, tmp_path / "cache", each_database, lease_s=300.0
-    )  # not the lease: it outlasts the test
+    settings = Settings(tmp_path, tmp_path / "cache", each_database, lease_s=300.0)  # it outlasts the test
     with open_store(settings) as store:
         sweep = submit(store, model, subjects=3)
         with embedded(settings, "cpu") as crew:
@@ -44,20 +45,23 @@ def test_a_sweep_whose_worker_child_is_killed_ends_with_every_answer_once_and_bi
         assert recorded_scores(store, sweep) == recompute(store, sweep)
 
 
-def test_a_run_that_kills_its_worker_three_times_is_failed_and_the_sweep_goes_on(
+def test_a_run_that_kills_its_worker_a_third_time_is_failed_and_the_work_goes_on(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
-    sweep = submit(store, model, subjects=2)
+    poison = submit(store, model, subjects=1)
+    for _ in range(2):
+        assert runs.claim_best(store, EARLIER, None, lambda _held, loads: loads[0].lane, lease_s=60.0) is not None
+        runs.release(store, EARLIER.name, "killed for memory")
     with embedded(settings, "cpu") as crew:
-        for attempt in (1, 2, 3):
-            poison, _ = runs_of(store, sweep)
-            wait_until(lambda: _is_at(store, sweep, attempt), f"attempt {attempt} of the first Run")  # noqa: B023 -- within this turn
-            worker_child(crew).kill()
-            wait_until(lambda: runs_of(store, sweep)[0].failures == attempt, "the loss was counted")  # noqa: B023 -- within this turn
-        wait_for_end(store, sweep)
-    poison, other = runs_of(store, sweep)
-    assert (poison.status, other.status) == (RunStatus.FAILED, RunStatus.DONE)
-    assert "killed its worker three times" in poison.reason
+        wait_until(lambda: runs_of(store, poison)[0].attempt == 3, "a worker was at the Run for the third time")
+        worker_child(crew).kill()
+        wait_for_end(store, poison)
+        later = submit(store, model, subjects=1)
+        wait_for_end(store, later)
+    (failed,) = runs_of(store, poison)
+    assert failed.status == RunStatus.FAILED
+    assert "killed its worker three times" in failed.reason
+    assert_every_answer_once(store, later)
 
 
 def test_a_child_that_hangs_is_killed_and_its_run_goes_on(settings: Settings, store: Store, model: ModelRef) -> None:
@@ -90,11 +94,6 @@ def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
     assert recorded_scores(store, sweep) == before
     assert outcomes(store, sweep) == ["lost", "done"]
     assert runs_of(store, sweep)[0].worker not in first.workers_up
-
-
-def _is_at(store: Store, sweep: int, attempt: int) -> bool:
-    run = runs_of(store, sweep)[0]
-    return run.status == RunStatus.RUNNING and run.attempt == attempt
 
 
 def _pause(crew: Embedded) -> list[psutil.Process]:

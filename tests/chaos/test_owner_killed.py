@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from proctor.broker.embedded import embedded
+from proctor.broker.embedded import Embedded, embedded
 from proctor.errors import BrokerUnavailable, WorkersUnavailable
 from proctor.nouns import ModelRef, RunStatus
 from proctor.settings import Settings
@@ -44,6 +46,12 @@ def owner(settings: Settings, sweep: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def check_until_it_fails(crew: Embedded) -> None:
+    for _ in range(1000):
+        crew.check()
+        time.sleep(0.01)
+
+
 def test_a_killed_command_leaves_nothing_running_and_the_next_one_ends_its_sweep(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
@@ -67,7 +75,7 @@ def test_an_interrupted_command_keeps_the_pack_and_hands_the_run_back(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    with pytest.raises(KeyboardInterrupt), embedded(settings, "cpu"):
+    with contextlib.suppress(KeyboardInterrupt), embedded(settings, "cpu"):
         wait_for_middle(store, sweep)
         started = below(os.getpid())
         raise KeyboardInterrupt
@@ -81,29 +89,27 @@ def test_a_killed_guard_takes_everything_with_it_and_the_command_is_told(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    with pytest.raises(BrokerUnavailable, match="guard"), embedded(settings, "cpu") as crew:
+    with embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
         started = below(os.getpid())
         guard = psutil.Process(crew.groups["launcher"]).parent()
         assert guard is not None
         guard.kill()
         wait_until(lambda: started.running == [], "all that the guard started was gone", GONE_S)
-        while True:
-            crew.check()
+        with pytest.raises(BrokerUnavailable, match="guard"):
+            check_until_it_fails(crew)
 
 
-def test_a_killed_launcher_takes_its_workers_with_it_and_the_command_is_told(
-    settings: Settings, store: Store, model: ModelRef
-) -> None:
-    sweep = submit(store, model, subjects=1)
-    with pytest.raises(WorkersUnavailable, match="launcher"), embedded(settings, "cpu") as crew:
-        wait_for_middle(store, sweep)
+def test_a_killed_launcher_takes_its_workers_with_it_and_the_command_is_told(settings: Settings, store: Store) -> None:
+    with embedded(settings, "cpu") as crew:
+        wait_until(lambda: bool(crew.workers_up), "a worker was up")
         launcher = psutil.Process(crew.groups["launcher"])
         started = below(launcher.pid)
+        assert len(started.recorded) == 2
         launcher.kill()
-        wait_until(lambda: started.running == [], "its workers were gone", GONE_S)
-        while True:
-            crew.check()
+        wait_until(lambda: started.running == [], "parent and child of its worker were gone", GONE_S)
+        with pytest.raises(WorkersUnavailable, match="launcher"):
+            check_until_it_fails(crew)
 
 
 def test_two_commands_at_once_do_not_disturb_each_other(settings: Settings, store: Store, model: ModelRef) -> None:

@@ -1,0 +1,72 @@
+"""Parent and child of a worker: stop goes one way, the held lane the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from proctor.nouns import Device, Lane, Quant
+from workers.link import HELD_BYTES, Link
+
+LANE = Lane(Device.GPU, "Qwen/Qwen2.5-0.5B-Instruct@7ae557604adf67be50417f59c2c2f167def9a775", Quant.FOUR_BIT)
+
+FORKED = """
+import os, signal, sys
+from proctor.nouns import Device, Lane, Quant
+from workers.link import Link
+link = Link()
+answer, say = os.pipe()
+if os.fork() == 0:
+    link.become_child()
+    link.hold(Lane(Device.CPU, "m", Quant.NONE))
+    os.write(say, b"ready")
+    os.write(say, b"stopped" if link.wait(30.0) else b"alone")
+    sys.stdout.write("child saw stop\\n")
+    sys.stdout.flush()
+    os._exit(0)
+assert os.read(answer, 5) == b"ready"
+assert link.held == Lane(Device.CPU, "m", Quant.NONE)
+HOW
+"""
+
+
+def test_nobody_is_told_to_stop_at_first() -> None:
+    link = Link()
+    assert not link.stopped
+    assert not link.wait(0.01)
+
+
+def test_stop_is_seen_at_once_and_stays() -> None:
+    link = Link()
+    link.stop()
+    link.stop()
+    assert link.stopped
+    assert link.wait(60.0)
+
+
+@pytest.mark.parametrize(
+    "how", ["link.stop(); os.wait()", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["told", "killed"]
+)
+def test_a_forked_child_sees_stop_and_the_end_of_its_parent(how: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED.replace("HOW", how)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("child saw stop\n", "")
+
+
+def test_the_held_lane_is_what_was_noted_last() -> None:
+    link = Link()
+    seen = [link.held]
+    for lane in (LANE, Lane(Device.CPU, "m", Quant.NONE), None):
+        link.hold(lane)
+        seen.append(link.held)
+    assert seen == [None, LANE, Lane(Device.CPU, "m", Quant.NONE), None]
+
+
+def test_a_name_that_is_too_long_for_the_page_is_not_noted() -> None:
+    link = Link()
+    link.hold(LANE)
+    link.hold(Lane(Device.CPU, "x" * HELD_BYTES, Quant.NONE))
+    assert link.held == LANE
