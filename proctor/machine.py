@@ -135,7 +135,7 @@ def _output(program: str, *arguments: str) -> str:
     if path is None:
         return ""
     try:
-        done = subprocess.run(  # noqa: S603 - fixed commands of this module
+        done = subprocess.run(  # noqa: S603 -- fixed commands of this module
             [path, *arguments], capture_output=True, text=True, timeout=_LIMIT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):

@@ -110,12 +110,16 @@ def main(arguments: list[str]) -> int:
     cache = Settings.read(os.environ).cache
     for name in arguments:
         try:
-            folder = local_folder(refs.resolve(name), cache, lambda step: print(step, file=sys.stderr, flush=True))  # noqa: T201
+            folder = local_folder(refs.resolve(name), cache, _tell)
         except ProctorError as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            _tell(str(error))
             return error.exit_code
-        print(folder)  # noqa: T201 - the result of this process
+        sys.stdout.write(f"{folder}\n")
     return 0
+
+
+def _tell(step: str) -> None:
+    sys.stderr.write(f"{step}\n")
 
 
 if __name__ == "__main__":

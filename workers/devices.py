@@ -76,7 +76,8 @@ def is_shortage(error: BaseException) -> bool:
 def own_device(kind: Device) -> TorchDevice:
     """The device of this process: the first GPU that CUDA_VISIBLE_DEVICES shows, or the CPU with all its cores.
 
-    On the CPU it also sets torch's threads, to the physical cores: more of them only wait for one another.
+    On the CPU it also sets torch's threads to the physical cores (more of them only wait for one another), unless
+    OMP_NUM_THREADS says a number.
 
     Raises
     ------
@@ -85,8 +86,9 @@ def own_device(kind: Device) -> TorchDevice:
     """
     if kind is Device.CPU:
         here = machine.look(os.environ)
-        torch.set_num_threads(here.cores)
-        name = f"{here.cpu_name} ({here.cores} cores)"
+        if not os.environ.get("OMP_NUM_THREADS"):
+            torch.set_num_threads(here.cores)
+        name = f"{here.cpu_name} ({torch.get_num_threads()} threads)"
         return TorchDevice(torch.device("cpu"), kind, name, here.memory_bytes, here.cpu_bfloat16)
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None

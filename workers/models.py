@@ -16,6 +16,7 @@ from proctor.nouns import Cost, DType, ModelRef, Provenance, Quant
 from workers import convert
 from workers.devices import TorchDevice
 from workers.engine.load import Engine, load
+from workers.engine.meter import peaks_are_exact
 from workers.engine.plain import PlainScorer
 from workers.engine.score import Scorer
 from workers.engine.tokens import Reader
@@ -91,7 +92,7 @@ class Models:
             device_name=self.device.name,
             host=socket.gethostname(),
             versions=versions(),
-            notes=engine.notes,
+            notes=engine.notes if peaks_are_exact() else (*engine.notes, "peak memory is sampled every 10 ms"),
         )
 
 
@@ -114,7 +115,7 @@ def _git_revision(checkout: Path) -> str:
         return ""
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - fixed
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 -- fixed
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

