@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a repo
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/proctor report -o demo-results/report
 
 test: $(STAMP)  ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(STAMP)  ## lint, formatting, types, import contracts
 	$(BIN)/ruff check .
