@@ -25,9 +25,8 @@ def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_sitting(path: Path) -> None:
-    assert lines(path) <= FILE_LIMIT
+def test_a_file_is_one_sitting() -> None:
+    assert [path for path in SOURCES if lines(path) > FILE_LIMIT] == []
 
 
 def test_most_files_are_short() -> None:
@@ -63,7 +62,7 @@ def test_the_main_job_is_one_short_function() -> None:
     "module", ["proctor.cli", "scheduler.cli", "analysis.cli", "workers.cli", "scheduler.submit", "proctor.broker.app"]
 )
 def test_nothing_outside_the_workers_imports_torch(module: str) -> None:
-    program = f"import sys, {module}; sys.exit(' '.join(sorted({{'torch', 'transformers'}} & set(sys.modules))))"
+    program = f"import sys, {module}; sys.exit(' '.join(sorted({{'torch', 'transformers'}} & set(sys.modules))) or 0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
