@@ -11,14 +11,14 @@ import numpy as np
 
 from analysis.contestants import Contestant, labels
 from analysis.findings import listed
-from analysis.frames import contestant_of, results_of
+from analysis.frames import results_of
 from analysis.panel import Panel
 from analysis.stats.families import benjamini_hochberg
 from analysis.stats.paired import Paired, pair_up
 from analysis.stats.verdict import Verdict, judge
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Quant
-from proctor.store.reads import RunRecord
+from proctor.nouns import Lane, Quant
+from proctor.store.reads import progress, runs
 from proctor.store.session import Store
 
 
@@ -154,29 +154,40 @@ def match(contestants: Sequence[Contestant], wanted: str) -> int:
     return aliases[wanted.casefold()]
 
 
-def candidate_of_runs(store: Store, records: Sequence[RunRecord], wanted: str) -> Candidate:
-    """The contestant that a person means among these Runs; only its own Answers are read.
+def candidate_of_sweeps(store: Store, sweep_ids: Sequence[int], wanted: str) -> Candidate:
+    """The contestant that a person means in these sweeps; no other's Runs and Answers are read.
 
     Raises
     ------
     UnknownName
         where nobody of that name has answered anything.
+    BadInput
+        where its Runs differ among themselves in type or terms, so that they are no one contestant.
     """
-    answered = [record for record in records if record.answered]
-    contestants = list(dict.fromkeys(contestant_of(record) for record in answered))
-    if not contestants:
+    answered = [run for sweep_id in sweep_ids for run in progress(store, sweep_id).runs if run.answered]
+    lanes = list(dict.fromkeys(run.lane for run in answered))
+    if not lanes:
         raise BadInput("None of these Runs has an answer yet.", "See how far they are with: proctor status")
+    contestants = [_of_lane(lane) for lane in lanes]
     place = match(contestants, wanted)
-    theirs = [record for record in answered if contestant_of(record) == contestants[place]]
-    panel = results_of(store, theirs).panels[0]
-    exams = {record.spec.subject: record.spec.exam_hash for record in theirs}
-    return Candidate(labels(contestants)[place], panel, exams)
+    label = labels(contestants)[place]
+    results = results_of(store, runs(store, sweep_ids, [run.run_id for run in answered if run.lane == lanes[place]]))
+    panel, *others = results.panels
+    if others or len(panel.contestants) > 1:
+        kinds = [f"{who.dtype} at {one.terms}" for one in results.panels for who in one.contestants]
+        raise BadInput(f"{label} ran in several ways: {listed(kinds)}.", "Name one sweep with --sweep.")
+    return Candidate(label, panel, {record.spec.subject: record.spec.exam_hash for record in results.records})
 
 
 def candidate_of_panel(panel: Panel, wanted: str) -> Candidate:
     """The contestant that a person means in an imported panel."""
     place = match(panel.contestants, wanted)
     return Candidate(panel.labels[place], panel.of([place]))
+
+
+def _of_lane(lane: Lane) -> Contestant:
+    name, _, revision = lane.model.rpartition("@")
+    return Contestant(name or revision, revision if name else "", lane.quant.value, lane.device.value)
 
 
 def distinct(first: Candidate, second: Candidate, sweeps: Sequence[str]) -> tuple[Candidate, Candidate]:

@@ -79,7 +79,7 @@ def as_object(row: ExportRow) -> dict[str, Any]:
 
 def _write_jsonl(rows: Iterable[ExportRow], stream: IO[str]) -> int:
     count = 0
-    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last count is the result
+    for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
         stream.write(json.dumps(as_object(row), ensure_ascii=False, allow_nan=False) + "\n")
     return count
 
@@ -89,7 +89,7 @@ def _write_csv(rows: Iterable[ExportRow], stream: IO[str]) -> int:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
-    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last count is the result
+    for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
         values = as_object(row).values()
         writer.writerow([json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in values])
     return count

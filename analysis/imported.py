@@ -9,17 +9,22 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from analysis.contestants import Contestant
 from analysis.files import whole_file
-from analysis.panel import Panel, Terms
-from analysis.rows import Row, panel_from_rows, rows_from_panel
+from analysis.panel import QUESTION_COLUMNS, Panel, Terms
 from analysis.samples import read_samples
 from analysis.wide import read_wide_csv
 from proctor.errors import BadInput
 
+NOT_ASKED = -2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -57,9 +62,10 @@ def keep(panel: Panel, name: str, home: Path, *, force: bool = False) -> Path:
         raise BadInput(f"Results named {name!r} are imported already.", "Take another --name, or replace with --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps({"terms": asdict(panel.terms)}) + "\n")
-        for row in rows_from_panel(panel):
-            stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        who = [asdict(contestant) for contestant in panel.contestants]
+        stream.write(json.dumps({"terms": asdict(panel.terms), "contestants": who}) + "\n")
+        for line in _lines(panel):
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
     return path
 
 
@@ -69,8 +75,22 @@ def kept(name: str, home: Path) -> Panel | None:
     if not NAME.fullmatch(name) or not path.is_file():
         return None
     with path.open(encoding="utf-8") as stream:
-        terms = json.loads(next(stream))["terms"]
-        return panel_from_rows([_row(json.loads(line)) for line in stream], Terms(**terms))
+        head = json.loads(next(stream))
+        lines = [json.loads(line) for line in stream]
+    picked = np.array([line["picked"] for line in lines], dtype=np.int16).T
+    questions = pd.DataFrame({column: [line[column] for line in lines] for column in QUESTION_COLUMNS})
+    questions["choices"] = pd.Series([tuple(line["choices"]) for line in lines], dtype=object)
+    questions["answer"] = questions["answer"].astype(np.int8)
+    asked = picked != NOT_ASKED
+    return Panel(
+        terms=Terms(**head["terms"]),
+        contestants=tuple(Contestant(**one) for one in head["contestants"]),
+        questions=questions,
+        asked=asked,
+        correct=(picked == questions["answer"].to_numpy()) & asked,
+        picked=np.where(asked, picked, -1).astype(np.int8),
+        logprob=_logprob([line["options_logprob"] for line in lines]),
+    )
 
 
 def place_of(name: str, home: Path) -> Path:
@@ -83,15 +103,25 @@ def kept_names(home: Path) -> Iterator[str]:
     return (path.stem for path in sorted((home / "imports").glob("*.jsonl")))
 
 
-def _row(stored: dict[str, Any]) -> Row:
-    scores = stored["options_logprob"]
-    return Row(
-        contestant=Contestant(**stored["contestant"]),
-        subject=stored["subject"],
-        question_index=stored["question_index"],
-        question=stored["question"],
-        choices=tuple(stored["choices"]),
-        answer=stored["answer"],
-        picked=stored["picked"],
-        options_logprob=None if scores is None else tuple(scores),
-    )
+def _lines(panel: Panel) -> Iterator[dict[str, Any]]:
+    """A line a question: what it is, and what each contestant picked (-1 for no answer, -2 for not asked)."""
+    picked = np.where(panel.asked, panel.picked, NOT_ASKED).T.tolist()
+    for place, (question, picks) in enumerate(zip(panel.questions.to_dict("records"), picked, strict=True)):
+        scores = None
+        if panel.logprob is not None:
+            known = panel.logprob[:, place, : len(question["choices"])].tolist()
+            scores = [[value if isfinite(value) else None for value in row] for row in known]  # JSON has no infinity
+        yield {str(name): value for name, value in question.items()} | {"picked": picks, "options_logprob": scores}
+
+
+def _logprob(scores: Sequence[list[list[float | None]] | None]) -> NDArray[np.float32] | None:
+    """(C, Q, K) of the lists of each question; None where any has none."""
+    known = [one for one in scores if one is not None]
+    if not known or len(known) < len(scores):
+        return None
+    widest = max(len(one[0]) for one in known)
+    matrix = np.full((len(known[0]), len(known), widest), -np.inf, dtype=np.float32)
+    for place, one in enumerate(known):
+        filled = np.array(one, dtype=np.float64)
+        matrix[:, place, : filled.shape[1]] = np.nan_to_num(filled, nan=-np.inf, neginf=-np.inf)
+    return matrix

@@ -1,9 +1,10 @@
-"""Panels from rows of Answers and back: the shape in which results are exchanged and imported results are kept."""
+"""Panels from rows of Answers, as files of other people's results are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ class Row:
     picked: int | None  # None: no answer
     options_logprob: tuple[float, ...] | None = None
 
-    @property
+    @cached_property
     def question_id(self) -> str:
         """The id that the same question has in an exam of ours."""
         return question_id(self.subject, self.question, self.choices)
@@ -69,21 +70,3 @@ def panel_from_rows(rows: Sequence[Row], terms: Terms) -> Panel:
     )
     correct = (picked == questions["answer"].to_numpy()) & asked
     return Panel(terms, contestants, questions, asked, correct, picked, logprob)
-
-
-def rows_from_panel(panel: Panel) -> Iterator[Row]:
-    """The Answers of a panel, contestant by contestant."""
-    questions = list(
-        zip(
-            panel.questions["subject"], panel.questions["question_index"], panel.questions["question"],
-            panel.questions["choices"], panel.key.tolist(), strict=True,
-        )
-    )  # fmt: skip
-    for seat, contestant in enumerate(panel.contestants):
-        for place in np.flatnonzero(panel.asked[seat]).tolist():
-            subject, index, text, choices, key = questions[place]
-            picked = int(panel.picked[seat, place])
-            logprob = None
-            if panel.logprob is not None:
-                logprob = tuple(float(value) for value in panel.logprob[seat, place, : len(choices)])
-            yield Row(contestant, subject, int(index), text, choices, key, None if picked < 0 else picked, logprob)

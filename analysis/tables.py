@@ -55,7 +55,7 @@ def scaled(factor: float, digits: int, unit: str = "", *, signed: bool = False) 
     """Show times `factor`, with a unit behind: `scaled(100, 1, " %")` for a fraction."""
 
     def show(value: Value) -> str:
-        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - not a number
+        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 -- not a number
             return "–"
         return f"{factor * value:{'+' if signed else ''},.{digits}f}{unit}".replace("-", "−")
 
@@ -70,7 +70,7 @@ SECONDS = scaled(1, 1, " s")
 
 def p_value(value: Value) -> str:
     """`.031`, or `< .001`."""
-    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - not a number
+    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 -- not a number
         return "–"
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 

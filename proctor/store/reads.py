@@ -212,15 +212,20 @@ def answers_after(store: Store, sweep_id: int, cursor: int, limit: int) -> Batch
         return Batch(last, shown)
 
 
-def runs(store: Store, sweep_ids: Sequence[int]) -> list[RunRecord]:
-    """Everything about the Runs of these sweeps but their Answers, in the order in which they were planned."""
+def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> list[RunRecord]:
+    """Everything about the Runs of these sweeps but their Answers, in the order in which they were planned.
+
+    With `run_ids`, only those among them.
+    """
     with store.read() as session:
-        chosen = col(RunRow.sweep_id).in_(sweep_ids)
+        chosen = [col(RunRow.sweep_id).in_(sweep_ids)]
+        if run_ids is not None:
+            chosen.append(col(RunRow.id).in_(run_ids))
         attempts: dict[int, list[Attempt]] = {}
         for row in session.exec(
             select(AttemptRow)
             .join(RunRow, col(RunRow.id) == col(AttemptRow.run_id))
-            .where(chosen)
+            .where(*chosen)
             .order_by(col(AttemptRow.number))
         ):
             attempt = Attempt(row.number, row.worker, row.started_at, row.ended_at, row.outcome, row.reason)
@@ -229,7 +234,7 @@ def runs(store: Store, sweep_ids: Sequence[int]) -> list[RunRecord]:
             select(RunRow, ExamRow, SweepRow)
             .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
             .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
-            .where(chosen)
+            .where(*chosen)
             .order_by(col(RunRow.id))
         )
         return [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]

@@ -67,7 +67,7 @@ def test_hostile_and_endless_names_are_drawn_as_they_are(name: str) -> None:
     assert cut_off(texts, graph.figure) == []
     assert not any("\x1b" in text.text or "\u202e" in text.text for text in texts)
     svg = inline_svg(graph)
-    ElementTree.fromstring(svg)  # noqa: S314 - our own output
+    ElementTree.fromstring(svg)  # noqa: S314 -- our own output
     assert "<script" not in svg
 
 

@@ -1,0 +1,103 @@
+"""A comparison of two contestants as lines, tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.compare import Comparison
+from analysis.findings import margin_words, percent, points, verdict_sentence
+from analysis.stats.intervals import wilson
+from analysis.tables import POINTS, Column, Table, p_value, visible
+from proctor.nouns import LETTERS
+
+
+def summary(found: Comparison) -> list[str]:
+    """The verdict and the figures that it rests on, a line each."""
+    verdict, pair = found.verdict, found.verdict.pair
+    first = wilson(pair.both_right + pair.lost, pair.asked)
+    second = wilson(pair.both_right + pair.gained, pair.asked)
+    detectable = "never" if verdict.detectable is None else f"{100 * verdict.detectable:.1f} points"
+    bound = points(verdict.loss_bound).lstrip("+")
+    lines = [
+        verdict_sentence(found.first, found.second, verdict),
+        "",
+        f"{pair.asked:,} questions that both were asked ({found.panel.terms})",
+        f"{found.first}: {percent(first.estimate)} right; {found.second}: {percent(second.estimate)}",
+        f"both right {pair.both_right:,}, lost {pair.lost:,}, gained {pair.gained:,}, both wrong {pair.both_wrong:,}",
+        f"p = {p_value(verdict.p)} (mid-p McNemar)",
+        f"loss at most {bound} points (one-sided 95 %); margin {margin_words(verdict.margin)}",
+        f"smallest detectable difference: {detectable}",
+    ]
+    if verdict.few_discordant:
+        lines.append("fewer than 5 discordant questions: no test can tell the two apart on these")
+    return [visible(line) for line in lines]
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Subjects as leads, then the questions lost and gained; none that is empty."""
+    columns = (
+        Column("subject"), Column("questions", numeric=True), Column("change, points", POINTS, numeric=True),
+        Column("lost", numeric=True), Column("gained", numeric=True), Column("p (leads)", p_value, numeric=True),
+    )  # fmt: skip
+    rows = [
+        (one.subject, one.pair.asked, one.pair.change, one.pair.lost, one.pair.gained, one.p) for one in found.leads
+    ]
+    caption = "By subject: leads only (Benjamini-Hochberg), never a verdict."
+    tables = [
+        Table("subjects", caption, columns, rows),
+        _questions_table(found, "lost", found.lost),
+        _questions_table(found, "gained", found.gained),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def as_object(found: Comparison) -> dict[str, Any]:
+    """Everything, as JSON takes it; differences are fractions."""
+    verdict, pair = found.verdict, found.verdict.pair
+    questions = found.panel.questions
+    ids = questions["subject"].str.cat(questions["question_id"], sep=":").tolist()
+    return {
+        "first": found.first,
+        "second": found.second,
+        "verdict": verdict.finding.value,
+        "sentence": verdict_sentence(found.first, found.second, verdict),
+        "questions": pair.asked,
+        "both_right": pair.both_right,
+        "lost": pair.lost,
+        "gained": pair.gained,
+        "both_wrong": pair.both_wrong,
+        "change": verdict.change.estimate,
+        "change_low": verdict.change.low,
+        "change_high": verdict.change.high,
+        "p": verdict.p,
+        "loss_bound": verdict.loss_bound,
+        "margin": verdict.margin,
+        "smallest_detectable": verdict.detectable,
+        "questions_needed": verdict.questions_needed,
+        "lost_questions": [ids[place] for place in found.lost],
+        "gained_questions": [ids[place] for place in found.gained],
+        "subjects": [
+            {"subject": lead.subject, "lost": lead.pair.lost, "gained": lead.pair.gained, "p": lead.p}
+            for lead in found.leads
+        ],
+    }
+
+
+def _questions_table(found: Comparison, name: str, places: Sequence[int]) -> Table:
+    columns = (
+        Column("question"), Column("subject"), Column("key"), Column(found.first), Column(found.second), Column("text")
+    )  # fmt: skip
+    rows = []
+    for place in places:
+        row = found.panel.questions.iloc[place]
+        picks = [_letter(int(found.panel.picked[who, place])) for who in (0, 1)]
+        text = " ".join(str(row["question"]).split())
+        text = text if len(text) <= 90 else f"{text[:89]}…"
+        rows.append((str(row["question_id"]), str(row["subject"]), LETTERS[int(row["answer"])], *picks, text))
+    who = found.first if name == "lost" else found.second
+    return Table(name, f"{name.capitalize()}: questions that only {who} has right.", columns, rows)
+
+
+def _letter(picked: int) -> str:
+    return "–" if picked < 0 else LETTERS[picked]

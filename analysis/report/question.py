@@ -1,0 +1,68 @@
+"""One question and everybody's answers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import numpy as np
+
+from analysis.panel import Panel
+from analysis.stats.options import probabilities
+from analysis.tables import Column, Table, Value, scaled, visible
+from proctor.errors import UnknownName
+from proctor.nouns import LETTERS
+
+
+def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:
+    """The first panel that holds the question, and its place there; by id, or SUBJECT:INDEX or SUBJECT:ID.
+
+    Raises
+    ------
+    UnknownName
+        where no panel holds it; the nearest subjects are offered.
+    """
+    subject, _, rest = wanted.rpartition(":")
+    for panel in panels:
+        questions = panel.questions
+        found = (questions["question_id"] == rest) & ((questions["subject"] == subject) | (subject == ""))
+        if subject and rest.isdigit():
+            found |= (questions["subject"] == subject) & (questions["question_index"] == int(rest))
+        places = np.flatnonzero(found.to_numpy())
+        if places.size:
+            return panel, int(places[0])
+    subjects = {name for panel in panels for name in panel.subjects}
+    raise UnknownName(
+        "question", wanted, get_close_matches(subject, subjects), "Give its id, or SUBJECT:INDEX such as anatomy:12."
+    )
+
+
+def question_text(panel: Panel, place: int) -> str:
+    """The question with its options, the key marked by a star."""
+    row, key = panel.questions.iloc[place], int(panel.key[place])
+    head = f"{row['subject']}:{row['question_index']} ({row['question_id']})"
+    options = [
+        f"{'*' if number == key else ' '} {LETTERS[number]}. {visible(choice)}"
+        for number, choice in enumerate(row["choices"])
+    ]
+    lines = [visible(line) for line in str(row["question"]).splitlines()]
+    return "\n".join([visible(head), "", *lines, *options, ""])
+
+
+def answers_table(panel: Panel, place: int) -> Table:
+    """A row a contestant that was asked: its pick, whether right, and the probability of every option."""
+    options = len(panel.questions["choices"].iloc[place])
+    shown = scaled(100, 1, " %")
+    chances = [Column(LETTERS[option], shown, numeric=True) for option in range(options)]
+    rows: list[tuple[Value, ...]] = []
+    for who in panel.ranking:
+        if not panel.asked[who, place]:
+            continue
+        picked = int(panel.picked[who, place])
+        each: list[float | None] = [None] * options
+        if panel.logprob is not None:
+            each = [float(p) for p in probabilities(panel.logprob[who, place][None, :options])[0]]
+        pick = "–" if picked < 0 else LETTERS[picked]
+        rows.append((panel.labels[who], pick, bool(panel.correct[who, place]), *each))
+    columns = (Column("contestant"), Column("picked"), Column("right"), *chances)
+    return Table("answers", "What each contestant answered, with the options' probabilities.", columns, rows)

@@ -1,0 +1,220 @@
+"""`proctor compare`, `quant`, `overlap`, `suspects`, `show` and `import`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.terminal import ids_of, objects, our_settings, our_store, print_table, read_named
+
+if TYPE_CHECKING:
+    from analysis.compare import Candidate
+    from analysis.panel import Panel
+    from analysis.tables import Table
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+margin_option = click.option(
+    "--margin", type=click.FloatRange(min=0, min_open=True, max=100), default=1.0, show_default=True, metavar="POINTS",
+    help="Loss of accuracy, in points, below which it doesn't matter.",
+)  # fmt: skip
+most_option = click.option(
+    "-n", "--most", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to print; --json has all."
+)
+sweeps_option = click.option(
+    "-s", "--sweep", "sweeps", multiple=True, metavar="SWEEP",
+    help="Sweep or imported results, by name or number; default: the latest sweep.",
+)  # fmt: skip
+
+
+@click.command(context_settings=HELP)
+@click.argument("first")
+@click.argument("second")
+@sweeps_option
+@margin_option
+@most_option
+@as_json_option
+def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, most: int, *, as_json: bool) -> None:
+    """Say whether SECOND is better or worse than FIRST, and by how much, question by question.
+
+    A contestant is a model, or MODEL:QUANT. With two --sweep, FIRST is of the one and SECOND of the other. Runs under
+    other terms or on other exams are refused, with the difference.
+
+    \b
+    p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
+    Smallest detectable: what so many questions would have shown four times in five.
+
+    \b
+    Examples:
+      proctor compare smollm2 smollm2:4bit
+      proctor compare Qwen2.5-0.5B-Instruct Llama-3.2-1B-Instruct --margin 2
+      proctor compare smollm2 smollm2 -s before -s after --json
+    """
+    from analysis import compare as comparing
+    from analysis.report.comparison import as_object, comparison_tables, summary
+
+    names = (sweeps[0], sweeps[-1]) if sweeps else (None, None)
+    one, other = (_candidate(wanted, name) for wanted, name in zip((first, second), names, strict=True))
+    found = comparing.compare(*comparing.distinct(one, other, sweeps), margin / 100)
+    if as_json:
+        click.echo(json.dumps(as_object(found), indent=1))
+        return
+    for line in summary(found):
+        click.echo(line)
+    for table in comparison_tables(found):
+        click.echo(f"\n{table.caption}")
+        print_table(table, most)
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@margin_option
+@as_json_option
+def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
+    """Say what each quantization cost, against the same model unquantized on the same questions.
+
+    \b
+    Lost and gained are questions that only the one or the other has right; KL is how far the options' probabilities
+    moved, in nats, which shows long before accuracy does. p is corrected for all rows (Holm).
+
+    \b
+    Examples:
+      proctor quant
+      proctor quant demo --margin 2 --json
+    """
+    from analysis.quantization import quantization_changes
+    from analysis.report.quantizations import changes_table
+
+    tables = [changes_table(panel, quantization_changes(panel, margin / 100)) for panel in _level_panels(sweeps)]
+    _say(tables, "Nothing here was run both quantized and not.", as_json=as_json)
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@most_option
+@as_json_option
+def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
+    """Say which contestants make the same mistakes, the most alike first.
+
+    \b
+    Kappa: 1 is being wrong on the same questions, 0 is independence. Questions differ in difficulty, so every pair
+    lies above 0: compare a pair with the median pair, and the same wrong option with that of other pairs.
+
+    \b
+    Examples:
+      proctor overlap
+      proctor overlap demo -n 5
+    """
+    from analysis.report.mistakes import pairs_table
+
+    _say([pairs_table(panel) for panel in _level_panels(sweeps)], "There is no pair to compare.", most, as_json=as_json)
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@most_option
+@as_json_option
+def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
+    """List questions whose answer key looks wrong, the most suspect first.
+
+    \b
+    The models vote, weighted by their accuracy, one vote a model; the score says how far they outvote the key, here
+    and in the rest of the subject. These are leads and no verdicts: weak models agree on wrong answers, too.
+
+    \b
+    Examples:
+      proctor suspects
+      proctor suspects helm_mmlu -n 50
+    """
+    from analysis.report.leads import suspects_table
+    from analysis.suspects import suspects as find
+
+    tables = [suspects_table(find(panel)) for panel in _level_panels(sweeps)]
+    _say(tables, "No key is outvoted (it takes three models).", most, as_json=as_json)
+
+
+@click.command(context_settings=HELP)
+@click.argument("question")
+@sweeps_option
+@as_json_option
+def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
+    """Show a QUESTION, by its id or SUBJECT:INDEX, and what each contestant answered, with probabilities.
+
+    \b
+    Examples:
+      proctor show anatomy:12
+      proctor show 85e9298b9a3bdfeb -s helm_mmlu
+    """
+    from analysis.report.question import answers_table, find_question, question_text
+
+    panel, place = find_question(read_named(sweeps).panels, question)
+    table = answers_table(panel, place)
+    if as_json:
+        row = panel.questions.iloc[place]
+        about = {name: row[name] for name in ("subject", "question_id", "question")}
+        asked = about | {"choices": list(row["choices"]), "answer": int(row["answer"])}
+        click.echo(json.dumps(asked | {"answers": objects(table)}, indent=1))
+        return
+    click.echo(question_text(panel, place))
+    print_table(table)
+
+
+@click.command("import", context_settings=HELP)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--name", default=None, help="What to call them; default: the first file's name.")
+@click.option("--model", default=None, help="Whose samples these are; default: the folder in which they lie.")
+@click.option("--force", is_flag=True, help="Replace what was imported under this name.")
+def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, force: bool) -> None:
+    """Take other people's results into the analysis: report, compare, overlap, suspects and show know them by name.
+
+    \b
+    A CSV with subject, question, A, B, …, answer, then a column of letters for each model (empty: no answer); or
+    samples_*.jsonl of lm-evaluation-harness (--log_samples), one or more files of one model.
+
+    \b
+    Examples:
+      proctor import helm_mmlu.csv
+      proctor import out/my-model/samples_mmlu_*.jsonl --name mine
+      proctor report helm_mmlu
+    """
+    from analysis.imported import keep, read_foreign
+
+    panel = read_foreign(files, model)
+    called = name or files[0].stem
+    keep(panel, called, our_settings().home, force=force)
+    click.echo(
+        f"{len(panel.questions):,} questions in {len(panel.subjects)} subjects, {len(panel.contestants)} models, "
+        f"as {called}. Next: proctor report {called}"
+    )
+
+
+def _candidate(wanted: str, name: str | None) -> Candidate:
+    from analysis.compare import candidate_of_panel, candidate_of_sweeps
+    from analysis.imported import kept
+
+    panel = None if name is None else kept(name, our_settings().home)
+    if panel is not None:
+        return candidate_of_panel(panel, wanted)
+    with our_store() as store:
+        return candidate_of_sweeps(store, ids_of(store, [] if name is None else [name]), wanted)
+
+
+def _level_panels(sweeps: Sequence[str]) -> list[Panel]:
+    from analysis.panel import level
+
+    return [level(panel).panel for panel in read_named(sweeps).panels]
+
+
+def _say(tables: Sequence[Table], nothing: str, most: int | None = None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([objects(table) for table in tables], indent=1))
+        return
+    filled = [table for table in tables if table.rows]
+    for table in filled:
+        print_table(table, most)
+    if not filled:
+        click.echo(nothing)

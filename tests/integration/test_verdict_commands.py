@@ -1,0 +1,187 @@
+"""`compare`, `quant`, `overlap`, `suspects`, `show` and `import` as a person types them, on a database with a sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from proctor.cli import COMMANDS, command, run
+from proctor.errors import ProctorError, UnknownName
+from proctor.nouns import Conditions
+from proctor.settings import Settings
+from proctor.store.session import open_store
+from tests.support import shared_data
+from tests.sweeps import Sat, sit_sweep
+
+Typed = Callable[..., str]
+WIDE = """subject,question,A,B,C,D,answer,strong,good,weak
+law,Is it?,yes,no,maybe,never,A,B,B,A
+law,Was it?,yes,no,maybe,never,A,A,A,C
+law,Will it?,yes,no,maybe,never,B,B,B,
+art,Who?,me,you,him,her,C,C,C,C
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PROCTOR_HOME with three sweeps: `trial`, `unshot` under other terms, and `again`, the latest."""
+    folder = tmp_path_factory.mktemp("home")
+    with open_store(Settings.read({"PROCTOR_HOME": str(folder)})) as store:
+        sit_sweep(store, Sat())
+        sit_sweep(store, Sat(conditions=Conditions(shots=0), name="unshot"))
+        sit_sweep(store, Sat(name="again"), seed=3)
+    return folder
+
+
+def answer(name: str, *words: str) -> str:
+    """What the command prints; its own errors are raised."""
+    result: Result = CliRunner().invoke(command(COMMANDS[name]), list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def typed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    monkeypatch.setenv("PROCTOR_HOME", str(home))
+    monkeypatch.delenv("PROCTOR_DATABASE_URL", raising=False)
+    return answer
+
+
+def test_compare_says_who_is_better_and_what_it_rests_on(typed: Typed) -> None:
+    said = typed("compare", "Small", "Large", "-s", "trial")
+    assert said.startswith("Large is better than Small by")
+    assert "mid-p McNemar" in said
+    assert "smallest detectable difference" in said
+    assert "Gained: questions that only Large has right." in said
+
+
+def test_compare_turned_round_is_the_same_difference(typed: Typed) -> None:
+    there = json.loads(typed("compare", "Small", "Large", "-s", "trial", "--json"))
+    back = json.loads(typed("compare", "Large", "Small", "-s", "trial", "--json"))
+    assert (there["lost"], there["gained"]) == (back["gained"], back["lost"])
+    assert there["change"] == pytest.approx(-back["change"])
+    assert there["p"] == pytest.approx(back["p"])
+    assert (there["verdict"], back["verdict"]) == ("better", "worse")
+    assert sum(subject["gained"] for subject in there["subjects"]) == there["gained"] == len(there["gained_questions"])
+
+
+def test_compare_takes_a_quantization_behind_a_colon(typed: Typed) -> None:
+    found = json.loads(typed("compare", "org/Large", "large:4BIT", "-s", "trial", "--json"))
+    assert (found["first"], found["second"]) == ("Large", "Large 4 bit")
+    assert found["verdict"] in ("cannot tell", "within the margin")
+
+
+def test_compare_of_two_sweeps_names_them(typed: Typed) -> None:
+    found = json.loads(typed("compare", "Large", "Large", "-s", "trial", "-s", "again", "--json"))
+    assert (found["first"], found["second"]) == ("Large (trial)", "Large (again)")
+    assert found["questions"] == 120
+
+
+def test_compare_refuses_other_terms_by_name(typed: Typed) -> None:
+    with pytest.raises(ProctorError, match="shots 5 against 0"):
+        typed("compare", "Large", "Large", "-s", "trial", "-s", "unshot")
+
+
+def test_an_unknown_contestant_is_offered_the_nearest(typed: Typed) -> None:
+    with pytest.raises(UnknownName, match="Did you mean Large"):
+        typed("compare", "Larg", "Small", "-s", "trial")
+
+
+def test_quant_has_a_row_a_quantization(typed: Typed) -> None:
+    ((first, second),) = json.loads(typed("quant", "trial", "--json", "--margin", "2"))
+    assert {first["quantized"], second["quantized"]} == {"Small 4 bit", "Large 4 bit"}
+    assert first["KL, nats"] > 0
+
+
+def test_overlap_puts_quantizations_of_one_model_first(typed: Typed) -> None:
+    (pairs,) = json.loads(typed("overlap", "trial", "--json"))
+    assert len(pairs) == 6
+    for pair in pairs[:2]:
+        assert pair["first"].split()[0] == pair["second"].split()[0]
+
+
+def test_show_prints_the_question_and_every_answer(typed: Typed) -> None:
+    said = typed("show", "law:7", "-s", "trial")
+    assert "law question 7?" in said
+    assert "* B. option b" in said
+    assert "Large 4 bit" in said
+    asked = json.loads(typed("show", "law:7", "-s", "trial", "--json"))
+    assert len(asked["answers"]) == 4
+    assert sum(asked["answers"][0][letter] for letter in "ABCD") == pytest.approx(1)
+
+
+def test_an_unknown_question_is_an_error_with_a_next_step(typed: Typed) -> None:
+    with pytest.raises(UnknownName, match="SUBJECT:INDEX"):
+        typed("show", "lw:7", "-s", "trial")
+
+
+def test_imported_results_are_known_to_every_command(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "others.csv"
+    file.write_text(WIDE)
+    assert "4 questions in 2 subjects, 3 models" in typed("import", str(file), "--force")
+    assert json.loads(typed("compare", "strong", "weak", "-s", "others", "--json"))["questions"] == 4
+    (suspects,) = json.loads(typed("suspects", "others", "--json"))
+    assert [lead["question"] for lead in suspects] == ["Is it?"]
+    assert suspects[0]["votes, key first"] == "A 1, B 2"
+    assert "strong" in typed("report", "others", "-o", str(tmp_path / "report"), "--format", "html")
+    with pytest.raises(ProctorError, match="imported already"):
+        typed("import", str(file))
+
+
+def test_imported_results_are_never_mixed_with_a_sweep(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "foreign.csv"
+    file.write_text(WIDE)
+    typed("import", str(file), "--force")
+    with pytest.raises(ProctorError, match="benchmark mmlu against foreign"):
+        typed("compare", "Large", "weak", "-s", "trial", "-s", "foreign")
+
+
+def test_samples_of_the_harness_are_read_with_their_probabilities(typed: Typed, tmp_path: Path) -> None:
+    folder = tmp_path / "my__model"
+    folder.mkdir()
+    doc = {"question": "Is it?", "subject": "law", "choices": ["yes", "no"], "answer": 1}
+    good = {"doc_id": 0, "doc": doc, "filtered_resps": [["-2.0", "False"], ["-0.1", "True"]]}
+    tie = {"doc_id": 1, "doc": doc | {"question": "Was it?"}, "resps": [[[-0.7, False]], [[-0.7, False]]]}
+    file = folder / "samples_mmlu_law_2026-01-01T00-00-00.jsonl"
+    file.write_text(f"{json.dumps(good)}\n{json.dumps(tie)}\n")
+    typed("import", str(file), "--name", "mine", "--force")
+    first = json.loads(typed("show", "law:0", "-s", "mine", "--json"))["answers"][0]
+    assert (first["contestant"], first["picked"], first["right"]) == ("my__model", "B", True)
+    assert first["B"] == pytest.approx(0.8699, abs=1e-4)
+    assert json.loads(typed("show", "law:1", "-s", "mine", "--json"))["answers"][0]["picked"] == "–"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("x.jsonl", '{"doc": 1}\n', "line 1 is no multiple-choice sample"),
+        ("x.jsonl", "\n", "holds no sample"),
+        ("x.txt", "hello", "can't be imported"),
+        ("x.csv", "a,b\n1,2\n", "lacks the columns"),
+    ],
+)
+def test_what_is_no_result_is_refused(name: str, text: str, said: str, typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(ProctorError, match=said):
+        typed("import", str(file), "--force")
+
+
+def test_a_failure_is_a_message_and_an_exit_code(
+    typed: Typed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["compare", "Nobody", "Large"])
+    assert run(command(COMMANDS["compare"]), "proctor compare") == 2
+    assert "Unknown contestant 'Nobody'" in capsys.readouterr().err
+
+
+def test_the_helm_results_keep_their_figures_through_an_import(typed: Typed) -> None:
+    typed("import", str(shared_data("predictions/helm_mmlu.csv")), "--name", "helm", "--force")
+    (pairs,) = json.loads(typed("overlap", "helm", "--json"))
+    assert [round(pair["kappa"], 2) for pair in pairs[:2]] == [0.92, 0.79]
+    (leads,) = json.loads(typed("suspects", "helm", "--json"))
+    assert leads[0]["subject"] == "virology"
