@@ -132,6 +132,7 @@ class Store:
     def _transaction(self, engine: Engine) -> Iterator[Session]:
         try:
             with Session(engine, expire_on_commit=False) as session, session.begin():
+                session.connection()  # begin now: what the clock says next isn't followed by a wait for a lock
                 yield session
         except SQLAlchemyError as error:
             known = unavailable(error, self.url)
@@ -171,7 +172,11 @@ def open_store(settings: Settings, *, clock: Clock | None = None, timeout_s: flo
             raise StoreUnavailable(
                 f"Folder {folder} can't be made: {error.strerror}.", "Set PROCTOR_HOME to a folder that may be written."
             ) from error
-    schema.upgrade(store)
+    try:
+        schema.upgrade(store)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

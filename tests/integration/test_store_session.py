@@ -1,0 +1,256 @@
+"""The way to the database: transactions, migrations, and what is said when it can't be used."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from proctor.errors import BadExam, BadInput, StoreUnavailable, UnknownName
+from proctor.settings import Settings
+from proctor.store import exams, reads, schema, sweeps
+from proctor.store.migrations import HEAD, KNOWN
+from proctor.store.session import Store, open_store
+from proctor.store.tables import ExamRow
+from tests.integration.store_world import exam, spec, submit
+
+
+def row(subject: str) -> ExamRow:
+    return ExamRow(benchmark="b", subject=subject, content_hash="h", duplicates_dropped=0)
+
+
+def add(store: Store, *names: str) -> None:
+    with store.write() as session:
+        session.add_all([row(name) for name in names])
+
+
+def subjects(store: Store) -> list[str]:
+    with store.read() as session:
+        return [str(found) for found in session.connection().execute(text("SELECT subject FROM exam")).scalars()]
+
+
+def test_a_block_is_committed_whole_or_not_at_all(store: Store) -> None:
+    def add_and_fail() -> None:
+        with store.write() as session:
+            session.add(row("lost"))
+            session.flush()
+            raise ZeroDivisionError
+
+    add(store, "kept")
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
+    assert subjects(store) == ["kept"]
+
+
+def test_a_reader_sees_one_moment_and_keeps_no_writer_waiting(store: Store) -> None:
+    count = text("SELECT count(*) FROM exam")
+    with store.read() as reader:
+        before = reader.connection().execute(count).scalar_one()
+        with store.write() as writer:
+            writer.add(row("new"))
+        assert reader.connection().execute(count).scalar_one() == before == 0
+    assert subjects(store) == ["new"]
+
+
+def test_a_broken_constraint_is_a_bug_and_stays_what_it_is(store: Store) -> None:
+    with pytest.raises(IntegrityError):
+        add(store, "twice", "twice")
+
+
+def test_closing_is_not_the_end(store: Store) -> None:
+    store.close()
+    assert subjects(store) == []
+    store.close()
+    store.close()
+
+
+def test_without_a_clock_leases_go_by_a_real_one_in_utc(store: Store) -> None:
+    with store.read() as session:
+        told = store.now(session)
+    assert told.tzinfo is UTC
+    assert abs(told - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_opening_makes_the_folder_and_the_tables(empty_url: str, tmp_path: Path) -> None:
+    url = empty_url.replace("empty.db", "a/new/folder/proctor.db")
+    settings = Settings(tmp_path, tmp_path, url)
+    with open_store(settings) as store:
+        submit(store, spec())
+    with open_store(settings) as store:
+        assert len(reads.overview(store)) == 1
+
+
+def open_and_submit(url: str) -> int:
+    """What a second `submit-sweep` does at the same moment."""
+    with open_store(Settings(Path(), Path(), url)) as store:
+        return submit(store, spec()).sweep_id
+
+
+def test_several_processes_may_make_the_tables_at_once(empty_url: str) -> None:
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert len(set(pool.map(open_and_submit, [empty_url] * 3))) == 1
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(store: Store) -> None:
+    with store.write() as session:
+        command.check(schema.config(session))  # raises where they differ
+
+
+def test_the_migrations_can_be_undone(store: Store) -> None:
+    with store.write() as session:
+        command.downgrade(schema.config(session), "base")
+    with store.write() as session:
+        assert schema.revision(session) is None
+        command.upgrade(schema.config(session), "head")
+        command.check(schema.config(session))
+
+
+def test_every_migration_is_known_by_name(store: Store) -> None:
+    with store.read() as session:
+        scripts = ScriptDirectory.from_config(schema.config(session))
+    assert scripts.get_current_head() == HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == set(KNOWN)
+
+
+def test_tables_of_a_newer_proctor_are_left_alone(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        session.connection().execute(text("UPDATE alembic_version SET version_num = 'future'"))
+    with pytest.raises(StoreUnavailable, match="revision future") as refused:
+        open_store(settings)
+    assert "newer Proctor" in refused.value.next_step
+
+
+def test_a_writer_waits_for_another_only_so_long(store: Store, database_url: str) -> None:
+    with Store(database_url, timeout_s=0.2) as hasty, store.write() as session:
+        session.connection().execute(text("UPDATE sweep SET priority = 1"))
+        store.lock(session, "a lock")
+        with pytest.raises(StoreUnavailable, match=r"holds (its|a) lock"), hasty.write() as other:
+            hasty.lock(other, "a lock")
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no database, but long enough to be taken for one" * 100)
+    with pytest.raises(StoreUnavailable, match=r"notes.txt can't be used: the file is not a SQLite database"):
+        open_store(Settings(tmp_path, tmp_path, f"sqlite:///{file}"))
+    assert file.read_text().startswith("no database")
+
+
+def test_a_file_that_can_only_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "proctor.db"
+    open_store(Settings(tmp_path, tmp_path, f"sqlite:///{file}")).close()
+    with (
+        Store(f"sqlite:///file:{file}?mode=ro&uri=true") as store,
+        pytest.raises(StoreUnavailable, match="it can only be read"),
+    ):
+        exams.save_exam(store, exam())
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "proctor.db"
+    with open_store(Settings(tmp_path, tmp_path, f"sqlite:///{file}")) as store:
+        add(store, "kept")
+        with store.read() as session:  # the one connection of this store: SQLite takes 1 for "as many as it has now"
+            session.connection().exec_driver_sql("PRAGMA max_page_count = 1")
+        with pytest.raises(StoreUnavailable, match="the disk is full") as full:
+            add(store, *("x" * 5000 + str(number) for number in range(50)))
+        assert "Free some space" in full.value.next_step
+        assert subjects(store) == ["kept"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable, match="can't be made"):
+        open_store(Settings(tmp_path, tmp_path, f"sqlite:///{tmp_path}/file/proctor.db"))
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="the file can't be opened"):
+        open_store(Settings(tmp_path, tmp_path, f"sqlite:///{tmp_path}"))
+
+
+def test_a_database_that_another_program_holds_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "proctor.db"
+    settings = Settings(tmp_path, tmp_path, f"sqlite:///{file}")
+    open_store(settings).close()
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        with Store(settings.database_url, timeout_s=0.1) as store, pytest.raises(StoreUnavailable, match="its lock"):
+            exams.save_exam(store, exam())
+        with Store(settings.database_url, timeout_s=0.1) as store:
+            assert reads.overview(store) == []  # readers don't mind
+    finally:
+        holder.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path, "postgresql://me:sesame@127.0.0.1:1/exams?password=sesame")
+    with pytest.raises(StoreUnavailable, match="can't be reached") as down:
+        open_store(settings, timeout_s=2)
+    assert "'exams' on 127.0.0.1:1" in str(down.value)
+    assert "sesame" not in str(down.value)
+
+
+@pytest.mark.postgres
+def test_a_server_that_refuses_is_told_from_one_that_is_not_there(postgres: str, tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path, postgres.format(database="nowhere"))
+    with pytest.raises(StoreUnavailable, match="refuses the connection"):
+        open_store(settings)
+
+
+@pytest.mark.postgres
+def test_connections_that_a_server_ended_are_made_anew(postgres: str, tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path, postgres.format(database="postgres"))
+    with Store(settings.database_url) as store:
+        with store.read() as session:
+            backend = session.connection().execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with psycopg.connect(settings.database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
+        with store.read() as session:
+            assert session.connection().execute(text("SELECT pg_backend_pid()")).scalar_one() != backend
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://me:sesame@host/db", "sqlite://", "sqlite:///:memory:", "postgresql://me:sesame@host:port/x", "no"]
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Store(url)
+    assert "sesame" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_an_exam_that_was_never_saved_is_named(store: Store) -> None:
+    with pytest.raises(UnknownName, match="demo/astronomy"):
+        exams.load_exam(store, "demo", "astronomy", "0" * 64)
+
+
+@pytest.mark.parametrize("text", ["a NUL \0 inside", "half a pair \ud800"])
+def test_a_question_that_is_not_text_is_refused_before_the_database_sees_it(store: Store, text: str) -> None:
+    broken = exam()
+    bad = replace(broken.questions[2], text=text)
+    with pytest.raises(BadExam, match="question 2"):
+        exams.save_exam(store, replace(broken, questions=(bad,)))
+
+
+def test_an_exam_with_a_question_twice_is_refused(store: Store) -> None:
+    broken = exam()
+    with pytest.raises(BadExam, match="twice"):
+        exams.save_exam(store, replace(broken, questions=broken.questions[:1] * 2))
+
+
+def test_the_latest_sweep_is_the_same_for_every_store_on_the_database(store: Store, database_url: str) -> None:
+    made = submit(store, spec())
+    with Store(database_url) as other:
+        assert sweeps.find(other, None).id == made.sweep_id

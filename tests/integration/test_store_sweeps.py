@@ -1,0 +1,174 @@
+"""Sweeps: submitted, submitted again, cancelled, retried, found; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from proctor.errors import BadInput, UnknownName
+from proctor.nouns import Measures, Quant, RunStatus
+from proctor.store import reads, runs, sweeps
+from proctor.store.session import Store
+from tests.integration.store_world import HandClock, card, claim, first_lane, record, request, sit, spec, submit
+
+
+def statuses(store: Store, sweep_id: int) -> list[RunStatus]:
+    return [run.status for run in reads.progress(store, sweep_id).runs]
+
+
+def test_a_new_sweep_has_its_runs_pending_in_the_order_asked_for(store: Store) -> None:
+    specs = [spec(subject="b"), spec(subject="a"), spec(subject="b", quant=Quant.FOUR_BIT)]
+    made = submit(store, *specs, name="first")
+    assert (made.name, made.continued, made.total, made.done, made.to_do) == ("first", False, 3, 0, 3)
+    assert [run.spec for run in reads.runs(store, [made.sweep_id])] == specs
+
+
+def test_a_sweep_without_a_name_is_called_by_its_number(store: Store) -> None:
+    made = submit(store, spec())
+    assert made.name == f"sweep-{made.sweep_id}"
+    assert sweeps.find(store, made.name).id == made.sweep_id
+
+
+def test_what_was_asked_for_is_kept_as_it_was_said(store: Store) -> None:
+    made = submit(store, spec(), name="kept", priority=4)
+    assert sweeps.find(store, "kept").request == request("kept", 4)
+    assert sweeps.find(store, str(made.sweep_id)).priority == 4
+
+
+def test_the_same_sweep_submitted_again_repeats_nothing(store: Store) -> None:
+    first = submit(store, spec(subject="a"), spec(subject="b"), spec(subject="c"))
+    sit(store, claim(store))
+    failed = claim(store)
+    runs.fail(store, failed, "no such model", "Traceback", final=True)
+
+    again = submit(store, spec(subject="c"), spec(subject="b"), spec(subject="a"), priority=7)
+
+    assert again == sweeps.Submission(first.sweep_id, first.name, True, 3, 1, 2, 1)
+    assert statuses(store, first.sweep_id) == [RunStatus.DONE, RunStatus.PENDING, RunStatus.PENDING]
+    retried = reads.runs(store, [first.sweep_id])[1]
+    assert (retried.failures, retried.reason, retried.traceback) == (0, "", "")
+    assert sweeps.find(store, None).priority == 7
+
+
+def test_a_running_run_is_left_alone_by_submitting_again(store: Store) -> None:
+    submit(store, spec())
+    held = claim(store)
+    again = submit(store, spec())
+    assert (again.to_do, again.retried) == (1, 0)
+    record(store, held, 0, 1)
+    runs.finish(store, held, Measures())
+
+
+@pytest.mark.parametrize("other", [spec(quant=Quant.FOUR_BIT), spec("org/b"), spec(subject="b"), spec(size=5)])
+def test_another_set_of_runs_is_another_sweep(store: Store, other: object) -> None:
+    first = submit(store, spec())
+    assert isinstance(other, type(spec()))
+    assert submit(store, other).sweep_id != first.sweep_id
+    assert submit(store, spec(), other).sweep_id != first.sweep_id
+
+
+def test_a_run_named_twice_is_one_run(store: Store) -> None:
+    assert submit(store, spec(), spec()).total == 1
+
+
+def test_fresh_makes_a_new_sweep_and_leaves_the_old_one(store: Store) -> None:
+    first = submit(store, spec(), name="nightly")
+    sit(store, claim(store))
+    fresh = submit(store, spec(), name="nightly", fresh=True)
+    assert (fresh.continued, fresh.to_do) == (False, 1)
+    assert statuses(store, first.sweep_id) == [RunStatus.DONE]
+    assert sweeps.find(store, "nightly").id == fresh.sweep_id
+    assert submit(store, spec()).sweep_id == fresh.sweep_id
+
+
+def test_a_cancelled_sweep_is_not_continued_by_submitting_again(store: Store) -> None:
+    first = submit(store, spec())
+    sweeps.cancel(store, first.sweep_id)
+    assert submit(store, spec()).sweep_id != first.sweep_id
+
+
+def test_cancelling_stops_what_is_pending_or_running_and_keeps_the_rest(store: Store) -> None:
+    made = submit(store, *(spec(subject=subject) for subject in "abcd"))
+    sit(store, claim(store))
+    runs.fail(store, claim(store), "no such model", final=True)
+    claim(store)
+
+    assert sweeps.cancel(store, made.sweep_id) == 2
+
+    assert statuses(store, made.sweep_id) == [
+        RunStatus.DONE,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+        RunStatus.CANCELLED,
+    ]
+    assert runs.claim_best(store, card(), None, first_lane, 30.0) is None
+    assert runs.waiting(store, card()) == 0
+    assert sweeps.find(store, None).cancelled_at is not None
+    assert sweeps.cancel(store, made.sweep_id) == 0
+
+
+def test_retry_resumes_a_cancelled_sweep_where_it_was(store: Store) -> None:
+    made = submit(store, spec(subject="a"), spec(subject="b"), spec(subject="c"))
+    record(store, claim(store), 0)
+    for _ in range(2):
+        sit(store, claim(store))
+    sweeps.cancel(store, made.sweep_id)
+
+    assert sweeps.retry(store, made.sweep_id) == 1
+
+    assert sweeps.find(store, None).cancelled_at is None
+    held = claim(store)
+    assert held.attempt == 2
+    assert runs.committed_packs(store, held) == {0}
+
+
+def test_retry_counts_failures_anew(store: Store) -> None:
+    made = submit(store, spec())
+    for _ in range(3):
+        runs.fail(store, claim(store), "out of memory")
+    assert sweeps.retry(store, made.sweep_id) == 1
+    runs.fail(store, claim(store), "out of memory")
+    assert statuses(store, made.sweep_id) == [RunStatus.PENDING]
+    assert sweeps.retry(store, made.sweep_id) == 0
+
+
+def test_the_latest_is_the_one_submitted_last(timed: Store, clock: HandClock) -> None:
+    first = submit(timed, spec(subject="a"), name="one")
+    clock.go_on(1)
+    second = submit(timed, spec(subject="b"), name="two")
+    assert sweeps.find(timed, None).id == second.sweep_id
+    assert sweeps.names(timed) == ["two", "one"]
+    clock.go_on(1)
+    submit(timed, spec(subject="a"))
+    assert sweeps.find(timed, None).id == first.sweep_id
+
+
+def test_a_name_of_digits_goes_before_a_number(store: Store) -> None:
+    submit(store, spec(subject="a"))
+    named = submit(store, spec(subject="b"), name="1")
+    assert sweeps.find(store, "1").id == named.sweep_id
+
+
+def test_an_unknown_sweep_is_named_with_the_nearest(store: Store) -> None:
+    with pytest.raises(BadInput, match="no sweep yet"):
+        sweeps.find(store, None)
+    submit(store, spec(), name="nightly")
+    for name in ("nightli", "99", "9" * 30, "²"):
+        with pytest.raises(UnknownName, match="Unknown sweep") as unknown:
+            sweeps.find(store, name)
+        assert unknown.value.nearest == (("nightly",) if name == "nightli" else ())
+    for act in (sweeps.cancel, sweeps.retry, reads.progress):
+        with pytest.raises(UnknownName):
+            act(store, 99)
+
+
+def test_a_sweep_that_can_never_finish_is_refused(store: Store) -> None:
+    with pytest.raises(BadInput, match="no Runs"):
+        sweeps.submit(store, request(), [])
+    with pytest.raises(UnknownName, match="Unknown exam 'demo/astronomy'"):
+        sweeps.submit(store, request(), [spec()])
+    submit(store, spec())
+    with pytest.raises(BadInput, match="asks 7 questions of astronomy, which has 6"):
+        sweeps.submit(store, request(), [replace(spec(), questions=7)])
+    assert len(reads.overview(store)) == 1
