@@ -28,15 +28,9 @@ NAMES = ("demo", "mmlu")
 class Benchmark:
     """Exams by subject, in the benchmark's order, and what a reader of results must know about them."""
 
-    name: str  # "mmlu", "demo", or the absolute path of a file or folder
+    name: str  # "mmlu", "demo", or the last part of a path: the same questions are the same benchmark anywhere
     exams: Mapping[str, Exam]
     notes: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """Short and readable: the name, or the last part of the path."""
-        path = Path(self.name)
-        return path.stem if path.suffix.casefold() in READERS else path.name
 
     def check_shots(self, shots: int) -> None:
         """Raise `BadExam` (`SeveralFaults` for several) for exams with fewer dev questions than `shots`."""
@@ -75,7 +69,7 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = ()) -> Benchmark
             difflib.get_close_matches(name_or_path, NAMES),
             f"Give {' or '.join(NAMES)}, or the path of a file or folder of questions.",
         )
-    return _load_path(str(path), path, subjects)
+    return _load_path(path.stem if path.suffix.casefold() in READERS else path.name, path, subjects)
 
 
 def _existing(path: str) -> Path | None:
