@@ -40,6 +40,7 @@ class Results:
     records: tuple[RunRecord, ...]
     panels: tuple[Panel, ...]
     superseded: tuple[RunRecord, ...] = ()
+    imported: tuple[Panel, ...] = ()  # those of the panels that were computed elsewhere
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""

@@ -16,6 +16,7 @@ from analysis.stats.intervals import Interval, wilson
 from analysis.stats.paired import Paired, pair_up
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
+UNKNOWN = "unknown"  # prompt version of imported results
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
 
 
@@ -29,6 +30,8 @@ class Terms:
     chat_template: bool
 
     def __str__(self) -> str:
+        if self.prompt_version == UNKNOWN:
+            return f"{self.benchmark}, imported"
         template = "chat template" if self.chat_template else "no chat template"
         return f"{self.benchmark}, {self.shots} shots, {template}, prompt {self.prompt_version}"
 

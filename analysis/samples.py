@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.contestants import Contestant
-from analysis.panel import Panel, Terms
+from analysis.panel import UNKNOWN, Panel, Terms
 from analysis.rows import Row, panel_from_rows
 from proctor.errors import BadInput
 
@@ -30,7 +30,7 @@ def read_samples(paths: Sequence[Path], model: str | None) -> Panel:
     rows = [row for path in paths for row in _read(path, model or path.resolve().parent.name)]
     if not rows:
         raise BadInput(f"{paths[0]} holds no sample.")
-    return panel_from_rows(rows, Terms("lm-evaluation-harness", "unknown", 0, chat_template=False))
+    return panel_from_rows(rows, Terms("lm-evaluation-harness", UNKNOWN, 0, chat_template=False))
 
 
 def _read(path: Path, model: str) -> Iterator[Row]:

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from math import isnan
+from typing import TypeGuard
 
 Value = str | int | float | bool | None
 
@@ -42,11 +44,16 @@ class Table:
         return [[column.show(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
 
 
+def is_known(value: Value) -> TypeGuard[int | float]:
+    """Whether it is a number at all: neither None nor not-a-number."""
+    return isinstance(value, int | float) and not isnan(value)
+
+
 def number(digits: int) -> Callable[[Value], str]:
     """Show with so many digits after the point; a dash for what isn't known."""
 
     def show(value: Value) -> str:
-        return "–" if not isinstance(value, int | float) or value != value else f"{value:,.{digits}f}"  # noqa: PLR0124
+        return f"{value:,.{digits}f}" if is_known(value) else "–"
 
     return show
 
@@ -55,7 +62,7 @@ def scaled(factor: float, digits: int, unit: str = "", *, signed: bool = False) 
     """Show times `factor`, with a unit behind: `scaled(100, 1, " %")` for a fraction."""
 
     def show(value: Value) -> str:
-        if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 -- not a number
+        if not is_known(value):
             return "–"
         return f"{factor * value:{'+' if signed else ''},.{digits}f}{unit}".replace("-", "−")
 
@@ -70,7 +77,7 @@ SECONDS = scaled(1, 1, " s")
 
 def p_value(value: Value) -> str:
     """`.031`, or `< .001`."""
-    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 -- not a number
+    if not is_known(value):
         return "–"
     return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 

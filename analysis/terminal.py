@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING
 
 import click
@@ -46,10 +47,11 @@ def read_named(names: Sequence[str]) -> Results:
     imported = {name: panel for name in names if (panel := kept(name, home)) is not None}
     sweeps = [name for name in names if name not in imported]
     if imported and not sweeps:
-        return Results((), tuple(imported.values()))
+        return Results((), tuple(imported.values()), imported=tuple(imported.values()))
     with our_store() as store:
         results = read_results(store, ids_of(store, sweeps))
-    return Results(results.records, (*results.panels, *imported.values()), results.superseded)
+    theirs = tuple(imported.values())
+    return Results(results.records, (*results.panels, *theirs), results.superseded, theirs)
 
 
 def objects(table: Table) -> list[dict[str, Value]]:
@@ -83,4 +85,4 @@ def print_table(table: Table, most: int | None = None) -> None:
 
 
 def _known(value: Value) -> Value:
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 -- not a number
+    return None if isinstance(value, float) and isnan(value) else value

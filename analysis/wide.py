@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.contestants import Contestant
-from analysis.panel import Panel, Terms
+from analysis.panel import UNKNOWN, Panel, Terms
 from analysis.rows import Row, panel_from_rows
 from proctor.errors import BadInput
 
@@ -38,7 +38,7 @@ def read_wide_csv(path: Path) -> Panel:
         raise BadInput(f"{path} can't be read as CSV: {error}.") from error
     if not rows:
         raise BadInput(f"{path} has no question.")
-    return panel_from_rows(rows, Terms(path.stem, "unknown", 0, chat_template=False))
+    return panel_from_rows(rows, Terms(path.stem, UNKNOWN, 0, chat_template=False))
 
 
 def _check(header: list[str], options: list[str], models: list[str], path: Path) -> None:

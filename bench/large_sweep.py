@@ -15,9 +15,7 @@ SKILL = 0.9  # of the best model; the others lie evenly below
 
 def main() -> None:
     folder, models, subjects, questions = Path(sys.argv[1]), *map(int, sys.argv[2:5])
-    names = tuple(
-        f"organisation/Model-{number:02d}-{size}B-Instruct" for number, size in zip(range(models), range(1, 99))
-    )
+    names = tuple(f"organisation/Model-{number:02d}-Instruct" for number in range(models))
     sat = Sat(
         models=names,
         skill=tuple(SKILL * (number + 1) / models for number in range(models)),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis.contestants import Contestant, labels
 from analysis.findings import counted, listed
 from analysis.frames import Results, contestant_of, terms_of
-from analysis.panel import Level
+from analysis.panel import Level, Panel
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Column, Table, Value
 from proctor.nouns import RunStatus
@@ -55,6 +55,8 @@ def missing_section(results: Results, levels: Sequence[Level]) -> Section | None
 
 def ran_section(results: Results) -> Section:
     """Contestants and what they sat."""
+    if not results.records:
+        return Section("ran", "What was run", (Bullets(tuple(map(_imported, results.panels))),))
     names, records = names_of(results.records), results.records
     subjects = {(record.spec.benchmark, record.spec.subject) for record in records}
     sweeps = dict.fromkeys(f"{record.sweep_name or 'unnamed'} (sweep {record.sweep_id})" for record in records)
@@ -69,20 +71,29 @@ def ran_section(results: Results) -> Section:
     ]
     if limits:
         facts.append(f"Only the first {listed([str(limit) for limit in limits])} questions of a subject were asked.")
-    return Section(
-        "ran",
-        "What was run",
-        (Bullets(tuple(facts)), Folded("Who sat the exams", (_contestants_table(records, names),))),
-    )
+    facts += [_imported(panel) for panel in results.imported]
+    who_sat = Folded("Who sat the exams", (_contestants_table(records, names),))
+    return Section("ran", "What was run", (Bullets(tuple(facts)), who_sat))
 
 
-def provenance_section(results: Results) -> Section:
-    """What produced the numbers: alike Runs in one row, exams by their content."""
+def provenance_section(results: Results) -> Section | None:
+    """What produced the numbers: alike Runs in one row, exams by their content. None where all is imported."""
+    if not results.records:
+        return None
     names = names_of(results.records)
     return Section(
         "provenance",
         "Provenance of every Run",
         (_provenance_table(results.records, names), _exams_table(results.records)),
+    )
+
+
+def _imported(panel: Panel) -> str:
+    """An imported panel in a sentence."""
+    return (
+        f"Imported as {panel.terms.benchmark}: {counted(len(panel.contestants), 'contestant')}, "
+        f"{counted(len(panel.subjects), 'subject')}, {counted(len(panel.questions), 'question')}. Nobody here saw them "
+        "computed: shots, prompts, costs and versions are not known."
     )
 
 

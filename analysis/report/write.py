@@ -95,8 +95,8 @@ def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[P
     for part in parts:
         own = panel_sections(part, margin)
         sections += own if len(parts) == 1 else [_of_part(section, part) for section in own]
-    costs = costs_section(results, [part.panel for part in parts])
-    return [*sections, *([] if costs is None else [costs]), provenance_section(results)]
+    last = (costs_section(results, [part.panel for part in parts]), provenance_section(results))
+    return [*sections, *(section for section in last if section is not None)]
 
 
 def panel_sections(part: Part, margin: float) -> list[Section]:

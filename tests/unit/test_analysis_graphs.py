@@ -12,16 +12,41 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from analysis.graphs.by_subject import by_subject
+from analysis.graphs.calibration import reliability
 from analysis.graphs.comparison import model_comparison
+from analysis.graphs.cost import Priced, accuracy_against_cost, front
 from analysis.graphs.error_rate import error_rate
 from analysis.graphs.forest import forest
 from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
 from analysis.graphs.overlap import leaf_order, mistake_distribution, mistake_pairs
+from analysis.graphs.quantization import quantization_forest
 from analysis.graphs.style import OKABE_ITO, SMALLEST, Graph, drawable, inline_svg, shortened
+from analysis.graphs.upset import intersections, mistake_sets
 from analysis.panel import Panel
+from analysis.quantization import quantization_changes
 from analysis.standings import stand
+from analysis.stats.options import calibrate
 from tests.graph_text import cut_off, overlapping, placed_texts
 from tests.panels import QUANTS, panel_of
+
+
+def cost_of(panel: Panel) -> Graph | None:
+    """Contestants of growing cost; the quantized ones cheaper in memory."""
+    kinds = {"none": 4.0, "8bit": 2.0, "4bit": 1.0}
+    priced = [
+        Priced(label, one.family, one.quant, accuracy.estimate, 0.01 * 1.1**place, kinds[one.quant] * 1.3**place)
+        for place, (label, one, accuracy) in enumerate(
+            zip(panel.labels, panel.contestants, panel.accuracies, strict=True)
+        )
+    ]
+    return accuracy_against_cost(priced)
+
+
+def calibration_of(panel: Panel) -> Graph:
+    logprob = panel.logprob
+    assert logprob is not None
+    return reliability(panel.labels, [calibrate(one, panel.key) for one in logprob])
+
 
 GRAPHS: dict[str, Callable[[Panel], Graph | None]] = {
     "forest": lambda panel: forest(panel, stand(panel)),
@@ -32,8 +57,19 @@ GRAPHS: dict[str, Callable[[Panel], Graph | None]] = {
     "deviation_heatmap": deviation_heatmap,
     "mistake_distribution": mistake_distribution,
     "mistake_pairs": mistake_pairs,
+    "mistake_sets": mistake_sets,
+    "quantization": lambda panel: quantization_forest(panel, quantization_changes(panel, 0.01)),
+    "cost": cost_of,
+    "calibration": calibration_of,
 }
 SIZES = {1: (1, 1), 3: (3, 6), 14: (14, 41), 80: (80, 57)}
+
+
+# Nothing to compare, nothing quantized, or more sets than can be read.
+UNDRAWN = {("deviation_heatmap", 1), ("mistake_sets", 1), ("mistake_sets", 14), ("mistake_sets", 80)} | {
+    ("quantization", 1),
+    ("quantization", 14),
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +85,7 @@ def panels() -> dict[int, Panel]:
 def test_no_text_overlaps_or_is_cut_or_too_small(name: str, size: int, panels: dict[int, Panel]) -> None:
     graph = GRAPHS[name](panels[size])
     if graph is None:
-        assert size == 1
+        assert (name, size) in UNDRAWN
         return
     texts = placed_texts(graph.figure)
     assert overlapping(texts) == []
@@ -60,7 +96,10 @@ def test_no_text_overlaps_or_is_cut_or_too_small(name: str, size: int, panels: d
 @pytest.mark.parametrize("name", GRAPHS)
 def test_hostile_and_endless_names_are_drawn_as_they_are(name: str) -> None:
     names = ["x/<script>alert(1)</script>", "y/$x^2$ \x1b[31m\u202e", "z/" + "long-" * 60, "z/模型-७"]
-    graph = GRAPHS[name](panel_of(4, 2, names=names))
+    if name == "quantization":
+        names = [names[0], names[0], names[2], names[2]]
+    panel = panel_of(4, 2, names=names, quants=("none", "4bit") if name == "quantization" else ("none",))
+    graph = GRAPHS[name](panel)
     assert graph is not None
     texts = placed_texts(graph.figure)
     assert overlapping(texts) == []
@@ -94,6 +133,22 @@ def test_alike_contestants_lie_together() -> None:
     order = leaf_order(kappa)
     assert abs(order.index(0) - order.index(2)) == 1
     assert abs(order.index(1) - order.index(3)) == 1
+
+
+def test_the_front_is_what_nothing_cheaper_beats() -> None:
+    accuracies = {"a": 0.3, "b": 0.5, "c": 0.4, "d": 0.6}
+    priced = [Priced(name, name, "none", accuracy, 1.0, 1.0) for name, accuracy in accuracies.items()]
+    assert [one.label for one in front(priced, [1, 2, 3, 4])] == ["a", "b", "d"]
+    assert [one.label for one in front(priced, [4, 3, 2, 1])] == ["d"]
+
+
+def test_every_missed_question_is_in_one_set() -> None:
+    panel = panel_of(4, 3)
+    found = intersections(panel)
+    assert sum(one.questions for one in found) == panel.wrong.any(axis=0).sum()
+    for one in found:
+        exactly = panel.wrong[list(one.members)].all(axis=0) & (panel.wrong.sum(axis=0) == len(one.members))
+        assert exactly.sum() == one.questions
 
 
 def test_shortened_names_stay_distinct() -> None:

@@ -1,0 +1,105 @@
+"""How often the intervals and verdicts are right, by simulation: a JSON line each.
+
+    python bench/simulate_statistics.py [--draws 20000] [--seed 1]
+
+Coverage of the Wilson interval beside Wald's; coverage of the Bonett-Price interval; false "better or worse" of mid-p
+McNemar beside the exact test, and its power; false "within" at the margin; false claims of a family after Holm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.stats.families import holm
+from analysis.stats.intervals import bonett_price, wilson
+from analysis.stats.overlap import discordant_counts
+from analysis.stats.paired import Paired, mid_p
+from analysis.stats.verdict import Finding, judge
+
+Generator = np.random.Generator
+
+
+def say(name: str, **figures: float) -> None:
+    print(json.dumps({"bench": name, **{key: round(value, 4) for key, value in figures.items()}}))
+
+
+def coverage_of_proportion(rng: Generator, draws: int, asked: int, truth: float) -> None:
+    right = rng.binomial(asked, truth, draws)
+    ours = [wilson(k, asked) for k in range(asked + 1)]
+    held = np.array([one.low <= truth <= one.high for one in ours])
+    share = right / asked
+    half = 1.96 * np.sqrt(share * (1 - share) / asked)
+    say("wilson", asked=asked, truth=truth, covers=held[right].mean(), wald=(np.abs(share - truth) <= half).mean())
+
+
+def pairs(rng: Generator, draws: int, asked: int, lost: float, gained: float) -> NDArray[np.int64]:
+    """(draws, 2) counts of lost and gained."""
+    return np.asarray(rng.multinomial(asked, [lost, gained, 1 - lost - gained], draws)[:, :2])
+
+
+def coverage_of_change(rng: Generator, draws: int, asked: int, lost: float, gained: float) -> None:
+    held = 0
+    for a, b in pairs(rng, draws, asked, lost, gained).tolist():
+        interval = bonett_price(Paired(asked - a - b, a, b, 0))
+        held += interval.low <= gained - lost <= interval.high
+    say("bonett_price", asked=asked, lost=lost, gained=gained, covers=held / draws)
+
+
+def level_and_power(rng: Generator, draws: int, asked: int, lost: float, gained: float) -> None:
+    from scipy.stats import binomtest
+
+    counts = pairs(rng, draws, asked, lost, gained)
+    ours = (mid_p(counts[:, 0], counts[:, 1]) < 0.05).mean()
+    seen, times = np.unique(counts, axis=0, return_counts=True)
+    exact = [binomtest(a, a + b).pvalue < 0.05 if a + b else False for a, b in seen.tolist()]
+    say("mcnemar", asked=asked, lost=lost, gained=gained, mid_p=ours, exact=float(np.average(exact, weights=times)))
+
+
+def false_within(rng: Generator, draws: int, asked: int, discordance: float, margin: float) -> None:
+    """The true loss is the margin itself: "within" would be false."""
+    lost, gained = (discordance + margin) / 2, (discordance - margin) / 2
+    within = 0
+    for a, b in pairs(rng, draws, asked, lost, gained).tolist():
+        finding = judge(Paired(asked - a - b, a, b, 0), margin).finding
+        within += finding in (Finding.WITHIN, Finding.WORSE_WITHIN)
+    say("false_within", asked=asked, discordance=discordance, margin=margin, rate=within / draws)
+
+
+def family_error(rng: Generator, draws: int, models: int, asked: int) -> None:
+    """All models are equally good on questions of unequal difficulty: every claim is false."""
+    first, second = np.triu_indices(models, 1)
+    claims = plain = 0
+    for _ in range(draws):
+        wrong = rng.random((models, asked)) < rng.beta(1, 2, asked)
+        lost = discordant_counts(wrong)
+        p = mid_p(lost[first, second], lost[second, first])
+        claims += bool((holm(p) < 0.05).any())
+        plain += bool((p < 0.05).any())
+    say("holm", models=models, asked=asked, any_false_claim=claims / draws, without_holm=plain / draws,
+        standard_error=sqrt(0.05 * 0.95 / draws))  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--draws", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    rng, draws = np.random.default_rng(arguments.seed), arguments.draws
+    for asked, truth in ((100, 0.95), (100, 0.25), (40, 0.5), (1000, 0.8)):
+        coverage_of_proportion(rng, draws, asked, truth)
+    for asked, lost, gained in ((100, 0.05, 0.05), (100, 0.15, 0.05), (1000, 0.04, 0.02), (4000, 0.05, 0.05)):
+        coverage_of_change(rng, draws, asked, lost, gained)
+    for asked, lost, gained in ((100, 0.05, 0.05), (400, 0.05, 0.05), (400, 0.08, 0.03), (1000, 0.06, 0.03)):
+        level_and_power(rng, draws, asked, lost, gained)
+    for asked, discordance in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
+        false_within(rng, draws, asked, discordance, 0.01)
+    family_error(rng, draws // 20, 14, 1000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What quantizations cost, suspect keys as a list, and rows that become panels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.compare import Candidate, NotComparable, compare, match, side_by_side
+from analysis.contestants import Contestant
+from analysis.panel import Panel
+from analysis.quantization import quantization_changes
+from analysis.rows import Row, panel_from_rows
+from analysis.stats.options import mean_divergence
+from analysis.stats.verdict import Finding
+from analysis.suspects import suspects
+from proctor.errors import UnknownName
+from tests.panels import QUANTS, TERMS, panel_of
+
+
+def test_each_quantization_is_compared_with_its_own_model_unquantized() -> None:
+    panel = panel_of(6, 4, 50, quants=QUANTS)
+    changes = quantization_changes(panel, 0.01)
+    assert [(change.base, change.changed) for change in changes] == [(0, 1), (0, 2), (3, 4), (3, 5)]
+    for change in changes:
+        pair = change.verdict.pair
+        assert pair == panel.pair(change.base, change.changed)
+        assert change.other_picks >= pair.discordant
+        assert change.verdict.p >= pair.p
+        assert panel.logprob is not None
+        expected = mean_divergence(panel.logprob[change.base], panel.logprob[change.changed])
+        assert change.divergence == pytest.approx(expected)
+
+
+def test_a_quantization_on_another_device_has_nothing_to_be_compared_with() -> None:
+    panel = panel_of(2, 2, quants=("none", "4bit"))
+    base, changed = panel.contestants
+    elsewhere = replace(panel, contestants=(replace(base, device="gpu"), replace(changed, device="cpu")))
+    assert quantization_changes(elsewhere, 0.01) == []
+
+
+def test_the_same_answers_are_within_any_margin_given_enough_questions() -> None:
+    panel = panel_of(2, 10, 100, quants=("none", "4bit"))
+    same = replace(panel, correct=panel.correct[[0, 0]], picked=panel.picked[[0, 0]])
+    (change,) = quantization_changes(same, 0.01)
+    assert change.verdict.finding is Finding.WITHIN
+    assert change.verdict.few_discordant
+
+
+def test_a_key_against_all_models_is_the_first_suspect() -> None:
+    panel = panel_of(5, 3, 30)
+    key = panel.key.copy()
+    picked = np.tile(key, (5, 1))
+    picked[:, 17] = (key[17] + 1) % 4
+    wrong = replace(panel, picked=picked, correct=picked == key)
+    (first,) = suspects(wrong)
+    assert first.question == 17
+    assert first.votes.split(", ")[1].endswith(" 5")
+
+
+def test_quantizations_of_one_model_do_not_outvote_a_key() -> None:
+    assert suspects(panel_of(6, 3, quants=QUANTS)) == []  # two models
+
+
+def row(index: int, picked: int | None, who: str = "m", text: str = "") -> Row:
+    return Row(Contestant(who), "law", index, text or f"Question {index}?", ("a", "b"), 0, picked)
+
+
+def test_rows_become_a_panel_and_a_second_copy_is_dropped() -> None:
+    rows = [row(0, 0), row(1, 1), row(2, None), row(3, 1, text="Question 0?"), row(1, 0, "n")]
+    panel = panel_from_rows(rows, TERMS)
+    assert panel.asked.tolist() == [[True, True, True], [False, True, False]]
+    assert panel.correct.tolist() == [[True, False, False], [False, True, False]]
+    assert panel.unanswered.tolist() == [1, 0]
+    assert panel.logprob is None
+
+
+def candidate(panel: Panel, place: int, exams: dict[str, str] | None = None) -> Candidate:
+    return Candidate(panel.labels[place], panel.of([place]), exams or {})
+
+
+def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> None:
+    panel = panel_of(2, 3)
+    order = np.random.default_rng(1).permutation(len(panel.questions))
+    second = panel.of([1])
+    shuffled = replace(
+        second,
+        questions=second.questions.iloc[order].reset_index(drop=True),
+        asked=second.asked[:, order],
+        correct=second.correct[:, order],
+        picked=second.picked[:, order],
+        logprob=None,
+    )
+    found = compare(candidate(panel, 0), Candidate("other", shuffled), 0.01)
+    assert found.verdict.pair == panel.pair(0, 1)
+    assert len(found.lost) == found.verdict.pair.lost
+    assert sum(lead.pair.asked for lead in found.leads) == len(panel.questions)
+
+
+def test_a_changed_exam_is_refused_by_its_subject() -> None:
+    panel = panel_of(2, 1)
+    with pytest.raises(NotComparable, match="another exam content in law"):
+        side_by_side(candidate(panel, 0, {"law": "1"}), candidate(panel, 1, {"law": "2"}))
+
+
+def test_a_mended_key_is_refused() -> None:
+    panel = panel_of(2, 1)
+    mended = panel.of([1])
+    questions = mended.questions.assign(answer=(mended.questions["answer"] + 1) % 4)
+    with pytest.raises(NotComparable, match="another answer key"):
+        side_by_side(candidate(panel, 0), Candidate("other", replace(mended, questions=questions)))
+
+
+def test_contestants_are_found_by_any_of_their_names() -> None:
+    who = [Contestant("org/Qwen", quant="4bit"), Contestant("org/Qwen"), Contestant("/models/tiny.gguf")]
+    meant = {"Qwen": 1, "qwen:4bit": 0, "org/Qwen:none": 1, "QWEN 4 BIT": 0, "tiny": 2}
+    assert {name: match(who, name) for name in meant} == meant
+    with pytest.raises(UnknownName, match="Did you mean Qwen"):
+        match(who, "Quen")
+    assert match(who[:2], "4bit") == 0
