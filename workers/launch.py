@@ -166,9 +166,9 @@ def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
     return chosen
 
 
-def check_packages() -> None:
+def check_packages(needed: Sequence[str] = NEEDED) -> None:
     """Raise `WorkersUnavailable` where the packages that hold models aren't installed."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise WorkersUnavailable(
             f"Workers need {' and '.join(missing)}, which this Python ({sys.executable}) doesn't have.",

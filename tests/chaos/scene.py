@@ -30,7 +30,7 @@ from proctor.store import exams, reads, sweeps
 from proctor.store.session import Store
 from proctor.store.tables import AnswerRow, QuestionRow, RunRow
 from tests.support import wait_until
-from workers.devices import own_device
+from workers.devices import TorchDevice
 from workers.models import Models
 from workers.sit import write_prompts
 
@@ -117,9 +117,11 @@ def recorded_scores(store: Store, sweep: int) -> dict[tuple[int, str], tuple[flo
         return {(run, question): scores for run, question, scores in rows}
 
 
-def recompute(store: Store, sweep: int) -> dict[tuple[int, str], tuple[float, ...]]:
-    """The same, computed here and now without any interruption."""
-    device = own_device(Device.CPU)
+def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, str], tuple[float, ...]]:
+    """The same, computed here and now on this device without any interruption.
+
+    Equal bits need as many threads of torch: `own_device` sets what a worker's child has.
+    """
     found = {}
     for run in runs_of(store, sweep):
         spec = run.spec

@@ -25,6 +25,7 @@ from tests.chaos.scene import (
     worker_child,
 )
 from tests.support import wait_until
+from workers.devices import own_device
 
 EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
 
@@ -42,7 +43,7 @@ def test_a_sweep_whose_worker_child_is_killed_ends_with_every_answer_once_and_bi
         assert_every_answer_once(store, sweep)
         assert sorted(len(run.attempts) for run in runs_of(store, sweep)) == [1, 1, 2]
         assert outcomes(store, sweep).count("lost") == 1
-        assert recorded_scores(store, sweep) == recompute(store, sweep)
+        assert recorded_scores(store, sweep) == recompute(store, sweep, own_device(Device.CPU))
 
 
 def test_a_run_that_kills_its_worker_a_third_time_is_failed_and_the_work_goes_on(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proctor.errors import BadInput, BrokerUnavailable
+from proctor.errors import BadInput, WorkersUnavailable
 from proctor.machine import Gpu, Machine
 from proctor.nouns import Device, WorkerCard
 from workers.card import card_environ, read_card
-from workers.launch import Wanted, main, posts
+from workers.launch import Wanted, check_packages, posts
 
 GPUS = (Gpu(0, "GPU-a", "H100", 80 << 30), Gpu(1, "GPU-b", "H100", 80 << 30))
 BARE = Machine(8, 32 << 30, 16 << 30, cpu_bfloat16=True, cpu_name="EPYC")
@@ -59,12 +59,6 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(machine: Machin
         posts(machine, Wanted(devices), "here", 7)
 
 
-def test_workers_are_not_started_without_a_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PROCTOR_BROKER_URL", raising=False)
-    with pytest.raises(BrokerUnavailable, match="PROCTOR_BROKER_URL is not set"):
-        main([])
-
-
 def test_a_worker_reads_the_card_that_it_was_given() -> None:
     card = WorkerCard("gpu0@here:7", "here", Device.GPU, "H100", 80 << 30, ("gpu/*",), 3)
     assert read_card(card_environ(card, 5)) == card
@@ -74,3 +68,8 @@ def test_a_worker_reads_the_card_that_it_was_given() -> None:
 def test_a_worker_that_no_launcher_started_says_what_to_use(told: dict[str, str]) -> None:
     with pytest.raises(BadInput, match="proctor worker"):
         read_card(told)
+
+
+def test_packages_that_are_missing_are_named_with_the_command_that_installs_them() -> None:
+    with pytest.raises(WorkersUnavailable, match=r"no_such_package.*pip install 'proctor-exams\[worker\]'"):
+        check_packages(["json", "no_such_package"])

@@ -1,0 +1,170 @@
+"""The main job in this process: a real model, a real database, what goes wrong and where that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proctor.broker.app import make_app
+from proctor.catalog.refs import resolve
+from proctor.nouns import Cost, Device, ModelRef, RunStatus, WorkerCard
+from proctor.settings import Settings
+from proctor.store import sweeps
+from proctor.store.session import Store
+from proctor.store.tables import RunRow
+from tests import tiny
+from tests.chaos.scene import (
+    QUESTIONS,
+    assert_every_answer_once,
+    outcomes,
+    recompute,
+    recorded_scores,
+    runs_of,
+    submit,
+)
+from workers.desk import Desk
+from workers.events import TaskEvents
+from workers.link import Link
+from workers.models import Loaded, Models
+from workers.patience import Patience
+from workers.sit import drain
+
+ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
+
+
+class CountedLink(Link):
+    """Does something at the nth time that a child looks whether it is to stop; it looks before each pack."""
+
+    def __init__(self, at: int, then: Callable[[], object] | None = None) -> None:
+        super().__init__()
+        self.left, self.then = at, then or self.stop
+
+    @property
+    def stopped(self) -> bool:
+        self.left -= 1
+        if self.left == 0:
+            self.then()
+        return super().stopped
+
+
+class BrokenModels(Models):
+    """A device on which no model ever loads, for a reason that nobody foresaw."""
+
+    def get(self, *_: object) -> Loaded:
+        raise RuntimeError("the bus is on fire")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    return resolve(str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama")))
+
+
+@pytest.fixture
+def desk_with(store: Store, settings: Settings) -> Callable[..., Desk]:
+    """Makes a child's desk in this process. There is no broker: events about the work are dropped, the work isn't."""
+    app = make_app(Settings(settings.home, settings.cache, settings.database_url, "redis://127.0.0.1:1/0"))
+
+    def make(link: Link | None = None, models: Models | None = None) -> Desk:
+        link = link or Link()
+        return Desk(
+            me=ME,
+            device=tiny.CPU,
+            models=models or Models(tiny.CPU, settings.cache),
+            store=store,
+            link=link,
+            patience=Patience(link.wait, 5.0),
+            events=TaskEvents(app, ME.name),
+            lease_s=60.0,
+        )
+
+    return make
+
+
+def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=2)
+    drain(desk_with())
+    assert_every_answer_once(store, sweep)
+    assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
+    first, second = (run.measures for run in runs_of(store, sweep))
+    assert first is not None
+    assert second is not None
+    assert first.load.wall_s > 0
+    assert second.load == Cost()
+    assert min(first.score.cpu_s, first.write.wall_s, first.peak_rss_bytes, first.tokens_computed) > 0
+
+
+def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_rest(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    link = CountedLink(6)
+    drain(desk_with(link))
+    (left,) = runs_of(store, sweep)
+    assert (left.status, left.failures) == (RunStatus.PENDING, 0)
+    assert 0 < left.answered < QUESTIONS
+    drain(desk_with())
+    assert_every_answer_once(store, sweep)
+    assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
+    assert outcomes(store, sweep) == ["handed back", "done"]
+
+
+def test_a_cancelled_run_is_left_alone_and_the_next_one_is_sat(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    unwanted = submit(store, model, subjects=1)
+    wanted = submit(store, model, subjects=1)
+    drain(desk_with(CountedLink(6, lambda: sweeps.cancel(store, unwanted))))
+    (cancelled,) = runs_of(store, unwanted)
+    assert cancelled.status == RunStatus.CANCELLED
+    assert 0 < cancelled.answered < QUESTIONS
+    assert_every_answer_once(store, wanted)
+
+
+def test_a_model_whose_files_changed_fails_its_runs_at_once(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    folder = tiny.make(tmp_path / "model")
+    sweep = submit(store, resolve(str(folder)), subjects=1)
+    tiny.make(folder, seed=1)
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.attempt) == (RunStatus.FAILED, 1)
+    assert str(folder) in run.reason
+
+
+def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceback(
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    drain(desk_with(models=BrokenModels(tiny.CPU, settings.cache)))
+    (run,) = runs_of(store, sweep)
+    assert (run.status, outcomes(store, sweep)) == (RunStatus.FAILED, ["failed"] * 3)
+    assert run.reason == "RuntimeError: the bus is on fire"
+    assert "in get" in run.traceback
+
+
+def test_a_run_begun_in_another_way_is_never_mixed(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    link = CountedLink(6)
+    drain(desk_with(link))
+    _pretend_another_attention(store, sweep)
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert run.status == RunStatus.FAILED
+    assert "begun with float32 and attention 'cascade'" in run.reason
+
+
+def _pretend_another_attention(store: Store, sweep: int) -> None:
+    """As a release with another way to compute would have left the Run."""
+    (run,) = runs_of(store, sweep)
+    assert run.provenance is not None
+    with store.write() as session:
+        row = session.get_one(RunRow, run.run_id)
+        assert row.provenance is not None
+        row.provenance = {**row.provenance, "attention": "cascade"}
