@@ -59,6 +59,7 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     from datetime import UTC, datetime
 
     from analysis.report.write import Options, write_report
+    from analysis.tables import visible
 
     options = Options(_formats(formats), margin / 100)
     results = read_named(sweeps)
@@ -67,10 +68,13 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
         accuracies = [objects(table) for table in written.accuracies]
         files = [str(path) for path in written.files]
         page = None if written.page is None else str(written.page)
-        click.echo(json.dumps({"page": page, "files": files, "sets": accuracies}, indent=1))
+        click.echo(
+            json.dumps({"page": page, "files": files, "sets": accuracies, "findings": written.findings}, indent=1)
+        )
         return
-    for table in written.accuracies:
+    for table, sentences in zip(written.accuracies, written.findings, strict=True):
         print_table(table)
+        click.echo("\n" + "\n".join(visible(sentence) for sentence in sentences) + "\n")
     unfinished = len(results.unfinished())
     if unfinished:
         click.echo(f"{unfinished} of {len(results.records)} Runs did not finish: see the report.")

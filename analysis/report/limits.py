@@ -11,12 +11,14 @@ from analysis.graphs.calibration import reliability
 from analysis.panel import Panel
 from analysis.report.blocks import Bullets, Folded, Section, Text
 from analysis.standings import Standings
+from analysis.stats.intervals import subject_widening
 from analysis.stats.options import NEAR_TIE_NATS, Calibration, LogProbs, calibrate, near_ties
 from analysis.stats.paired import Paired
 from analysis.stats.power import questions_needed, smallest_difference, smoothed_discordance
 from analysis.stats.verdict import ALPHA
 from analysis.tables import PERCENT, Column, Table, Value, number
 
+FEWEST_SUBJECTS = 10
 CALIBRATION = (
     "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
     "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too."
@@ -79,7 +81,12 @@ def limits_section(panel: Panel, standings: Standings, margin: float) -> Section
             f"The median pair differs on {percent(spread)} of the questions: to show a difference of "
             f"{margin_words(margin)}, about {questions_needed(spread, margin):,} questions would be needed."
         )
-    facts.append("Intervals are for these subjects; for subjects drawn anew they would be about three times as wide.")
+    wider = _widening(panel)
+    if wider is not None:
+        facts.append(
+            f"Intervals are for these {len(panel.subjects)} subjects. For subjects drawn anew they would be about "
+            f"{wider:.1f} times as wide (errors clustered by subject, the median contestant)."
+        )
     if not rows:
         return Section("limits", "What this sweep could not show", (Bullets(tuple(facts)),))
     table = Folded("Pairs that can't be told apart", (_limits_table(rows),))
@@ -119,6 +126,15 @@ def _limits_table(rows: Sequence[Sequence[Value]]) -> Table:
         Column("questions that would show it", numeric=True),
     )  # fmt: skip
     return Table("undecided_pairs", "Differences that so many questions can't show.", columns, rows)
+
+
+def _widening(panel: Panel) -> float | None:
+    """The median contestant's; None with fewer than ten subjects, which tell too little about subjects at large."""
+    if len(panel.subjects) < FEWEST_SUBJECTS:
+        return None
+    each = [subject_widening(*row) for row in zip(panel.right_by_subject, panel.asked_by_subject, strict=True)]
+    known = [one for one in each if one is not None]
+    return float(np.median(known)) if known else None
 
 
 def _or_never(value: Value) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.graphs.overlap import mistake_distribution, mistake_pairs
 from analysis.graphs.upset import mistake_sets
@@ -11,6 +12,7 @@ from analysis.report.blocks import Block, Folded, Section, Text
 from analysis.stats.overlap import (
     discordant_counts,
     error_kappa,
+    matched_lift,
     misses_expected,
     misses_observed,
     same_wrong_option,
@@ -18,6 +20,7 @@ from analysis.stats.overlap import (
 )
 from analysis.tables import PERCENT, Column, Table, number
 
+FEWEST_FOR_LIFT = 8  # models
 ABOUT = (
     "Kappa compares how often two contestants are right and wrong together with what their accuracies alone give: "
     "1 is always together, 0 is independence. Since some questions are harder than others, every pair lies above 0; "
@@ -56,11 +59,13 @@ def pairs_table(panel: Panel) -> Table:
     kappa, together = error_kappa(panel.wrong), wrong_together(panel.wrong)
     same, lost = same_wrong_option(panel.wrong, panel.picked), discordant_counts(panel.wrong)
     wrong = panel.wrong.sum(axis=1)
+    lift = _lift(panel)
     columns = (
         Column("first"), Column("second"), Column("kappa", number(2), numeric=True),
         Column("both wrong", numeric=True), Column("of those that either has wrong", PERCENT, numeric=True),
         Column("same wrong option, given both wrong", PERCENT, numeric=True),
         Column("only first wrong", numeric=True), Column("only second wrong", numeric=True),
+        Column("lift at equal difficulty", number(2), numeric=True),
     )  # fmt: skip
     pairs = sorted(
         zip(*np.triu_indices(len(panel.contestants), 1), strict=True),
@@ -69,8 +74,16 @@ def pairs_table(panel: Panel) -> Table:
     rows = [
         (
             panel.labels[a], panel.labels[b], float(kappa[a, b]), int(wrong[a] - lost[b, a]), float(together[a, b]),
-            float(same[a, b]), int(lost[b, a]), int(lost[a, b]),
+            float(same[a, b]), int(lost[b, a]), int(lost[a, b]), None if lift is None else float(lift[a, b]),
         )
         for a, b in pairs
     ]  # fmt: skip
     return Table("mistake_pairs", "Pairs by kappa of errors; p-values would add nothing here.", columns, rows)
+
+
+def _lift(panel: Panel) -> NDArray[np.float64] | None:
+    """Lift among questions that equally many other models miss; None where too few models tell how hard one is."""
+    families = list(dict.fromkeys(contestant.family for contestant in panel.contestants))
+    if len(families) < FEWEST_FOR_LIFT:
+        return None
+    return matched_lift(panel.wrong, np.array([families.index(one.family) for one in panel.contestants]))

@@ -20,7 +20,13 @@ from analysis.report.mistakes import mistakes_section
 from analysis.report.overview import missing_section, provenance_section, ran_section
 from analysis.report.page import page_html, page_markdown
 from analysis.report.quantizations import quantizations_section
-from analysis.report.standing import accuracy_table, finding_section, overall_section, subjects_section
+from analysis.report.standing import (
+    accuracy_table,
+    finding_section,
+    finding_sentences,
+    overall_section,
+    subjects_section,
+)
 from analysis.standings import Standings, stand
 from analysis.tables import Table, to_csv
 from proctor import __version__
@@ -39,12 +45,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written. `accuracies` are the tables of the panels, the largest panel first."""
+    """What was written. `accuracies` and `findings` are of the panels, the largest first."""
 
     folder: Path
     page: Path | None  # None where HTML was not asked for
     files: tuple[Path, ...]
     accuracies: tuple[Table, ...]
+    findings: tuple[tuple[str, ...], ...]  # sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +91,27 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
             files.append(page)
     except OSError as error:
         raise BadInput(f"The report can't be written to {folder}: {error.strerror or error}.") from error
-    return Written(folder, page, tuple(files), tuple(accuracy_table(part.panel, part.standings) for part in parts))
+    return Written(
+        folder,
+        page,
+        tuple(files),
+        tuple(accuracy_table(part.panel, part.standings) for part in parts),
+        tuple(tuple(finding_sentences(part.panel, part.standings, options.margin)) for part in parts),
+    )
 
 
 def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:
-    """The sections in their order: what is missing, what was run, the finding, then the evidence."""
-    missing = missing_section(results, levels)
-    sections = [] if missing is None else [missing]
-    sections.append(ran_section(results))
-    for part in parts:
-        own = panel_sections(part, margin)
-        sections += own if len(parts) == 1 else [_of_part(section, part) for section in own]
-    last = (costs_section(results, [part.panel for part in parts]), provenance_section(results))
-    return [*sections, *(section for section in last if section is not None)]
+    """The sections in the order of a reader's questions: what is missing, what was run, what came of it, how sure."""
+    evidence = [_of_part(section, part, parts) for part in parts for section in evidence_sections(part, margin)]
+    certainty = [_of_part(section, part, parts) for part in parts for section in certainty_sections(part, margin)]
+    costs = costs_section(results, [part.panel for part in parts])
+    provenance = provenance_section(results)
+    ordered = [missing_section(results, levels), ran_section(results), *evidence, costs, *certainty, provenance]
+    return [section for section in ordered if section is not None]
 
 
-def panel_sections(part: Part, margin: float) -> list[Section]:
-    """What there is to say about one panel, in the order of a reader's questions."""
+def evidence_sections(part: Part, margin: float) -> list[Section]:
+    """What there is to say about one panel."""
     panel, standings = part.panel, part.standings
     sections = (
         finding_section(panel, standings, margin),
@@ -109,15 +120,21 @@ def panel_sections(part: Part, margin: float) -> list[Section]:
         quantizations_section(panel, margin),
         mistakes_section(panel),
         leads_section(panel),
-        calibration_section(panel),
-        noise_section(panel),
-        limits_section(panel, standings, margin),
     )
     return [section for section in sections if section is not None]
 
 
-def _of_part(section: Section, part: Part) -> Section:
+def certainty_sections(part: Part, margin: float) -> list[Section]:
+    """How far the panel's numbers can be believed, and what they could not show."""
+    calibration = calibration_section(part.panel)
+    rest = [noise_section(part.panel), limits_section(part.panel, part.standings, margin)]
+    return rest if calibration is None else [calibration, *rest]
+
+
+def _of_part(section: Section, part: Part, parts: Sequence[Part]) -> Section:
     """The section as one of several panels': its heading says which, and its files have names of their own."""
+    if len(parts) == 1:
+        return section
     heading = f"{section.heading}, set {part.number}: {part.panel.terms}"
     blocks = tuple(_numbered(block, part.number) for block in section.blocks)
     return Section(section.anchor if part.number == 1 else f"{section.anchor}_{part.number}", heading, blocks)

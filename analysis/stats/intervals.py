@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from analysis.stats.paired import Paired
@@ -56,6 +58,24 @@ def wilson(right: int, asked: int, level: float = 0.95) -> Interval:
     low = 0.0 if right == 0 else max(0.0, centre - half)
     high = 1.0 if right == asked else min(1.0, centre + half)
     return Interval(share, low, high)
+
+
+def subject_widening(right: NDArray[np.int64], asked: NDArray[np.int64]) -> float | None:
+    """How many times wider an accuracy's interval would be for subjects drawn anew than for these subjects.
+
+    `right` and `asked` (S,) count a contestant's answers by subject. The standard error with errors clustered by
+    subject over the binomial one:
+
+        sqrt(S/(S-1)·Σ (right_s - p·asked_s)²) / sqrt(n·p·(1-p)),  p = Σ right / n,  n = Σ asked
+
+    Source: Liang and Zeger 1986, for a mean. None with fewer than two subjects, or where all or nothing is right.
+    """
+    total, subjects = int(asked.sum()), int(np.count_nonzero(asked))
+    share = right.sum() / total if total else 0.0
+    if subjects < 2 or not 0 < share < 1:
+        return None
+    clustered = subjects / (subjects - 1) * float(((right - share * asked) ** 2).sum())
+    return sqrt(clustered / (total * share * (1 - share)))
 
 
 def bonett_price(pair: Paired, level: float = 0.95) -> Interval:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.stats.families import benjamini_hochberg, holm
-from analysis.stats.intervals import AgainstChance, against_chance, bonett_price, wilson
+from analysis.stats.intervals import AgainstChance, against_chance, bonett_price, subject_widening, wilson
 from analysis.stats.paired import Paired, mid_p, pair_up
 from analysis.stats.power import questions_needed, smallest_difference
 from analysis.stats.verdict import Finding, judge
@@ -34,6 +35,23 @@ def test_wilson_is_that_of_statsmodels(asked: int, share: float, level: float) -
 def test_wilson_turns_with_right_and_wrong() -> None:
     ours, turned = wilson(13, 40), wilson(27, 40)
     assert (ours.low, ours.high) == pytest.approx((1 - turned.high, 1 - turned.low))
+
+
+def test_widening_by_subject_is_that_of_statsmodels() -> None:
+    rng = np.random.default_rng(4)
+    asked = rng.integers(20, 60, 12)
+    right = rng.binomial(asked, rng.beta(6, 3, 12))
+    outcome = np.concatenate([np.arange(n) < k for k, n in zip(right, asked, strict=True)]).astype(float)
+    fit = OLS(outcome, np.ones(outcome.size)).fit(
+        cov_type="cluster", cov_kwds={"groups": np.repeat(np.arange(12), asked), "use_correction": True}
+    )
+    share, size = outcome.mean(), outcome.size
+    binomial = (share * (1 - share) / size) ** 0.5
+    assert subject_widening(right, asked) == pytest.approx(fit.bse[0] / binomial, rel=1e-6)
+
+
+def test_one_subject_says_nothing_about_others() -> None:
+    assert subject_widening(np.array([3]), np.array([9])) is None
 
 
 def test_nothing_asked_says_nothing() -> None:
