@@ -61,7 +61,7 @@ how_to_run = options(
     click.option("--priority", type=click.IntRange(-10, 10), default=0, show_default=True, help="Higher goes first."),
     click.option("--name", default="", metavar="TEXT", help="A name for `proctor status` and the report."),
     click.option("--fresh", is_flag=True, help="Run anew, although the same sweep was submitted before."),
-    click.option("--verbose", is_flag=True, help="Show each question, the answer and whether it is right, on standard error."),
+    click.option("--verbose", is_flag=True, help="Show each question, what was picked, and whether it is right."),
     click.option("--detach", is_flag=True, help="Submit and leave; `proctor status` shows how it goes."),
     click.option("--plan", "plan_only", is_flag=True, help="Say what would run, and do nothing."),
     click.option("--json", "as_json", is_flag=True, help="Machine-readable result on standard output."),
@@ -156,10 +156,9 @@ def cancel(sweep: str, as_json: bool) -> None:
     Example:
       proctor cancel 3
     """
-    from proctor.store.session import open_store
-
     from proctor.settings import Settings
     from proctor.store import sweeps
+    from proctor.store.session import open_store
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
