@@ -38,6 +38,7 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[Value]]
+    most: int = 500  # rows on a page; files have them all
 
     def shown(self) -> list[list[str]]:
         """Every cell as people see it."""

@@ -96,7 +96,7 @@ def _multiples(grid: Grid, chance: float, title: str) -> Figure:
     count = len(grid.columns)
     across = min(ACROSS, count)
     down = ceil(count / across)
-    figure = new_figure(2.4 + 1.75 * across, 1.3 + down * (0.9 + 0.135 * len(grid.rows)))
+    figure = new_figure(2.4 + 1.65 * across, 1.3 + down * (0.9 + 0.135 * len(grid.rows)))
     put_title(figure, title, "Bars: share right; dots: the mean of all contestants. Dashed: blind guessing.")
     means = np.nanmean(grid.values, axis=1)
     squares = figure.subplots(down, across, squeeze=False, sharey=True, sharex=True)

@@ -39,9 +39,9 @@ class Priced:
 
 @styled
 def accuracy_against_cost(priced: Sequence[Priced]) -> Graph | None:
-    """Two panels with logarithmic costs; the front is what nothing cheaper beats. None where nothing was measured."""
+    """Two panels with logarithmic costs; the front is what nothing cheaper beats. None for fewer than two."""
     priced = [one for one in priced if one.seconds > 0 and one.gib > 0]
-    if not priced:
+    if len(priced) < 2:
         return None
     fast = front(priced, [one.seconds for one in priced])
     best = max(fast, key=lambda one: one.accuracy)
@@ -50,7 +50,7 @@ def accuracy_against_cost(priced: Sequence[Priced]) -> Graph | None:
     if quickest is not best:
         title += f"; fastest: {quickest.label} at {quickest.seconds:.2g} s"
     rows = min(len(priced), MOST_NAMED)
-    figure = new_figure(11.0, max(4.6, 1.6 + 0.2 * rows))
+    figure = new_figure(10.6, max(4.6, 1.6 + 0.2 * rows))
     put_title(
         figure, title, "Dashed: the front, which nothing cheaper beats. Solid: quantizations of one model. Logarithmic."
     )

@@ -29,9 +29,9 @@ def error_rate(panel: Panel) -> Graph:
     """Errors of every contestant, the fewest first."""
     best, worst = panel.ranking[0], panel.ranking[-1]
     rates = [1 - accuracy.estimate for accuracy in panel.accuracies]
-    title = f"{panel.labels[best]} errs least often: on {percent(rates[best])} of the questions"
+    title = f"{panel.labels[best]} errs on {percent(rates[best])} of the questions"
     if best != worst:
-        title += f", {panel.labels[worst]} most: {percent(rates[worst])}"
+        title += f", the fewest; {panel.labels[worst]} on {percent(rates[worst])}, the most"
     figure = new_figure(9.5, 1.6 + ROW * len(rates))
     put_title(figure, title, "Dashed: the error rate of blind guessing.")
     draw_errors(figure.subplots(), panel)

@@ -42,12 +42,10 @@ def mistake_distribution(panel: Panel) -> Graph:
     count = len(chosen.contestants)
     figure = new_figure(max(7.0, 2.5 + 0.42 * min(count, 40)), 4.6)
     who = "models" if chosen is models else "contestants"
-    put_title(
-        figure,
-        title,
-        f"Bars: questions missed by so many of the {counted(count, who[:-1])}. Diamonds: what it would be if, within "
-        "each subject, every one erred at its own rate independently of the others.",
-    )
+    note = f"Bars: questions missed by so many of the {counted(count, who[:-1])}."
+    if count > 1:
+        note += " Diamonds: what it would be if, within each subject, every one erred at its own rate independently."
+    put_title(figure, title, note)
     axes = figure.subplots()
     places = np.arange(count + 1)
     axes.bar(places, observed, 0.72, color=BLUE, label="observed")
@@ -67,6 +65,8 @@ def distribution_title(observed: NDArray[np.int64], expected: NDArray[np.float64
     count = observed.size - 1
     if count == 1:
         return f"{observed[1]:,} of {observed.sum():,} questions are missed"
+    if not observed[-1]:
+        return f"No question is missed by all {count}"
     missed = f"{observed[-1]:,} of {observed.sum():,} questions ({percent(observed[-1] / max(1, observed.sum()))})"
     alone = f"{expected[-1]:.0f}" if expected[-1] >= 0.5 else "less than one"
     return f"All {count} miss {missed}; independent mistakes would give {alone}"
@@ -104,8 +104,13 @@ def pairs_title(panel: Panel, kappa: NDArray[np.float64]) -> str:
         return "No two contestants to compare" if not values.size else "No pair has both right and wrong answers"
     top = int(np.nanargmax(values))
     names = panel.labels[first[top]], panel.labels[second[top]]
-    beside = f", the median pair {np.nanmedian(values):.2f}" if np.isfinite(values).sum() > 1 else ""
-    return f"{names[0]} and {names[1]} share most mistakes: kappa {values[top]:.2f}{beside}"
+    beside = f", the median pair {two_digits(np.nanmedian(values))}" if np.isfinite(values).sum() > 1 else ""
+    return f"{names[0]} and {names[1]} share most mistakes: kappa {two_digits(values[top])}{beside}"
+
+
+def two_digits(value: float) -> str:
+    """`0.55`, with the true minus sign, and no minus before a zero."""
+    return f"{round(float(value), 2) + 0.0:.2f}".replace("-", "−")
 
 
 def leaf_order(kappa: NDArray[np.float64]) -> list[int]:
@@ -135,7 +140,7 @@ def _triangle(figure: Figure, values: NDArray[np.float64], names: list[str]) -> 
     if count <= MOST_NUMBERED:
         for (row, column), value in np.ndenumerate(shown):
             if np.isfinite(value):
-                text = f"{round(value, 2) + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)
+                text = two_digits(value).replace("0.", ".", 1)
                 axes.text(
                     column, row, text, ha="center", va="center", fontsize=SMALLEST + 0.5, color=ink_on(image, value)
                 )

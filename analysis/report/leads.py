@@ -10,7 +10,7 @@ from analysis.report.blocks import Section, Text
 from analysis.suspects import Suspect, suspects
 from analysis.tables import Column, Table, number
 
-MOST_SHOWN, LONGEST_TEXT = 50, 300
+MOST_SHOWN, LONGEST_TEXT = 25, 300
 ABOUT = (
     "These are leads, not verdicts: questions on which the models, weighted by their accuracy, vote for another option "
     "than the key. On published MMLU results about half of the questions on which 14 strong models agreed against the "
@@ -24,7 +24,7 @@ def leads_section(panel: Panel) -> Section | None:
     if not found:
         return None
     heading = f"{counted(len(found), 'answer key')} of {len(panel.questions):,} outvoted by the models."
-    return Section("suspects", "Suspect answer keys", (Text(heading), Text(ABOUT), suspects_table(found[:MOST_SHOWN])))
+    return Section("suspects", "Suspect answer keys", (Text(heading), Text(ABOUT), suspects_table(found)))
 
 
 def suspects_table(found: Sequence[Suspect]) -> Table:
@@ -36,7 +36,7 @@ def suspects_table(found: Sequence[Suspect]) -> Table:
     rows = [
         (_cut(s.text), s.subject, _cut(s.key, 120), _cut(s.rival, 120), s.votes, s.score, s.question_id) for s in found
     ]
-    return Table("suspects", "Leads, the most suspect first.", columns, rows)
+    return Table("suspects", "Leads, the most suspect first.", columns, rows, MOST_SHOWN)
 
 
 def _cut(text: str, longest: int = LONGEST_TEXT) -> str:

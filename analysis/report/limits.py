@@ -19,6 +19,7 @@ from analysis.stats.verdict import ALPHA
 from analysis.tables import PERCENT, Column, Table, Value, number
 
 FEWEST_SUBJECTS = 10
+ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each
 CALIBRATION = (
     "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
     "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too."
@@ -32,9 +33,10 @@ def calibration_section(panel: Panel) -> Section | None:
         return None
     found = [calibrate(logprob[place], panel.key) for place in panel.ranking]
     names = [panel.labels[place] for place in panel.ranking]
-    return Section(
-        "calibration", "Calibration", (Text(CALIBRATION), reliability(names, found), _calibration_table(names, found))
-    )
+    table = _calibration_table(names, found)
+    if len(panel.questions) < ENOUGH_TO_DRAW:
+        return Section("calibration", "Calibration", (Text(CALIBRATION), table))
+    return Section("calibration", "Calibration", (Text(CALIBRATION), reliability(names, found), table))
 
 
 def noise_section(panel: Panel) -> Section:

@@ -8,8 +8,6 @@ from analysis.graphs.style import Graph, inline_svg
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Table, visible
 
-MOST_ROWS = 500  # of a table on the page; its CSV file has them all
-
 
 def escape(text: str) -> str:
     """Text as HTML: markup characters as entities, control characters as visible escapes."""
@@ -48,12 +46,12 @@ def table_html(table: Table) -> str:
         for column, style in zip(table.columns, numeric, strict=True)
     )
     rows = []
-    for first, *cells in table.shown()[:MOST_ROWS]:
+    for first, *cells in table.shown()[: table.most]:
         data = "".join(f"<td{style}>{escape(cell)}</td>" for cell, style in zip(cells, numeric[1:], strict=True))
         rows.append(f'<tr><th scope="row"{numeric[0]}>{escape(first)}</th>{data}</tr>')
     caption = escape(table.caption)
-    if len(table.rows) > MOST_ROWS:
-        caption += f" The first {MOST_ROWS:,} of {len(table.rows):,} rows; all are in {escape(table.name)}.csv."
+    if len(table.rows) > table.most:
+        caption += f" The first {table.most:,} of {len(table.rows):,} rows; {escape(table.name)}.csv has them all (--format csv)."
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"

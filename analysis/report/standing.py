@@ -28,9 +28,11 @@ from analysis.tables import PERCENT, Column, Table, Value
 
 def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list[str]:
     """The finding in about three sentences: who is best, who is at chance, and whether mistakes are shared."""
-    sentences = [f"{standing_title(panel, standings)} ({counted(len(panel.questions), 'question')}, the same for all)."]
+    asked = counted(len(panel.questions), "question")
+    same = ", the same for all" if len(panel.contestants) > 1 else ""
+    sentences = [f"{standing_title(panel, standings)} ({asked}{same})."]
     if standings.pairs > 1:
-        sentences.append(f"{standings.told_apart} of {standings.pairs} pairs can be told apart.")
+        sentences.append(f"{standings.told_apart:,} of {standings.pairs:,} pairs can be told apart.")
     sentences += chance_sentences(panel, standings)
     if len(panel.subjects) > 2:
         sentences.append(f"Hardest on average: {listed(hardest_subjects(panel))}.")

@@ -68,6 +68,7 @@ SIZES = {1: (1, 1), 3: (3, 6), 14: (14, 41), 80: (80, 57)}
 # Nothing to compare, nothing quantized, or more sets than can be read.
 UNDRAWN = {("deviation_heatmap", 1), ("mistake_sets", 1), ("mistake_sets", 14), ("mistake_sets", 80)} | {
     ("quantization", 1),
+    ("cost", 1),
     ("quantization", 14),
 }
 

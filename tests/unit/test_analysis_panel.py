@@ -11,11 +11,13 @@ import pytest
 from analysis.contestants import Contestant, labels, one_a_model
 from analysis.findings import chance_sentences, listed, standing_title, verdict_sentence
 from analysis.frames import answers_frame
+from analysis.graphs.overlap import distribution_title
 from analysis.panel import Panel, level
 from analysis.standings import stand
 from analysis.stats.overlap import error_kappa
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import judge
+from analysis.tables import PERCENT, Column, Table, p_value, to_csv, to_markdown, to_text
 from analysis.wide import read_wide_csv
 from proctor.errors import BadInput
 from tests.panels import QUANTS, TERMS, panel_of
@@ -173,3 +175,22 @@ def test_no_answer_is_its_own_count_and_duplicates_are_dropped(tmp_path: Path) -
     assert len(panel.questions) == 3
     assert panel.unanswered.tolist() == [0, 1]
     assert panel.correct.sum(axis=1).tolist() == [1, 2]
+
+
+def test_a_value_that_is_not_known_is_a_dash_and_a_formula_is_harmless() -> None:
+    table = Table(
+        "t",
+        "A table.",
+        (Column("who"), Column("right", PERCENT, numeric=True), Column("p", p_value, numeric=True)),
+        [("=1+1", float("nan"), 0.0004), ("a|b\x1b[31m", 0.5, 0.0312)],
+    )
+    assert table.shown()[0] == ["=1+1", "–", "< .001"]
+    assert "'=1+1" in to_csv(table)
+    assert "a\\|b" in to_markdown(table)
+    assert "\x1b" not in to_markdown(table) + to_text(table)
+    assert to_text(table).splitlines()[2].endswith(".031")
+
+
+def test_a_question_missed_by_nobody_together_is_said_so() -> None:
+    assert distribution_title(np.array([3, 4, 0]), np.array([3.0, 3.0, 1.0])) == "No question is missed by all 2"
+    assert "All 2 miss 5 of 12" in distribution_title(np.array([3, 4, 5]), np.array([3.0, 3.0, 1.0]))
