@@ -51,7 +51,8 @@ def table_html(table: Table) -> str:
         rows.append(f'<tr><th scope="row"{numeric[0]}>{escape(first)}</th>{data}</tr>')
     caption = escape(table.caption)
     if len(table.rows) > table.most:
-        caption += f" The first {table.most:,} of {len(table.rows):,} rows; {escape(table.name)}.csv has them all (--format csv)."
+        whole = f"{escape(table.name)}.csv has them all (--format csv)"
+        caption += f" The first {table.most:,} of {len(table.rows):,} rows; {whole}."
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
