@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from proctor.nouns import Cost, Measures, RunStatus
@@ -15,15 +15,31 @@ from proctor.store.tables import AttemptRow, PackRow, RunRow
 MAX_FAILURES = 3
 
 
-def take_back_expired(session: Session, now: datetime) -> None:
-    """Runs whose lease is over are lost by their workers; those that a transaction is writing to now are passed by."""
-    expired = session.exec(
+def take_back(session: Session, asking: str, now: datetime) -> None:
+    """Take back Runs whose lease is over, which counts as a failure, and what the asking worker still has.
+
+    A worker asks when it has nothing in hand. What stands under its name then was claimed, or ended, at a moment when
+    the database went away before it answered: no failure of the Run. Runs that a transaction is writing to at this
+    moment are passed by.
+    """
+    left = session.exec(
         select(RunRow)
-        .where(col(RunRow.status) == RunStatus.RUNNING, col(RunRow.lease_until) < now)
+        .where(
+            col(RunRow.status) == RunStatus.RUNNING, or_(col(RunRow.lease_until) < now, col(RunRow.worker) == asking)
+        )
         .with_for_update(skip_locked=True)
     ).all()
-    for run in expired:
-        lose(session, run, now, f"worker {run.worker} fell silent: its lease ran out")
+    for run in left:
+        if run.lease_until is not None and run.lease_until < now:
+            lose(session, run, now, f"worker {run.worker} fell silent: its lease ran out")
+        else:
+            give_back(session, run, now, "its worker asked for another: the database had been away")
+
+
+def give_back(session: Session, run: RunRow, now: datetime, reason: str = "", measures: Measures | None = None) -> None:
+    """Running -> pending, and no failure."""
+    end(session, run, now, "handed back", reason, measures)
+    run.status, run.worker = RunStatus.PENDING, None
 
 
 def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:

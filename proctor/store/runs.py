@@ -2,30 +2,53 @@
 
 ::
 
-               claim_best                     finish
-    pending ----------------> running ------------------> done
-       ^                       | | |
-       |  hand_back            | | |
-       +-----------------------+ | |
-       |  fail, release, lease   | |   third fail, release or lease over;
-       |  over: counts a failure | |   fail(final=True)
-       +-------------------------+ +--------------------> failed
-       |
-       |  sweeps.retry, sweeps.submit of the same sweep: counts start anew
-       +----------------------------------------------- failed, cancelled
-
-    pending, running -- sweeps.cancel --> cancelled
+               claim_best                  finish
+    pending ---------------> running --------------------> done
+       ^                      | | |
+       |  hand_back           | | |  third fail, release or lease over;
+       +----------------------+ | |  fail(final=True)
+       |  fail, release, lease  | +----------------------> failed
+       |  over: one failure     |                            |
+       +------------------------+                            |
+       |                                                     |
+       |  sweeps.retry, or sweeps.submit of the same sweep:  |
+       |  failures are counted anew                          |
+       +-----------------------------------------------------+
+       |  sweeps.retry
+       +------------------------------------------------- cancelled   <-- sweeps.cancel -- pending, running
 
 A claim gives a Run to one worker for `lease_s` seconds and raises the Run's attempt number. `renew` and `record`
-extend the lease. Every write of the worker names the attempt; it takes effect only while that attempt is the Run's
+extend the lease. Every write of a worker names its attempt; it takes effect only while that attempt is the Run's
 latest and the Run is running, else it raises `LeaseLost` and changes nothing.
+
+What is promised on SQLite and PostgreSQL alike, and the test that holds it:
+
+- One worker at a time has a Run, however many ask: `test_four_processes_claim_every_run_once`.
+- Workers that start together load a model each: `test_workers_that_start_together_take_a_model_each`.
+- A Run goes on at once when its lease is over or its worker's death is known:
+  `test_a_run_whose_lease_ran_out_is_claimed_again`,
+  `test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs`.
+- A worker whose attempt is over writes nothing, whatever it believes: `test_a_stale_worker_writes_nothing`.
+- Once a sweep is cancelled nothing is written: `test_after_cancel_no_answer_is_written`.
+- A pack is recorded once, wholly or not at all, although it may be sent twice and its worker killed in the middle:
+  `test_a_pack_is_recorded_once`, `test_a_worker_killed_in_mid_transaction_leaves_nothing`; the primary keys hold it
+  as well: `test_the_database_itself_refuses_a_second_copy`.
+- What is recorded stays, and its Run goes on in the type that it began with:
+  `test_a_resumed_run_keeps_the_packs_of_its_first_attempt`.
+- A done Run has all its Answers: `test_a_run_with_questions_left_cannot_be_finished`.
+- A Run that fails, or kills its worker, three times is failed with the reason, and the rest goes on:
+  `test_a_run_that_kills_its_worker_three_times_is_failed_with_the_reason`,
+  `test_three_leases_that_ran_out_fail_a_run_and_the_rest_goes_on`. Being handed back, or left behind when the database
+  went away, is no failure: `test_handing_back_counts_no_failure`, `test_a_claim_that_was_never_heard_of_is_taken_back`.
+- In any order of all this the database is what a simple model of it says:
+  `test_any_history_of_claims_is_as_the_model_says`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import insert, update
 from sqlmodel import Session, col, select
@@ -86,12 +109,13 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
     `choose` decides the lane, given the lane that the worker holds and what waits on each (a pure function: it may
     be called more than once). Within the lane the sweep of the highest priority goes first, then the sweep with the
     fewest running Runs, then what failed least often, then the oldest Run. Runs whose lease is over are taken back
-    first, which counts as a failure of theirs. All of it is one transaction.
+    first, which counts as a failure of theirs; so is what this worker still has, which doesn't: it holds one Run at
+    a time. All of it is one transaction.
     """
     with store.write() as session:
-        now = store.now(session)
-        attempts.take_back_expired(session, now)
+        attempts.take_back(session, me.name, store.now(session))
         run = lanes.pick(store, session, me, held, choose)
+        now = store.now(session)
         workers.see(store, session, me, held if run is None else lane_of(run.lane), now)
         if run is None:
             return None
@@ -229,7 +253,7 @@ def hand_back(store: Store, claim: Claim, measures: Measures | None = None) -> N
     """
     with store.write() as session:
         run = _fenced(store, session, claim)
-        _give_back(session, run, store.now(session), measures=measures)
+        attempts.give_back(session, run, store.now(session), measures=measures)
 
 
 def release(store: Store, worker_name: str, reason: str, *, counted: bool = True) -> int:
@@ -250,7 +274,7 @@ def release(store: Store, worker_name: str, reason: str, *, counted: bool = True
             if counted:
                 attempts.lose(session, run, now, storable(reason))
             else:
-                _give_back(session, run, now, reason)
+                attempts.give_back(session, run, now, reason)
         return len(held)
 
 
@@ -271,13 +295,6 @@ def overdue(store: Store, worker_name: str, limit_s: float) -> Overdue | None:
         if run is None or run.moved_at is None:
             return None
         return Overdue(_id(run), run.attempt, (now - run.moved_at).total_seconds())
-
-
-def _give_back(
-    session: Session, run: RunRow, now: datetime, reason: str = "", measures: Measures | None = None
-) -> None:
-    attempts.end(session, run, now, "handed back", reason, measures)
-    run.status, run.worker = RunStatus.PENDING, None
 
 
 def _fenced(store: Store, session: Session, claim: Claim) -> RunRow:

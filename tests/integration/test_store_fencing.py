@@ -128,7 +128,7 @@ def store_now(store: Store) -> object:
 
 def test_a_pack_with_a_question_of_another_exam_is_refused_whole(store: Store) -> None:
     submit(store, spec(), spec(subject="zoology"))
-    held, other = claim(store), claim(store)
+    held, other = claim(store, "one"), claim(store, "other")
     with pytest.raises(KeyError):
         runs.record(store, held, 0, [*pack_of(held, 0), *pack_of(other, 0)], Cost())
     assert runs.committed_packs(store, held) == frozenset()

@@ -202,6 +202,15 @@ def test_a_run_that_failed_waits_behind_those_that_have_not(store: Store) -> Non
     assert claim(store).run_id != first.run_id
 
 
+def test_a_claim_that_was_never_heard_of_is_taken_back(store: Store) -> None:
+    submit(store, spec())
+    for number in (1, 2, 3, 4):  # the database went away between each commit and its answer to the worker
+        assert claim(store, "one").attempt == number
+    run = the_run(store)
+    assert (run.status, run.failures) == (RunStatus.RUNNING, 0)
+    assert [attempt.outcome for attempt in run.attempts] == ["handed back"] * 3 + ["running"]
+
+
 def test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs(store: Store) -> None:
     submit(store, spec(), spec(subject="zoology"))
     dead, alive = claim(store, "dead"), claim(store, "alive")

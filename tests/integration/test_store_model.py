@@ -1,0 +1,210 @@
+"""Any history of claims, deaths, cancellings and late writes, against a model that fits on a page."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from proctor.errors import LeaseLost
+from proctor.nouns import Claim, Cost, Measures, RunStatus
+from proctor.store import reads, runs, sweeps
+from proctor.store.session import Store
+from tests.integration.store_world import LEASE_S, PACKS, HandClock, card, first_lane, pack_of, spec, submit
+
+WORKERS = ("one", "two", "three")
+models = itertools.count()
+
+
+@dataclass
+class ModelRun:
+    """What a Run is, as simply as can be said."""
+
+    status: RunStatus = RunStatus.PENDING
+    attempt: int = 0
+    failures: int = 0
+    worker: str = ""
+    lease_until: float = 0.0
+    packs: set[int] = field(default_factory=set)
+
+    def fails(self, final: bool = False) -> None:
+        self.failures += 1
+        self.status = RunStatus.FAILED if final or self.failures == 3 else RunStatus.PENDING
+
+    def held_by(self, claim: Claim) -> bool:
+        return self.status is RunStatus.RUNNING and self.attempt == claim.attempt
+
+
+class History(RuleBasedStateMachine):
+    """One sweep of two Runs and three workers that may hold on to claims for as long as they like."""
+
+    claims: Bundle[Claim] = Bundle("claims")
+    store: Store
+    clock: HandClock
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+        model = f"org/m{next(models)}"
+        self.specs = [spec(model, "a"), spec(model, "b")]
+        self.sweep_id = submit(self.store, *self.specs).sweep_id
+        ids = [run.run_id for run in reads.progress(self.store, self.sweep_id).runs]
+        self.model = {run_id: ModelRun() for run_id in ids}
+        self.cancelled = False
+
+    @rule(target=claims, worker=st.sampled_from(WORKERS))
+    def claim(self, worker: str) -> MultipleResults[Claim] | Claim:
+        me = card(worker, lanes=(str(self.specs[0].lane),))
+        got = runs.claim_best(self.store, me, None, first_lane, LEASE_S)
+        for run in self.model.values():
+            if run.status is RunStatus.RUNNING and run.lease_until < self.time:
+                run.fails()
+            elif run.status is RunStatus.RUNNING and run.worker == worker:
+                run.status = RunStatus.PENDING
+        pending = [(run.failures, run_id) for run_id, run in self.model.items() if run.status is RunStatus.PENDING]
+        assert (got.run_id if got else None) == (min(pending)[1] if pending else None)
+        if got is None:
+            return multiple()
+        run = self.model[got.run_id]
+        run.status, run.attempt, run.worker = RunStatus.RUNNING, run.attempt + 1, worker
+        run.lease_until = self.time + LEASE_S
+        assert got.attempt == run.attempt
+        return got
+
+    @rule(claim=claims, pack=st.sampled_from((0, 1)))
+    def record(self, claim: Claim, pack: int) -> None:
+        run = self.model[claim.run_id]
+        if not run.held_by(claim):
+            with pytest.raises(LeaseLost):
+                runs.record(self.store, claim, pack, pack_of(claim, pack), Cost())
+        elif pack in run.packs:
+            with pytest.raises(runs.AlreadyRecorded):
+                runs.record(self.store, claim, pack, pack_of(claim, pack), Cost())
+        else:
+            runs.record(self.store, claim, pack, pack_of(claim, pack), Cost())
+            run.packs.add(pack)
+            run.lease_until = self.time + LEASE_S
+
+    @rule(claim=claims)
+    def renew(self, claim: Claim) -> None:
+        run = self.model[claim.run_id]
+        if run.held_by(claim):
+            runs.renew(self.store, claim)
+            run.lease_until = self.time + LEASE_S
+        else:
+            with pytest.raises(LeaseLost):
+                runs.renew(self.store, claim)
+
+    @rule(claim=claims)
+    def finish(self, claim: Claim) -> None:
+        run = self.model[claim.run_id]
+        if not run.held_by(claim):
+            with pytest.raises(LeaseLost):
+                runs.finish(self.store, claim, Measures())
+        elif len(run.packs) < len(PACKS):
+            with pytest.raises(runs.IncompleteRun):
+                runs.finish(self.store, claim, Measures())
+        else:
+            runs.finish(self.store, claim, Measures())
+            run.status = RunStatus.DONE
+
+    @rule(claim=consumes(claims), final=st.booleans())
+    def fail(self, claim: Claim, final: bool) -> None:
+        run = self.model[claim.run_id]
+        if run.held_by(claim):
+            runs.fail(self.store, claim, "an error", final=final)
+            run.fails(final)
+        else:
+            with pytest.raises(LeaseLost):
+                runs.fail(self.store, claim, "an error", final=final)
+
+    @rule(claim=claims)
+    def hand_back(self, claim: Claim) -> None:
+        run = self.model[claim.run_id]
+        if run.held_by(claim):
+            runs.hand_back(self.store, claim)
+            run.status = RunStatus.PENDING
+        else:
+            with pytest.raises(LeaseLost):
+                runs.hand_back(self.store, claim)
+
+    @rule(worker=st.sampled_from(WORKERS), counted=st.booleans())
+    def die(self, worker: str, counted: bool) -> None:
+        held = [run for run in self.model.values() if run.status is RunStatus.RUNNING and run.worker == worker]
+        assert runs.release(self.store, worker, "gone", counted=counted) == len(held)
+        for run in held:
+            if counted:
+                run.fails()
+            else:
+                run.status = RunStatus.PENDING
+
+    @rule(seconds=st.sampled_from((1.0, LEASE_S, LEASE_S + 1)))
+    def time_goes_by(self, seconds: float) -> None:
+        self.clock.go_on(seconds)
+        self.time += seconds
+
+    @rule()
+    def cancel(self) -> None:
+        stopped = [run for run in self.model.values() if run.status in (RunStatus.PENDING, RunStatus.RUNNING)]
+        assert sweeps.cancel(self.store, self.sweep_id) == len(stopped)
+        for run in stopped:
+            run.status = RunStatus.CANCELLED
+        self.cancelled = True
+
+    @rule()
+    def retry(self) -> None:
+        again = [run for run in self.model.values() if run.status in (RunStatus.FAILED, RunStatus.CANCELLED)]
+        assert sweeps.retry(self.store, self.sweep_id) == len(again)
+        for run in again:
+            run.status, run.failures = RunStatus.PENDING, 0
+        self.cancelled = False
+
+    @rule()
+    def submit_again(self) -> None:
+        if self.cancelled:
+            return  # that would be a new sweep
+        again = [run for run in self.model.values() if run.status is RunStatus.FAILED]
+        made = submit(self.store, *self.specs)
+        assert (made.sweep_id, made.continued, made.retried) == (self.sweep_id, True, len(again))
+        for run in again:
+            run.status, run.failures = RunStatus.PENDING, 0
+
+    @invariant()
+    def the_database_is_as_the_model_says(self) -> None:
+        found = reads.runs(self.store, [self.sweep_id])
+        assert {run.run_id: (run.status, run.attempt, run.failures, run.answered) for run in found} == {
+            run_id: (run.status, run.attempt, run.failures, sum(len(PACKS[pack]) for pack in run.packs))
+            for run_id, run in self.model.items()
+        }
+        for run in found:
+            open_attempts = [one.number for one in run.attempts if one.outcome == "running"]
+            assert open_attempts == ([run.attempt] if run.status is RunStatus.RUNNING else [])
+
+    def teardown(self) -> None:
+        sweeps.cancel(self.store, self.sweep_id)
+
+
+def test_any_history_of_claims_is_as_the_model_says(timed: Store, clock: HandClock) -> None:
+    class OnThisStore(History):
+        pass
+
+    OnThisStore.store, OnThisStore.clock = timed, clock
+    run_state_machine_as_test(
+        OnThisStore,
+        settings=settings(
+            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )
