@@ -13,6 +13,7 @@ from proctor.catalog.weights import Weights, read_folder
 from proctor.errors import BadModel, DoesNotFit
 from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
+from workers.engine.head import widen_head
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
 from workers.engine.quantize import notes, quantization, settle
@@ -88,6 +89,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
             name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
         )
     settle(model)
+    widen_head(model)
     return model
 
 
