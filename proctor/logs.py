@@ -20,7 +20,16 @@ from typing import TextIO
 # C0, DEL and C1 controls, and the characters that Unicode lets break lines or reorder text.
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Libraries that say at INFO what no operator asks for.
-CHATTY = ("alembic", "httpx", "kombu", "matplotlib", "sqlalchemy", "urllib3")
+CHATTY = (
+    "alembic",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "httpx",
+    "kombu",
+    "matplotlib",
+    "sqlalchemy",
+    "urllib3",
+)
 LOG_BYTES = 10_000_000  # a log file above this is cut to its newest tenth
 LOGS_KEPT = 60  # files in the folder of logs; the oldest go
 

@@ -68,7 +68,10 @@ def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
     from workers.sit import drain  # torch comes with it
 
-    drain(desk())
+    try:
+        drain(desk())
+    except StoreUnavailable as error:
+        log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
     if link().stopped:
         tell_launcher(Report(ReportKind.WORKER_DRAINED, me().name), os.environ)
 

@@ -46,6 +46,7 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
     """Own the device of this process. Raises `BadInput` where torch can't see it."""
     began = time.monotonic()
     device = own_device(me.device)
+    link.hold(None)
     log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
     return Desk(
         me=me,

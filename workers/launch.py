@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import secrets
 import select
 import signal
 import socket
@@ -128,8 +129,23 @@ def release(settings: Settings, names: Sequence[str]) -> None:
         log.warning("Runs are claimable again in %.0f s only: %s", settings.lease_s, error.problem)
 
 
-def posts(machine: Machine, wanted: Wanted, host: str, pid: int) -> list[Post]:
+def prepare_store(settings: Settings) -> None:
+    """Make or update the tables, so that workers can be started before anything was submitted.
+
+    Raises
+    ------
+    StoreUnavailable
+        where the database can't be reached, or was made by a newer release.
+    """
+    from proctor.store.session import open_store
+
+    open_store(settings).close()
+
+
+def posts(machine: Machine, wanted: Wanted, host: str, mark: str) -> list[Post]:
     """A post for each device that is wanted: `auto` is every GPU, or the CPU where there is none.
+
+    `mark` tells these workers from all others on hosts of this name.
 
     Raises
     ------
@@ -138,8 +154,9 @@ def posts(machine: Machine, wanted: Wanted, host: str, pid: int) -> list[Post]:
     """
 
     def card(name: str, device: Device, device_name: str, memory_bytes: int) -> WorkerCard:
-        at = f"{name}@{host}:{pid}"
-        return WorkerCard(at, host, device, device_name, memory_bytes, wanted.lanes, wanted.sweep_id)
+        return WorkerCard(
+            f"{name}@{host}:{mark}", host, device, device_name, memory_bytes, wanted.lanes, wanted.sweep_id
+        )
 
     if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
         return [Post(card("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes), "")]
@@ -205,6 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         tell(Report(ReportKind.FAILED, "launcher", str(error)))
         return error.exit_code
+    if not options.reports:  # else the owner of the guard has made sure of it
+        prepare_store(settings)
     launcher = Launcher(crew, tell, settings)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has it ignored
@@ -222,11 +241,12 @@ def _crew(settings: Settings, wanted: Wanted, tell: Callable[[Report], None]) ->
             "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
         )
     check_packages()
-    host = socket.gethostname()
+    # Containers may share a host name and a process id, and a name decides whose leases are whose.
+    host, mark = socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}"
     environ = {**os.environ, **settings.environ()}
     return [
         WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
-        for post in posts(look(os.environ), wanted, host, os.getpid())
+        for post in posts(look(os.environ), wanted, host, mark)
     ]
 
 

@@ -1,7 +1,7 @@
 """What the two processes of one worker tell each other: made by the parent before it forks its child.
 
-Parent to child: stop. Child to parent: the lane that it holds. Neither needs a lock, so that a child killed at any
-moment leaves nothing locked behind.
+Parent to child: stop. Child to parent: that it has its device, and the lane that it holds. Neither needs a lock, so
+that a child killed at any moment leaves nothing locked behind.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import select
 
 from proctor.nouns import Device, Lane, Quant
 
-HELD_BYTES = 8192
+PAGE_BYTES = 8192
 
 
 class Link:
-    """A pipe that the parent closes to say stop, and a page of memory in which the child keeps its held lane."""
+    """A pipe that the parent closes to say stop, and a page of memory in which the child says how far it is."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
-        self._page = mmap.mmap(-1, HELD_BYTES)
+        self._page = mmap.mmap(-1, PAGE_BYTES)
 
     def become_child(self) -> None:
         """To be called in the child, first of all: from here on the parent alone can keep the pipe open."""
         self._close_writer()
-        self.hold(None)
+        self._note(None)
 
     def stop(self) -> None:
         """Say stop, to this child and to any later one. The parent's end, however it comes, says it as well.
@@ -46,18 +46,30 @@ class Link:
         return bool(ready)
 
     def hold(self, lane: Lane | None) -> None:
-        """Note the lane whose model is loaded."""
-        text = json.dumps([lane.device, lane.model, lane.quant]) if lane is not None else "null"
-        line = text.encode() + b"\n"
-        if len(line) <= HELD_BYTES:  # a name that long is no path of any system; the parent then keeps the last one
-            self._page[: len(line)] = line
+        """Note that the child has its device, and the lane whose model is loaded there."""
+        self._note([lane.device, lane.model, lane.quant] if lane is not None else [])
+
+    @property
+    def ready(self) -> bool:
+        """Whether the child of now came as far as having its device."""
+        return self._noted() is not None
 
     @property
     def held(self) -> Lane | None:
-        """The lane that the child holds. Read in the middle of a change it may be None for once."""
+        """The lane that the child holds."""
+        noted = self._noted()
+        return Lane(Device(noted[0]), noted[1], Quant(noted[2])) if noted else None
+
+    def _note(self, what: list[str] | None) -> None:
+        line = json.dumps(what).encode() + b"\n"
+        if len(line) <= PAGE_BYTES:  # a name that long is no path of any system; the parent then keeps the last one
+            self._page[: len(line)] = line
+
+    def _noted(self) -> list[str] | None:
+        """What the child noted last; None before it did, and perhaps once in the middle of a change."""
         with contextlib.suppress(ValueError):
-            told = json.loads(self._page[: self._page.find(b"\n") + 1] or b"null")
-            return Lane(Device(told[0]), told[1], Quant(told[2])) if told is not None else None
+            told: list[str] | None = json.loads(self._page[: self._page.find(b"\n") + 1] or b"null")
+            return told
         return None
 
     def _close_writer(self) -> None:

@@ -26,6 +26,7 @@ from workers.card import card_environ
 QUICK_S = 30.0  # a process that lives longer than this had a chance
 QUICK_DEATHS = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+SLOW_S = 15.0  # a worker that isn't up by then has a reason, most likely its broker
 COLD_S = 5.0  # between SIGQUIT and SIGKILL
 PIPE_BYTES = 65_536
 
@@ -45,6 +46,7 @@ class WorkerProcess:
         self._code: int | None = None
         self._lines = LineReader()
         self._started_at = 0.0
+        self._slow_at: float | None = None  # when to say that it still isn't up
         self._start_at: float | None = None  # when to start again; None: not planned
         self._quick_deaths = 0
         self._unfit = ""
@@ -55,6 +57,11 @@ class WorkerProcess:
     def over(self) -> bool:
         """Whether it neither runs nor will be started again."""
         return self._process is None and self._start_at is None
+
+    @property
+    def pid(self) -> int:
+        """Of the parent process that was started last; 0 where there is none."""
+        return self._process.pid if self._process is not None else 0
 
     @property
     def ended_in_order(self) -> bool:
@@ -77,6 +84,7 @@ class WorkerProcess:
         os.close(writer)
         self.reports_fd, self._lines = reader, LineReader()
         self._started_at, self._start_at = time.monotonic(), None
+        self._slow_at = self._started_at + SLOW_S
         self._report(ReportKind.STARTED, pid=self._process.pid)
 
     def stop(self, warm_s: float) -> None:
@@ -104,6 +112,9 @@ class WorkerProcess:
             self._ended(self._process)
         elif self._process is not None and self._stopping is not None and time.monotonic() > self._escalate_at:
             self._signal(signal.SIGQUIT if self._stopping == signal.SIGTERM else signal.SIGKILL, COLD_S)
+        elif self._process is not None and self._slow_at is not None and time.monotonic() > self._slow_at:
+            self._slow_at = None
+            self._report(ReportKind.WORKER_SLOW, logs.tail(self.log_path, lines=1))
         elif self._start_at is not None and time.monotonic() > self._start_at:
             self.start()
         logs.bound(self.log_path)
@@ -124,6 +135,7 @@ class WorkerProcess:
             elif report.kind in (ReportKind.WORKER_IDLE, ReportKind.WORKER_DRAINED):
                 self._holds_nothing(report.kind)
             else:
+                self._slow_at = None
                 self._report(report.kind, report.detail)
 
     def _command(self) -> list[str]:

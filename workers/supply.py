@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from celery import bootsteps
@@ -18,16 +18,19 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 
 from proctor.broker.dispatch import BROKER_ERRORS, wake
+from proctor.broker.reports import Report, ReportKind
 from proctor.errors import StoreUnavailable
 from proctor.nouns import WorkerCard
 from proctor.settings import Settings
 from proctor.store import runs, workers
 from proctor.store.session import Store
+from workers.card import tell_launcher
 from workers.link import Link
 
 TICK_S = 0.5
 STORE_S = 1.0  # the parent must not stand still for the database
 HEARTBEAT_S = 10.0
+BARREN_DEATHS = 5
 LONGEST_PAUSE_S = 5.0  # between two bells for oneself that led to nothing: the load would not pay for itself
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,31 @@ class Rhythm:
         self.ring_at, self.pause_s = 0.0, TICK_S
 
 
+@dataclass
+class Children:
+    """The children of this worker, one after the other, and how many in a row died before they had their device.
+
+    A Run that kills children is failed after three; a device or a library that does is not the fault of any Run.
+    """
+
+    pids: list[int] = field(default_factory=list)
+    was_ready: bool = False
+    deaths: int = 0
+
+    def look(self, ready: bool) -> None:
+        """Note that the child of now has its device; to be called before a dead one can be replaced."""
+        self.was_ready |= ready
+
+    def barren(self, pids: list[int]) -> bool:
+        """Whether, with these children now, it is time to give up."""
+        if pids == self.pids:
+            return False
+        if self.pids:
+            self.deaths = 0 if self.was_ready else self.deaths + 1
+        self.pids, self.was_ready = pids, False
+        return self.deaths == BARREN_DEATHS
+
+
 class Supply(bootsteps.StartStopStep):
     """Celery starts this step at each connection to the broker, and stops it at each loss."""
 
@@ -64,6 +92,7 @@ class Supply(bootsteps.StartStopStep):
         self.link: Link = celery.link()
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
         self.rhythm = Rhythm()
+        self.children = Children()
         self._timer: Any = None
 
     def start(self, consumer: Consumer) -> None:
@@ -83,7 +112,11 @@ class Supply(bootsteps.StartStopStep):
 
     def tick(self, consumer: Consumer) -> None:
         """Never raises what a database or a broker that is away can raise: the next tick tries again."""
+        self.children.look(self.link.ready)
         consumer.pool.maintain_pool()  # a dead child is seen within a tick; Celery itself looks every 5 s
+        if self.children.barren(consumer.pool.info["processes"]):
+            detail = f"its child process died {BARREN_DEATHS} times before it had its device"
+            tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, detail), os.environ)
         now = time.monotonic()
         try:
             if now >= self.rhythm.heartbeat_at:

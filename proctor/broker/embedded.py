@@ -115,9 +115,12 @@ class Embedded:
 
     def _read(self) -> None:
         assert self._guard.stdout is not None
-        with self._guard.stdout as lines:
-            for line in lines:
-                self._take(Report.from_line(line))
+        try:
+            with self._guard.stdout as lines:
+                for line in lines:
+                    self._take(Report.from_line(line))
+        except BrokerUnavailable as error:
+            self._fail(Report(ReportKind.FAILED, "broker", error.problem))
         if self._failure is None:
             self._fail(Report(ReportKind.FAILED, "broker", "The guard of the embedded broker and workers is gone."))
 

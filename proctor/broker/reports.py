@@ -16,6 +16,7 @@ class ReportKind(StrEnum):
     BROKER_UP = "broker up"  # detail: its URL with the password, for the owner's eyes only
     BROKER_BACK = "broker back"  # it had died and was started again, empty, at the same address
     WORKER_UP = "worker up"
+    WORKER_SLOW = "worker not up yet"  # detail: what its log said last
     # Three that are for the launcher only:
     WORKER_UNFIT = "worker unfit"  # it can't work, and starting it again would change nothing
     WORKER_IDLE = "worker idle"  # told to stop, and it holds nothing: it may be killed

@@ -75,7 +75,9 @@ class Valkey:
             if self._start_on(port):
                 self.port = port
                 return
-        raise BrokerUnavailable(f"The embedded broker found no port in {PORTS_TRIED} tries.", USE_YOUR_OWN)
+        raise BrokerUnavailable(
+            f"The embedded broker did not start, in {PORTS_TRIED} tries on as many ports.", USE_YOUR_OWN
+        )
 
     def revive(self) -> bool:
         """One try to start it again on its old port; False where that failed, and another try may work."""

@@ -16,11 +16,11 @@ EQUIPPED = Machine(8, 32 << 30, 16 << 30, cpu_bfloat16=True, cpu_name="EPYC", gp
 
 
 def names(machine: Machine, devices: str) -> list[str]:
-    return [post.card.name for post in posts(machine, Wanted(devices), "here", 7)]
+    return [post.card.name for post in posts(machine, Wanted(devices), "here", "7")]
 
 
 def test_every_gpu_gets_a_worker_that_sees_no_other() -> None:
-    found = posts(EQUIPPED, Wanted(), "here", 7)
+    found = posts(EQUIPPED, Wanted(), "here", "7")
     assert [(post.card.name, post.cuda_visible_devices) for post in found] == [
         ("gpu0@here:7", "GPU-a"),
         ("gpu1@here:7", "GPU-b"),
@@ -29,7 +29,7 @@ def test_every_gpu_gets_a_worker_that_sees_no_other() -> None:
 
 
 def test_a_machine_without_gpus_gets_one_worker_for_its_cpu_that_sees_none() -> None:
-    (post,) = posts(BARE, Wanted(), "here", 7)
+    (post,) = posts(BARE, Wanted(), "here", "7")
     assert post.card == WorkerCard("cpu@here:7", "here", Device.CPU, "EPYC", 32 << 30)
     assert post.cuda_visible_devices == ""
 
@@ -41,7 +41,7 @@ def test_devices_can_be_chosen() -> None:
 
 
 def test_lanes_and_sweep_stand_on_every_card() -> None:
-    found = posts(EQUIPPED, Wanted("auto", ("gpu/*/4bit",), 5), "here", 7)
+    found = posts(EQUIPPED, Wanted("auto", ("gpu/*/4bit",), 5), "here", "7")
     assert {(post.card.lanes, post.card.sweep_id) for post in found} == {(("gpu/*/4bit",), 5)}
 
 
@@ -56,7 +56,7 @@ def test_lanes_and_sweep_stand_on_every_card() -> None:
 )
 def test_a_device_that_is_not_there_is_named_with_those_that_are(machine: Machine, devices: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        posts(machine, Wanted(devices), "here", 7)
+        posts(machine, Wanted(devices), "here", "7")
 
 
 def test_a_worker_reads_the_card_that_it_was_given() -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from proctor.nouns import Device, Lane, Quant
-from workers.link import HELD_BYTES, Link
+from workers.link import PAGE_BYTES, Link
 
 LANE = Lane(Device.GPU, "Qwen/Qwen2.5-0.5B-Instruct@7ae557604adf67be50417f59c2c2f167def9a775", Quant.FOUR_BIT)
 
@@ -65,8 +65,18 @@ def test_the_held_lane_is_what_was_noted_last() -> None:
     assert seen == [None, LANE, Lane(Device.CPU, "m", Quant.NONE), None]
 
 
+def test_a_child_is_ready_once_it_has_its_device_and_the_next_one_is_not_yet() -> None:
+    link = Link()
+    seen = [link.ready]
+    link.hold(None)
+    seen.append(link.ready)
+    link.become_child()
+    seen.append(link.ready)
+    assert seen == [False, True, False]
+
+
 def test_a_name_that_is_too_long_for_the_page_is_not_noted() -> None:
     link = Link()
     link.hold(LANE)
-    link.hold(Lane(Device.CPU, "x" * HELD_BYTES, Quant.NONE))
+    link.hold(Lane(Device.CPU, "x" * PAGE_BYTES, Quant.NONE))
     assert link.held == LANE

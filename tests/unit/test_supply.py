@@ -1,0 +1,45 @@
+"""What a worker's parent decides twice a second: how often to ring for itself, and when its children are hopeless."""
+
+from __future__ import annotations
+
+from workers.supply import BARREN_DEATHS, LONGEST_PAUSE_S, TICK_S, Children, Rhythm
+
+
+def test_bells_that_lead_to_nothing_come_ever_later_up_to_a_limit() -> None:
+    rhythm = Rhythm()
+    pauses = []
+    for _ in range(10):
+        rhythm.rang(now=100.0)
+        pauses.append(rhythm.ring_at - 100.0)
+    assert pauses[0] == TICK_S
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_S
+
+
+def test_after_work_the_next_bell_may_come_at_once() -> None:
+    rhythm = Rhythm()
+    for _ in range(10):
+        rhythm.rang(now=100.0)
+    rhythm.worked()
+    assert rhythm.ring_at <= 100.0
+    rhythm.rang(now=100.0)
+    assert rhythm.ring_at == 100.0 + TICK_S
+
+
+def test_children_that_die_before_they_have_their_device_are_given_up_after_some() -> None:
+    children = Children()
+    told = [children.barren([pid]) for pid in range(BARREN_DEATHS + 1)]
+    assert told == [False] * BARREN_DEATHS + [True]
+
+
+def test_children_that_had_their_device_may_die_as_often_as_runs_kill_them() -> None:
+    children = Children()
+    for pid in range(10 * BARREN_DEATHS):
+        assert not children.barren([pid])
+        children.look(ready=True)
+    assert children.deaths == 0
+
+
+def test_a_child_that_lives_is_no_death() -> None:
+    children = Children()
+    assert [children.barren([7]) for _ in range(10 * BARREN_DEATHS)] == [False] * 10 * BARREN_DEATHS
