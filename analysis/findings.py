@@ -50,8 +50,7 @@ def standing_title(panel: Panel, standings: Standings) -> str:
     best = standings.order[0]
     accuracy = panel.accuracies[best]
     if all(where is not AgainstChance.ABOVE for where in standings.against_chance):
-        who = names[best] if len(names) == 1 else f"None of the {len(names)}"
-        return f"{who} can{'not' if len(names) == 1 else ''} be told from blind guessing ({guess})"
+        return _no_better_than_guessing(names, standings, guess)
     if len(names) == 1:
         return f"{names[0]} has {percent(accuracy.estimate)} right, above the {guess} of blind guessing"
     leaders = standings.leaders()
@@ -61,6 +60,13 @@ def standing_title(panel: Panel, standings: Standings) -> str:
         return f"No two of the {len(names)} can be told apart: {_range(panel, leaders)} right"
     others = listed([names[place] for place in leaders[1:]], most=2)
     return f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
+
+
+def _no_better_than_guessing(names: Sequence[str], standings: Standings, guess: str) -> str:
+    below = AgainstChance.BELOW in standings.against_chance
+    if len(names) == 1:
+        return f"{names[0]} {'is below' if below else 'cannot be told from'} blind guessing ({guess})"
+    return f"None of the {len(names)} {'is above' if below else 'can be told from'} blind guessing ({guess})"
 
 
 def chance_sentences(panel: Panel, standings: Standings) -> list[str]:

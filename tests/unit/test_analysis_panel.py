@@ -92,6 +92,12 @@ def test_groups_join_only_what_no_test_tells_apart() -> None:
     assert sorted(order) == list(range(12))
 
 
+def test_a_model_below_chance_is_not_said_to_be_at_it() -> None:
+    one, two = always(panel_of(1, 2, 100), 0.1), always(panel_of(2, 2, 100), 0.1)
+    assert standing_title(one, stand(one)).endswith("is below blind guessing (25 %)")
+    assert standing_title(two, stand(two)) == "None of the 2 is above blind guessing (25 %)"
+
+
 def test_a_model_at_chance_is_said_to_be() -> None:
     panel = always(panel_of(1, 2, 100), 0.25)
     assert "cannot be told from blind guessing (25 %)" in standing_title(panel, stand(panel))
