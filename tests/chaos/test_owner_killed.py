@@ -27,7 +27,7 @@ from tests.chaos.scene import (
     wait_for_end,
     wait_for_middle,
 )
-from tests.support import ROOT, wait_until
+from tests.support import wait_until
 
 GONE_S = 2.0  # what the guard promises
 STARTED = 4  # guard, broker, launcher, worker's parent; and its child
@@ -35,9 +35,9 @@ STARTED = 4  # guard, broker, launcher, worker's parent; and its child
 
 @contextmanager
 def owner(settings: Settings, sweep: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of its own, as a person would start it."""
+    """What `submit-sweep` does once the sweep is in the database, as a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.owner", str(sweep)], env={**os.environ, **settings.environ()}, cwd=ROOT
+        [sys.executable, "-P", "-m", "scheduler.attend", str(sweep)], env={**os.environ, **settings.environ()}
     )
     try:
         yield process
