@@ -73,18 +73,15 @@ def runs_of(store: Store, sweep: int) -> list[reads.RunRecord]:
     return reads.runs(store, [sweep])
 
 
-def answered(store: Store, sweep: int) -> int:
-    return sum(run.answered for run in runs_of(store, sweep))
-
-
 def wait_for_middle(store: Store, sweep: int) -> None:
     """Until some of a Run's packs are recorded and some are not."""
-    wait_until(
-        lambda: any(
-            run.status == RunStatus.RUNNING and 0 < run.answered < QUESTIONS // 2 for run in runs_of(store, sweep)
-        ),
-        "a Run was in its middle",
-    )
+
+    def in_the_middle() -> bool:
+        found = runs_of(store, sweep)
+        assert RunStatus.FAILED not in {run.status for run in found}, [run.reason for run in found]
+        return any(run.status == RunStatus.RUNNING and 0 < run.answered < QUESTIONS // 2 for run in found)
+
+    wait_until(in_the_middle, "a Run was in its middle")
 
 
 def wait_for_end(store: Store, sweep: int) -> None:
