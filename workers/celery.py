@@ -1,8 +1,8 @@
 """A worker: Celery's parent process, which listens, and its one child, which holds the device and does the work.
 
 Started by `workers.launch`, which tells it who it is. The parent never imports torch
-(tests/integration/test_worker.py::test_the_parent_never_imports_torch); whatever touches a model or the device is
-imported and made in the child, after the fork.
+(tests/integration/test_worker.py::test_the_parent_never_imports_torch_and_its_child_does); whatever touches a model
+or the device is imported and made in the child, after the fork.
 
 This module is the start of a process (`celery -A workers ...` finds `app` here), so it reads the environment.
 """

@@ -60,8 +60,15 @@ class Post:
 class Launcher:
     """One thread, one loop over all workers of this machine."""
 
-    def __init__(self, crew: Sequence[WorkerProcess], tell: Callable[[Report], None], settings: Settings) -> None:
+    def __init__(
+        self,
+        crew: Sequence[WorkerProcess],
+        tell: Callable[[Report], None],
+        settings: Settings,
+        owner: int | None = None,
+    ) -> None:
         self.crew, self.tell, self.settings = crew, tell, settings
+        self.owner = owner  # the process whose end is ours; None: we outlive whoever started us
         self.stops_asked = 0
         self._killed = False
 
@@ -95,6 +102,8 @@ class Launcher:
                 worker.read_reports()
 
     def _heed_stops(self) -> None:
+        if self.owner not in (None, os.getppid()):  # on Linux the kernel has killed us by then
+            self.stops_asked = 2
         if self.stops_asked == 1:
             for worker in self.crew:
                 worker.stop(WARM_S)
@@ -224,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     if not options.reports:  # else the owner of the guard has made sure of it
         prepare_store(settings)
-    launcher = Launcher(crew, tell, settings)
+    launcher = Launcher(crew, tell, settings, owner=os.getppid() if options.reports else None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has it ignored
             signal.signal(number, launcher.stop)

@@ -93,6 +93,7 @@ class Supply(bootsteps.StartStopStep):
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
         self.rhythm = Rhythm()
         self.children = Children()
+        self._launcher = os.getppid()
         self._timer: Any = None
 
     def start(self, consumer: Consumer) -> None:
@@ -112,6 +113,8 @@ class Supply(bootsteps.StartStopStep):
 
     def tick(self, consumer: Consumer) -> None:
         """Never raises what a database or a broker that is away can raise: the next tick tries again."""
+        if os.getppid() != self._launcher:  # on Linux the kernel has killed us by then (`proctor.broker.tether`)
+            os.kill(os.getpid(), signal.SIGTERM)
         self.children.look(self.link.ready)
         consumer.pool.maintain_pool()  # a dead child is seen within a tick; Celery itself looks every 5 s
         if self.children.barren(consumer.pool.info["processes"]):

@@ -6,11 +6,15 @@ Standard input is a pipe from the owner. `stop SECONDS` asks for an orderly end:
 give their Runs back, for at most so long. End of file means that the owner is gone, however it went: everything is
 killed. Standard output carries `reports`; the log goes to standard error. Settings come from the environment.
 
-Promised, with the tests in tests/chaos that hold it:
-- the owner killed: within 2 s nothing that was started is running (test_owner_killed.py);
+Promised, and held by tests in tests/chaos:
+- the owner killed: within 2 s nothing that was started is running, and its Runs are given back
+  (test_a_killed_command_leaves_nothing_running_and_the_next_one_ends_its_sweep);
 - this guard killed: so is everything that it started, on Linux by the kernel (`tether`), elsewhere by the owner, which
-  knows the process groups (test_guard_killed.py);
-- the broker killed: it is back at the same address, empty, and the work goes on (test_broker_killed.py).
+  knows the process groups (test_a_killed_guard_takes_everything_with_it_and_the_command_is_told). Both killed at once
+  on macOS: the broker is left behind, on loopback and with a password that nobody knows any more; workers end when
+  they find no launcher;
+- the broker killed: it is back at the same address, empty, and the work goes on
+  (test_a_sweep_whose_broker_is_killed_ends_with_every_answer_once).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from proctor.broker.app import make_app
 from proctor.catalog.refs import resolve
 from proctor.nouns import Cost, Device, ModelRef, RunStatus, WorkerCard
 from proctor.settings import Settings
-from proctor.store import sweeps
+from proctor.store import runs, sweeps
 from proctor.store.session import Store
 from proctor.store.tables import RunRow
+from scheduler.choose import choose
 from tests import tiny
 from tests.chaos.scene import (
     QUESTIONS,
@@ -29,7 +31,7 @@ from workers.events import TaskEvents
 from workers.link import Link
 from workers.models import Loaded, Models
 from workers.patience import Patience
-from workers.sit import drain
+from workers.sit import attempt, drain
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 
@@ -145,6 +147,19 @@ def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceb
     assert (run.status, outcomes(store, sweep)) == (RunStatus.FAILED, ["failed"] * 3)
     assert run.reason == "RuntimeError: the bus is on fire"
     assert "in get" in run.traceback
+
+
+def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_broken(
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    desk = desk_with(models=BrokenModels(tiny.CPU, settings.cache))
+    held = runs.claim_best(store, ME, None, choose, lease_s=60.0)
+    assert held is not None
+    with pytest.raises(SystemExit):
+        attempt(replace(desk, me=replace(ME, device=Device.GPU)), held)
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.reason) == (RunStatus.PENDING, "RuntimeError: the bus is on fire")
 
 
 def test_a_run_begun_in_another_way_is_never_mixed(
