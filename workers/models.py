@@ -17,8 +17,8 @@ from workers import convert
 from workers.devices import TorchDevice
 from workers.engine.load import Engine, load
 from workers.engine.meter import peaks_are_exact
-from workers.engine.plain import PlainScorer
 from workers.engine.score import Scorer
+from workers.engine.serving import scorer_for
 from workers.engine.tokens import Reader
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "safetensors")
@@ -81,18 +81,19 @@ class Models:
         folder = convert.local_folder(key.ref, self._cache, self._progress)
         self._progress(f"{key.ref.label} ({key.quant}): loading")
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
-        scorer = PlainScorer(engine.model, engine.reader, self.device)
-        provenance = self._provenance(engine, scorer)
+        scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
+        provenance = self._provenance(engine, scorer, why_plain)
         return Loaded(key.ref, key.quant, scorer, engine.reader, provenance, engine.cost, engine.bytes)
 
-    def _provenance(self, engine: Engine, scorer: Scorer) -> Provenance:
+    def _provenance(self, engine: Engine, scorer: Scorer, why_plain: str) -> Provenance:
+        sampled = "" if peaks_are_exact() else "peak memory is sampled every 10 ms"
         return Provenance(
             dtype=engine.dtype,
             attention=scorer.name,
             device_name=self.device.name,
             host=socket.gethostname(),
             versions=versions(),
-            notes=engine.notes if peaks_are_exact() else (*engine.notes, "peak memory is sampled every 10 ms"),
+            notes=(*engine.notes, *(note for note in (why_plain, sampled) if note)),
         )
 
 

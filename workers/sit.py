@@ -68,8 +68,8 @@ def sit(desk: Desk, claim: Claim) -> bool:
             model = load(desk, claim, tally)
             prompts = write_prompts(lease.load_exam(), spec.conditions, model)
             prepared = model.scorer.prepare(prompts)
-            tally.prepared(prepared.cost)
-            packs = compose(prepared.lengths, spec.conditions.pack_tokens)
+            tally.prepared(prepared)
+            packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
             check_same_way(lease.begin(model.provenance), model.provenance)
             recorded = set(lease.committed_packs())
             for pack in packs:

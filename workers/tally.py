@@ -10,7 +10,7 @@ from typing import Self
 from proctor.nouns import Cost, Measures
 from workers.devices import TorchDevice
 from workers.engine.meter import Meter, PeakMemory
-from workers.engine.score import PackScores
+from workers.engine.score import PackScores, Prepared
 
 
 class Tally:
@@ -25,8 +25,10 @@ class Tally:
     def loaded(self, cost: Cost) -> None:
         self._load += cost
 
-    def prepared(self, cost: Cost) -> None:
-        self._score += cost
+    def prepared(self, prepared: Prepared) -> None:
+        self._score += prepared.cost
+        self._computed += prepared.prefix.length
+        self._saved -= prepared.prefix.length  # each pack counts what it was spared, and once it was computed
 
     def scored(self, scores: PackScores) -> None:
         self._score += scores.cost

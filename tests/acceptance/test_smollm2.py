@@ -14,12 +14,13 @@ from proctor.catalog.weights import read_folder, read_gguf
 from proctor.exams.load import load_benchmark
 from proctor.exams.packs import compose
 from proctor.exams.prompts import fit
-from proctor.nouns import Conditions, DType, Prompt, Quant
+from proctor.nouns import Conditions, DType, Pack, Prompt, Quant
 from tests import tiny
 from tests.models import cache_folder, smollm2
 from tests.support import shared_data
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
+from workers.engine.serving import scorer_for
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("smollm2")]
 
@@ -87,3 +88,18 @@ def test_the_facts_of_the_demo_model_are_those_of_its_file_and_of_its_folder() -
     known = DEMO_MODELS[0].weights
     assert read_gguf(gguf_path(DEMO_MODELS[0], cache_folder())) == known
     assert (folder.parameters, folder.quantizable, folder.dtype) == (known.parameters, known.quantizable, known.dtype)
+
+
+@pytest.mark.parametrize("shots", [0, 5])
+def test_the_fast_way_gives_the_numbers_of_the_plain_one(shots: int) -> None:
+    exact = engine(Quant.NONE, DType.FLOAT32)
+    fast, reason = scorer_for(exact.model, exact.reader, tiny.CPU)
+    assert (fast.name, reason) == ("cascade", "")
+    exam = load_benchmark(str(shared_data("mmlu")), ["astronomy"]).exams["astronomy"]
+    conditions, reader = Conditions(shots=shots), exact.reader
+    asked = [fit(exam, one, conditions, reader.count, reader.window) for one in exam.questions[:4]]
+    prepared = fast.prepare(asked)
+    rows = fast.score(prepared, Pack(0, (0, 1, 2, 3))).options_logprob
+    for row, other in zip(rows, score(exact, asked), strict=True):
+        assert row == pytest.approx(other, abs=1e-4)
+        assert row.index(max(row)) == other.index(max(other))

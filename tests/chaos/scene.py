@@ -126,7 +126,7 @@ def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, 
         exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
         prompts = write_prompts(exam, spec.conditions, model)
         prepared = model.scorer.prepare(prompts)
-        for pack in compose(prepared.lengths, spec.conditions.pack_tokens):
+        for pack in compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded):
             scores = model.scorer.score(prepared, pack).options_logprob
             found.update(
                 {(run.run_id, prompts[m].question.id): row for m, row in zip(pack.members, scores, strict=True)}

@@ -172,7 +172,7 @@ def test_a_run_begun_in_another_way_is_never_mixed(
     drain(desk_with())
     (run,) = runs_of(store, sweep)
     assert run.status == RunStatus.FAILED
-    assert "begun with float32 and attention 'cascade'" in run.reason
+    assert "begun with float32 and attention 'plain'" in run.reason
 
 
 def _pretend_another_attention(store: Store, sweep: int) -> None:
@@ -182,4 +182,4 @@ def _pretend_another_attention(store: Store, sweep: int) -> None:
     with store.write() as session:
         row = session.get_one(RunRow, run.run_id)
         assert row.provenance is not None
-        row.provenance = {**row.provenance, "attention": "cascade"}
+        row.provenance = {**row.provenance, "attention": "plain"}

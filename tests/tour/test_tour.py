@@ -112,7 +112,7 @@ def answered(loaded: Loaded, exam: Exam) -> list[tuple[int, list[Answer]]]:
     ]
     prepared = loaded.scorer.prepare(prompts)
     done = []
-    for pack in compose(prepared.lengths, conditions.pack_tokens):
+    for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
         rows = loaded.scorer.score(prepared, pack).options_logprob
         done.append((pack.index, [judge(prompts[m], row) for m, row in zip(pack.members, rows, strict=True)]))
     return done

@@ -65,3 +65,13 @@ def test_nothing_to_ask_makes_no_packs() -> None:
 def test_lengths_and_budget_below_one_are_refused(lengths: list[int], budget: int) -> None:
     with pytest.raises(ValueError, match="1 or more"):
         compose(lengths, budget)
+
+
+@unhurried
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 120))
+def test_unpadded_packs_hold_the_sum_of_their_members(lengths: list[int], budget: int) -> None:
+    packs = compose(lengths, budget, padded=False)
+    assert sorted(member for pack in packs for member in pack.members) == list(range(len(lengths)))
+    sizes = [sum(lengths[member] for member in pack.members) for pack in packs]
+    assert all(size <= budget or len(pack.members) == 1 for size, pack in zip(sizes, packs, strict=True))
+    assert packs == compose(lengths, budget, padded=False)

@@ -12,7 +12,7 @@ from proctor.catalog.refs import resolve
 from proctor.errors import BadModel
 from proctor.nouns import DType, Quant
 from tests import tiny
-from workers.engine.plain import PlainScorer
+from workers.engine.shared import SharedScorer
 from workers.models import Models
 
 
@@ -43,7 +43,7 @@ def test_another_quantization_or_type_is_another_load(models: Models, folder: Pa
 def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder: Path) -> None:
     ref = resolve(str(folder))
     scorer = models.get(ref, Quant.NONE, DType.FLOAT32).scorer
-    assert isinstance(scorer, PlainScorer)
+    assert isinstance(scorer, SharedScorer)
     weights = weakref.ref(scorer.model.model)
     del scorer
     models.get(ref, Quant.NONE, DType.BFLOAT16)
@@ -53,7 +53,7 @@ def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder
 
 def test_what_produced_the_numbers_is_told(models: Models, folder: Path) -> None:
     told = models.get(resolve(str(folder)), Quant.NONE, DType.AUTO).provenance
-    assert (told.dtype, told.attention, told.device_name) == (DType.FLOAT32, "plain", "test CPU")
+    assert (told.dtype, told.attention, told.device_name) == (DType.FLOAT32, "cascade", "test CPU")
     assert {"python", "proctor", "torch", "transformers", "tokenizers", "bitsandbytes"} <= set(told.versions)
 
 

@@ -1,11 +1,15 @@
-"""A transformers model behind the one question that scoring asks of it."""
+"""A transformers model behind the two questions that scoring asks of it."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from transformers import PreTrainedModel
+
+from workers.engine.attention import NAME, Cascade
 
 
 class CausalModel:
@@ -21,11 +25,36 @@ class CausalModel:
 
         Lines start at position 0 and may be padded on the right: attention is causal, nothing looks there.
         """
+        return self._forward(tokens, positions)
+
+    @torch.inference_mode()
+    def row_logits(
+        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, cascade: Cascade
+    ) -> torch.Tensor:
+        """Logits (K, V) of a row of tokens (T,) at its indexes `reads` (K,).
+
+        `places` (T,) are the tokens' positions in their own prompts, `cascade` says which of them see each other.
+        """
+        with self._cascading():
+            places = places[None].to(self.model.device)
+            return self._forward(tokens[None], reads, position_ids=places, cascade=cascade)[0]
+
+    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, **more: object) -> torch.Tensor:
         device = self.model.device
         tokens, positions = tokens.to(device), positions.to(device)
         if self._keeps_logits:
-            output = self.model(input_ids=tokens, use_cache=False, logits_to_keep=positions)
+            output = self.model(input_ids=tokens, use_cache=False, logits_to_keep=positions, **more)
             found: torch.Tensor = output.logits
             return found
-        whole: torch.Tensor = self.model(input_ids=tokens, use_cache=False).logits  # (B, T, V)
+        whole: torch.Tensor = self.model(input_ids=tokens, use_cache=False, **more).logits  # (B, T, V)
         return whole[:, positions]
+
+    @contextmanager
+    def _cascading(self) -> Iterator[None]:
+        """The model's attention is the cascade within this block, and what it was before after it."""
+        before = self.model.config._attn_implementation
+        self.model.set_attn_implementation(NAME)
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(before)

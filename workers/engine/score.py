@@ -7,10 +7,11 @@ is tested against it. A scorer belongs to one loaded model; it keeps nothing bet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proctor.nouns import Cost, Pack, Prompt
+from workers.engine.attention import Prefix
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,17 @@ class EncodedPrompt:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A Run's prompts, ready to be packed: `lengths[i]` is what prompt i adds to a pack, in tokens."""
+    """A Run's prompts, ready to be packed: `lengths[i]` is what prompt i adds to a pack, in tokens.
+
+    `padded` says whether a pack computes its members as long as the longest of them; `prefix` is what all of them
+    begin with, already computed (nothing, for a scorer that shares nothing).
+    """
 
     prompts: tuple[EncodedPrompt, ...]
     lengths: tuple[int, ...]
     cost: Cost
+    padded: bool = True
+    prefix: Prefix = field(default_factory=lambda: Prefix(0))
 
 
 @dataclass(frozen=True)
