@@ -120,21 +120,24 @@ class Supply(bootsteps.StartStopStep):
         if self.children.barren(consumer.pool.info["processes"]):
             detail = f"its child process died {BARREN_DEATHS} times before it had its device"
             tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, detail), os.environ)
-        now = time.monotonic()
         try:
-            if now >= self.rhythm.heartbeat_at:
-                workers.heartbeat(self.store, self.me, self.link.held)
-                self.rhythm.heartbeat_at = now + HEARTBEAT_S
-            if state.reserved_requests:
-                self.rhythm.worked()
-                self._end_a_hung_child(consumer)
-            elif now >= self.rhythm.ring_at and runs.waiting(self.store, self.me):
-                wake(consumer.app, self.me.device, self.me.name)
-                self.rhythm.rang(now)
+            self._look_into_the_database(consumer, time.monotonic())
         except StoreUnavailable as error:
             log.warning("the database is away: %s", error.problem)
         except BROKER_ERRORS as error:
             log.warning("the broker is away: %s", error)
+
+    def _look_into_the_database(self, consumer: Consumer, now: float) -> None:
+        if state.reserved_requests:
+            self.rhythm.worked()
+            # Before anything is written: a child that hangs may hold SQLite's one lock.
+            self._end_a_hung_child(consumer)
+        elif now >= self.rhythm.ring_at and runs.waiting(self.store, self.me):
+            wake(consumer.app, self.me.device, self.me.name)
+            self.rhythm.rang(now)
+        if now >= self.rhythm.heartbeat_at:
+            workers.heartbeat(self.store, self.me, self.link.held)
+            self.rhythm.heartbeat_at = now + HEARTBEAT_S
 
     def _end_a_hung_child(self, consumer: Consumer) -> None:
         """A device that hangs answers nothing, not even SIGTERM: kill the child, and count the attempt."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from proctor.broker.embedded import Embedded, embedded
+from proctor.errors import StoreUnavailable
 from proctor.nouns import Device, ModelRef, RunStatus, WorkerCard
 from proctor.settings import Settings
 from proctor.store import runs
@@ -66,11 +67,11 @@ def test_a_run_that_kills_its_worker_a_third_time_is_failed_and_the_work_goes_on
 
 
 def test_a_child_that_hangs_is_killed_and_its_run_goes_on(settings: Settings, store: Store, model: ModelRef) -> None:
-    settings = replace(settings, lease_s=60.0, pack_limit_s=2.0)
+    settings = replace(settings, lease_s=300.0, pack_limit_s=2.0)
     sweep = submit(store, model, subjects=1)
     with embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
-        worker_child(crew).suspend()
+        _hang_in_a_write(crew, store)
         wait_for_end(store, sweep)
     assert_every_answer_once(store, sweep)
     lost, done = runs_of(store, sweep)[0].attempts
@@ -84,7 +85,7 @@ def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
     sweep = submit(store, model, subjects=1)
     with embedded(settings, "cpu") as first:
         wait_for_middle(store, sweep)
-        paused = _pause(first)
+        paused = _pause(first, store)
         with embedded(settings, "cpu"):
             wait_for_end(store, sweep)
             before = recorded_scores(store, sweep)
@@ -97,13 +98,47 @@ def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
     assert runs_of(store, sweep)[0].worker not in first.workers_up
 
 
-def _pause(crew: Embedded) -> list[psutil.Process]:
-    """Stop a worker's parent and child, as a suspended machine would."""
+def _pause(crew: Embedded, store: Store) -> list[psutil.Process]:
+    """Stop a worker's parent and child, as a suspended machine would.
+
+    Not in the middle of a write: on SQLite a stopped process would keep everybody out until it is killed.
+    """
     child = worker_child(crew)
     stopped = [child, psutil.Process(child.ppid())]
-    for process in stopped:
-        process.send_signal(signal.SIGSTOP)
+
+    def paused_between_writes() -> bool:
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        if _can_be_written(store):
+            return True
+        for process in stopped:
+            process.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until(paused_between_writes, "the worker was paused between two writes")
     return stopped
+
+
+def _hang_in_a_write(crew: Embedded, store: Store) -> None:
+    """Stop a worker's child with SQLite's one lock in its hands: the hardest moment to hang in."""
+    child = worker_child(crew)
+
+    def hangs_in_a_write() -> bool:
+        child.suspend()
+        if not _can_be_written(store):
+            return True
+        child.resume()
+        return False
+
+    wait_until(hangs_in_a_write, "the child hung in a write")
+
+
+def _can_be_written(store: Store) -> bool:
+    try:
+        with Store(store.url.render_as_string(hide_password=False), timeout_s=0.2) as impatient, impatient.write():
+            return True
+    except StoreUnavailable:
+        return False
 
 
 def _says(crew: Embedded, words: str) -> bool:
