@@ -22,7 +22,8 @@ from tests import tiny
 from tests.acceptance.conftest import Said, spawn
 from tests.support import wait_until
 
-LIMIT_S = 120.0
+LIMIT_S = 240.0
+LONG = ("-q", "none", "-q", "8bit", "-q", "4bit")  # three loads: long enough to be stopped in the middle
 
 
 class Desk:
@@ -177,7 +178,8 @@ def test_a_sweep_becomes_a_report_and_an_export(sat: Sat, tmp_path: Path) -> Non
 
 
 def test_a_stopped_sweep_goes_on_with_only_what_is_missing(desk: Desk) -> None:
-    process = desk.start(*desk.submit(questions=400))
+    words = desk.submit(*LONG, questions=400)
+    process = desk.start(*words)
     wait_until(lambda: desk.answered() > 0, "some questions were answered", LIMIT_S)
 
     process.send_signal(signal.SIGINT)
@@ -186,13 +188,13 @@ def test_a_stopped_sweep_goes_on_with_only_what_is_missing(desk: Desk) -> None:
     kept = desk.answered()
     assert process.returncode == 130, err
     assert "The same command goes on from here" in err
-    assert 0 < kept < 800
+    assert 0 < kept < 2400
     assert RunStatus.RUNNING not in statuses(desk.progress())
 
-    again = desk.run(*desk.submit(questions=400))
+    again = desk.run(*words)
     assert again.code == 0, again.err
     assert "goes on: " in again.err
-    assert desk.answered() == 800
+    assert desk.answered() == 2400
 
 
 def test_a_run_that_fails_is_named_with_its_reason_while_the_others_go_on(desk: Desk, tmp_path: Path) -> None:
@@ -210,7 +212,8 @@ def test_a_run_that_fails_is_named_with_its_reason_while_the_others_go_on(desk: 
 
 
 def test_what_was_started_in_the_background_goes_on_and_can_be_cancelled_and_retried(desk: Desk) -> None:
-    said = desk.run(*desk.submit("--detach", questions=400))
+    words = desk.submit(*LONG, questions=400)
+    said = desk.run(*words, "--detach")
     assert said.code == 0, said.err
     assert "proctor cancel 1" in said.out
     wait_until(lambda: desk.answered() > 0, "the background worked", LIMIT_S)
@@ -224,8 +227,8 @@ def test_what_was_started_in_the_background_goes_on_and_can_be_cancelled_and_ret
     assert desk.answered() == before
 
     assert json.loads(desk.run("proctor", "retry", "1", "--json").out)["waiting_again"] > 0
-    assert desk.run(*desk.submit(questions=400)).code == 0
-    assert desk.answered() == 800
+    assert desk.run(*words).code == 0
+    assert desk.answered() == 2400
 
 
 def ours(desk: Desk) -> list[psutil.Process]:

@@ -158,6 +158,13 @@ def below(pid: int) -> Processes:
     return Processes(tuple(psutil.Process(pid).children(recursive=True)))
 
 
+def of_crew(crew: Embedded) -> Processes:
+    """A crew's guard and all that it started; this process has other children, such as servers of other tests."""
+    guard = psutil.Process(crew.groups["broker"]).parent()
+    assert guard is not None
+    return Processes((guard, *guard.children(recursive=True)))
+
+
 def is_running(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() not in GONE

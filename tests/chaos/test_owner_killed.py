@@ -21,6 +21,7 @@ from proctor.store.session import Store
 from tests.chaos.scene import (
     assert_every_answer_once,
     below,
+    of_crew,
     outcomes,
     runs_of,
     submit,
@@ -63,9 +64,10 @@ def test_a_killed_command_leaves_nothing_running_and_the_next_one_ends_its_sweep
         command.kill()
         command.wait()
         wait_until(lambda: started.running == [], "all that the command started was gone", GONE_S)
-    # No lease has to run out: its Run was given back, and it is nobody's failure.
-    assert [run.status for run in runs_of(store, sweep)] == [RunStatus.PENDING] * 2
-    assert outcomes(store, sweep) == ["handed back"]
+    # Its Run is given back at once where the launcher has the time for it, else when its lease is over; the next
+    # command goes on either way, and the killed one is nobody's failure.
+    assert set(outcomes(store, sweep)) <= {"handed back", "running"}
+    assert [run.failures for run in runs_of(store, sweep)] == [0, 0]
     with owner(settings, sweep) as command:
         assert command.wait(timeout=120) == 0
     assert_every_answer_once(store, sweep)
@@ -75,9 +77,9 @@ def test_an_interrupted_command_keeps_the_pack_and_hands_the_run_back(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    with contextlib.suppress(KeyboardInterrupt), embedded(settings, "cpu"):
+    with contextlib.suppress(KeyboardInterrupt), embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
-        started = below(os.getpid())
+        started = of_crew(crew)
         raise KeyboardInterrupt
     assert started.running == []
     (run,) = runs_of(store, sweep)
@@ -91,7 +93,7 @@ def test_a_killed_guard_takes_everything_with_it_and_the_command_is_told(
     sweep = submit(store, model, subjects=1)
     with embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
-        started = below(os.getpid())
+        started = of_crew(crew)
         guard = psutil.Process(crew.groups["launcher"]).parent()
         assert guard is not None
         guard.kill()

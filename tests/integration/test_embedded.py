@@ -13,7 +13,7 @@ import redis
 from proctor.broker.embedded import embedded
 from proctor.broker.valkey import Valkey, answers
 from proctor.errors import BrokerUnavailable, WorkersUnavailable
-from tests.chaos.scene import below
+from tests.chaos.scene import below, of_crew
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
 
@@ -42,7 +42,7 @@ def test_the_password_is_in_no_argument_list_and_in_no_file(tmp_path: Path) -> N
 
 def test_nothing_is_left_when_the_block_is_left(tmp_path: Path) -> None:
     with embedded(on_sqlite(tmp_path), devices=None) as crew:
-        started = below(os.getpid())
+        started = of_crew(crew)
         folder = Path(psutil.Process(crew.groups["broker"]).cwd())
         assert folder.is_dir()
     assert started.running == []

@@ -186,7 +186,7 @@ def test_a_sweep_without_an_answer_is_no_report(store: Store, tmp_path: Path) ->
 
 
 def test_a_model_at_chance_is_called_that_on_the_page(desk: Store, tmp_path: Path) -> None:
-    sat = Sat(models=("a/Guess",), skill=(0.0,), quants=(Quant.NONE,), questions=60)
+    sat = Sat(models=("a/Guess",), skill=(0.04,), quants=(Quant.NONE,), questions=60)
     written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, Options(("html",)), NOW)
     assert "Guess cannot be told from blind guessing (25 %)" in read(written).text
 

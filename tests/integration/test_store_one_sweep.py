@@ -32,8 +32,8 @@ def test_it_claims_of_its_own_sweep_only(store: Store) -> None:
 
     assert got is not None
     assert got.spec.subject == "birds"
-    assert runs.claim_best(store, mine, None, first_lane, LEASE_S) is None
     assert runs.waiting(store, mine) == 0
+    assert runs.claim_best(store, card("cpu@host:2", sweep_id=second), None, first_lane, LEASE_S) is None
     assert runs.waiting(store, card(sweep_id=first)) == 1
 
 

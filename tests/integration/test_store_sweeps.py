@@ -110,9 +110,9 @@ def test_cancelling_stops_what_is_pending_or_running_and_keeps_the_rest(store: S
 
 def test_retry_resumes_a_cancelled_sweep_where_it_was(store: Store) -> None:
     made = submit(store, spec(subject="a"), spec(subject="b"), spec(subject="c"))
-    record(store, claim(store), 0)
+    record(store, claim(store, "cpu@host:1"), 0)
     for _ in range(2):
-        sit(store, claim(store))
+        sit(store, claim(store, "cpu@host:2"))
     sweeps.cancel(store, made.sweep_id)
 
     assert sweeps.retry(store, made.sweep_id) == 1
