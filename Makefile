@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # The demo and the tests keep what they fetch and make in here, and nothing outside.
 export PROCTOR_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: demo test check bench clean lock chaos
+.PHONY: demo test check bench clean lock
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -30,7 +30,7 @@ check: $(STAMP)  ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## speed: a JSON line each
-	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	for name in scoring killed_command simulate_statistics report_size; do $(BIN)/python -m bench.$$name || exit 1; done
 
 lock: $(STAMP)  ## pin what is installed now; run it after changing pyproject.toml
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
