@@ -67,7 +67,7 @@ def test_a_run_that_kills_its_worker_a_third_time_is_failed_and_the_work_goes_on
 
 
 def test_a_child_that_hangs_is_killed_and_its_run_goes_on(settings: Settings, store: Store, model: ModelRef) -> None:
-    settings = replace(settings, lease_s=300.0, pack_limit_s=2.0)
+    settings = replace(settings, lease_s=300.0, pack_limit_s=10.0)  # a load counts too
     sweep = submit(store, model, subjects=1)
     with embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
