@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from kombu import Connection
 
 from proctor.broker.app import CONNECT_S
 from proctor.broker.dispatch import BROKER_ERRORS
+from proctor.jitter import jittered
 from proctor.nouns import Claim
 
 TASK = "proctor.run"
@@ -80,7 +80,7 @@ class TaskEvents:
                 self._open().send(event.type, uuid=event.uuid, **event.facts)
             except BROKER_ERRORS as error:
                 self.dropped += 1
-                self._away_until = time.monotonic() + AWAY_S * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter
+                self._away_until = time.monotonic() + jittered(AWAY_S)
                 log.info("task events are dropped for a while: %s", error)
                 self._close()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from proctor.errors import StoreUnavailable
+from proctor.jitter import jittered
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
 
@@ -42,6 +42,6 @@ class Patience:
                 if time.monotonic() + wait_s > end:
                     raise
                 log.warning("waiting for the database: %s", error.problem)
-                if self.pause(wait_s * random.uniform(0.5, 1.0)):  # noqa: S311 -- jitter, not a secret
+                if self.pause(jittered(wait_s)):
                     raise
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from proctor import logs
 from proctor.broker import tether
 from proctor.broker.guard import kill_group
 from proctor.broker.reports import LineReader, Report, ReportKind
+from proctor.jitter import jittered
 from proctor.nouns import WorkerCard
 from workers.card import card_environ
 
@@ -182,7 +182,7 @@ class WorkerProcess:
             self._give_up(f"{how} for the {QUICK_DEATHS}th time in a row\n{logs.tail(self.log_path)}")
             return
         pause_s = min(FIRST_PAUSE_S * 2 ** (self._quick_deaths - 1), LONGEST_PAUSE_S)
-        self._start_at = time.monotonic() + pause_s * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, not a secret
+        self._start_at = time.monotonic() + jittered(pause_s)
         self._report(ReportKind.WORKER_DIED, how)
 
     def _give_up(self, why: str) -> None:

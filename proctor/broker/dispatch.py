@@ -7,7 +7,6 @@ for what they find waiting. Promised here: a broker that blinks is waited for, f
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from redis.exceptions import RedisError
 
 from proctor.broker.app import WORK
 from proctor.errors import BrokerUnavailable
+from proctor.jitter import jittered
 from proctor.nouns import Device
 
 # A client's first call after a cut raises redis-py's own error; kombu wraps the later ones.
@@ -56,7 +56,7 @@ def _ring_once(app: Celery, device: Device, run_id: int, end: float) -> None:
                 ) from error
         else:
             return
-        time.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, so that many clients don't come back at once
+        time.sleep(jittered(wait_s))
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
