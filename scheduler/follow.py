@@ -59,7 +59,7 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
     """
     pace = Pace()
     with interruptible(), display() as shown:
-        cursor = last_position(store, sweep_id) if verbose else 0
+        cursor = reads.latest_cursor(store, sweep_id) if verbose else 0
         try:
             while True:
                 with waited_out(shown):
@@ -76,14 +76,6 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
         except KeyboardInterrupt:
             shown.say("Stopping: the pack at work is finished and kept. Ctrl-C again ends at once." if crew else "")
             return True
-
-
-def last_position(store: Store, sweep_id: int) -> int:
-    """The cursor behind all that was answered before: `--verbose` shows what comes from now on."""
-    cursor = 0
-    while (batch := reads.answers_after(store, sweep_id, cursor, 10_000)).cursor != cursor:
-        cursor = batch.cursor
-    return cursor
 
 
 def show_answers(store: Store, sweep_id: int, cursor: int, say: Callable[[str], None]) -> int:

@@ -183,6 +183,12 @@ def overview(store: Store) -> list[SweepSummary]:
         return [SweepSummary(*tuple(row)) for row in rows]
 
 
+def latest_cursor(store: Store, sweep_id: int) -> int:
+    """The cursor behind everything that is committed so far: `answers_after` it gives what comes from now on."""
+    with store.read() as session:
+        return session.exec(select(SweepRow.feed).where(col(SweepRow.id) == sweep_id)).one()
+
+
 def answers_after(store: Store, sweep_id: int, cursor: int, limit: int) -> Batch:
     """The Answers of the packs that were committed after `cursor`, in the order of their commits, none left out.
 

@@ -85,6 +85,17 @@ def test_the_overview_counts_each_sweep(store: Store) -> None:
     assert counts == [(first.sweep_id, 3, 1, 1, 1, 0, 18, 9)]
 
 
+def test_the_latest_cursor_is_behind_all_that_is_committed(store: Store) -> None:
+    made = submit(store, spec())
+    assert reads.latest_cursor(store, made.sweep_id) == 0
+    held = claim(store)
+    record(store, held, 0)
+    latest = reads.latest_cursor(store, made.sweep_id)
+    assert latest == reads.answers_after(store, made.sweep_id, 0, 100).cursor
+    record(store, held, 1)
+    assert reads.answers_after(store, made.sweep_id, latest, 100).answers != ()
+
+
 def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> None:
     made = submit(store, spec(subject="a"), spec(subject="b"))
     one, two = claim(store, "one"), claim(store, "two")
