@@ -98,11 +98,6 @@ def place_of(name: str, home: Path) -> Path:
     return home / "imports" / f"{name}.jsonl"
 
 
-def kept_names(home: Path) -> Iterator[str]:
-    """The names of everything that was imported."""
-    return (path.stem for path in sorted((home / "imports").glob("*.jsonl")))
-
-
 def _lines(panel: Panel) -> Iterator[dict[str, Any]]:
     """A line a question: what it is, and what each contestant picked (-1 for no answer, -2 for not asked)."""
     picked = np.where(panel.asked, panel.picked, NOT_ASKED).T.tolist()

@@ -127,3 +127,8 @@ class BrokerUnavailable(ProctorError):
 
 class WorkersUnavailable(ProctorError):
     """No worker can be started, or every one of them died too often to be started again."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says first, without a full stop; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

@@ -255,7 +255,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What produced a Run's numbers, fixed by its first attempt: text to text, in sorted order when stored."""
+    """What produced a Run's numbers, fixed by the first attempt of which a pack is kept."""
 
     dtype: DType
     attention: str  # "plain", or the name of the fast path

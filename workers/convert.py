@@ -1,6 +1,6 @@
 """From a model's name to a folder of safetensors on this machine; a GGUF file is converted once and kept.
 
-`python -m workers.convert NAME` does it as a process of its own: `proctor models fetch` starts that.
+`python -m workers.convert NAME` does it as a process of its own; `proctor models fetch` calls `local_folder`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from proctor.catalog import demo, hub, refs
-from proctor.errors import BadModel, ProctorError, UnknownName
+from proctor.errors import BadModel, ProctorError, UnknownName, first_line
 from proctor.nouns import ModelRef, ModelSource
 from proctor.settings import Settings
 
@@ -92,17 +92,13 @@ def _convert(gguf: Path, folder: Path, name: str) -> None:
                 gguf.parent, gguf_file=gguf.name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
             )
         except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError) as error:
-            raise BadModel(name, f"transformers can't convert this GGUF file: {_first_line(error)}") from error
+            raise BadModel(name, f"transformers can't convert this GGUF file: {first_line(error)}") from error
         # It is plain numbers now; with these marks save_pretrained would refuse it as quantized.
         model.hf_quantizer = None  # type: ignore[assignment] # transformers' modules take any attribute
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
 
 
 def main(arguments: list[str]) -> int:

@@ -39,11 +39,6 @@ class TorchDevice:
             return free
         return machine.look(os.environ).available_bytes
 
-    def synchronise(self) -> None:
-        """Wait until all work given to the device is done."""
-        if self.kind is Device.GPU:
-            torch.cuda.synchronize(self.torch)
-
     def release(self) -> None:
         """Give back memory that no object holds any more."""
         gc.collect()

@@ -12,9 +12,9 @@ from proctor.nouns import ModelRef
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
 from tests import tiny
-from tests.integration.conftest import DATABASES, new_database, postgres
+from tests.integration.conftest import empty_url, postgres
 
-__all__ = ["postgres"]
+__all__ = ["empty_url", "postgres"]
 
 LEASE_S = 3.0
 
@@ -36,12 +36,3 @@ def settings(tmp_path: Path) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     with open_store(settings) as opened:
         yield opened
-
-
-@pytest.fixture(params=DATABASES)
-def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database, on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'proctor.db'}"
-    else:
-        yield from new_database(request.getfixturevalue("postgres"), "template0")

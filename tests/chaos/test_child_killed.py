@@ -32,9 +32,9 @@ EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
 
 
 def test_a_sweep_whose_worker_child_is_killed_ends_with_every_answer_once_and_bit_for_bit(
-    each_database: str, tmp_path: Path, model: ModelRef
+    empty_url: str, tmp_path: Path, model: ModelRef
 ) -> None:
-    settings = Settings(tmp_path, tmp_path / "cache", each_database, lease_s=300.0)  # it outlasts the test
+    settings = Settings(tmp_path, tmp_path / "cache", empty_url, lease_s=300.0)  # it outlasts the test
     with open_store(settings) as store:
         sweep = submit(store, model, subjects=3)
         with embedded(settings, "cpu") as crew:

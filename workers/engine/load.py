@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import Weights, read_folder
-from proctor.errors import BadModel, DoesNotFit
+from proctor.errors import BadModel, DoesNotFit, first_line
 from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
 from workers.engine.head import widen_head
@@ -61,7 +61,7 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
             if is_shortage(error):
                 raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
-            raise BadModel(name, _first_line(error)) from error
+            raise BadModel(name, first_line(error)) from error
     reader = Reader(tokenizer, _window(weights, tokenizer), name)
     size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]
     told = notes(quant, device.kind)
@@ -103,7 +103,3 @@ def _padding(tokenizer: PreTrainedTokenizerBase) -> int:
     """A token to fill lines with; no line ever looks at it."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
     return next(token for token in known if isinstance(token, int))
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
