@@ -142,6 +142,7 @@ class SweepRow(Row, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     submitted_at: datetime = Field(sa_type=UtcDateTime)  # last time: the same sweep may be submitted again
     cancelled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     feed: int = 0  # packs recorded so far; the next pack's position, taken under this row's lock
 
 
@@ -168,6 +169,7 @@ class RunRow(Row, table=True):
     dtype: str
     conditions: JsonObject = Field(sa_type=JSON)
     questions: int
+    needs_bytes: int | None = Field(default=None, sa_type=BigInteger)  # of device memory, predicted; None: not known
     status: str
     attempt: int = 0
     failures: int = 0  # attempts that failed or were lost since the last submit or retry
@@ -198,6 +200,7 @@ class AttemptRow(Row, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     outcome: str
     reason: str = ""
+    traceback: str = ""
     measures: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
@@ -253,10 +256,25 @@ class WorkerRow(Row, table=True):
     memory_bytes: int = Field(sa_type=BigInteger)
     lanes: list[str] = Field(sa_type=JSON)
     sweep_id: int | None = None  # the one sweep that it was started for
+    quants: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # None: all
+    versions: dict[str, str] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # library -> version
+    waits_for: str = ""  # what is away, in words; "" where nothing is
     held: str | None = None
     registered_at: datetime = Field(sa_type=UtcDateTime)
     seen_at: datetime = Field(sa_type=UtcDateTime)
     left_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RefusalRow(Row, table=True):
+    """What a worker found that it can't do: a whole lane, or one Run of it. It doesn't claim that again."""
+
+    __tablename__ = "refusal"
+
+    worker: str = Field(primary_key=True)
+    lane: str = Field(primary_key=True)
+    run_id: int = Field(default=0, primary_key=True)  # 0: all Runs of the lane
+    reason: str
+    refused_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class LaneRow(Row, table=True):
