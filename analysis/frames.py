@@ -98,8 +98,8 @@ def contestant_of(record: RunRecord) -> Contestant:
 
 def terms_of(record: RunRecord) -> Terms:
     """What must agree with another Run's for the two to be compared."""
-    conditions = record.spec.conditions
-    return Terms(record.spec.benchmark, conditions.prompt_version, conditions.shots, conditions.chat_template)
+    said = record.spec.conditions
+    return Terms(record.spec.benchmark, said.prompt_version, said.shots, said.chat_template, said.scoring.value)
 
 
 def read_results(store: Store, sweep_ids: Sequence[int]) -> Results:

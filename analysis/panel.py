@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.contestants import Contestant, labels, one_a_model
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.paired import Paired, pair_up
+from proctor.nouns import Scoring
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
 UNKNOWN = "unknown"  # prompt version of imported results
@@ -28,12 +29,14 @@ class Terms:
     prompt_version: str
     shots: int
     chat_template: bool
+    scoring: str = Scoring.LETTERS.value
 
     def __str__(self) -> str:
         if self.prompt_version == UNKNOWN:
             return f"{self.benchmark}, imported"
         template = "chat template" if self.chat_template else "no chat template"
-        return f"{self.benchmark}, {self.shots} shots, {template}, prompt {self.prompt_version}"
+        by = ", scored by text" if self.scoring == Scoring.TEXT else ""
+        return f"{self.benchmark}, {self.shots} shots, {template}, prompt {self.prompt_version}{by}"
 
     def differences(self, other: Terms) -> list[str]:
         """What sets the two apart, each in words."""
@@ -42,6 +45,7 @@ class Terms:
             ("prompt version", self.prompt_version, other.prompt_version),
             ("shots", self.shots, other.shots),
             ("chat template", self.chat_template, other.chat_template),
+            ("scoring by", self.scoring, other.scoring),
         )
         return [f"{name} {mine} against {theirs}" for name, mine, theirs in pairs if mine != theirs]
 

@@ -39,6 +39,13 @@ class DType(StrEnum):
     FLOAT16 = "float16"
 
 
+class Scoring(StrEnum):
+    """What of an option is scored: the letter before which it stands in the prompt, or its own text."""
+
+    LETTERS = "letters"
+    TEXT = "text"
+
+
 class RunStatus(StrEnum):
     """A Run's state. The chart of the arrows is the docstring of `proctor.store.runs`."""
 
@@ -142,6 +149,7 @@ class Conditions:
     limit: int | None = None  # the first so many questions; None is all
     pack_tokens: int = 2048  # budget of a Pack, in tokens
     prompt_version: str = "mmlu-1.0"
+    scoring: Scoring = Scoring.LETTERS
 
     def __post_init__(self) -> None:
         if self.shots < 0:
@@ -205,7 +213,8 @@ class Prompt:
     text: str
     hash: str  # sha256 of text in UTF-8, 64 hex digits: the field lm-evaluation-harness calls prompt_hash
     shots: int  # examples shown; fewer than asked for where the window was too small
-    options: tuple[str, ...]  # what is scored after text: " A", " B", … or "A", "B", …
+    options: tuple[str, ...]  # what is scored after text: " A", " B", … or "A", "B", …, or the options' own texts
+    characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
 
 
 @dataclass(frozen=True)
@@ -226,6 +235,7 @@ class Answer:
     options_logprob: tuple[float, ...]  # natural logarithms, one an option
     picked: int | None  # None: no single best option (an exact tie)
     correct: bool
+    correct_norm: bool = False  # whether the best log-probability per character is the key's
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ what_to_run = options(
     click.option("--shots", type=click.IntRange(0, 100), default=5, show_default=True,
                  help="Examples from the dev split before each question."),
     click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
+    click.option("--scoring", type=click.Choice(["letters", "text"]), default="letters", show_default=True,
+                 help="Score each option's letter, or its own text: small models know more than letters."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of a subject."),
 )  # fmt: skip
 
@@ -108,7 +110,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
 def request_from(given: dict[str, Any]) -> SweepRequest:
     """The checked request of what was typed; raises `BadInput` where no model is named."""
     from proctor.errors import BadInput
-    from proctor.nouns import Conditions, DType, Quant, SweepRequest
+    from proctor.nouns import Conditions, DType, Quant, Scoring, SweepRequest
 
     if not given["models"]:
         raise BadInput(
@@ -122,7 +124,9 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
         subjects=tuple(dict.fromkeys(part for part in subjects if part)) or ("all",),
         device=given["device"],
         dtype=DType(given["dtype"]),
-        conditions=Conditions(given["shots"], given["chat_template"], given["limit"]),
+        conditions=Conditions(
+            given["shots"], given["chat_template"], given["limit"], scoring=Scoring(given["scoring"])
+        ),
         priority=given["priority"],
         name=given["name"],
     )

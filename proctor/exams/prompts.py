@@ -1,12 +1,23 @@
-"""Prompts, to the byte those of lm-evaluation-harness (task `mmlu`, default template, version 1.0).
+"""Prompts, to the byte those of lm-evaluation-harness (tasks `mmlu` and `mmlu_continuation`, version 1.0).
+
+Scored by letters (`mmlu`, the default template):
 
     The following are multiple choice questions (with answers) about SUBJECT WITH SPACES.⏎⏎
     QUESTION⏎A. CHOICE⏎B. CHOICE⏎C. CHOICE⏎D. CHOICE⏎Answer: LETTER⏎⏎
     QUESTION⏎A. CHOICE⏎B. CHOICE⏎C. CHOICE⏎D. CHOICE⏎Answer:
 
 The second line stands once a shot, for the first k dev questions in order; what is scored is " A", " B", " C", " D".
+
+Scored by text (`mmlu_continuation`), where no option is shown:
+
+    The following are questions (with answers) about SUBJECT WITH SPACES.⏎⏎
+    Question: QUESTION⏎Answer: CHOICE⏎⏎
+    Question: QUESTION⏎Answer:
+
+The second line stands once a shot, with its right choice; what is scored is each choice, with a space before it.
+
 Only the question is stripped of white space, not the choices. With a chat template the description is the system's
-message, each shot a user's and an assistant's, and the letter is scored without its space: what lm-evaluation-harness
+message, each shot a user's and an assistant's, and the option is scored without its space: what lm-evaluation-harness
 does with `--apply_chat_template --fewshot_as_multiturn`.
 """
 
@@ -17,7 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadExam, BadInput, QuestionTooLong
-from proctor.nouns import LETTERS, Conditions, Exam, Prompt, Question
+from proctor.nouns import LETTERS, Conditions, Exam, Prompt, Question, Scoring
 
 PROMPT_VERSION = "mmlu-1.0"
 
@@ -35,13 +46,18 @@ def prompt_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def options(question: Question, *, chat: bool = False) -> tuple[str, ...]:
-    """What is scored behind the prompt, an option each: `" A"`, `" B"`, …, in a chat without the space."""
+def options(question: Question, scoring: Scoring = Scoring.LETTERS, *, chat: bool = False) -> tuple[str, ...]:
+    """What is scored behind the prompt: `" A"`, `" B"`, … or each choice after a space; in a chat without the space."""
     space = "" if chat else " "
-    return tuple(space + letter for letter in LETTERS[: len(question.choices)])
+    return tuple(space + named for named in _named(question, scoring))
 
 
-def render(exam: Exam, question: Question, shots: int, *, dropped: int = 0) -> str:
+def characters(question: Question, scoring: Scoring) -> tuple[int, ...]:
+    """Characters of each option as it is scored, the space before it left out: what `acc_norm` divides by."""
+    return tuple(map(len, _named(question, scoring)))
+
+
+def render(exam: Exam, question: Question, shots: int, *, dropped: int = 0, scoring: Scoring = Scoring.LETTERS) -> str:
     """The prompt as plain text, up to and including `Answer:`.
 
     It shows the first `shots` dev questions, without the first `dropped` of those.
@@ -52,16 +68,18 @@ def render(exam: Exam, question: Question, shots: int, *, dropped: int = 0) -> s
         if the exam has fewer than `shots` dev questions.
     """
     shown = _shown(exam, shots, dropped)
-    examples = (f"{_ask(shot)} {LETTERS[shot.answer]}\n\n" for shot in shown)
-    return _description(exam) + "".join(examples) + _ask(question)
+    examples = (f"{_ask(shot, scoring)} {_named(shot, scoring)[shot.answer]}\n\n" for shot in shown)
+    return _description(exam, scoring) + "".join(examples) + _ask(question, scoring)
 
 
-def messages(exam: Exam, question: Question, shots: int, *, dropped: int = 0) -> tuple[Message, ...]:
+def messages(
+    exam: Exam, question: Question, shots: int, *, dropped: int = 0, scoring: Scoring = Scoring.LETTERS
+) -> tuple[Message, ...]:
     """The prompt as a chat, for a model's own template; arguments and errors as in `render`."""
-    chat = [Message("system", _description(exam))]
+    chat = [Message("system", _description(exam, scoring))]
     for shot in _shown(exam, shots, dropped):
-        chat += [Message("user", _ask(shot)), Message("assistant", LETTERS[shot.answer])]
-    return (*chat, Message("user", _ask(question)))
+        chat += [Message("user", _ask(shot, scoring)), Message("assistant", _named(shot, scoring)[shot.answer])]
+    return (*chat, Message("user", _ask(question, scoring)))
 
 
 def check_shots(exam: Exam, shots: int) -> None:
@@ -108,13 +126,15 @@ def fit(
         )
     if conditions.chat_template and template is None:
         raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
-    scored = options(question, chat=conditions.chat_template)
+    scoring = conditions.scoring
+    scored = options(question, scoring, chat=conditions.chat_template)
     tokens = 0
     for dropped in range(conditions.shots + 1):
         text = _text(exam, question, conditions, dropped, template)
-        tokens = count_tokens(text + scored[0]) - 1
+        tokens = max(count_tokens(text + option) for option in _distinct(scored, scoring)) - 1
         if tokens <= window_tokens:
-            return Prompt(question, text, prompt_hash(text), conditions.shots - dropped, scored)
+            shots, lengths = conditions.shots - dropped, characters(question, scoring)
+            return Prompt(question, text, prompt_hash(text), shots, scored, lengths)
     raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, window_tokens)
 
 
@@ -126,8 +146,8 @@ def _text(
     template: Callable[[Sequence[Message]], str] | None,
 ) -> str:
     if conditions.chat_template and template is not None:
-        return template(messages(exam, question, conditions.shots, dropped=dropped))
-    return render(exam, question, conditions.shots, dropped=dropped)
+        return template(messages(exam, question, conditions.shots, dropped=dropped, scoring=conditions.scoring))
+    return render(exam, question, conditions.shots, dropped=dropped, scoring=conditions.scoring)
 
 
 def _shown(exam: Exam, shots: int, dropped: int) -> tuple[Question, ...]:
@@ -135,10 +155,23 @@ def _shown(exam: Exam, shots: int, dropped: int) -> tuple[Question, ...]:
     return exam.dev[dropped:shots]
 
 
-def _description(exam: Exam) -> str:
-    return f"The following are multiple choice questions (with answers) about {exam.subject.replace('_', ' ')}.\n\n"
+def _description(exam: Exam, scoring: Scoring) -> str:
+    kind = "multiple choice questions" if scoring is Scoring.LETTERS else "questions"
+    return f"The following are {kind} (with answers) about {exam.subject.replace('_', ' ')}.\n\n"
 
 
-def _ask(question: Question) -> str:
+def _ask(question: Question, scoring: Scoring) -> str:
+    if scoring is Scoring.TEXT:
+        return f"Question: {question.text.strip()}\nAnswer:"
     lettered = "".join(f"\n{letter}. {choice}" for letter, choice in zip(LETTERS, question.choices, strict=False))
     return f"{question.text.strip()}{lettered}\nAnswer:"
+
+
+def _named(question: Question, scoring: Scoring) -> Sequence[str]:
+    """The options as a model is to name them."""
+    return question.choices if scoring is Scoring.TEXT else LETTERS[: len(question.choices)]
+
+
+def _distinct(scored: Sequence[str], scoring: Scoring) -> Sequence[str]:
+    """Those whose tokens must be counted to know the longest: letters are all alike."""
+    return scored if scoring is Scoring.TEXT else scored[:1]

@@ -17,6 +17,7 @@ from proctor.nouns import (
     Provenance,
     Quant,
     RunSpec,
+    Scoring,
     SweepRequest,
 )
 from proctor.store.tables import ExamRow, JsonObject, RunRow
@@ -40,8 +41,13 @@ def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:
         subject=exam.subject,
         exam_hash=exam.content_hash,
         questions=run.questions,
-        conditions=Conditions(**run.conditions),
+        conditions=conditions_of(run.conditions),
     )
+
+
+def conditions_of(stored: JsonObject) -> Conditions:
+    """Conditions from JSON. Rows of before there was a choice were scored by letters."""
+    return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS))})
 
 
 def spec_columns(spec: RunSpec) -> JsonObject:
@@ -68,7 +74,7 @@ def request_of(stored: JsonObject) -> SweepRequest:
         subjects=tuple(stored["subjects"]),
         device=stored["device"],
         dtype=DType(stored["dtype"]),
-        conditions=Conditions(**stored["conditions"]),
+        conditions=conditions_of(stored["conditions"]),
         priority=stored["priority"],
         name=stored["name"],
     )

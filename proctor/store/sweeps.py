@@ -14,11 +14,11 @@ from sqlalchemy import func, insert, update
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import RunSpec, RunStatus, SweepRequest
+from proctor.nouns import RunSpec, RunStatus, Scoring, SweepRequest
 from proctor.store.codec import request_of, spec_columns
 from proctor.store.exams import TEST
 from proctor.store.session import Store
-from proctor.store.tables import AttemptRow, ExamRow, QuestionRow, RunRow, SweepRow
+from proctor.store.tables import AttemptRow, ExamRow, JsonObject, QuestionRow, RunRow, SweepRow
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,16 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
 
 def fingerprint_of(specs: Sequence[RunSpec]) -> str:
     """The hash of a set of specs, 64 hex digits: their order doesn't matter."""
-    texts = sorted(json.dumps(asdict(spec), sort_keys=True) for spec in specs)
+    texts = sorted(json.dumps(_identity(spec), sort_keys=True) for spec in specs)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _identity(spec: RunSpec) -> JsonObject:
+    """What makes a Run that Run. Letters go unsaid: sweeps of before there was a choice are known by it."""
+    said = asdict(spec)
+    if spec.conditions.scoring is Scoring.LETTERS:
+        del said["conditions"]["scoring"]
+    return said
 
 
 def cancel(store: Store, sweep_id: int) -> int:
