@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.contestants import Contestant, labels
+from analysis.candidates import Candidate
 from analysis.findings import listed
-from analysis.frames import results_of
 from analysis.panel import Panel
 from analysis.stats.families import benjamini_hochberg
 from analysis.stats.paired import Paired, pair_up
 from analysis.stats.verdict import Verdict, judge
-from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Lane, Quant
-from proctor.store.reads import progress, runs
-from proctor.store.session import Store
+from proctor.errors import BadInput
 
 
 class NotComparable(BadInput):
@@ -31,15 +25,6 @@ class NotComparable(BadInput):
             f"{first} and {second} can't be compared: {listed(self.differences, most=6)}.",
             "Run both under the same terms, or name the sweeps with --sweep.",
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One contestant's Answers under one set of terms. `exams` maps subjects to content hashes where known."""
-
-    label: str
-    panel: Panel  # of this contestant alone
-    exams: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,79 +108,4 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
         correct=np.stack([a.correct[0, left], b.correct[0, right]]),
         picked=np.stack([a.picked[0, left], b.picked[0, right]]),
         logprob=np.stack([a.logprob[0, left], b.logprob[0, right]]) if known else None,  # type: ignore[index]
-    )
-
-
-def match(contestants: Sequence[Contestant], wanted: str) -> int:
-    """The place of the contestant that a person means.
-
-    By its label, its model's name, `MODEL:QUANT`, or the quantization alone where there is one model. A model's name
-    means its least quantized contestant. Upper and lower case don't count.
-
-    Raises
-    ------
-    UnknownName
-        with the nearest names.
-    """
-    aliases: dict[str, int] = {}
-    order = sorted(range(len(contestants)), key=lambda place: contestants[place].quant != Quant.NONE.value)
-    names = labels(contestants)
-    single = len({contestant.model for contestant in contestants}) == 1
-    for place in order:
-        one = contestants[place]
-        short = one.model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
-        own = [names[place], f"{one.model}:{one.quant}", f"{short}:{one.quant}", one.model, short]
-        for alias in (*own, *([one.quant] if single else [])):
-            aliases.setdefault(alias.casefold(), place)
-    if wanted.casefold() not in aliases:
-        near = get_close_matches(wanted.casefold(), aliases, n=3, cutoff=0.5)
-        offered = list(dict.fromkeys(names[aliases[alias]] for alias in near))
-        raise UnknownName("contestant", wanted, offered, f"There are: {listed(names, most=12)}.")
-    return aliases[wanted.casefold()]
-
-
-def candidate_of_sweeps(store: Store, sweep_ids: Sequence[int], wanted: str) -> Candidate:
-    """The contestant that a person means in these sweeps; no other's Runs and Answers are read.
-
-    Raises
-    ------
-    UnknownName
-        where nobody of that name has answered anything.
-    BadInput
-        where its Runs differ among themselves in type or terms, so that they are no one contestant.
-    """
-    answered = [run for sweep_id in sweep_ids for run in progress(store, sweep_id).runs if run.answered]
-    lanes = list(dict.fromkeys(run.lane for run in answered))
-    if not lanes:
-        raise BadInput("None of these Runs has an answer yet.", "See how far they are with: proctor status")
-    contestants = [_of_lane(lane) for lane in lanes]
-    place = match(contestants, wanted)
-    label = labels(contestants)[place]
-    results = results_of(store, runs(store, sweep_ids, [run.run_id for run in answered if run.lane == lanes[place]]))
-    panel, *others = results.panels
-    if others or len(panel.contestants) > 1:
-        kinds = [f"{who.dtype} at {one.terms}" for one in results.panels for who in one.contestants]
-        raise BadInput(f"{label} ran in several ways: {listed(kinds)}.", "Name one sweep with --sweep.")
-    return Candidate(label, panel, {record.spec.subject: record.spec.exam_hash for record in results.records})
-
-
-def candidate_of_panel(panel: Panel, wanted: str) -> Candidate:
-    """The contestant that a person means in an imported panel."""
-    place = match(panel.contestants, wanted)
-    return Candidate(panel.labels[place], panel.of([place]))
-
-
-def _of_lane(lane: Lane) -> Contestant:
-    name, _, revision = lane.model.rpartition("@")
-    return Contestant(name or revision, revision if name else "", lane.quant.value, lane.device.value)
-
-
-def distinct(first: Candidate, second: Candidate, sweeps: Sequence[str]) -> tuple[Candidate, Candidate]:
-    """The two with their sweeps' names behind their own where those are the same."""
-    if first.label != second.label:
-        return first, second
-    behind = list(chain(sweeps, ("first", "second")))[:2] if len(sweeps) < 2 else list(sweeps[:2])
-    return (
-        replace(first, label=f"{first.label} ({behind[0]})"),
-        replace(second, label=f"{second.label} ({behind[1]})"),
     )

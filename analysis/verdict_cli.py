@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from analysis.terminal import ids_of, objects, our_settings, our_store, print_table, read_named
+from analysis.terminal import objects, our_settings, our_store, print_table, read_named
 
 if TYPE_CHECKING:
-    from analysis.compare import Candidate
+    from analysis.candidates import Candidate, Roll
     from analysis.panel import Panel
     from analysis.tables import Table
 
@@ -41,8 +43,8 @@ sweeps_option = click.option(
 def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, most: int, *, as_json: bool) -> None:
     """Say whether SECOND is better or worse than FIRST, and by how much, question by question.
 
-    A contestant is a model, or MODEL:QUANT. With two --sweep, FIRST is of the one and SECOND of the other. Runs under
-    other terms or on other exams are refused, with the difference.
+    A contestant is a model, MODEL:QUANT, or a sweep in which there is only one. With two --sweep, FIRST is of the one
+    and SECOND of the other. Runs under other terms or on other exams are refused, with the difference.
 
     \b
     p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
@@ -52,14 +54,14 @@ def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, mos
     Examples:
       proctor compare smollm2 smollm2:4bit
       proctor compare Qwen2.5-0.5B-Instruct Llama-3.2-1B-Instruct --margin 2
+      proctor compare before after
       proctor compare smollm2 smollm2 -s before -s after --json
     """
-    from analysis import compare as comparing
+    from analysis.candidates import distinct
+    from analysis.compare import compare as judge
     from analysis.report.comparison import as_object, comparison_tables, summary
 
-    names = (sweeps[0], sweeps[-1]) if sweeps else (None, None)
-    one, other = (_candidate(wanted, name) for wanted, name in zip((first, second), names, strict=True))
-    found = comparing.compare(*comparing.distinct(one, other, sweeps), margin / 100)
+    found = judge(*distinct(*_candidates((first, second), sweeps)), margin / 100)
     if as_json:
         click.echo(json.dumps(as_object(found), indent=1))
         return
@@ -192,15 +194,21 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
     )
 
 
-def _candidate(wanted: str, name: str | None) -> Candidate:
-    from analysis.compare import candidate_of_panel, candidate_of_sweeps
+def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidate]:
+    from analysis.candidates import pick, roll_of_panel, roll_of_sweep
     from analysis.imported import kept
 
-    panel = None if name is None else kept(name, our_settings().home)
-    if panel is not None:
-        return candidate_of_panel(panel, wanted)
-    with our_store() as store:
-        return candidate_of_sweeps(store, ids_of(store, [] if name is None else [name]), wanted)
+    with ExitStack() as stack:
+        store = cache(lambda: stack.enter_context(our_store()))
+
+        @cache
+        def roll(name: str | None) -> Roll:
+            panel = None if name is None else kept(name, our_settings().home)
+            return roll_of_sweep(store(), name) if name is None or panel is None else roll_of_panel(panel, name)
+
+        if not sweeps:
+            return [pick(one, roll) for one in wanted]
+        return [roll(name).candidate(one) for one, name in zip(wanted, (sweeps[0], sweeps[-1]), strict=True)]
 
 
 def _level_panels(sweeps: Sequence[str]) -> list[Panel]:

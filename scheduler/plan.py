@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
 from proctor.nouns import Device, Exam, Lane, ModelRef, Quant, RunSpec, SweepRequest
+from proctor.power import smallest_difference
 
 # Shares of questions on which two models differ in being right, seen on 14 models and MMLU: two models of
 # one league differ on about 30 %, a model and its 4-bit self on about 10 %.
@@ -61,23 +61,14 @@ class Plan:
         return sum(run.questions for run in self.runs)
 
     @property
-    def smallest_difference_models(self) -> float:
-        """Smallest difference in accuracy between two models that this many questions could show, in points."""
-        return 100 * smallest_difference(self.questions_each, DISCORDANCE_BETWEEN_MODELS)
+    def smallest_difference_models(self) -> float | None:
+        """Smallest difference in accuracy between two models that so many questions could show; None: none at all."""
+        return smallest_difference(DISCORDANCE_BETWEEN_MODELS, self.questions_each)
 
     @property
-    def smallest_difference_quants(self) -> float:
-        """The same between a model and its quantization, in points."""
-        return 100 * smallest_difference(self.questions_each, DISCORDANCE_OF_QUANTIZATION)
-
-
-def smallest_difference(questions: int, discordance: float) -> float:
-    """Minimal detectable difference of two paired accuracies, as a share: 2.80 * sqrt(discordance / n).
-
-    2.80 is z(.975) + z(.80): a two-sided test at 5 % finds a difference of this size in 80 % of repetitions.
-    (Connor 1987, Biometrics 43:207, in its normal approximation.) `inf` for no questions.
-    """
-    return 2.80 * math.sqrt(discordance / questions) if questions else math.inf
+    def smallest_difference_quants(self) -> float | None:
+        """The same between a model and its quantization."""
+        return smallest_difference(DISCORDANCE_OF_QUANTIZATION, self.questions_each)
 
 
 def expand(

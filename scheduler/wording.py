@@ -50,11 +50,18 @@ def plan(what: Plan, notes: Sequence[str]) -> str:
 
 def power(what: Plan) -> str:
     """What the sweep could show, for people who have not yet spent a night on it."""
+    between, changed = (
+        "none" if difference is None else f"about {100 * difference:.1f} points"
+        for difference in (what.smallest_difference_models, what.smallest_difference_quants)
+    )
     return (
         f"Each model answers {what.questions_each} questions at each quantization. The smallest difference that this "
-        f"could show (4 times in 5): about {what.smallest_difference_models:.1f} points between two models, about "
-        f"{what.smallest_difference_quants:.1f} between a model and its quantization."
+        f"could show (4 times in 5): {between} between two models, {changed} between a model and its quantization."
     )
+
+
+def _in_points(difference: float | None) -> float | None:
+    return None if difference is None else round(100 * difference, 2)
 
 
 def plan_as_json(what: Plan) -> dict[str, Any]:
@@ -72,8 +79,8 @@ def plan_as_json(what: Plan) -> dict[str, Any]:
             for lane in what.lanes
         ],
         "smallest_difference_points": {
-            "between_models": round(what.smallest_difference_models, 2),
-            "of_a_quantization": round(what.smallest_difference_quants, 2),
+            "between_models": _in_points(what.smallest_difference_models),
+            "of_a_quantization": _in_points(what.smallest_difference_quants),
         },
     }
 

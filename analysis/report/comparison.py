@@ -88,15 +88,21 @@ def _questions_table(found: Comparison, name: str, places: Sequence[int]) -> Tab
     columns = (
         Column("question"), Column("subject"), Column("key"), Column(found.first), Column(found.second), Column("text")
     )  # fmt: skip
-    rows = []
-    for place in places:
-        row = found.panel.questions.iloc[place]
-        picks = [_letter(int(found.panel.picked[who, place])) for who in (0, 1)]
-        text = " ".join(str(row["question"]).split())
-        text = text if len(text) <= 90 else f"{text[:89]}…"
-        rows.append((str(row["question_id"]), str(row["subject"]), LETTERS[int(row["answer"])], *picks, text))
+    asked = found.panel.questions.iloc[list(places)]
+    cells = (asked[name].tolist() for name in ("question_id", "subject", "answer", "question"))
+    rows = [
+        (question, subject, LETTERS[key], _letter(mine), _letter(theirs), _short(text))
+        for question, subject, key, text, mine, theirs in zip(
+            *cells, *found.panel.picked[:2, list(places)].tolist(), strict=True
+        )
+    ]
     who = found.first if name == "lost" else found.second
     return Table(name, f"{name.capitalize()}: questions that only {who} has right.", columns, rows)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 90 else f"{line[:89]}…"
 
 
 def _letter(picked: int) -> str:

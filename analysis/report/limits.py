@@ -14,9 +14,9 @@ from analysis.standings import Standings
 from analysis.stats.intervals import subject_widening
 from analysis.stats.options import NEAR_TIE_NATS, Calibration, LogProbs, calibrate, near_ties
 from analysis.stats.paired import Paired
-from analysis.stats.power import questions_needed, smallest_difference, smoothed_discordance
 from analysis.stats.verdict import ALPHA
 from analysis.tables import PERCENT, Column, Table, Value, number
+from proctor.power import questions_needed, smallest_difference
 
 FEWEST_SUBJECTS = 10
 ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each
@@ -114,7 +114,7 @@ def _calibration_table(names: Sequence[str], found: Sequence[Calibration]) -> Ta
 def _limit_row(panel: Panel, standings: Standings, first: int, second: int) -> tuple[Value, ...]:
     lost, gained = int(standings.lost[first, second]), int(standings.lost[second, first])
     pair = Paired(len(panel.questions) - lost - gained, lost, gained, 0)
-    spread, seen = smoothed_discordance(pair), abs(pair.change)
+    spread, seen = pair.smoothed_discordance, abs(pair.change)
     return (
         panel.labels[first], panel.labels[second], seen, lost + gained, smallest_difference(spread, pair.asked),
         questions_needed(spread, seen) if seen > 0 else None,

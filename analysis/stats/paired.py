@@ -29,6 +29,11 @@ class Paired:
         return self.lost + self.gained
 
     @property
+    def smoothed_discordance(self) -> float:
+        """The share of discordant questions, with one more of each kind: none seen isn't none there."""
+        return (self.discordant + 2) / (self.asked + 2)
+
+    @property
     def change(self) -> float:
         """Accuracy of the second minus that of the first, as a fraction."""
         return (self.gained - self.lost) / self.asked if self.asked else float("nan")

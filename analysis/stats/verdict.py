@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from analysis.stats.intervals import Interval, bonett_price
 from analysis.stats.paired import FEW_DISCORDANT, Paired
-from analysis.stats.power import questions_needed, smallest_difference, smoothed_discordance
+from proctor.power import questions_needed, smallest_difference
 
 ALPHA = 0.05
 
@@ -50,7 +50,7 @@ def judge(pair: Paired, margin: float = 0.01, p: float | None = None) -> Verdict
     """
     p = pair.p if p is None else p
     loss_bound = -bonett_price(pair, level=0.90).low
-    spread = smoothed_discordance(pair)
+    spread = pair.smoothed_discordance
     return Verdict(
         pair=pair,
         finding=_finding(pair, p, within=loss_bound < margin),

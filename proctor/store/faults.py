@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 
-import psycopg
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,12 +74,14 @@ def _known(error: SQLAlchemyError) -> tuple[str, str] | None:
     origin = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(origin, sqlite3.Error):
         return SQLITE.get(getattr(origin, "sqlite_errorcode", 0) & 0xFF)
-    if isinstance(origin, psycopg.Error):
-        return _known_to_postgresql(origin)
-    return None
+    return None if origin is None else _known_to_postgresql(origin)
 
 
-def _known_to_postgresql(origin: psycopg.Error) -> tuple[str, str] | None:
+def _known_to_postgresql(origin: object) -> tuple[str, str] | None:
+    import psycopg  # whoever has SQLite needn't wait for it at each start
+
+    if not isinstance(origin, psycopg.Error):
+        return None
     code = origin.sqlstate
     for start, known in POSTGRESQL.items():
         if code is not None and code.startswith(start):

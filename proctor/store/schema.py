@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import inspect, text
 from sqlmodel import Session
 
 from proctor.errors import StoreUnavailable
 from proctor.store.migrations import HEAD, KNOWN
 from proctor.store.session import Store
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -36,6 +38,8 @@ def upgrade(store: Store) -> None:
                 "Install the newer Proctor that made them, or set PROCTOR_DATABASE_URL to another database.",
             )
         if found != HEAD:
+            from alembic import command  # a third of a second, and rarely needed
+
             command.upgrade(config(session), "head")
 
 
@@ -50,6 +54,8 @@ def revision(session: Session) -> str | None:
 
 def config(session: Session) -> Config:
     """Alembic's configuration for working inside this session's transaction, which it neither begins nor ends."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     made.attributes["connection"] = session.connection()

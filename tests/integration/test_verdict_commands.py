@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proctor.cli import COMMANDS, command, run
-from proctor.errors import ProctorError, UnknownName
-from proctor.nouns import Conditions
+from proctor.errors import BadInput, ProctorError, UnknownName
+from proctor.nouns import Conditions, Quant
 from proctor.settings import Settings
 from proctor.store.session import open_store
 from tests.support import shared_data
@@ -28,11 +28,13 @@ art,Who?,me,you,him,her,C,C,C,C
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A PROCTOR_HOME with three sweeps: `trial`, `unshot` under other terms, and `again`, the latest."""
+    """Sweeps `trial`, `unshot` under other terms, `before` and `after` of one model, and `again`, the latest."""
     folder = tmp_path_factory.mktemp("home")
     with open_store(Settings.read({"PROCTOR_HOME": str(folder)})) as store:
         sit_sweep(store, Sat())
         sit_sweep(store, Sat(conditions=Conditions(shots=0), name="unshot"))
+        for name, seed in (("before", 5), ("after", 6)):
+            sit_sweep(store, Sat(models=("org/One",), skill=(0.5,), quants=(Quant.NONE,), name=name), seed=seed)
         sit_sweep(store, Sat(name="again"), seed=3)
     return folder
 
@@ -79,6 +81,18 @@ def test_compare_of_two_sweeps_names_them(typed: Typed) -> None:
     found = json.loads(typed("compare", "Large", "Large", "-s", "trial", "-s", "again", "--json"))
     assert (found["first"], found["second"]) == ("Large (trial)", "Large (again)")
     assert found["questions"] == 120
+
+
+def test_compare_takes_the_sweeps_themselves_where_one_contestant_sat_each(typed: Typed) -> None:
+    found = json.loads(typed("compare", "before", "after", "--json"))
+    assert (found["first"], found["second"]) == ("One (before)", "One (after)")
+    assert found["questions"] == found["both_right"] + found["lost"] + found["gained"] + found["both_wrong"]
+
+
+def test_compare_of_a_sweep_with_several_contestants_says_who_they_are(typed: Typed) -> None:
+    with pytest.raises(BadInput, match="trial has 4 contestants: Small, Small 4 bit, Large") as caught:
+        typed("compare", "trial", "again")
+    assert "--sweep trial" in caught.value.next_step
 
 
 def test_compare_refuses_other_terms_by_name(typed: Typed) -> None:

@@ -16,8 +16,8 @@ from statsmodels.stats.proportion import proportion_confint
 from analysis.stats.families import benjamini_hochberg, holm
 from analysis.stats.intervals import AgainstChance, against_chance, bonett_price, subject_widening, wilson
 from analysis.stats.paired import Paired, mid_p, pair_up
-from analysis.stats.power import questions_needed, smallest_difference
 from analysis.stats.verdict import Finding, judge
+from proctor.power import questions_needed, smallest_difference
 
 counts = st.integers(0, 400)
 pairs = st.builds(Paired, counts, counts, counts, counts).filter(lambda pair: pair.asked > 0)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.compare import Candidate, NotComparable, compare, match, side_by_side
+from analysis.candidates import Candidate, match
+from analysis.compare import NotComparable, compare, side_by_side
 from analysis.contestants import Contestant
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
@@ -77,7 +78,7 @@ def test_rows_become_a_panel_and_a_second_copy_is_dropped() -> None:
 
 
 def candidate(panel: Panel, place: int, exams: dict[str, str] | None = None) -> Candidate:
-    return Candidate(panel.labels[place], panel.of([place]), exams or {})
+    return Candidate(panel.labels[place], panel.of([place]), "trial", exams or {})
 
 
 def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> None:
@@ -92,7 +93,7 @@ def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> Non
         picked=second.picked[:, order],
         logprob=None,
     )
-    found = compare(candidate(panel, 0), Candidate("other", shuffled), 0.01)
+    found = compare(candidate(panel, 0), Candidate("other", shuffled, "trial"), 0.01)
     assert found.verdict.pair == panel.pair(0, 1)
     assert len(found.lost) == found.verdict.pair.lost
     assert sum(lead.pair.asked for lead in found.leads) == len(panel.questions)
@@ -109,7 +110,7 @@ def test_a_mended_key_is_refused() -> None:
     mended = panel.of([1])
     questions = mended.questions.assign(answer=(mended.questions["answer"] + 1) % 4)
     with pytest.raises(NotComparable, match="another answer key"):
-        side_by_side(candidate(panel, 0), Candidate("other", replace(mended, questions=questions)))
+        side_by_side(candidate(panel, 0), Candidate("other", replace(mended, questions=questions), "trial"))
 
 
 def test_contestants_are_found_by_any_of_their_names() -> None:

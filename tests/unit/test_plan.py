@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from proctor.errors import DoesNotFit, SeveralFaults
 from proctor.nouns import Conditions, Device, DType, Exam, ModelRef, ModelSource, Quant, Question, SweepRequest
-from scheduler.plan import Candidate, Plan, Target, expand, smallest_difference
+from proctor.power import smallest_difference
+from scheduler.plan import Candidate, Plan, Target, expand
 
 CPU = Target(Device.CPU, "CPU (2 cores)", 8_000_000_000, quantizes=True)
 GPU = Target(Device.GPU, "T4", 16_000_000_000, quantizes=True)
@@ -86,6 +85,8 @@ def test_a_model_that_does_not_fit_says_what_it_needs_and_what_there_is() -> Non
 
 
 def test_the_smallest_difference_shrinks_with_the_root_of_the_questions() -> None:
-    assert smallest_difference(240, 0.3) == pytest.approx(0.0990, abs=1e-4)
-    assert smallest_difference(960, 0.3) == pytest.approx(smallest_difference(240, 0.3) / 2)
-    assert smallest_difference(0, 0.3) == math.inf
+    few, many = smallest_difference(0.3, 240), smallest_difference(0.3, 960)
+    assert few is not None
+    assert many is not None
+    assert few == pytest.approx(0.0990, abs=1e-4)
+    assert many == pytest.approx(few / 2)

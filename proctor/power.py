@@ -1,10 +1,8 @@
-"""What a number of questions can show, before and after the sweep."""
+"""What a number of questions can show, before a sweep (`submit-sweep --plan`) and after it (the verdicts). Pure."""
 
 from __future__ import annotations
 
 from math import ceil, sqrt
-
-from analysis.stats.paired import Paired
 
 DETECTABLE = 2.80  # the 97.5 % plus the 80 % quantile of the normal: two-sided 5 %, power 80 %
 
@@ -15,7 +13,8 @@ def smallest_difference(discordance: float, questions: int) -> float | None:
         δ = 2.80·sqrt(discordance/n)
 
     `discordance` is the share of questions on which the two differ. None means never: a difference can't exceed
-    the discordance. Source: Connor 1987 (sample size for McNemar's test), without its small second-order term.
+    the discordance. Source: Connor 1987 (Biometrics 43:207, sample size for McNemar's test), without its small
+    second-order term.
     """
     if questions < 1:
         return None
@@ -28,8 +27,3 @@ def questions_needed(discordance: float, difference: float) -> int:
     if difference <= 0:
         raise ValueError(f"A difference of {difference} can't be shown by any number of questions.")
     return max(1, ceil(DETECTABLE**2 * discordance / difference**2))
-
-
-def smoothed_discordance(pair: Paired) -> float:
-    """The share of discordant questions with one more of each kind, so that none seen isn't taken for none there."""
-    return (pair.discordant + 2) / (pair.asked + 2)
