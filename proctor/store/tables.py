@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -177,6 +178,7 @@ class RunRow(Row, table=True):
     answered: int = 0  # the counts are kept by `runs.record`, in the transaction of the Answers that they count
     correct: int = 0
     tied: int = 0
+    correct_norm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # by log-probability per character
     worker: str | None = None
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     moved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # claimed, begun, or last pack
@@ -186,6 +188,8 @@ class RunRow(Row, table=True):
     traceback: str = ""
     provenance: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
     measures: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    check_noise: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    noise: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 class AttemptRow(Row, table=True):
