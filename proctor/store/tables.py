@@ -144,6 +144,7 @@ class SweepRow(Row, table=True):
     submitted_at: datetime = Field(sa_type=UtcDateTime)  # last time: the same sweep may be submitted again
     cancelled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    served_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # a worker last went to a lane of it
     feed: int = 0  # packs recorded so far; the next pack's position, taken under this row's lock
 
 
@@ -152,7 +153,7 @@ class RunRow(Row, table=True):
 
     __tablename__ = "run"
     __table_args__ = (
-        Index(None, "status", "lane", "sweep_id"),  # the claim
+        Index(None, "status", "lane", "sweep_id", "needs_bytes"),  # the claim: it reads no row to see what waits
         Index(None, "sweep_id"),  # progress
         CheckConstraint("status IN ('pending', 'running', 'done', 'failed', 'cancelled')", name="status"),
         CheckConstraint("(status = 'running') = (lease_until IS NOT NULL)", name="only_running_is_leased"),
