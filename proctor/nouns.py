@@ -283,9 +283,11 @@ class WorkerCard:
     host: str
     device: Device
     device_name: str
-    memory_bytes: int
+    memory_bytes: int  # what its models may take, all its GPUs together
     lanes: tuple[str, ...] = ()  # patterns (fnmatch) of lanes that it may serve; empty: all
     sweep_id: int | None = None  # the one sweep that it was started for; None: any
+    quants: tuple[Quant, ...] = tuple(Quant)  # what its libraries and its device can do
+    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,8 @@ class LaneLoad:
     workers: int  # other workers that hold this lane now
     mean_run_s: float | None = None  # None: none has finished yet
     mean_load_s: float | None = None
+    share: int = 0  # other workers that serve the sweep that waits here; of several, the one that is served least
+    turn: int = 0  # that sweep's place among those that wait, the one that a worker went to longest ago first
 
 
 @dataclass(frozen=True)
@@ -310,3 +314,4 @@ class Attempt:
     ended_at: datetime | None
     outcome: str  # running, done, handed back, failed, lost
     reason: str = ""
+    traceback: str = ""  # of a failure that nobody expected
