@@ -49,6 +49,15 @@ class Framing(Protocol):
 
 
 @dataclass(frozen=True)
+class Message:
+    """What is to be answered. It is always read whole, and so is the beginning of a reply that is gone on with."""
+
+    user: str
+    system: str = ""
+    opened: tuple[int, ...] = ()  # of the reply, what there is already
+
+
+@dataclass(frozen=True)
 class Exchange:
     """A Turn that is over: what the user said, and the reply or the part of it that came."""
 
@@ -155,12 +164,11 @@ class ContextTooLong(BadInput):
 def assemble(
     framing: Framing,
     policy: Policy,
-    system: str,
-    user: str,
+    message: Message,
     earlier: Sequence[Exchange] = (),
     summary: Summary | None = None,
 ) -> Context:
-    """The prompt for the message `user` after the Turns `earlier` (oldest first, each once).
+    """The prompt for `message` after the Turns `earlier` (oldest first, each once).
 
     Raises
     ------
@@ -170,42 +178,27 @@ def assemble(
     _check_order(earlier)
     summary = summary if policy.summarize else None
     short, summary_cut = _fit_summary(framing, policy, summary)
-    head = join_system(system, short)
+    pinned = Message(message.user, join_system(message.system, short), message.opened)
     covered, open_ = _split(earlier, summary)
     room = open_ if policy.exchanges is None else open_[max(0, len(open_) - policy.exchanges) :]
-    ids = tuple(framing.first(head, user))
-    if len(ids) > policy.budget_tokens:
-        raise ContextTooLong(len(ids), policy.budget_tokens)
-    shown: list[Exchange] = []
-    for exchange in reversed(room):
-        longer = _prompt(framing, head, [exchange, *shown], user)
-        if len(longer) > policy.budget_tokens:
-            break
-        ids, shown = longer, [exchange, *shown]
-    cut: tuple[int, ...] = ()
-    if room and not shown:
-        pressed = _press(framing, policy.budget_tokens, head, room[-1], user)
-        if pressed is not None:
-            ids, cut = pressed, (room[-1].number,)
-    numbers = tuple(exchange.number for exchange in shown)
-    seen = {*numbers, *cut}
+    ids, shown = _fill(framing, policy.budget_tokens, pinned, room)
+    pressed = _press(framing, policy.budget_tokens, pinned, room[-1]) if room and not shown else None
+    cut = (room[-1].number,) if pressed is not None else ()
     return Context(
-        ids=ids,
+        ids=ids if pressed is None else pressed,
         budget_tokens=policy.budget_tokens,
-        shown=numbers,
+        shown=shown,
         cut=cut,
         covered=tuple(exchange.number for exchange in covered),
-        left_out=tuple(exchange.number for exchange in open_ if exchange.number not in seen),
+        left_out=tuple(exchange.number for exchange in open_ if exchange.number not in {*shown, *cut}),
         summary_cut=summary_cut,
     )
 
 
-def alone(framing: Framing, policy: Policy, system: str, user: str, earlier: Sequence[Exchange] = ()) -> Context:
+def alone(framing: Framing, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
     """The prompt with history off: the system prompt and the message, and no earlier word. Raises as `assemble`."""
-    ids = tuple(framing.first(system, user))
-    if len(ids) > policy.budget_tokens:
-        raise ContextTooLong(len(ids), policy.budget_tokens)
     left_out = tuple(exchange.number for exchange in earlier)
+    ids = _within_budget(_prompt(framing, message), policy.budget_tokens)
     return Context(ids, policy.budget_tokens, left_out=left_out, history=False)
 
 
@@ -244,6 +237,11 @@ def accept(framing: Framing, folding: Folding, text: str) -> Summary | None:
     return Summary(folding.first, folding.last, said)
 
 
+def count(framing: Framing, message: Message, earlier: Sequence[Exchange]) -> int:
+    """Tokens of the whole conversation, whatever the budget."""
+    return len(_prompt(framing, message, earlier))
+
+
 def join_system(system: str, summary: str) -> str:
     """The system message: what the user pinned, and behind it the running summary."""
     if not summary:
@@ -274,14 +272,34 @@ def _split(earlier: Sequence[Exchange], summary: Summary | None) -> tuple[list[E
     return covered, [exchange for exchange in earlier if not summary.first <= exchange.number <= summary.last]
 
 
-def _prompt(framing: Framing, head: str, exchanges: Sequence[Exchange], user: str) -> tuple[int, ...]:
+def _prompt(framing: Framing, message: Message, exchanges: Sequence[Exchange] = ()) -> tuple[int, ...]:
     """Exchanges and new message as one row of tokens."""
     if not exchanges:
-        return tuple(framing.first(head, user))
-    ids = [*framing.first(head, exchanges[0].user), *exchanges[0].reply_ids]
+        return (*framing.first(message.system, message.user), *message.opened)
+    ids = [*framing.first(message.system, exchanges[0].user), *exchanges[0].reply_ids]
     for exchange in exchanges[1:]:
         ids += [*framing.later(exchange.user), *exchange.reply_ids]
-    return (*ids, *framing.later(user))
+    return (*ids, *framing.later(message.user), *message.opened)
+
+
+def _within_budget(ids: tuple[int, ...], budget_tokens: int) -> tuple[int, ...]:
+    if len(ids) > budget_tokens:
+        raise ContextTooLong(len(ids), budget_tokens)
+    return ids
+
+
+def _fill(
+    framing: Framing, budget_tokens: int, message: Message, room: Sequence[Exchange]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The longest prompt that fits, of the newest exchanges of `room`; and their numbers."""
+    ids = _within_budget(_prompt(framing, message), budget_tokens)
+    shown = 0
+    while shown < len(room):
+        longer = _prompt(framing, message, room[len(room) - shown - 1 :])
+        if len(longer) > budget_tokens:
+            break
+        ids, shown = longer, shown + 1
+    return ids, tuple(exchange.number for exchange in room[len(room) - shown :])
 
 
 def _size(framing: Framing, head: str, exchanges: Sequence[Exchange]) -> int:
@@ -314,14 +332,14 @@ def _fit_summary(framing: Framing, policy: Policy, summary: Summary | None) -> t
     return (cut_middle(summary.text, keep) if keep is not None else ""), True
 
 
-def _press(framing: Framing, budget_tokens: int, head: str, exchange: Exchange, user: str) -> tuple[int, ...] | None:
+def _press(framing: Framing, budget_tokens: int, message: Message, exchange: Exchange) -> tuple[int, ...] | None:
     """The prompt with the one exchange cut until it fits; None where not even its ends do."""
 
     def pressed(characters: int) -> tuple[int, ...]:
         reply = cut_middle(exchange.reply, characters)
         ids = exchange.reply_ids if reply == exchange.reply else tuple(framing.text_ids(reply))
         short = Exchange(exchange.number, cut_middle(exchange.user, characters), reply, ids)
-        return _prompt(framing, head, [short], user)
+        return _prompt(framing, message, [short])
 
     longest = max(len(exchange.user), len(exchange.reply))
     keep = _largest(longest, lambda n: len(pressed(n)) <= budget_tokens)

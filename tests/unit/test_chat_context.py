@@ -15,6 +15,7 @@ from chat.context import (
     Exchange,
     Folding,
     Framing,
+    Message,
     Policy,
     Summary,
     accept,
@@ -90,7 +91,7 @@ def assembled(draw: st.DataObject, framing: Framing, policy: Policy, earlier: li
     """A context of drawn parts, where system prompt and message fit at all."""
     system, user = draw.draw(st.sampled_from(["", "Be kind."])), draw.draw(TEXTS)
     try:
-        return assemble(framing, policy, system, user, earlier, draw.draw(summaries(earlier)))
+        return assemble(framing, policy, Message(user, system), earlier, draw.draw(summaries(earlier)))
     except ContextTooLong:
         assume(False)
         raise
@@ -136,7 +137,7 @@ def test_pinned_parts_and_the_new_message_are_always_in_whole(
 ) -> None:
     summary = data.draw(summaries(earlier))
     try:
-        context = assemble(framing, policy, "PIN this.", user + "!", earlier, summary)
+        context = assemble(framing, policy, Message(user + "!", "PIN this."), earlier, summary)
     except ContextTooLong:
         assume(False)
         raise
@@ -153,7 +154,7 @@ def test_what_is_shown_is_the_words_in_their_order(
     framing: Framing, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        context = assemble(framing, policy, "", user, earlier)
+        context = assemble(framing, policy, Message(user), earlier)
     except ContextTooLong:
         assume(False)
         raise
@@ -167,11 +168,11 @@ def test_with_history_off_no_earlier_word_is_read(
     framing: Framing, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        off = alone(framing, policy, "Be kind.", user, earlier)
+        off = alone(framing, policy, Message(user, "Be kind."), earlier)
     except ContextTooLong:
         assume(False)
         raise
-    assert off.ids == assemble(framing, policy, "Be kind.", user).ids
+    assert off.ids == assemble(framing, policy, Message(user, "Be kind.")).ids
     assert (off.shown, off.cut, off.covered, off.history) == ((), (), (), False)
     assert off.left_out == tuple(turn.number for turn in earlier)
 
@@ -183,7 +184,7 @@ def converse(
     contexts: list[tuple[Context, Summary | None]] = []
     summary: Summary | None = None
     for count, turn in enumerate(said):
-        contexts.append((assemble(framing, policy, "Be kind.", turn.user, said[:count], summary), summary))
+        contexts.append((assemble(framing, policy, Message(turn.user, "Be kind."), said[:count], summary), summary))
         folding = due(framing, policy, "Be kind.", said[: count + 1], summary)
         if folding is not None:
             summary = accept(framing, folding, summarize) or summary
@@ -262,24 +263,24 @@ def test_a_summary_that_is_empty_or_longer_than_its_source_or_limit_changes_noth
 
 def test_without_a_summary_what_slid_out_of_the_window_is_named() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 10)]
-    context = assemble(WithSystemRole(), Policy(window_tokens=4000), "", "next", said)
+    context = assemble(WithSystemRole(), Policy(window_tokens=4000), Message("next"), said)
     assert (context.left_out, context.shown) == ((1, 2, 3), (4, 5, 6, 7, 8, 9))
 
 
 def test_an_undone_summary_lets_its_turns_be_read_again() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 5)]
     policy = Policy(window_tokens=4000)
-    with_it = assemble(WithSystemRole(), policy, "", "next", said, Summary(1, 2, "Two questions."))
+    with_it = assemble(WithSystemRole(), policy, Message("next"), said, Summary(1, 2, "Two questions."))
     assert (with_it.covered, with_it.shown) == ((1, 2), (3, 4))
     assert "Two questions." in read(with_it.ids)
-    without = assemble(WithSystemRole(), policy, "", "next", said)
+    without = assemble(WithSystemRole(), policy, Message("next"), said)
     assert (without.covered, without.shown) == ((), (1, 2, 3, 4))
 
 
 def test_one_exchange_too_large_is_cut_in_the_middle_with_a_visible_mark() -> None:
     policy = Policy(window_tokens=330, reserve_tokens=30)
     huge = exchange(3, "begin " + "x" * 900 + " end", "short reply")
-    context = assemble(WithSystemRole(), policy, "Be kind.", "next", [exchange(2, "before", "it"), huge])
+    context = assemble(WithSystemRole(), policy, Message("next", "Be kind."), [exchange(2, "before", "it"), huge])
     text = read(context.ids)
     assert (context.cut, context.shown, context.left_out) == ((3,), (), (2,))
     assert "begin xxx" in text
@@ -291,7 +292,7 @@ def test_one_exchange_too_large_is_cut_in_the_middle_with_a_visible_mark() -> No
 
 def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() -> None:
     with pytest.raises(ContextTooLong) as refused:
-        assemble(WithSystemRole(), Policy(window_tokens=100, reserve_tokens=20), "", "x" * 100)
+        assemble(WithSystemRole(), Policy(window_tokens=100, reserve_tokens=20), Message("x" * 100))
     assert (refused.value.tokens, refused.value.budget_tokens) == (104, 80)
     assert "104" in str(refused.value)
     assert "80" in str(refused.value)
@@ -299,7 +300,9 @@ def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() 
 
 def test_a_summary_of_a_larger_model_is_cut_to_its_share_and_that_is_said() -> None:
     said = [exchange(1, "question", "answer"), exchange(2, "more", "yes")]
-    context = assemble(WithSystemRole(), Policy(window_tokens=1000), "", "next", said, Summary(1, 1, "word " * 100))
+    context = assemble(
+        WithSystemRole(), Policy(window_tokens=1000), Message("next"), said, Summary(1, 1, "word " * 100)
+    )
     assert context.summary_cut
     assert "characters left out here" in read(context.ids)
 
@@ -317,7 +320,7 @@ def test_cutting_keeps_both_ends_and_says_how_much_is_missing(text: str, charact
 
 def test_turns_out_of_order_are_refused() -> None:
     with pytest.raises(BadInput, match=r"oldest first.*\[2, 1\]"):
-        assemble(WithSystemRole(), Policy(1000), "", "x", [exchange(2, "a", "b"), exchange(1, "c", "d")])
+        assemble(WithSystemRole(), Policy(1000), Message("x"), [exchange(2, "a", "b"), exchange(1, "c", "d")])
 
 
 @pytest.mark.parametrize(
@@ -333,3 +336,10 @@ def test_a_policy_that_contradicts_itself_is_refused(make: object) -> None:
     assert callable(make)
     with pytest.raises(BadInput):
         make()
+
+
+def test_a_reply_that_is_gone_on_with_ends_the_prompt() -> None:
+    opened = tuple(spell("Once upon"))
+    said = [exchange(1, "question", "answer")]
+    context = assemble(WithSystemRole(), Policy(1000), Message("A story.", opened=opened), said)
+    assert read(context.ids) == "||question||answer||A story.||Once upon"
