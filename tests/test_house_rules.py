@@ -15,7 +15,7 @@ import pytest
 from proctor.cli import COMMANDS, command
 from tests.support import ROOT
 
-ROOMS = ("proctor", "scheduler", "workers", "analysis")
+ROOMS = ("proctor", "scheduler", "workers", "analysis", "chat")
 FILE_LIMIT, USUAL = 500, 300
 SOURCES = sorted(path for room in (*ROOMS, "tests", "bench") for path in (ROOT / room).rglob("*.py"))
 MAIN_JOB = "workers/sit.py"
@@ -74,7 +74,7 @@ def test_a_command_line_imports_click_and_the_standard_library_only(module: str)
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "workers", "colorama"}
+    assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "workers", "chat", "colorama"}
 
 
 def test_our_names_on_the_import_path_are_only_ours() -> None:

@@ -1,0 +1,111 @@
+"""Frozen dataclasses as JSON, and back with every field's type checked: what arrives is believed in nothing."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from proctor.errors import BadInput
+
+T = TypeVar("T")
+
+
+class BadMessage(BadInput):
+    """Something that arrived and isn't what it should be."""
+
+
+def to_json(value: object) -> str:
+    """A dataclass as one line of JSON; -Infinity, the logarithm of 0, stands as Python writes and reads it."""
+    assert is_dataclass(value)
+    assert not isinstance(value, type)
+    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(wanted: type[T], text: str | bytes) -> T:
+    """A `wanted` from JSON.
+
+    Raises
+    ------
+    BadMessage
+        for what is no JSON, a field that is missing, unknown or of another type; what the dataclass itself refuses
+        passes on as the `BadInput` that it raises.
+    """
+    try:
+        said = json.loads(text)
+    except RecursionError:
+        raise BadMessage(f"A {wanted.__name__} can't be read: it is nested too deep.") from None
+    except ValueError as error:
+        raise BadMessage(f"A {wanted.__name__} that is no JSON: {error}.") from None
+    read: T = _dataclass(wanted, said, wanted.__name__)
+    return read
+
+
+def _dataclass(wanted: Any, said: object, place: str) -> Any:
+    if not isinstance(said, dict):
+        raise BadMessage(f"{place} is {_kind(said)} instead of an object.")
+    known = _types(wanted)
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise BadMessage(f"{place} has the unknown field {str(unknown[0])[:80]!r}.")
+    missing = [name for name in _needed(wanted) if name not in said]
+    if missing:
+        raise BadMessage(f"{place} lacks the field {missing[0]!r}.")
+    return wanted(**{name: _value(known[name], value, f"{place}.{name}") for name, value in said.items()})
+
+
+def _value(wanted: Any, said: object, place: str) -> Any:
+    origin = typing.get_origin(wanted)
+    if origin is types.UnionType:
+        (some,) = [kind for kind in typing.get_args(wanted) if kind is not types.NoneType]
+        return None if said is None else _value(some, said, place)
+    if origin is tuple:
+        if not isinstance(said, list):
+            raise BadMessage(f"{place} is {_kind(said)} instead of a list.")
+        each = typing.get_args(wanted)[0]
+        return tuple(_value(each, one, f"{place}[{n}]") for n, one in enumerate(said))
+    if is_dataclass(wanted):
+        return _dataclass(wanted, said, place)
+    if issubclass(wanted, Enum):
+        return _choice(wanted, said, place)
+    return _scalar(wanted, said, place)
+
+
+def _choice(wanted: type[Enum], said: object, place: str) -> Enum:
+    for member in wanted:
+        if member.value == said:
+            return member
+    raise BadMessage(f"{place} is {said!r:.80}.", f"It is one of {', '.join(str(m.value) for m in wanted)}.")
+
+
+def _scalar(wanted: type[Any], said: object, place: str) -> Any:
+    if wanted is float and type(said) is int and abs(said) < 1 << 53:
+        return float(said)
+    if not isinstance(said, wanted) or (wanted is int and isinstance(said, bool)):
+        raise BadMessage(f"{place} is {_kind(said)} instead of {wanted.__name__}.")
+    if wanted is str and _unstorable(said):
+        raise BadMessage(f"{place} holds a character that is none (a NUL or half of a surrogate pair).")
+    return said
+
+
+def _unstorable(text: Any) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _kind(said: object) -> str:
+    return {dict: "an object", list: "a list", types.NoneType: "null"}.get(type(said), f"of type {type(said).__name__}")
+
+
+@cache
+def _types(wanted: type[Any]) -> Mapping[str, Any]:
+    return typing.get_type_hints(wanted)
+
+
+@cache
+def _needed(wanted: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(wanted) if f.default is MISSING and f.default_factory is MISSING)

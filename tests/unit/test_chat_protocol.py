@@ -1,0 +1,164 @@
+"""What travels between clients and workers: the same on both sides, and nothing believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.protocol import (
+    MAX_REQUEST_BYTES,
+    Ending,
+    Entry,
+    Piece,
+    Progress,
+    Rival,
+    Stage,
+    TokenScore,
+    TurnRequest,
+    attempt_of,
+    dump_entry,
+    dump_request,
+    entry_id,
+    load_entry,
+    load_request,
+)
+from chat.wire import BadMessage
+from proctor.dialogue import ContextFacts, Counts, Fault, Finish, History, Role, Sampling, Utterance
+from proctor.errors import BadInput
+from proctor.nouns import Device, DType, Quant
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+NAME = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+COUNT = st.integers(0, 1 << 40)
+SECONDS = st.floats(0, 1e9)
+LOGPROB = st.floats(max_value=0, allow_nan=False)
+SAMPLINGS = st.builds(
+    Sampling,
+    temperature=st.floats(0, 100),
+    top_p=st.floats(0, 1, exclude_min=True),
+    top_k=st.integers(0, 1000),
+    repetition_penalty=st.floats(0.1, 100),
+    stop=st.lists(TEXT.filter(bool), max_size=3).map(tuple),
+    seed=st.none() | st.integers(0, (1 << 63) - 1),
+    max_tokens=st.none() | st.integers(1, 1000),
+    rivals=st.none() | st.integers(0, 20),
+)
+REQUESTS = st.builds(
+    TurnRequest,
+    turn=NAME,
+    conversation=NAME,
+    model=TEXT.filter(bool),
+    say=st.lists(st.builds(Utterance, st.sampled_from([Role.USER, Role.ASSISTANT]), TEXT), max_size=3).map(tuple),
+    after=st.none() | NAME,
+    quant=st.sampled_from(Quant),
+    device=st.none() | st.sampled_from(Device),
+    dtype=st.sampled_from(DType),
+    sampling=SAMPLINGS,
+    history=st.sampled_from(History),
+    options=st.lists(TEXT.filter(bool), max_size=3).map(tuple),
+    title=TEXT,
+)
+CONTEXTS = st.builds(ContextFacts, shown=st.lists(NAME, max_size=2).map(tuple), left_out=COUNT, budget=COUNT)
+SCORES = st.builds(TokenScore, COUNT, TEXT, LOGPROB, st.lists(st.builds(Rival, COUNT, TEXT, LOGPROB)).map(tuple))
+ENTRIES = st.one_of(
+    st.builds(Progress, st.sampled_from(Stage), COUNT, TEXT, COUNT, TEXT, st.none() | CONTEXTS),
+    st.builds(Piece, COUNT, COUNT, COUNT, COUNT, st.lists(COUNT).map(tuple), TEXT, st.lists(SCORES).map(tuple)),
+    st.builds(
+        Ending,
+        st.sampled_from(Finish),
+        st.builds(Counts, COUNT, COUNT, COUNT, SECONDS, SECONDS, SECONDS, SECONDS),
+        st.none() | st.sampled_from(Fault),
+        TEXT,
+        context=st.none() | CONTEXTS,
+        options_logprob=st.lists(LOGPROB).map(tuple),
+    ),
+)
+PLAIN = {"turn": "t1", "conversation": "c1", "model": "smollm2", "say": [{"role": "user", "content": "Hello"}]}
+
+
+@given(REQUESTS)
+def test_a_request_arrives_as_it_was_sent(request: TurnRequest) -> None:
+    assert load_request(dump_request(request).encode()) == request
+
+
+@given(ENTRIES)
+def test_an_entry_arrives_as_it_was_sent(entry: Entry) -> None:
+    raw = {key.encode(): value.encode() for key, value in dump_entry(entry).items()}
+    assert load_entry(raw) == load_entry(dump_entry(entry)) == entry
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | TEXT, lambda some: st.lists(some) | st.dictionaries(TEXT, some)
+    )
+)
+def test_whatever_else_arrives_is_refused_in_words(said: object) -> None:
+    with pytest.raises(BadMessage):
+        load_request(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"turn": "../../x"}, "is no id of a turn"),
+        ({"turn": 7}, "TurnRequest.turn is of type int instead of str"),
+        ({"turns": "t1"}, "unknown field 'turns'"),
+        ({"quant": "3bit"}, "'3bit'"),
+        ({"say": [{"role": "tool", "content": "x"}]}, r"say\[0\].role is 'tool'"),
+        ({"say": [{"role": "user", "content": "\0"}]}, r"say\[0\].content holds a character that is none"),
+        ({"say": [{"role": "user", "content": "\ud800"}]}, "half of a surrogate pair"),
+        ({"say": [{"role": "system", "content": "x"}]}, "nothing to answer"),
+        ({"say": [], "after": ""}, "nothing to answer"),
+        ({"say": "Hello"}, "instead of a list"),
+        ({"sampling": {"temperature": math.nan}}, "temperature nan"),
+        ({"sampling": {"temperature": True}}, "instead of float"),
+        ({"sampling": {"temperature": 10**400}}, "temperature"),
+        ({"sampling": {"top_p": 0}}, "top_p 0"),
+        ({"sampling": {"top_k": -1}}, "top_k -1"),
+        ({"sampling": {"repetition_penalty": 0}}, "repetition_penalty 0"),
+        ({"sampling": {"stop": [""]}}, "stop string of 0"),
+        ({"sampling": {"max_tokens": 0}}, "max_tokens 0"),
+        ({"sampling": {"seed": 1 << 63}}, "seed"),
+        ({"options": [""]}, "options"),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_refused_by_name(change: dict[str, object], named: str) -> None:
+    with pytest.raises(BadInput, match=named):
+        load_request(json.dumps({**PLAIN, **change}))
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(BadMessage, match="lacks the field 'model'"):
+        load_request(json.dumps({key: value for key, value in PLAIN.items() if key != "model"}))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 10_000])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(BadMessage):
+        load_request(text)
+
+
+def test_a_request_above_the_limit_is_refused_on_both_sides() -> None:
+    plain = load_request(json.dumps(PLAIN))
+    large = dataclasses.replace(plain, say=(Utterance(Role.USER, "x" * MAX_REQUEST_BYTES),))
+    with pytest.raises(BadInput, match="MiB"):
+        dump_request(large)
+    with pytest.raises(BadMessage, match="bytes"):
+        load_request("x" * (MAX_REQUEST_BYTES + 1))
+
+
+def test_an_entry_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(BadMessage, match="unknown kind"):
+        load_entry({"entry": "song {}"})
+    with pytest.raises(BadMessage, match="unknown kind"):
+        load_entry({"something": "else"})
+
+
+def test_entry_ids_sort_by_attempt_and_number() -> None:
+    assert entry_id(2, 0) == "2-0"
+    assert attempt_of(b"12-7") == (12, 7)
