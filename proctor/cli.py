@@ -19,6 +19,7 @@ from proctor.errors import ProctorError, SeveralFaults
 COMMANDS = {
     "submit": "scheduler.cli:submit",
     "status": "scheduler.cli:status",
+    "metrics": "scheduler.seeing_cli:metrics",
     "cancel": "scheduler.cli:cancel",
     "retry": "scheduler.cli:retry",
     "report": "analysis.cli:report",

@@ -13,6 +13,7 @@ from proctor.store.codec import measures_of, storable, sum_of
 from proctor.store.tables import AttemptRow, PackRow, RunRow
 
 MAX_FAILURES = 3
+LEASE_RAN_OUT = "its lease ran out"
 
 
 def take_back(session: Session, asking: str, now: datetime) -> None:
@@ -31,7 +32,7 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
     ).all()
     for run in left:
         if run.lease_until is not None and run.lease_until < now:
-            lose(session, run, now, f"worker {run.worker} fell silent: its lease ran out")
+            lose(session, run, now, f"worker {run.worker} fell silent: {LEASE_RAN_OUT}")
         else:
             give_back(session, run, now, "its worker asked for another: the database had been away")
 

@@ -46,7 +46,7 @@ def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
         row.lane: row for row in session.exec(select(LaneRow).where(col(LaneRow.lane).in_([row[0] for row in mine])))
     }
     return [
-        LaneLoad(lane_of(lane), priority, count, there.get(lane, 0), *_means(pace.get(lane)))
+        LaneLoad(lane_of(lane), priority, count, there.get(lane, 0), *means(pace.get(lane)))
         for lane, priority, count in mine
     ]
 
@@ -132,8 +132,8 @@ def add_to_pace(store: Store, session: Session, lane: str, measures: Measures) -
     )
 
 
-def _means(pace: LaneRow | None) -> tuple[float | None, float | None]:
-    """Mean seconds of a Run and of a load; None for what was never measured."""
+def means(pace: LaneRow | None) -> tuple[float | None, float | None]:
+    """Mean seconds of a lane's Runs and of its loads; None for what was never measured."""
     if pace is None:
         return None, None
     return (

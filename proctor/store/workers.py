@@ -51,10 +51,14 @@ def leave(store: Store, name: str) -> None:
 def listing(store: Store) -> list[WorkerRecord]:
     """All workers ever seen, those heard of last first."""
     with store.read() as session:
-        now = store.now(session)
-        at = dict(session.exec(select(RunRow.worker, RunRow.id).where(col(RunRow.status) == RunStatus.RUNNING)).all())
-        rows = session.exec(select(WorkerRow).order_by(col(WorkerRow.seen_at).desc(), col(WorkerRow.name))).all()
-        return [_record(row, at.get(row.name), now) for row in rows]
+        return records(session, store.now(session))
+
+
+def records(session: Session, now: datetime) -> list[WorkerRecord]:
+    """The same within a transaction of the caller's."""
+    at = dict(session.exec(select(RunRow.worker, RunRow.id).where(col(RunRow.status) == RunStatus.RUNNING)).all())
+    rows = session.exec(select(WorkerRow).order_by(col(WorkerRow.seen_at).desc(), col(WorkerRow.name))).all()
+    return [_record(row, at.get(row.name), now) for row in rows]
 
 
 def see(
