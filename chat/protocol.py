@@ -53,7 +53,7 @@ from proctor.dialogue import (
     Utterance,
 )
 from proctor.errors import BadInput
-from proctor.nouns import Device, DType, Quant
+from proctor.nouns import Device, Quant
 
 REQUESTS = "chat.requests"
 GROUP = "workers"
@@ -86,7 +86,6 @@ class TurnRequest:
     after: str | None = None
     quant: Quant = Quant.NONE
     device: Device | None = None  # None: where the model is held, else a GPU if there is one
-    dtype: DType = DType.AUTO
     sampling: Sampling = DEFAULT_SAMPLING
     history: History = History.SUMMARY
     options: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ from chat.protocol import (
 from chat.wire import BadMessage
 from proctor.dialogue import ContextFacts, Counts, Fault, Finish, History, Role, Sampling, Utterance
 from proctor.errors import BadInput
-from proctor.nouns import Device, DType, Quant
+from proctor.nouns import Device, Quant
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 NAME = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -57,7 +57,6 @@ REQUESTS = st.builds(
     after=st.none() | NAME,
     quant=st.sampled_from(Quant),
     device=st.none() | st.sampled_from(Device),
-    dtype=st.sampled_from(DType),
     sampling=SAMPLINGS,
     history=st.sampled_from(History),
     options=st.lists(TEXT.filter(bool), max_size=3).map(tuple),

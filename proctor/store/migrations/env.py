@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 from proctor.settings import Settings
+from proctor.store import dialogue_tables  # noqa: F401 -- its tables join the metadata
 from proctor.store.session import Store
 from proctor.store.tables import metadata
 
