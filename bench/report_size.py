@@ -2,14 +2,16 @@
 
     python bench/report_size.py [--models 27] [--subjects 57] [--questions 246]
 
-Prints one JSON line: seconds to read and to write, peak memory of the process, size of the page. The database is
-made in a process of its own first, so that the peak is the report's.
+Prints one JSON line: seconds to read and to write, peak memory of the process, size of the page, and seconds of
+`proctor compare` as a command of its own. The database is made in a process of its own first, so that the peak is the
+report's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -49,8 +51,17 @@ def main() -> None:
             "write_s": round(ended - read, 1),
             "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "html_mb": round(written.page.stat().st_size / 1e6, 2),
+            "compare_s": round(min(compare_s(made) for _ in range(3)), 2),
         }
         print(json.dumps(line))
+
+
+def compare_s(home: Path) -> float:
+    """Wall seconds of `proctor compare` of two of the models, from its start to its end."""
+    command = [sys.executable, "-m", "proctor.cli", "compare", "Model-00-Instruct", "Model-01-Instruct"]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PROCTOR_HOME": str(home)})
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

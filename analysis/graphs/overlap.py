@@ -51,7 +51,7 @@ def mistake_distribution(panel: Panel) -> Graph:
     axes.bar(places, observed, 0.72, color=BLUE, label="observed")
     if count > 1:
         axes.plot(places, expected, "D", color=ORANGE, markersize=6, label="if mistakes were independent")
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     _whole_ticks(axes, count)
     axes.set_xlabel(f"{who} that miss the question")
     axes.set_ylabel("questions")

@@ -8,6 +8,8 @@ from analysis.graphs.style import Graph, inline_svg
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Table, visible
 
+ROWS_ON_PAPER = 60  # of a table that is printed, as page.css has it; the page and the CSV file have them all
+
 
 def escape(text: str) -> str:
     """Text as HTML: markup characters as entities, control characters as visible escapes."""
@@ -53,8 +55,10 @@ def table_html(table: Table) -> str:
     if len(table.rows) > table.most:
         whole = f"{escape(table.name)}.csv has them all (--format csv)"
         caption += f" The first {table.most:,} of {len(table.rows):,} rows; {whole}."
+    shown = min(len(table.rows), table.most)
+    on_paper = f'<p class="on-paper">The first {ROWS_ON_PAPER} of {shown:,} rows.</p>' if shown > ROWS_ON_PAPER else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f'{on_paper}<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
     )
 
