@@ -6,9 +6,11 @@ here gets each token and each character once, in order (tests/unit/test_chat_hea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from chat.protocol import Ending, Entry, Piece
+from chat.protocol import Ending, Entry, Piece, load_entry
 
 BEGINNING = "0-0"  # XREAD from here hears a stream from its first entry
 QUIET_S = 8.0  # silence after which a client looks whether the stream is still there
@@ -55,6 +57,18 @@ class Hearing:
         self.tokens += len(tokens)
         self._characters += len(text)
         self._texts.append(text)
+        return fresh
+
+    def take_all(self, found: Any) -> list[Entry]:
+        """What is new in an answer to XREAD of one stream (RESP 2; None after a block in vain)."""
+        fresh: list[Entry] = []
+        heard: Sequence[Any] = found[0][1] if found else ()
+        for entry_id, fields in heard:
+            entry = self.take(entry_id.decode(), load_entry(fields))
+            if entry is not None:
+                fresh.append(entry)
+            elif self.last_id == BEGINNING:  # a part is missing: the next XREAD starts over
+                break
         return fresh
 
     def start_over(self) -> None:

@@ -23,7 +23,7 @@ class What(StrEnum):
 
     CONVERSATIONS = "conversations"  # newest first; with `text` those in which it was said
     CONVERSATION = "conversation"  # all of one
-    UNDO_SUMMARY = "undo_summary"  # the newest of a conversation that is in force
+    UNDO_SUMMARY = "undo_summary"  # of the number `summary`; again: nothing changes
     LANES = "lanes"  # what workers hold now
 
 
@@ -35,6 +35,7 @@ class Inquiry:
     what: What
     conversation: str = ""
     text: str = ""
+    summary: int = 0
     limit: int = 50
 
     def __post_init__(self) -> None:
