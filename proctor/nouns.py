@@ -192,6 +192,7 @@ class SweepRequest:
     conditions: Conditions
     priority: int = 0  # higher goes first
     name: str = ""
+    check_noise: bool = False  # score a slice of each Run again, in other packs; changes no Answer
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ class Claim:
     spec: RunSpec
     lease_s: float
     dtype: DType  # the type that an earlier attempt computed in, else what the sweep asked for
+    check_noise: bool = False  # asked for, and not yet known
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,18 @@ class Measures:
     peak_device_bytes: int = 0  # 0 on the CPU
     tokens_computed: int = 0
     tokens_saved: int = 0  # computed once for several questions
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far the numbers of a slice of a Run moved when it was scored again in other packs."""
+
+    questions: int  # in the slice
+    flips: int  # of them: another option was picked, or a tie came or went
+    largest: float  # difference of an option's log-probability, nats
+    mean: float  # difference of an option's log-probability, nats
+    pack_tokens: int  # budget of the other packs
+    wall_s: float
 
 
 @dataclass(frozen=True)

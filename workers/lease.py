@@ -11,7 +11,7 @@ from typing import Self
 
 from proctor import logs
 from proctor.errors import LeaseLost, StoreUnavailable
-from proctor.nouns import Answer, Claim, Cost, Exam, Measures, Provenance
+from proctor.nouns import Answer, Claim, Cost, Exam, Measures, Noise, Provenance
 from proctor.store import exams, runs
 from proctor.store.session import Store
 from workers.patience import Patience
@@ -57,10 +57,14 @@ class Lease:
             # Only this attempt can have done so: the database went away between its commit and its answer to us.
             log.info("pack %d was recorded at the first try after all", pack_index)
 
-    def finish(self, measures: Measures) -> None:
+    def recorded_scores(self, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        """Log-probabilities that are recorded, by question id, by whichever attempt."""
+        return self.patience(partial(runs.recorded_scores, self.store, self.claim, question_ids))
+
+    def finish(self, measures: Measures, noise: Noise | None = None) -> None:
         """The Run is done: every question has its Answer."""
         self._check()
-        self.patience(partial(runs.finish, self.store, self.claim, measures))
+        self.patience(partial(runs.finish, self.store, self.claim, measures, noise))
 
     def hand_back(self, measures: Measures) -> None:
         """Give the Run back before its end; what is recorded stays, and no failure is counted."""

@@ -24,6 +24,7 @@ from scheduler.choose import choose
 from workers.desk import Desk
 from workers.lease import Lease
 from workers.models import Loaded
+from workers.noise import check_noise
 from workers.tally import Tally
 
 # Failures that the next attempt would only repeat. Others (a lack of memory, what nobody expected) get three.
@@ -86,7 +87,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
         if len(recorded) < len(packs):
             lease.hand_back(tally.measures)
             return False
-        lease.finish(tally.measures)
+        lease.finish(tally.measures, check_noise(claim, lease, model.scorer, prepared))
         return True
 
 

@@ -14,6 +14,7 @@ from proctor.nouns import (
     Measures,
     ModelRef,
     ModelSource,
+    Noise,
     Provenance,
     Quant,
     RunSpec,
@@ -77,6 +78,7 @@ def request_of(stored: JsonObject) -> SweepRequest:
         conditions=conditions_of(stored["conditions"]),
         priority=stored["priority"],
         name=stored["name"],
+        check_noise=stored.get("check_noise", False),
     )
 
 
@@ -108,6 +110,11 @@ def measures_of(stored: JsonObject) -> Measures:
     """Measures from the JSON that `dataclasses.asdict` made of them."""
     costs = {name: Cost(**stored[name]) for name in ("load", "score", "write")}
     return Measures(**{**stored, **costs})
+
+
+def noise_of(stored: JsonObject | None) -> Noise | None:
+    """A Noise from the JSON that `dataclasses.asdict` made of it; None where none was measured."""
+    return None if stored is None else Noise(**stored)
 
 
 def sum_of(several: Iterable[Measures]) -> Measures:

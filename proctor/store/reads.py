@@ -13,15 +13,16 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from proctor.errors import UnknownName
-from proctor.nouns import Attempt, Lane, Measures, Provenance, RunSpec, RunStatus
-from proctor.store.codec import lane_of, measures_of, provenance_of, spec_of
+from proctor.nouns import Attempt, Lane, Measures, Noise, Provenance, RunSpec, RunStatus, Scoring
+from proctor.store.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
 from proctor.store.session import Store
 from proctor.store.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
 
 PROGRESS: tuple[Any, ...] = (
     RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
     RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
-    RunRow.started_at, RunRow.moved_at, RunRow.ended_at,
+    RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
+    col(RunRow.conditions)["scoring"].as_string(), RunRow.noise,
 )  # fmt: skip
 SUMMARY: tuple[Any, ...] = (
     SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, func.count(),
@@ -53,6 +54,9 @@ class RunProgress:
     moved_at: datetime | None  # last claim, begin or pack
     ended_at: datetime | None
 
+    correct_norm: int = 0  # by log-probability per character
+    scoring: Scoring = Scoring.LETTERS
+    noise: Noise | None = None
 
 @dataclass(frozen=True)
 class SweepProgress:
@@ -143,6 +147,8 @@ class RunRecord:
 
 
 def progress(store: Store, sweep_id: int) -> SweepProgress:
+    correct_norm: int = 0  # by log-probability per character
+    noise: Noise | None = None
     """How far the sweep is: one query over its Runs, whose counts are kept up to date as packs are recorded.
 
     Raises
@@ -162,8 +168,17 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             .order_by(col(RunRow.id))
         )
         runs = tuple(
-            RunProgress(run_id, lane(text), benchmark, subject, RunStatus(status), *rest)
-            for run_id, text, benchmark, subject, status, *rest in rows
+            RunProgress(
+                run_id,
+                lane(text),
+                benchmark,
+                subject,
+                RunStatus(status),
+                *rest,
+                scoring=Scoring(scoring or Scoring.LETTERS),
+                noise=noise_of(noise),
+            )
+            for run_id, text, benchmark, subject, status, *rest, scoring, noise in rows
         )
         return SweepProgress(
             sweep_id, sweep.name, sweep.priority, sweep.created_at, sweep.cancelled_at, store.now(session), runs
@@ -279,6 +294,8 @@ def _last_position(session: Session, sweep_id: int, cursor: int, limit: int) -> 
         .limit(max(1, limit))
     )
     last, answers = cursor, 0
+        correct_norm=run.correct_norm,
+        noise=noise_of(run.noise),
     for position, questions in packs:
         answers += questions
         if answers > limit and last > cursor:

@@ -17,6 +17,13 @@
        |  sweeps.retry
        +------------------------------------------------- cancelled   <-- sweeps.cancel -- pending, running
 
+A done Run waits again where its sweep is submitted anew with `check_noise` and its noise isn't known: its Answers
+stay, nothing but a slice of it is scored, and it is done again.
+
+A Run of a paused sweep stays pending, and a running one is handed back when its pack at hand is recorded
+(`steering.pause`). A worker that finds that it can't do a Run refuses it: running -> pending for the others, or failed
+where it was started for this sweep alone and no other could take it.
+
 A claim gives a Run to one worker for `lease_s` seconds and raises the Run's attempt number. `renew` and `record`
 extend the lease. Every write of a worker names its attempt; it takes effect only while that attempt is the Run's
 latest and the Run is running, else it raises `LeaseLost` and changes nothing.
@@ -43,6 +50,8 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 - In any order of all this the database is what a simple model of it says:
   `test_any_history_of_claims_is_as_the_model_says`.
 """
+- A done Run that waits to have its noise measured keeps its Answers, and is done again with it:
+  `test_a_done_run_is_scored_again_for_its_noise_alone`.
 
 from __future__ import annotations
 
@@ -64,6 +73,7 @@ from proctor.nouns import (
     Provenance,
     RunStatus,
     WorkerCard,
+    Noise,
 )
 from proctor.store import attempts, lanes, workers
 from proctor.store.codec import (
@@ -127,7 +137,7 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
         spec = spec_of(run, exam)
         fixed = run.answered > 0 and run.provenance is not None
         dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
-        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype))
+        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), run.check_noise and run.noise is None)
 
 
 def waiting(store: Store, me: WorkerCard) -> int:
@@ -169,6 +179,17 @@ def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
 def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
     """Keep a pack's Answers, all or none, and extend the lease.
 
+def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Log-probabilities of the options, by question id, of those among these questions that have their Answer."""
+    with store.read() as session:
+        found = session.exec(
+            select(QuestionRow.content_id, AnswerRow.options_logprob)
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
+        )
+        return dict(found.all())
+
+
     Raises
     ------
     LeaseLost
@@ -198,6 +219,7 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         session.add(
             PackRow(
                 run_id=claim.run_id,
+        run.correct_norm += sum(answer.correct_norm for answer in answers)
                 pack_index=pack_index,
                 sweep_id=run.sweep_id,
                 position=position,
@@ -209,10 +231,11 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         )
 
 
-def finish(store: Store, claim: Claim, measures: Measures) -> None:
+def finish(store: Store, claim: Claim, measures: Measures, noise: Noise | None = None) -> None:
     """Running -> done. `measures` are this attempt's; the Run keeps the sum over its attempts.
 
-    An attempt that ended without a word (its worker died) counts with what its packs took.
+    An attempt that ended without a word (its worker died) counts with what its packs took. `noise` is kept where it
+    was measured.
 
     Raises
     ------
@@ -228,9 +251,12 @@ def finish(store: Store, claim: Claim, measures: Measures) -> None:
         now = store.now(session)
         attempts.end(session, run, now, "done", measures=measures)
         run.status, run.ended_at, run.reason, run.traceback = RunStatus.DONE, now, "", ""
-        total = attempts.measures_of_all(session, run)
+        if noise is not None:
+            run.noise = asdict(noise)
+        total, first = attempts.measures_of_all(session, run), run.measures is None
         run.measures = asdict(total)
-        lanes.add_to_pace(store, session, run.lane, total)
+        if first:  # else it was done before, and is again with its noise
+            lanes.add_to_pace(store, session, run.lane, total)
 
 
 def fail(store: Store, claim: Claim, reason: str, traceback: str = "", *, final: bool = False) -> None:

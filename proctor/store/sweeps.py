@@ -51,8 +51,9 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
     """Make a sweep of these Runs, or go on with the latest one that has the same set of Runs and isn't cancelled.
 
     Going on makes its failed Runs pending again, with no failures counted, takes over the request's priority and
-    leaves alone what is done. `fresh` makes a new sweep all the same. It is one transaction: of two who submit the
-    same at once, one makes the sweep and the other continues it.
+    leaves alone what is done, unless the request asks for the noise and that of a done Run isn't known. `fresh` makes
+    a new sweep all the same. It is one transaction: of two who submit the same at once, one makes the sweep and the
+    other continues it.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
 
 
 def fingerprint_of(specs: Sequence[RunSpec]) -> str:
+        if request.check_noise:
+            _ask_for_noise(session, sweep)
     """The hash of a set of specs, 64 hex digits: their order doesn't matter."""
     texts = sorted(json.dumps(_identity(spec), sort_keys=True) for spec in specs)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
@@ -280,4 +283,15 @@ def _sweep(row: SweepRow) -> Sweep:
 
 def _id(row: SweepRow) -> int:
     assert row.id is not None
+def _ask_for_noise(session: Session, sweep: SweepRow) -> None:
+    """Have the noise of every Run measured where it isn't known; what is done waits again for that alone."""
+    unknown = (col(RunRow.sweep_id) == _id(sweep), col(RunRow.noise).is_(None))
+    session.exec(update(RunRow).where(*unknown).values(check_noise=True))
+    session.exec(
+        update(RunRow)
+        .where(*unknown, col(RunRow.status) == RunStatus.DONE)
+        .values(status=RunStatus.PENDING, worker=None, ended_at=None)
+    )
+
+
     return row.id

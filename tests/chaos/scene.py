@@ -53,19 +53,21 @@ def make_exam(subject: str) -> Exam:
     return Exam("made", subject, (), questions, hashlib.sha256(subject.encode()).hexdigest())
 
 
-def submit(store: Store, model: ModelRef, subjects: int) -> int:
+def submit(
+    store: Store, model: ModelRef, subjects: int, quant: Quant = Quant.NONE, *, check_noise: bool = False
+) -> int:
     """A sweep of one model on so many subjects; returns its number."""
     made = [make_exam(f"subject_{number}") for number in range(subjects)]
     for exam in made:
         exams.save_exam(store, exam)
     specs = [
-        RunSpec(
-            model, Quant.NONE, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, CONDITIONS
-        )
+        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, CONDITIONS)
         for exam in made
     ]
     names = tuple(exam.subject for exam in made)
-    request = SweepRequest((model.name,), (Quant.NONE,), "made", names, "cpu", DType.FLOAT32, CONDITIONS)
+    request = SweepRequest(
+        (model.name,), (quant,), "made", names, "cpu", DType.FLOAT32, CONDITIONS, check_noise=check_noise
+    )
     return sweeps.submit(store, request, specs, fresh=True).sweep_id
 
 

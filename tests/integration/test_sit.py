@@ -10,7 +10,7 @@ import pytest
 
 from proctor.broker.app import make_app
 from proctor.catalog.refs import resolve
-from proctor.nouns import Cost, Device, ModelRef, RunStatus, WorkerCard
+from proctor.nouns import Cost, Device, ModelRef, Quant, RunStatus, WorkerCard
 from proctor.settings import Settings
 from proctor.store import runs, sweeps
 from proctor.store.session import Store
@@ -112,6 +112,36 @@ def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_res
     assert_every_answer_once(store, sweep)
     assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
     assert outcomes(store, sweep) == ["handed back", "done"]
+
+
+def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1, check_noise=True)
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert run.noise is not None
+    assert (run.noise.questions, run.noise.flips, run.noise.pack_tokens) == (40, 0, 150)
+    assert run.noise.largest < 1e-4
+    assert_every_answer_once(store, sweep)
+    assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
+    assert outcomes(store, sweep) == ["done"]
+
+
+def test_the_noise_of_a_resumed_run_is_that_of_an_undisturbed_one(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    drain(desk_with())
+    resumed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    drain(desk_with(CountedLink(6)))
+    drain(desk_with())
+    first, second = (runs_of(store, sweep)[0] for sweep in (undisturbed, resumed))
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.noise is not None
+    assert second.noise is not None
+    assert first.noise.largest > 1e-3  # LLM.int8 finds its outliers over the whole pack
+    assert replace(second.noise, wall_s=0) == replace(first.noise, wall_s=0)
 
 
 def test_a_cancelled_run_is_left_alone_and_the_next_one_is_sat(

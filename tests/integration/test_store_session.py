@@ -22,7 +22,7 @@ from proctor.store import exams, reads, schema, sweeps
 from proctor.store.migrations import HEAD, KNOWN
 from proctor.store.session import Store, open_store
 from proctor.store.tables import ExamRow
-from tests.integration.store_world import exam, spec, submit
+from tests.integration.store_world import claim, exam, sit, spec, submit
 
 
 def row(subject: str) -> ExamRow:
@@ -113,6 +113,17 @@ def test_the_migrations_can_be_undone(store: Store) -> None:
         assert schema.revision(session) is None
         command.upgrade(schema.config(session), "head")
         command.check(schema.config(session))
+
+
+def test_of_a_run_of_before_as_many_are_right_per_character(store: Store) -> None:
+    submit(store, spec())
+    sit(store, claim(store))
+    with store.write() as session:
+        command.downgrade(schema.config(session), "0002")
+        command.upgrade(schema.config(session), "head")
+    (run,) = reads.runs(store, [1])
+    assert run.correct_norm == run.correct > 0
+    assert run.noise is None
 
 
 def test_every_migration_is_known_by_name(store: Store) -> None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Measures, Quant, RunStatus
+from proctor.nouns import Measures, Noise, Quant, RunStatus, Scoring
 from proctor.store import reads, runs, sweeps
 from proctor.store.session import Store
-from tests.integration.store_world import HandClock, card, claim, first_lane, record, request, sit, spec, submit
+from tests.integration.store_world import (
+    HandClock,
+    card,
+    claim,
+    first_lane,
+    provenance,
+    record,
+    request,
+    sit,
+    spec,
+    submit,
+)
 
 
 def statuses(store: Store, sweep_id: int) -> list[RunStatus]:
@@ -58,6 +71,46 @@ def test_a_running_run_is_left_alone_by_submitting_again(store: Store) -> None:
     assert (again.to_do, again.retried) == (1, 0)
     record(store, held, 0, 1)
     runs.finish(store, held, Measures())
+
+
+def test_a_done_run_is_scored_again_for_its_noise_alone(store: Store) -> None:
+    first = submit(store, spec(subject="a"), spec(subject="b"))
+    sit(store, claim(store))
+    noisy = replace(request(), check_noise=True)
+    found = Noise(questions=6, flips=1, largest=0.25, mean=0.0625, pack_tokens=1024, wall_s=0.5)
+
+    again = sweeps.submit(store, noisy, [spec(subject="a"), spec(subject="b")])
+
+    assert (again.sweep_id, again.done, again.to_do, again.retried) == (first.sweep_id, 0, 2, 0)
+    for _ in range(2):
+        held = claim(store)
+        assert held.check_noise
+        runs.begin(store, held, provenance())
+        record(store, held, *sorted({0, 1} - runs.committed_packs(store, held)))
+        runs.finish(store, held, Measures(), found)
+    assert statuses(store, first.sweep_id) == [RunStatus.DONE] * 2
+    assert [run.noise for run in reads.runs(store, [first.sweep_id])] == [found] * 2
+    assert [(run.noise, run.answered) for run in reads.progress(store, first.sweep_id).runs] == [(found, 6)] * 2
+    assert sweeps.submit(store, noisy, [spec(subject="a"), spec(subject="b")]).to_do == 0
+
+
+def test_a_sweep_that_does_not_ask_for_noise_leaves_done_runs_alone(store: Store) -> None:
+    submit(store, spec())
+    held = claim(store)
+    assert not held.check_noise
+    sit(store, held)
+    assert submit(store, spec()).to_do == 0
+
+
+def test_scoring_by_text_is_another_sweep_and_letters_are_known_by_their_old_fingerprint(store: Store) -> None:
+    letters = spec()
+    text = replace(letters, conditions=replace(letters.conditions, scoring=Scoring.TEXT))
+    unsaid = asdict(letters)
+    del unsaid["conditions"]["scoring"]  # as specs were before there was a choice
+    old = hashlib.sha256(json.dumps(unsaid, sort_keys=True).encode()).hexdigest()
+    assert sweeps.fingerprint_of([letters]) == old
+    assert submit(store, text).sweep_id != submit(store, letters).sweep_id
+    assert [run.spec for run in reads.runs(store, [1, 2])] == [text, letters]
 
 
 @pytest.mark.parametrize("other", [spec(quant=Quant.FOUR_BIT), spec("org/b"), spec(subject="b"), spec(size=5)])
