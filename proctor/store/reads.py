@@ -53,10 +53,10 @@ class RunProgress:
     started_at: datetime | None  # first claim
     moved_at: datetime | None  # last claim, begin or pack
     ended_at: datetime | None
-
     correct_norm: int = 0  # by log-probability per character
     scoring: Scoring = Scoring.LETTERS
     noise: Noise | None = None
+
 
 @dataclass(frozen=True)
 class SweepProgress:
@@ -144,11 +144,11 @@ class RunRecord:
     provenance: Provenance | None
     measures: Measures | None
     attempts: tuple[Attempt, ...]
+    correct_norm: int = 0  # by log-probability per character
+    noise: Noise | None = None
 
 
 def progress(store: Store, sweep_id: int) -> SweepProgress:
-    correct_norm: int = 0  # by log-probability per character
-    noise: Noise | None = None
     """How far the sweep is: one query over its Runs, whose counts are kept up to date as packs are recorded.
 
     Raises
@@ -282,6 +282,8 @@ def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Atte
         provenance=None if run.provenance is None else provenance_of(run.provenance),
         measures=None if run.measures is None else measures_of(run.measures),
         attempts=tuple(attempts),
+        correct_norm=run.correct_norm,
+        noise=noise_of(run.noise),
     )
 
 
@@ -294,8 +296,6 @@ def _last_position(session: Session, sweep_id: int, cursor: int, limit: int) -> 
         .limit(max(1, limit))
     )
     last, answers = cursor, 0
-        correct_norm=run.correct_norm,
-        noise=noise_of(run.noise),
     for position, questions in packs:
         answers += questions
         if answers > limit and last > cursor:

@@ -47,11 +47,11 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
   `test_a_run_that_kills_its_worker_three_times_is_failed_with_the_reason`,
   `test_three_leases_that_ran_out_fail_a_run_and_the_rest_goes_on`. Being handed back, or left behind when the database
   went away, is no failure: `test_handing_back_counts_no_failure`, `test_a_claim_that_was_never_heard_of_is_taken_back`.
+- A done Run that waits to have its noise measured keeps its Answers, and is done again with it:
+  `test_a_done_run_is_scored_again_for_its_noise_alone`.
 - In any order of all this the database is what a simple model of it says:
   `test_any_history_of_claims_is_as_the_model_says`.
 """
-- A done Run that waits to have its noise measured keeps its Answers, and is done again with it:
-  `test_a_done_run_is_scored_again_for_its_noise_alone`.
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ from proctor.nouns import (
     DType,
     Lane,
     Measures,
+    Noise,
     Provenance,
     RunStatus,
     WorkerCard,
-    Noise,
 )
 from proctor.store import attempts, lanes, workers
 from proctor.store.codec import (
@@ -167,6 +167,17 @@ def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
         return provenance_of(run.provenance)
 
 
+def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Log-probabilities of the options, by question id, of those among these questions that have their Answer."""
+    with store.read() as session:
+        found = session.exec(
+            select(QuestionRow.content_id, AnswerRow.options_logprob)
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
+        )
+        return dict(found.all())
+
+
 def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
     """Indexes of the packs that are recorded already, by whichever attempt. Raises `LeaseLost`."""
     with store.read() as session:
@@ -178,17 +189,6 @@ def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
 
 def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
     """Keep a pack's Answers, all or none, and extend the lease.
-
-def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """Log-probabilities of the options, by question id, of those among these questions that have their Answer."""
-    with store.read() as session:
-        found = session.exec(
-            select(QuestionRow.content_id, AnswerRow.options_logprob)
-            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
-            .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
-        )
-        return dict(found.all())
-
 
     Raises
     ------
@@ -207,6 +207,7 @@ def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> 
         run.answered += len(answers)
         run.correct += sum(answer.correct for answer in answers)
         run.tied += sum(answer.picked is None for answer in answers)
+        run.correct_norm += sum(answer.correct_norm for answer in answers)
         session.flush()
         session.connection().execute(insert(AnswerRow), _answer_rows(session, run, pack_index, answers))
         # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
@@ -219,7 +220,6 @@ def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> 
         session.add(
             PackRow(
                 run_id=claim.run_id,
-        run.correct_norm += sum(answer.correct_norm for answer in answers)
                 pack_index=pack_index,
                 sweep_id=run.sweep_id,
                 position=position,

@@ -77,6 +77,8 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
             _add_runs(session, sweep, wanted)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
+        if request.check_noise:
+            _ask_for_noise(session, sweep)
         counts = _counts(session, sweep)
         return Submission(
             sweep_id=_id(sweep),
@@ -90,8 +92,6 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
 
 
 def fingerprint_of(specs: Sequence[RunSpec]) -> str:
-        if request.check_noise:
-            _ask_for_noise(session, sweep)
     """The hash of a set of specs, 64 hex digits: their order doesn't matter."""
     texts = sorted(json.dumps(_identity(spec), sort_keys=True) for spec in specs)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
@@ -262,6 +262,17 @@ def _pend(session: Session, sweep: SweepRow, statuses: Sequence[RunStatus]) -> i
     return pended.rowcount
 
 
+def _ask_for_noise(session: Session, sweep: SweepRow) -> None:
+    """Have the noise of every Run measured where it isn't known; what is done waits again for that alone."""
+    unknown = (col(RunRow.sweep_id) == _id(sweep), col(RunRow.noise).is_(None))
+    session.exec(update(RunRow).where(*unknown).values(check_noise=True))
+    session.exec(
+        update(RunRow)
+        .where(*unknown, col(RunRow.status) == RunStatus.DONE)
+        .values(status=RunStatus.PENDING, worker=None, ended_at=None)
+    )
+
+
 def _counts(session: Session, sweep: SweepRow) -> Counter[str]:
     rows = session.exec(
         select(RunRow.status, func.count()).where(col(RunRow.sweep_id) == _id(sweep)).group_by(col(RunRow.status))
@@ -283,15 +294,4 @@ def _sweep(row: SweepRow) -> Sweep:
 
 def _id(row: SweepRow) -> int:
     assert row.id is not None
-def _ask_for_noise(session: Session, sweep: SweepRow) -> None:
-    """Have the noise of every Run measured where it isn't known; what is done waits again for that alone."""
-    unknown = (col(RunRow.sweep_id) == _id(sweep), col(RunRow.noise).is_(None))
-    session.exec(update(RunRow).where(*unknown).values(check_noise=True))
-    session.exec(
-        update(RunRow)
-        .where(*unknown, col(RunRow.status) == RunStatus.DONE)
-        .values(status=RunStatus.PENDING, worker=None, ended_at=None)
-    )
-
-
     return row.id
