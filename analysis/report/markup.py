@@ -58,8 +58,8 @@ def table_html(table: Table) -> str:
     shown = min(len(table.rows), table.most)
     on_paper = f'<p class="on-paper">The first {ROWS_ON_PAPER} of {shown:,} rows.</p>' if shown > ROWS_ON_PAPER else ""
     return (
-        f'{on_paper}<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
+        f'{on_paper}<div class="scroll" role="region" tabindex="0" aria-label="{caption}">'
+        f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
     )
 
 
