@@ -1,0 +1,79 @@
+"""Summaries without a model: whole sentences, in their order, within their limit."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.context import Exchange, Folding, Summary
+from chat.summary import Method, extract, instruction
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def folding(*said: tuple[str, str], before: str = "", limit: int = 40) -> Folding:
+    exchanges = tuple(Exchange(n, user, reply, ()) for n, (user, reply) in enumerate(said, 5))
+    return Folding(Summary(1, 4, before) if before else None, exchanges, limit)
+
+
+CHATTER = ("What do you think of the weather? It is grey outside today.", "Grey skies can be calm. Enjoy the day!")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "My name is Ada Lovelace.",
+        "The train to Bergen leaves at 14:32.",
+        "I was born on 10 December 1815.",
+        "Remember that the code word is heron.",
+    ],
+)
+def test_names_numbers_dates_and_what_was_asked_to_be_kept_stay_word_for_word(fact: str) -> None:
+    made = extract(folding(CHATTER, (f"{fact} Do you like tea?", "Tea is lovely."), CHATTER, limit=12), words)
+    assert f"- User: {fact}" in made
+
+
+def test_what_was_kept_before_competes_with_what_is_new() -> None:
+    before = "- User: My name is Ada Lovelace.\n- User: Let us talk."
+    made = extract(folding(CHATTER, before=before, limit=12), words)
+    assert made.splitlines()[0] == "- User: My name is Ada Lovelace."
+
+
+def test_a_summary_of_a_model_is_taken_on_line_by_line() -> None:
+    made = extract(folding(CHATTER, before="Ada was born in 1815 and likes engines.", limit=12), words)
+    assert made == "- User: Ada was born in 1815 and likes engines."
+
+
+def test_lines_stand_in_the_order_in_which_they_were_said() -> None:
+    made = extract(folding(("It is grey. I have 3 cats.", "Ok."), ("My dog is Rex.", "Ok.")), words)
+    assert made.splitlines() == [
+        "- User: It is grey.",
+        "- User: I have 3 cats.",
+        "- Assistant: Ok.",
+        "- User: My dog is Rex.",
+    ]
+
+
+def test_a_lead_keeps_the_beginnings() -> None:
+    made = extract(folding(("One two. I am 42.", "Fine."), ("Later words.", "Ok."), limit=9), words, Method.LEAD)
+    assert made.splitlines() == ["- User: One two.", "- User: I am 42."]
+
+
+@given(st.lists(st.tuples(st.text(max_size=80), st.text(max_size=80)), min_size=1, max_size=4), st.integers(1, 60))
+def test_it_is_never_above_its_limit_and_never_invents(said: list[tuple[str, str]], limit: int) -> None:
+    made = extract(folding(*said, limit=limit), len)
+    assert len(made) <= limit
+    source = " ".join(" ".join(text.split()) for pair in said for text in pair)
+    for line in made.split("\n- "):
+        sentence = line.removeprefix("- ").partition(": ")[2]
+        assert " ".join(sentence.split()) in source
+
+
+def test_a_model_is_asked_with_the_summary_so_far_and_all_words() -> None:
+    asked = instruction(folding(("I am Ada.", "Hello Ada."), before="Greetings."))
+    assert asked.index("Greetings.") < asked.index("User: I am Ada.\nAssistant: Hello Ada.") < asked.index("summary of")
+    with pytest.raises(ValueError, match="instruction"):
+        extract(folding(("a", "b")), words, Method.MODEL)
