@@ -64,12 +64,13 @@ def count_failure(run: RunRow, now: datetime, reason: str, *, final: bool = Fals
 
 def end(
     session: Session, run: RunRow, now: datetime, outcome: str, reason: str = "", measures: Measures | None = None
-) -> None:
-    """End the Run's attempt and its lease."""
+) -> AttemptRow:
+    """End the Run's attempt and its lease; returns the attempt."""
     attempt = session.get_one(AttemptRow, (run.id, run.attempt))
     attempt.outcome, attempt.reason, attempt.ended_at = outcome, storable(reason), now
     attempt.measures = None if measures is None else asdict(measures)
     run.lease_until = None
+    return attempt
 
 
 def measures_of_all(session: Session, run: RunRow) -> Measures:

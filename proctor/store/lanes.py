@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 
-from sqlalchemy import ColumnElement, func, or_, true
+from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
 from proctor.nouns import Lane, LaneLoad, Measures, RunStatus, WorkerCard
 from proctor.store.codec import lane_of
+from proctor.store.fit import fits, meant_for, not_refused, refused_lanes, serves
 from proctor.store.session import Store
 from proctor.store.tables import LaneRow, RunRow, SweepRow, WorkerRow
 from proctor.store.workers import oldest_alive
@@ -18,17 +20,70 @@ from proctor.store.workers import oldest_alive
 Choose = Callable[[Lane | None, Sequence[LaneLoad]], Lane | None]
 
 
+@dataclass(frozen=True)
+class _Backlog:
+    """Runs of one sweep that wait on one lane for this worker; none where it only has running ones there."""
+
+    lane: str
+    sweep_id: int
+    waiting: int
+
+
 def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
-    """The lanes that hold a pending Run for this worker's device and patterns, in the order of their names."""
-    # Runs of a cancelled sweep are cancelled themselves: the sweep needs no look.
-    waiting = session.exec(
-        select(RunRow.lane, func.max(SweepRow.priority), func.count())
-        .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
-        .where(col(RunRow.status) == RunStatus.PENDING, meant_for(me))
-        .group_by(col(RunRow.lane))
-        .order_by(col(RunRow.lane))
-    ).all()
-    others = session.exec(
+    """The lanes that hold a pending Run that this worker may take, in the order of their names."""
+    backlog = _backlog(session, me)
+    sweeps = _in_turn(session, {each.sweep_id for each in backlog})
+    refused = refused_lanes(session, me.name)
+    waiting: dict[str, list[_Backlog]] = {}
+    for each in backlog:
+        if each.waiting and each.sweep_id in sweeps and each.lane not in refused and serves(me, each.lane):
+            waiting.setdefault(each.lane, []).append(each)
+    there = _holders(session, me, now)
+    shares = _shares(backlog, there)
+    pace = {row.lane: row for row in session.exec(select(LaneRow).where(col(LaneRow.lane).in_(list(waiting))))}
+    found = []
+    for lane, parts in sorted(waiting.items()):
+        priority = max(sweeps[part.sweep_id].priority for part in parts)
+        first = [part.sweep_id for part in parts if sweeps[part.sweep_id].priority == priority]
+        share, turn = min((shares[sweep], sweeps[sweep].turn) for sweep in first)
+        count = sum(part.waiting for part in parts)
+        found.append(LaneLoad(lane_of(lane), priority, count, there.get(lane, 0), *means(pace.get(lane)), share, turn))
+    return found
+
+
+def _backlog(session: Session, me: WorkerCard) -> list[_Backlog]:
+    """What the one index of the claim says, without a look at the rows."""
+    pending = col(RunRow.status) == RunStatus.PENDING
+    rows = session.exec(
+        select(RunRow.lane, RunRow.sweep_id, func.count().filter(pending & fits(me)))
+        .where(col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING)), meant_for(me))
+        .group_by(col(RunRow.lane), col(RunRow.sweep_id))
+        .order_by(col(RunRow.lane), col(RunRow.sweep_id))
+    )
+    return [_Backlog(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A sweep's priority, and its place among those that wait: the one that a worker went to longest ago is first."""
+
+    priority: int
+    turn: int
+
+
+def _in_turn(session: Session, sweep_ids: Collection[int]) -> dict[int, _Turn]:
+    """Those of these sweeps that go on: a paused one doesn't. (Runs of a cancelled one are cancelled themselves.)"""
+    rows = session.exec(
+        select(SweepRow.id, SweepRow.priority)
+        .where(col(SweepRow.id).in_(sweep_ids), col(SweepRow.paused_at).is_(None))
+        .order_by(col(SweepRow.served_at).asc().nulls_first(), col(SweepRow.id))
+    )
+    return {sweep: _Turn(priority, turn) for turn, (sweep, priority) in enumerate(rows) if sweep is not None}
+
+
+def _holders(session: Session, me: WorkerCard, now: datetime) -> dict[str, int]:
+    """How many other workers hold each lane now."""
+    rows = session.exec(
         select(WorkerRow.held, func.count())
         .where(
             col(WorkerRow.held).is_not(None),
@@ -40,15 +95,15 @@ def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
         )
         .group_by(col(WorkerRow.held))
     )
-    there = dict(others.all())
-    mine = [row for row in waiting if serves(me, row[0])]
-    pace = {
-        row.lane: row for row in session.exec(select(LaneRow).where(col(LaneRow.lane).in_([row[0] for row in mine])))
-    }
-    return [
-        LaneLoad(lane_of(lane), priority, count, there.get(lane, 0), *means(pace.get(lane)))
-        for lane, priority, count in mine
-    ]
+    return {lane: count for lane, count in rows if lane is not None}
+
+
+def _shares(backlog: Sequence[_Backlog], there: Mapping[str, int]) -> Counter[int]:
+    """How many other workers hold a lane on which a sweep has something pending or running."""
+    shares: Counter[int] = Counter()
+    for each in backlog:
+        shares[each.sweep_id] += there.get(each.lane, 0)
+    return shares
 
 
 def pick(store: Store, session: Session, me: WorkerCard, held: Lane | None, choose: Choose) -> RunRow | None:
@@ -67,6 +122,8 @@ def pick(store: Store, session: Session, me: WorkerCard, held: Lane | None, choo
             continue
         run = _next_in(session, me, lane)
         if run is not None:
+            if choosing:
+                session.exec(update(SweepRow).where(col(SweepRow.id) == run.sweep_id).values(served_at=now))
             return run
         passed.add(lane)  # other claims, not yet committed, have taken the last of it
 
@@ -82,7 +139,14 @@ def _next_in(session: Session, me: WorkerCard, lane: Lane) -> RunRow | None:
         select(RunRow)
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
         .outerjoin(busy, busy.c.sweep_id == col(RunRow.sweep_id))
-        .where(col(RunRow.status) == RunStatus.PENDING, col(RunRow.lane) == str(lane), meant_for(me))
+        .where(
+            col(RunRow.status) == RunStatus.PENDING,
+            col(RunRow.lane) == str(lane),
+            col(SweepRow.paused_at).is_(None),
+            meant_for(me),
+            fits(me),
+            not_refused(me),
+        )
         .order_by(col(SweepRow.priority).desc(), func.coalesce(busy.c.running, 0), col(RunRow.failures), col(RunRow.id))
         .limit(1)
         .with_for_update(of=RunRow, skip_locked=True)
@@ -95,22 +159,18 @@ def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
     expired = (col(RunRow.status) == RunStatus.RUNNING) & (col(RunRow.lease_until) < now)
     rows = session.exec(
         select(RunRow.lane, func.count())
-        .where(or_(col(RunRow.status) == RunStatus.PENDING, expired), meant_for(me))
+        .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
+        .where(
+            or_(col(RunRow.status) == RunStatus.PENDING, expired),
+            col(SweepRow.paused_at).is_(None),
+            meant_for(me),
+            fits(me),
+            not_refused(me),
+        )
         .group_by(col(RunRow.lane))
     )
-    return sum(count for lane, count in rows if serves(me, lane))
-
-
-def meant_for(me: WorkerCard) -> ColumnElement[bool]:
-    """A worker that was started for one sweep takes nothing of another."""
-    return true() if me.sweep_id is None else col(RunRow.sweep_id) == me.sweep_id
-
-
-def serves(me: WorkerCard, lane: str) -> bool:
-    """Whether a worker may take Runs of this lane: its device, and one of its patterns if it has any."""
-    if not lane.startswith(f"{me.device}/"):
-        return False
-    return not me.lanes or any(fnmatchcase(lane, pattern) for pattern in me.lanes)
+    refused = refused_lanes(session, me.name)
+    return sum(count for lane, count in rows if lane not in refused and serves(me, lane))
 
 
 def add_to_pace(store: Store, session: Session, lane: str, measures: Measures) -> None:

@@ -25,7 +25,8 @@ PROGRESS: tuple[Any, ...] = (
     col(RunRow.conditions)["scoring"].as_string(), RunRow.noise,
 )  # fmt: skip
 SUMMARY: tuple[Any, ...] = (
-    SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, func.count(),
+    SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, SweepRow.paused_at,
+    func.count(),
 )  # fmt: skip
 SHOWN: tuple[Any, ...] = (
     AnswerRow.run_id, RunRow.lane, ExamRow.subject, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices,
@@ -69,6 +70,7 @@ class SweepProgress:
     cancelled_at: datetime | None
     read_at: datetime
     runs: tuple[RunProgress, ...]
+    paused_at: datetime | None = None
 
     def count(self, status: RunStatus) -> int:
         """How many Runs are in this state."""
@@ -89,6 +91,7 @@ class SweepSummary:
     priority: int
     created_at: datetime
     cancelled_at: datetime | None
+    paused_at: datetime | None
     runs: int
     pending: int
     running: int
@@ -181,7 +184,14 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             for run_id, text, benchmark, subject, status, *rest, scoring, noise in rows
         )
         return SweepProgress(
-            sweep_id, sweep.name, sweep.priority, sweep.created_at, sweep.cancelled_at, store.now(session), runs
+            sweep_id,
+            sweep.name,
+            sweep.priority,
+            sweep.created_at,
+            sweep.cancelled_at,
+            store.now(session),
+            runs,
+            sweep.paused_at,
         )
 
 
@@ -249,7 +259,9 @@ def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None =
             .where(*chosen)
             .order_by(col(AttemptRow.number))
         ):
-            attempt = Attempt(row.number, row.worker, row.started_at, row.ended_at, row.outcome, row.reason)
+            attempt = Attempt(
+                row.number, row.worker, row.started_at, row.ended_at, row.outcome, row.reason, row.traceback
+            )
             attempts.setdefault(row.run_id, []).append(attempt)
         found = session.exec(
             select(RunRow, ExamRow, SweepRow)

@@ -37,6 +37,9 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
   `test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs`.
 - A worker whose attempt is over writes nothing, whatever it believes: `test_a_stale_worker_writes_nothing`.
 - Once a sweep is cancelled nothing is written: `test_after_cancel_no_answer_is_written`.
+- Nothing of a paused sweep is claimed, whoever asks: `test_nothing_of_a_paused_sweep_is_claimed`.
+- A worker is given only what it can hold, and nothing that it refused:
+  `test_a_worker_is_given_only_what_fits_into_its_memory`, `test_what_a_worker_refused_it_is_not_given_again`.
 - A pack is recorded once, wholly or not at all, although it may be sent twice and its worker killed in the middle:
   `test_a_pack_is_recorded_once`, `test_a_worker_killed_in_mid_transaction_leaves_nothing`; the primary keys hold it
   as well: `test_the_database_itself_refuses_a_second_copy`.
@@ -75,7 +78,7 @@ from proctor.nouns import (
     RunStatus,
     WorkerCard,
 )
-from proctor.store import attempts, lanes, workers
+from proctor.store import attempts, fit, lanes, workers
 from proctor.store.codec import (
     lane_of,
     provenance_object,
@@ -146,11 +149,20 @@ def waiting(store: Store, me: WorkerCard) -> int:
         return lanes.waiting(session, me, store.now(session))
 
 
-def renew(store: Store, claim: Claim) -> None:
-    """Extend the lease to `claim.lease_s` from now. Raises `LeaseLost`."""
+def renew(store: Store, claim: Claim, *, moved: bool = False) -> bool:
+    """Extend the lease to `claim.lease_s` from now; whether the Run is to go on: not where its sweep was paused.
+
+    `moved` says that the work moves although no pack is finished (a download goes on): it is not `overdue` then.
+    Raises `LeaseLost`.
+    """
     with store.write() as session:
         run = _fenced(store, session, claim)
-        session.exec(update(WorkerRow).where(col(WorkerRow.name) == run.worker).values(seen_at=store.now(session)))
+        now = store.now(session)
+        if moved:
+            run.moved_at = now
+        session.exec(update(WorkerRow).where(col(WorkerRow.name) == run.worker).values(seen_at=now))
+        paused_at = session.exec(select(SweepRow.paused_at).where(col(SweepRow.id) == run.sweep_id)).one()
+        return paused_at is None
 
 
 def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
@@ -187,8 +199,8 @@ def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
         return frozenset(session.exec(select(PackRow.pack_index).where(col(PackRow.run_id) == claim.run_id)))
 
 
-def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
-    """Keep a pack's Answers, all or none, and extend the lease.
+def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer], cost: Cost) -> bool:
+    """Keep a pack's Answers, all or none, and extend the lease. Whether the Run is to go on, as `renew` says it.
 
     Raises
     ------
@@ -211,12 +223,12 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         session.flush()
         session.connection().execute(insert(AnswerRow), _answer_rows(session, run, pack_index, answers))
         # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
-        position = session.exec(
+        position, paused_at = session.exec(
             update(SweepRow)
             .where(col(SweepRow.id) == run.sweep_id)
             .values(feed=SweepRow.feed + 1)
-            .returning(col(SweepRow.feed))
-        ).scalar_one()
+            .returning(col(SweepRow.feed), col(SweepRow.paused_at))
+        ).one()
         session.add(
             PackRow(
                 run_id=claim.run_id,
@@ -229,6 +241,7 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
                 **asdict(cost),
             )
         )
+        return paused_at is None
 
 
 def finish(store: Store, claim: Claim, measures: Measures, noise: Noise | None = None) -> None:
@@ -267,19 +280,37 @@ def fail(store: Store, claim: Claim, reason: str, traceback: str = "", *, final:
     with store.write() as session:
         run = _fenced(store, session, claim)
         now = store.now(session)
-        attempts.end(session, run, now, "failed", reason)
         run.traceback = storable(traceback)
+        attempts.end(session, run, now, "failed", reason).traceback = run.traceback
         attempts.count_failure(run, now, storable(reason), final=final)
 
 
-def hand_back(store: Store, claim: Claim, measures: Measures | None = None) -> None:
+def hand_back(store: Store, claim: Claim, measures: Measures | None = None, reason: str = "") -> None:
     """Running -> pending, for another worker or a later day: no failure, what is recorded stays. Raises `LeaseLost`.
 
     `measures` of the part that was done, if known, count into the Run's.
     """
     with store.write() as session:
         run = _fenced(store, session, claim)
-        attempts.give_back(session, run, store.now(session), measures=measures)
+        attempts.give_back(session, run, store.now(session), reason, measures)
+
+
+def refuse(store: Store, claim: Claim, me: WorkerCard, reason: str, *, whole_lane: bool) -> RunStatus:
+    """This worker can't do the Run and another may: it won't be given it again, nor, `whole_lane`, any of its lane.
+
+    Running -> pending, and no failure; but failed where the worker was started for this sweep alone and no other one
+    that is alive could take the Run: nobody would ever come. Returns which. Raises `LeaseLost`.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        now = store.now(session)
+        fit.refuse(session, store, me.name, run.lane, reason, now, fit.WHOLE_LANE if whole_lane else _id(run))
+        if me.sweep_id is None or fit.others_can(session, run, me.name, now):
+            attempts.give_back(session, run, now, reason)
+        else:
+            attempts.end(session, run, now, "failed", reason)
+            attempts.count_failure(run, now, storable(reason), final=True)
+        return RunStatus(run.status)
 
 
 def release(store: Store, worker_name: str, reason: str, *, counted: bool = True) -> int:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from sqlalchemy import func, insert, update
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import RunSpec, RunStatus, Scoring, SweepRequest
+from proctor.nouns import Lane, RunSpec, RunStatus, Scoring, SweepRequest
 from proctor.store.codec import request_of, spec_columns
 from proctor.store.exams import TEST
 from proctor.store.session import Store
@@ -32,6 +33,7 @@ class Sweep:
     created_at: datetime
     submitted_at: datetime  # the last time
     cancelled_at: datetime | None
+    paused_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,20 @@ class Submission:
     done: int
     to_do: int
     retried: int  # Runs that had failed and are pending again
+    resumed: bool = False  # it was paused
 
 
-def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fresh: bool = False) -> Submission:
+def submit(
+    store: Store,
+    request: SweepRequest,
+    specs: Sequence[RunSpec],
+    needs_bytes: Mapping[Lane, int] = MappingProxyType({}),
+    *,
+    fresh: bool = False,
+) -> Submission:
     """Make a sweep of these Runs, or go on with the latest one that has the same set of Runs and isn't cancelled.
+
+    `needs_bytes` is the memory that a lane's Runs are predicted to need: workers that have less don't claim them.
 
     Going on makes its failed Runs pending again, with no failures counted, takes over the request's priority and
     leaves alone what is done, unless the request asks for the noise and that of a done Run isn't known. `fresh` makes
@@ -71,10 +83,11 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
         now = store.now(session)
         found = None if fresh else _latest_like(session, fingerprint)
         sweep = found or _create(session, request, fingerprint, now)
-        sweep.submitted_at, sweep.priority = now, request.priority
+        resumed = sweep.paused_at is not None
+        sweep.submitted_at, sweep.priority, sweep.paused_at = now, request.priority, None
         retried = 0
         if found is None:
-            _add_runs(session, sweep, wanted)
+            _add_runs(session, sweep, wanted, needs_bytes)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
         if request.check_noise:
@@ -88,6 +101,7 @@ def submit(store: Store, request: SweepRequest, specs: Sequence[RunSpec], *, fre
             done=counts[RunStatus.DONE],
             to_do=counts[RunStatus.PENDING] + counts[RunStatus.RUNNING],
             retried=retried,
+            resumed=resumed,
         )
 
 
@@ -112,7 +126,7 @@ def cancel(store: Store, sweep_id: int) -> int:
     What was answered before stays, and so do done and failed Runs. `retry` resumes the sweep.
     """
     with store.write() as session:
-        sweep = _locked(store, session, sweep_id)
+        sweep = locked(store, session, sweep_id)
         now = store.now(session)
         # Runs before the sweep, as `runs.record` does: the other way round two transactions could wait in a circle.
         stopped = session.exec(
@@ -126,7 +140,7 @@ def cancel(store: Store, sweep_id: int) -> int:
             .where(col(AttemptRow.outcome) == "running", col(AttemptRow.run_id).in_(of_sweep))
             .values(outcome="cancelled", ended_at=now)
         )
-        sweep.cancelled_at = now
+        sweep.cancelled_at, sweep.paused_at = now, None
         return stopped.rowcount
 
 
@@ -136,7 +150,7 @@ def retry(store: Store, sweep_id: int) -> int:
     A cancelled sweep goes on by this. What its Runs have answered is kept and not asked again.
     """
     with store.write() as session:
-        sweep = _locked(store, session, sweep_id)
+        sweep = locked(store, session, sweep_id)
         pended = _pend(session, sweep, (RunStatus.FAILED, RunStatus.CANCELLED))
         sweep.cancelled_at = None
         return pended
@@ -179,8 +193,14 @@ def _lock_name(fingerprint: str) -> str:
     return f"proctor sweep {fingerprint}"
 
 
-def _locked(store: Store, session: Session, sweep_id: int) -> SweepRow:
-    """The sweep's row, read under the lock that submitting, cancelling and retrying share."""
+def locked(store: Store, session: Session, sweep_id: int) -> SweepRow:
+    """The sweep's row, read under the lock that submitting and steering share, within a transaction of the caller's.
+
+    Raises
+    ------
+    UnknownName
+        where there is no such sweep.
+    """
     sweep = session.get(SweepRow, sweep_id)
     if sweep is None:
         raise UnknownName("sweep", str(sweep_id), [], "`proctor status` lists the sweeps.")
@@ -213,13 +233,14 @@ def _create(session: Session, request: SweepRequest, fingerprint: str, now: date
     return sweep
 
 
-def _add_runs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec]) -> None:
+def _add_runs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec], needs_bytes: Mapping[Lane, int]) -> None:
     exams = _exam_ids(session, specs)
     rows = [
         {
             "sweep_id": _id(sweep),
             "exam_id": exams[spec.benchmark, spec.subject, spec.exam_hash],
             "status": RunStatus.PENDING,
+            "needs_bytes": needs_bytes.get(spec.lane),
             **spec_columns(spec),
         }
         for spec in specs
@@ -289,6 +310,7 @@ def _sweep(row: SweepRow) -> Sweep:
         created_at=row.created_at,
         submitted_at=row.submitted_at,
         cancelled_at=row.cancelled_at,
+        paused_at=row.paused_at,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from proctor.nouns import Device, Lane, RunStatus, WorkerCard
-from proctor.store.codec import lane_of
+from proctor.nouns import Device, Lane, Quant, RunStatus, WorkerCard
+from proctor.store.codec import lane_of, storable
 from proctor.store.session import Store
-from proctor.store.tables import RunRow, WorkerRow
+from proctor.store.tables import RefusalRow, RunRow, WorkerRow
 
 ALIVE_S = 90.0  # a worker that wasn't heard of for so long is not counted as one that serves its lane
 
@@ -27,6 +27,7 @@ class WorkerRecord:
     seen_at: datetime
     left_at: datetime | None
     alive: bool  # hasn't left, and was heard of within ALIVE_S
+    waits_for: str = ""  # what is away, in words; "" where nothing is
 
 
 def register(store: Store, card: WorkerCard) -> None:
@@ -35,16 +36,17 @@ def register(store: Store, card: WorkerCard) -> None:
         see(store, session, card, None, store.now(session), anew=True)
 
 
-def heartbeat(store: Store, card: WorkerCard, held: Lane | None) -> None:
-    """Say that a worker lives and what it holds. One that was never registered is, by this."""
+def heartbeat(store: Store, card: WorkerCard, held: Lane | None, waits_for: str = "") -> None:
+    """Say that a worker lives, what it holds, and what it waits for. One that was never registered is, by this."""
     with store.write() as session:
-        see(store, session, card, held, store.now(session))
+        see(store, session, card, held, store.now(session), waits_for=waits_for)
 
 
 def leave(store: Store, name: str) -> None:
     """Say that a worker is gone. Its leases are not touched: see `runs.hand_back` and `runs.release`."""
     with store.write() as session:
         now = store.now(session)
+        session.exec(delete(RefusalRow).where(col(RefusalRow.worker) == name))
         session.exec(update(WorkerRow).where(col(WorkerRow.name) == name).values(left_at=now, held=None))
 
 
@@ -62,7 +64,14 @@ def records(session: Session, now: datetime) -> list[WorkerRecord]:
 
 
 def see(
-    store: Store, session: Session, card: WorkerCard, held: Lane | None, now: datetime, *, anew: bool = False
+    store: Store,
+    session: Session,
+    card: WorkerCard,
+    held: Lane | None,
+    now: datetime,
+    *,
+    anew: bool = False,
+    waits_for: str = "",
 ) -> None:
     """Within a transaction of the caller's: the worker lives and holds this lane."""
     fresh = {
@@ -72,6 +81,9 @@ def see(
         "memory_bytes": card.memory_bytes,
         "lanes": list(card.lanes),
         "sweep_id": card.sweep_id,
+        "quants": [quant.value for quant in card.quants],
+        "versions": dict(card.versions),
+        "waits_for": storable(waits_for),
         "held": None if held is None else str(held),
         "seen_at": now,
         "left_at": None,
@@ -91,7 +103,15 @@ def oldest_alive(now: datetime) -> datetime:
 
 def _record(row: WorkerRow, run_id: int | None, now: datetime) -> WorkerRecord:
     card = WorkerCard(
-        row.name, row.host, Device(row.device), row.device_name, row.memory_bytes, tuple(row.lanes), row.sweep_id
+        name=row.name,
+        host=row.host,
+        device=Device(row.device),
+        device_name=row.device_name,
+        memory_bytes=row.memory_bytes,
+        lanes=tuple(row.lanes),
+        sweep_id=row.sweep_id,
+        quants=tuple(Quant) if row.quants is None else tuple(Quant(quant) for quant in row.quants),
+        versions=row.versions or {},
     )
     return WorkerRecord(
         card=card,
@@ -101,4 +121,5 @@ def _record(row: WorkerRow, run_id: int | None, now: datetime) -> WorkerRecord:
         seen_at=row.seen_at,
         left_at=row.left_at,
         alive=row.left_at is None and row.seen_at >= oldest_alive(now),
+        waits_for=row.waits_for,
     )

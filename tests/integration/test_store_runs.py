@@ -276,7 +276,7 @@ def test_the_choice_sees_what_waits_who_is_there_and_what_it_took(timed: Store, 
 
     lane_a, lane_b = spec("org/a").lane, spec("org/b").lane
     assert runs.claim_best(timed, card("two"), None, look, LEASE_S) is None
-    assert seen.pop() == [LaneLoad(lane_a, 3, 1, 1, 4.0, 8.0), LaneLoad(lane_b, 3, 1, 0)]
+    assert seen.pop() == [LaneLoad(lane_a, 3, 1, 1, 4.0, 8.0, share=1), LaneLoad(lane_b, 3, 1, 0, share=1)]
     clock.go_on(workers.ALIVE_S + 1)
     assert runs.claim_best(timed, card("two"), None, look, LEASE_S) is None
     assert [load.workers for load in seen.pop()] == [0, 0]
