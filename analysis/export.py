@@ -15,6 +15,8 @@ from analysis.contestants import Contestant, labels
 from analysis.files import whole_file
 from analysis.frames import contestant_of
 from proctor.errors import BadInput
+from proctor.exams.judge import best_of, per_character
+from proctor.exams.prompts import characters
 from proctor.nouns import LETTERS
 from proctor.store.columns import ExportRow, export_rows
 from proctor.store.reads import RunRecord, runs
@@ -24,6 +26,7 @@ FORMATS = ("jsonl", "csv", "parquet", "questions")
 COLUMNS = (
     "benchmark", "subject", "question_id", "question_index", "question", "choices", "answer", "prompt_hash", "model",
     "revision", "quant", "dtype", "shots", "options_logprob", "picked", "correct", "sweep_id", "run_id", "attempt",
+    "scoring", "picked_norm", "correct_norm",
 )  # fmt: skip
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
@@ -74,7 +77,15 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
 
 def as_object(row: ExportRow) -> dict[str, Any]:
     """A row in the order of `COLUMNS`, as JSON takes it."""
-    return {name: list(value) if isinstance(value := getattr(row, name), tuple) else value for name in COLUMNS}
+    norm = picked_norm(row)
+    derived = {"picked_norm": norm, "correct_norm": norm == row.answer}
+    values = {name: derived[name] if name in derived else getattr(row, name) for name in COLUMNS}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def picked_norm(row: ExportRow) -> int | None:
+    """The option with the highest log-probability per character; None for a tie."""
+    return best_of(per_character(row.options_logprob, characters(row.choices, row.scoring)))
 
 
 def _write_jsonl(rows: Iterable[ExportRow], stream: IO[str]) -> int:
@@ -106,6 +117,7 @@ def _write_parquet(rows: Iterable[ExportRow], path: Path) -> int:
     types: dict[str, Any] = dict.fromkeys(COLUMNS, text) | {
         "question_index": whole, "choices": pa.list_(text), "answer": pa.int8(), "shots": pa.int16(),
         "options_logprob": pa.list_(pa.float64()), "picked": pa.int8(), "correct": pa.bool_(),
+        "picked_norm": pa.int8(), "correct_norm": pa.bool_(),
         "sweep_id": whole, "run_id": whole, "attempt": whole,
     }  # fmt: skip
     schema = pa.schema(list(types.items()))
@@ -135,9 +147,12 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
         "benchmark": spec.benchmark,
         "subject": spec.subject,
         "status": record.status.value,
+        "scoring": rows[0].scoring.value,
         "correct": right,
         "total": len(rows),
         "accuracy": right / len(rows),
+        "accuracy_norm": sum(picked_norm(row) == row.answer for row in rows) / len(rows),
+        "tied": sum(row.picked is None for row in rows),
         "questions": [
             {
                 "question_id": row.question_id,

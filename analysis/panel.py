@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.contestants import Contestant, labels, one_a_model
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.paired import Paired, pair_up
+from proctor.exams.prompts import characters
 from proctor.nouns import Scoring
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
@@ -132,6 +133,30 @@ class Panel:
         """Each contestant's accuracy on what it was asked, with its 95 % Wilson interval."""
         right, asked = (self.correct & self.asked).sum(axis=1), self.asked.sum(axis=1)
         return tuple(wilson(int(r), int(a)) for r, a in zip(right, asked, strict=True))
+
+    @cached_property
+    def picked_norm(self) -> NDArray[np.int8] | None:
+        """(C, Q) the option with the highest log-probability per character, negative for a tie.
+
+        None where options are letters, all of one length, or log-probabilities aren't known.
+        """
+        if self.logprob is None or self.terms.scoring != Scoring.TEXT:
+            return None
+        lengths = np.zeros(self.logprob.shape[1:])  # (Q, K)
+        for place, choices in enumerate(self.questions["choices"]):
+            lengths[place, : len(choices)] = characters(choices, Scoring.TEXT)
+        scores = np.where(lengths > 0, self.logprob / np.maximum(lengths, 1), -np.inf)
+        best = scores.max(axis=-1, keepdims=True)
+        tied = (scores == best).sum(axis=-1) > 1
+        return np.where(tied, -1, scores.argmax(axis=-1)).astype(np.int8)
+
+    @cached_property
+    def accuracies_norm(self) -> tuple[Interval, ...] | None:
+        """Each contestant's accuracy by log-probability per character (`acc_norm`); None as in `picked_norm`."""
+        if self.picked_norm is None:
+            return None
+        right = ((self.picked_norm == self.key) & self.asked).sum(axis=1)
+        return tuple(wilson(int(r), int(a)) for r, a in zip(right, self.asked.sum(axis=1), strict=True))
 
     @cached_property
     def ranking(self) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ class Row:
     answer: int
     picked: int | None  # None: no answer
     options_logprob: tuple[float, ...] | None = None
+    prompt_hash: str = ""  # sha256 of the prompt; "" where it isn't known
 
     @cached_property
     def question_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from analysis.contestants import Contestant
 from analysis.panel import UNKNOWN, Panel, Terms
 from analysis.rows import Row, panel_from_rows
 from proctor.errors import BadInput
+from proctor.exams.judge import best_of
+from proctor.exams.prompts import prompt_hash
+from proctor.nouns import Scoring
 
 FILE_NAME = re.compile(r"samples_(?P<task>.+?)_\d{4}-\d{2}-\d{2}T.*")
 
@@ -19,23 +23,54 @@ FILE_NAME = re.compile(r"samples_(?P<task>.+?)_\d{4}-\d{2}-\d{2}T.*")
 def read_samples(paths: Sequence[Path], model: str | None) -> Panel:
     """A panel of multiple-choice samples. The model is `model`, else the folder in which a file lies.
 
+    Raises
+    ------
+    BadInput
+        as `sample_rows`, and for samples that were scored by letters and by text in one panel.
+    """
+    samples = sample_rows(paths, model)
+    scorings = {sample.scoring for sample in samples}
+    if len(scorings) > 1:
+        raise BadInput(
+            "Some of these samples were scored by the options' letters and some by their text.",
+            "Import them apart, each under a --name of its own.",
+        )
+    terms = Terms("lm-evaluation-harness", UNKNOWN, 0, chat_template=False, scoring=scorings.pop().value)
+    return panel_from_rows([sample.row for sample in samples], terms)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a samples file: what was asked and answered, and how it was scored."""
+
+    row: Row
+    scoring: Scoring
+
+
+def sample_rows(paths: Sequence[Path], model: str | None = None) -> list[Sample]:
+    """The samples of these files, and of every `samples_*.jsonl` below those that are folders, in order.
+
     Each line needs `doc` with question, choices and answer, and the log-probability of each option in
     `filtered_resps` (or `resps`). What scores highest was picked; of a tie, none.
 
     Raises
     ------
     BadInput
-        for a line that isn't such a sample, with its number.
+        for a line that isn't such a sample, with its number, and where there is none at all.
     """
-    rows = [row for path in paths for row in _read(path, model or path.resolve().parent.name)]
-    if not rows:
-        raise BadInput(f"{paths[0]} holds no sample.")
-    return panel_from_rows(rows, Terms("lm-evaluation-harness", UNKNOWN, 0, chat_template=False))
+    files = [file for path in paths for file in (sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path])]
+    samples = [sample for path in files for sample in _read(path, model or path.resolve().parent.name)]
+    if not samples:
+        raise BadInput(
+            f"{', '.join(map(str, paths))} holds no sample.",
+            "Name samples_*.jsonl files that lm-evaluation-harness wrote with --log_samples, or their folder.",
+        )
+    return samples
 
 
-def _read(path: Path, model: str) -> Iterator[Row]:
+def _read(path: Path, model: str) -> Iterator[Sample]:
     found = FILE_NAME.fullmatch(path.stem)
-    task = (found["task"] if found else path.stem).removeprefix("mmlu_")
+    task = (found["task"] if found else path.stem).removeprefix("mmlu_").removesuffix("_continuation")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -44,7 +79,7 @@ def _read(path: Path, model: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            yield _row(json.loads(line), task, Contestant(model))
+            yield _sample(json.loads(line), task, Contestant(model))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(
                 f"{path}, line {number} is no multiple-choice sample: {type(error).__name__} {error}.",
@@ -52,7 +87,7 @@ def _read(path: Path, model: str) -> Iterator[Row]:
             ) from error
 
 
-def _row(sample: dict[str, Any], task: str, contestant: Contestant) -> Row:
+def _sample(sample: dict[str, Any], task: str, contestant: Contestant) -> Sample:
     doc = sample["doc"]
     choices = tuple(str(choice) for choice in doc["choices"])
     scores = tuple(_score(response) for response in sample.get("filtered_resps") or sample["resps"])
@@ -60,10 +95,20 @@ def _row(sample: dict[str, Any], task: str, contestant: Contestant) -> Row:
         raise ValueError(f"{len(scores)} scores for {len(choices)} choices")
     answer = doc["answer"]
     key = int(answer) if not isinstance(answer, str) or answer.isdigit() else "ABCDEFGHIJ".index(answer.strip().upper())
-    best = max(scores)
-    picked = scores.index(best) if scores.count(best) == 1 else None
     subject = str(doc.get("subject") or task)
-    return Row(contestant, subject, int(sample["doc_id"]), str(doc["question"]), choices, key, picked, scores)
+    asked = _arguments(sample)
+    known = str(sample.get("prompt_hash") or (prompt_hash(asked[0][0]) if asked else ""))
+    named = [continuation.strip() for _, continuation in asked]
+    scoring = Scoring.TEXT if named and named == [choice.strip() for choice in choices] else Scoring.LETTERS
+    index, picked = int(sample["doc_id"]), best_of(scores)
+    return Sample(Row(contestant, subject, index, str(doc["question"]), choices, key, picked, scores, known), scoring)
+
+
+def _arguments(sample: dict[str, Any]) -> list[tuple[str, str]]:
+    """Prompt and continuation of each request: objects in today's files, lists in older ones."""
+    asked = sample.get("arguments") or []
+    each = asked.values() if isinstance(asked, dict) else asked
+    return [(one["arg_0"], one["arg_1"]) if isinstance(one, dict) else (one[0], one[1]) for one in each]
 
 
 def _score(response: Any) -> float:

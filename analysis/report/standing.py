@@ -81,16 +81,22 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
         Column("no single answer", numeric=True), Column("against chance"),
     )  # fmt: skip
+    norm = panel.accuracies_norm
+    if norm is not None:
+        columns = (*columns, Column("right per character", PERCENT, numeric=True))
     right = panel.correct.sum(axis=1)
     rows = [
         (
             panel.labels[place], panel.accuracies[place].estimate, panel.accuracies[place].low,
             panel.accuracies[place].high, int(right[place]), int(panel.asked[place].sum()),
             int(panel.unanswered[place]), _against(standings.against_chance[place], panel.chance),
+            *(() if norm is None else (norm[place].estimate,)),
         )
         for place in standings.order
     ]  # fmt: skip
     caption = "Accuracy with its 95 % Wilson interval, on the questions that all were asked."
+    if norm is not None:
+        caption += " Per character: by the log-probability over the option's length, acc_norm elsewhere."
     return Table("accuracy", caption, columns, rows)
 
 

@@ -52,9 +52,9 @@ def options(question: Question, scoring: Scoring = Scoring.LETTERS, *, chat: boo
     return tuple(space + named for named in _named(question, scoring))
 
 
-def characters(question: Question, scoring: Scoring) -> tuple[int, ...]:
+def characters(choices: Sequence[str], scoring: Scoring) -> tuple[int, ...]:
     """Characters of each option as it is scored, the space before it left out: what `acc_norm` divides by."""
-    return tuple(map(len, _named(question, scoring)))
+    return tuple(len(choice) if scoring is Scoring.TEXT else 1 for choice in choices)
 
 
 def render(exam: Exam, question: Question, shots: int, *, dropped: int = 0, scoring: Scoring = Scoring.LETTERS) -> str:
@@ -133,7 +133,7 @@ def fit(
         text = _text(exam, question, conditions, dropped, template)
         tokens = max(count_tokens(text + option) for option in _distinct(scored, scoring)) - 1
         if tokens <= window_tokens:
-            shots, lengths = conditions.shots - dropped, characters(question, scoring)
+            shots, lengths = conditions.shots - dropped, characters(question.choices, scoring)
             return Prompt(question, text, prompt_hash(text), shots, scored, lengths)
     raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, window_tokens)
 

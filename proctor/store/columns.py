@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import sqlmodel
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from proctor.store.codec import provenance_of
+from proctor.nouns import RunStatus, Scoring
+from proctor.store.codec import conditions_of, provenance_of
 from proctor.store.exams import TEST
 from proctor.store.session import Store
 from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRow
@@ -20,6 +21,7 @@ from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRo
 IntColumn = npt.NDArray[np.int64]
 FloatMatrix = npt.NDArray[np.float64]
 BoolColumn = npt.NDArray[np.bool_]
+Key = TypeVar("Key", int, str)
 PORTION = 200  # ids a query
 NO_PICK = -1  # in `AnswerColumns.picked`: no single best option
 
@@ -68,6 +70,7 @@ class ExportRow:
     revision: str
     quant: str
     dtype: str  # what was computed in
+    scoring: Scoring
     shots: int
     options_logprob: tuple[float, ...]
     picked: int | None
@@ -158,10 +161,10 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
     )
 
 
-def export_rows(store: Store, sweep_ids: Sequence[int]) -> Iterator[ExportRow]:
+def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
     """Every Answer of these sweeps, by Run and question. Streamed: a Run at a time is in memory and in a transaction.
 
-    What is recorded while this goes on may or may not be among them.
+    With `run_ids`, only those of these Runs. What is recorded while this goes on may or may not be among them.
     """
     with store.read() as session:
         statement = (
@@ -170,14 +173,31 @@ def export_rows(store: Store, sweep_ids: Sequence[int]) -> Iterator[ExportRow]:
             .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.answered) > 0)
             .order_by(col(RunRow.id))
         )
+        if run_ids is not None:
+            statement = statement.where(col(RunRow.id).in_(run_ids))
         found = session.exec(statement).all()
     for run, exam in found:
         yield from _export_run(store, run, exam)
 
 
+def latest_sweep_with(store: Store, prompt_hashes: Sequence[str]) -> int | None:
+    """The latest sweep of which a done Run put one of these prompts to a model; None where none did."""
+    found: list[int] = []
+    with store.read() as session:
+        for some in _portions(prompt_hashes):
+            found += session.exec(
+                sqlmodel.select(func.max(RunRow.sweep_id))
+                .join(AnswerRow, col(AnswerRow.run_id) == col(RunRow.id))
+                .where(col(AnswerRow.prompt_hash).in_(some), col(RunRow.status) == RunStatus.DONE)
+                .having(func.max(RunRow.sweep_id).is_not(None))
+            )
+    return max(found, default=None)
+
+
 def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
     assert run.id is not None
     dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
+    scoring = conditions_of(run.conditions).scoring
     with store.read() as session:
         rows = session.connection().execute(
             select(*EXPORT)
@@ -203,6 +223,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
                 revision=run.model_revision,
                 quant=run.quant,
                 dtype=dtype,
+                scoring=scoring,
                 shots=shots,
                 options_logprob=options_logprob,
                 picked=picked,
@@ -217,7 +238,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
         ]  # fmt: skip
 
 
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def _portions(ids: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """A few ids at a time: SQLite takes only so many parameters, and memory only so many rows."""
     for start in range(0, len(ids), PORTION):
         yield ids[start : start + PORTION]
