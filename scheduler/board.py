@@ -10,7 +10,7 @@ from rich.text import Text
 
 from proctor.nouns import RunStatus
 from proctor.store.reads import RunProgress, SweepProgress
-from scheduler.pace import Pace, duration
+from scheduler.pace import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
 STYLES = {
@@ -24,7 +24,7 @@ WIDE_CELL = 7  # columns of a cell that has room for a number
 BESIDE_GRID = 48  # columns for the lane's name, counts and accuracy
 
 
-def board(progress: SweepProgress, pace: Pace, width: int, height: int) -> RenderableType:
+def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> RenderableType:
     """The grid and a line of totals, for a terminal of this size; lanes that don't fit are counted."""
     subjects = list(dict.fromkeys(run.subject for run in progress.runs))
     lanes = lanes_of(progress.runs)
@@ -48,7 +48,7 @@ def board(progress: SweepProgress, pace: Pace, width: int, height: int) -> Rende
         )
     hidden = len(lanes) - len(shown)
     more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-    return Group(table, *more, Text(totals(progress, pace), style="bold"))
+    return Group(table, *more, Text(totals(progress, speed), style="bold"))
 
 
 def lanes_of(runs: Sequence[RunProgress]) -> list[tuple[str, list[RunProgress]]]:
@@ -81,11 +81,11 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
 
-def totals(progress: SweepProgress, pace: Pace) -> str:
+def totals(progress: SweepProgress, speed: Speed) -> str:
     """One line: what is answered, how many are right, how fast, how long still, what failed."""
     runs = progress.runs
     answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
-    left_s = pace.left_s(
+    left_s = speed.left_s(
         sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
     )
     done = sum(run.status is RunStatus.DONE for run in runs)
@@ -93,7 +93,7 @@ def totals(progress: SweepProgress, pace: Pace) -> str:
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
         f"{percent(sum(run.correct for run in runs), answered)} right so far",
-        f"{pace.per_second:.1f} questions/s" if pace.per_second else "",
+        f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         f"{duration(left_s)} left" if left_s else "",
         f"{failed} failed" if failed else "",
     ]

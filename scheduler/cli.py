@@ -137,20 +137,30 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
 
 @click.command(context_settings=HELP, short_help="What is done, running and failed.")
 @click.argument("sweep", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def status(sweep: str | None, as_json: bool) -> None:
+@click.option("--watch", "watching", is_flag=True, help="Show it again and again, until the sweep is over or Ctrl-C.")
+@click.option("--every", "every_s", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True, metavar="SECONDS",
+              help="How often, with --watch.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable; with --watch an object a line.")
+def status(sweep: str | None, watching: bool, every_s: float, as_json: bool) -> None:
     """Show a sweep by number or name: its grid, what runs where, what failed and why. Without SWEEP: all sweeps.
+
+    Below it: the workers (host, device, what they hold, speed, when they were last heard of), the backlog of each
+    lane, and how long it will take.
 
     \b
     Examples:
       proctor status
-      proctor status 3
+      proctor status 3 --watch
       proctor status nightly --json
     """
     from proctor.settings import Settings
-    from scheduler.status import show
+    from scheduler.status import show, watch
 
-    show(Settings.read(os.environ), sweep, as_json=as_json)
+    settings = Settings.read(os.environ)
+    if watching:
+        watch(settings, sweep, every_s, as_json=as_json)
+    else:
+        show(settings, sweep, as_json=as_json)
 
 
 @click.command(context_settings=HELP, short_help="Stop a sweep for good; what is answered stays.")

@@ -142,7 +142,7 @@ class Grid:
         self._console, self._live = console, live
 
     def update(self, progress: SweepProgress, pace: Pace) -> None:
-        self._live.update(board(progress, pace, self._console.width, self._console.height))
+        self._live.update(board(progress, pace.speed, self._console.width, self._console.height))
 
     def say(self, text: str) -> None:
         if text:
@@ -170,7 +170,7 @@ class Lines:
                 self._last_s = time.monotonic()
         if time.monotonic() - self._last_s > PLAIN_EVERY_S:
             self._last_s = time.monotonic()
-            self.say(totals(progress, pace))
+            self.say(totals(progress, pace.speed))
 
     def say(self, text: str) -> None:
         if text:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 WINDOW_S = 60.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Questions a second; 0 where nothing was measured, or nothing moves."""
+
+    per_second: float = 0.0
+
+    def left_s(self, remaining: int) -> float | None:
+        """Seconds until `remaining` questions are answered; None where the speed isn't known yet."""
+        if remaining == 0:
+            return 0.0
+        return remaining / self.per_second if self.per_second else None
 
 
 class Pace:
@@ -24,18 +38,12 @@ class Pace:
             self._seen.popleft()
 
     @property
-    def per_second(self) -> float:
-        """Questions a second; 0 before there is anything to measure."""
+    def speed(self) -> Speed:
+        """What was seen so far comes to this."""
         if len(self._seen) < 2:
-            return 0.0
+            return Speed()
         (start_s, before), (end_s, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (end_s - start_s) if end_s > start_s else 0.0
-
-    def left_s(self, remaining: int) -> float | None:
-        """Seconds until `remaining` questions are answered; None where the speed isn't known yet."""
-        if remaining == 0:
-            return 0.0
-        return remaining / self.per_second if self.per_second else None
+        return Speed((after - before) / (end_s - start_s)) if end_s > start_s else Speed()
 
 
 def duration(seconds: float) -> str:

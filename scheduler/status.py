@@ -1,24 +1,50 @@
-"""`proctor status`: all sweeps, or one with its grid and what failed."""
+"""`proctor status`: sweeps, one with its grid, the workers, the backlog a lane, and what goes wrong; once or live."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import click
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
 
+from proctor.errors import StoreUnavailable
 from proctor.settings import Settings
-from proctor.store import reads, sweeps
-from proctor.store.reads import SweepSummary
-from proctor.store.session import open_store
+from proctor.store import fleet, reads, sweeps
+from proctor.store.fleet import Fleet
+from proctor.store.reads import SweepProgress, SweepSummary
+from proctor.store.session import Store, open_store
 from scheduler import wording
 from scheduler.board import board
-from scheduler.pace import Pace
+from scheduler.fleet_board import Room, fleet_board, sweeps_table
+from scheduler.follow import interruptible
+from scheduler.pace import Speed
+
+NO_SWEEP = "No sweep yet. Submit one: submit-sweep --help"
+WHOLE_GRID = 10_000  # rows, where nothing scrolls away
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What one look at the store found: one sweep, or all."""
+
+    fleet: Fleet
+    sweep: SweepProgress | None
+    summaries: tuple[SweepSummary, ...]
+
+    @property
+    def over(self) -> bool:
+        """Whether the sweep that is watched has come to its end; all sweeps together never do."""
+        return self.sweep is not None and self.sweep.over
 
 
 def show(settings: Settings, name_or_id: str | None, *, as_json: bool) -> None:
-    """Print the state of a sweep, or the list of all sweeps.
+    """Print the state of a sweep, or of everything.
 
     Raises
     ------
@@ -26,40 +52,106 @@ def show(settings: Settings, name_or_id: str | None, *, as_json: bool) -> None:
         for a sweep that isn't there, with the nearest names.
     """
     with open_store(settings) as store:
-        if name_or_id is None:
-            summaries = reads.overview(store)
-            click.echo(json.dumps([summary_as_json(each) for each in summaries])) if as_json else listing(summaries)
-            return
-        progress = reads.progress(store, sweeps.find(store, name_or_id).id)
+        seen = glance(store, _sweep_id(store, name_or_id))
     if as_json:
-        click.echo(json.dumps(wording.as_json(progress), ensure_ascii=False))
-        return
-    console = Console()
-    console.print(board(progress, Pace(), console.width, height=10_000))
-    for run in wording.failed(progress):
-        click.echo(wording.failure(run))
+        click.echo(json.dumps(as_object(seen), ensure_ascii=False))
+    else:
+        _print(Console(), seen)
 
 
-def listing(summaries: list[SweepSummary]) -> None:
-    if not summaries:
-        click.echo("No sweep yet. Submit one: submit-sweep --help")
-        return
-    table = Table(box=None, pad_edge=False)
-    for title in ("sweep", "name", "submitted", "done", "running", "waiting", "failed", "answered"):
-        table.add_column(title, justify="left" if title in ("name", "submitted") else "right")
-    for each in summaries:
-        cancelled = " (cancelled)" if each.cancelled_at else ""
-        table.add_row(
-            str(each.id),
-            each.name + cancelled,
-            f"{each.created_at.astimezone():%Y-%m-%d %H:%M}",
-            f"{each.done}/{each.runs}",
-            str(each.running),
-            str(each.pending),
-            str(each.failed),
-            f"{each.answered}/{each.questions}",
-        )
-    Console().print(table)
+def watch(settings: Settings, name_or_id: str | None, every_s: float, *, as_json: bool) -> None:
+    """Show the state again and again: a screen on a terminal, else a text (or a line of JSON) each time.
+
+    Ends when the sweep is over, or when a person stops it, which is no failure. A database that is away is waited for.
+    """
+    with open_store(settings) as store, interruptible():
+        sweep_id = _sweep_id(store, name_or_id)
+        console = Console()
+        try:
+            if as_json:
+                _again(store, sweep_id, every_s, _say_json, lambda text: click.echo(text, err=True))
+            elif console.is_terminal:
+                _live(store, sweep_id, every_s, console)
+            else:
+                _again(store, sweep_id, every_s, partial(_print, console), console.print)
+        except KeyboardInterrupt:
+            return
+
+
+def glance(store: Store, sweep_id: int | None) -> Glance:
+    """Look at one sweep, or at all."""
+    if sweep_id is None:
+        return Glance(fleet.look(store), None, tuple(reads.overview(store)))
+    return Glance(fleet.look(store, sweep_id), reads.progress(store, sweep_id), ())
+
+
+def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
+    """A glance for a terminal of this room; the grid of a sweep takes up to `height` rows."""
+    below = fleet_board(seen.fleet, room)
+    if seen.sweep is not None:
+        return Group(board(seen.sweep, Speed(seen.fleet.answers_per_s), room.width, height), below)
+    return Group(sweeps_table(seen.summaries, room) if seen.summaries else Text(NO_SWEEP), below)
+
+
+def as_object(seen: Glance) -> dict[str, object]:
+    """A glance as scripts want it: a sweep's own fields as `submit --json` gives them, then the fleet's."""
+    first: dict[str, object] = (
+        {"sweeps": [summary_as_json(each) for each in seen.summaries]}
+        if seen.sweep is None
+        else wording.as_json(seen.sweep)
+    )
+    return {**first, **fleet_as_json(seen.fleet)}
+
+
+def fleet_as_json(now: Fleet) -> dict[str, object]:
+    """Workers, lanes and troubles; times in ISO 8601, UTC."""
+    return {
+        "read_at": now.read_at.isoformat(),
+        "questions_left": now.questions_left,
+        "answers_per_s": now.answers_per_s,
+        "left_s": now.left_s,
+        "workers": [
+            {
+                "worker": each.record.card.name,
+                "host": each.record.card.host,
+                "device": each.record.card.device.value,
+                "device_name": each.record.card.device_name,
+                "memory_bytes": each.record.card.memory_bytes,
+                "alive": each.record.alive,
+                "holds": str(each.record.held) if each.record.held else None,
+                "run_id": each.record.run_id,
+                "lane": str(each.lane) if each.lane else None,
+                "subject": each.subject or None,
+                "answers_per_s": each.answers_per_s,
+                "seen_at": each.record.seen_at.isoformat(),
+            }
+            for each in now.workers
+        ],
+        "lanes": [
+            {
+                "lane": str(each.lane),
+                "pending": each.pending,
+                "running": each.running,
+                "questions_left": each.questions_left,
+                "workers": each.workers,
+                "mean_run_s": each.mean_run_s,
+                "mean_load_s": each.mean_load_s,
+            }
+            for each in now.lanes
+        ],
+        "troubles": [
+            {
+                "run_id": each.run_id,
+                "sweep": each.sweep_id,
+                "lane": str(each.lane),
+                "subject": each.subject,
+                "status": each.status.value,
+                "failures": each.failures,
+                "reason": each.reason,
+            }
+            for each in now.troubles
+        ],
+    }
 
 
 def summary_as_json(each: SweepSummary) -> dict[str, object]:
@@ -76,3 +168,43 @@ def summary_as_json(each: SweepSummary) -> dict[str, object]:
         "questions": each.questions,
         "answered": each.answered,
     }
+
+
+def _sweep_id(store: Store, name_or_id: str | None) -> int | None:
+    return None if name_or_id is None else sweeps.find(store, name_or_id).id
+
+
+def _again(
+    store: Store,
+    sweep_id: int | None,
+    every_s: float,
+    show_it: Callable[[Glance], None],
+    say: Callable[[str], None],
+) -> None:
+    while True:
+        try:
+            seen = glance(store, sweep_id)
+        except StoreUnavailable as error:
+            say(f"Waiting for the database: {error}")
+        else:
+            show_it(seen)
+            if seen.over:
+                return
+        time.sleep(every_s)
+
+
+def _live(store: Store, sweep_id: int | None, every_s: float, console: Console) -> None:
+    def show_it(seen: Glance) -> None:
+        rows = max(2, (console.height - 12) // 4)  # four tables share what their heads leave
+        live.update(drawn(seen, Room(console.width, rows), height=rows + 6), refresh=True)
+
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        _again(store, sweep_id, every_s, show_it, lambda text: live.update(Text(text), refresh=True))
+
+
+def _print(console: Console, seen: Glance) -> None:
+    console.print(drawn(seen, Room(console.width), WHOLE_GRID))
+
+
+def _say_json(seen: Glance) -> None:
+    click.echo(json.dumps(as_object(seen), ensure_ascii=False))

@@ -44,10 +44,11 @@ DONE: tuple[Any, ...] = (func.coalesce(func.sum(RunRow.answered), 0), func.coale
 
 @dataclass(frozen=True)
 class WorkerSight:
-    """A worker, the subject that it is at, and how fast it answered within the last minute."""
+    """A worker, what it is at, and how fast it answered within the last minute."""
 
     record: WorkerRecord
-    at: str  # lane and subject of the Run that it is at; "" where it is at none
+    lane: Lane | None  # of the Run that it is at; it isn't the lane that is held while the model is being loaded
+    subject: str  # of that Run; "" where it is at none
     answers_per_s: float
 
 
@@ -186,20 +187,21 @@ def _workers(session: Session, records: list[WorkerRecord], speed: _Speed, now: 
     recent = now - timedelta(seconds=GONE_S)
     shown = [each for each in records if each.left_at is None and each.seen_at >= recent]
     at = _what_runs(session)
-    sights = [
-        WorkerSight(each, at.get(each.run_id or 0, ""), speed.by_worker.get(each.card.name, 0.0)) for each in shown
-    ]
+    sights = []
+    for each in shown:
+        lane, subject = at.get(each.run_id or 0, (None, ""))
+        sights.append(WorkerSight(each, lane, subject, speed.by_worker.get(each.card.name, 0.0)))
     return sorted(sights, key=lambda sight: (not sight.record.alive, sight.record.card.name))
 
 
-def _what_runs(session: Session) -> dict[int, str]:
-    """Lane and subject of each running Run, for people."""
+def _what_runs(session: Session) -> dict[int, tuple[Lane, str]]:
+    """Lane and subject of each running Run."""
     rows = session.connection().execute(
         columns(*AT)
         .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
         .where(col(RunRow.status) == RunStatus.RUNNING)
     )
-    return {run: f"{lane_of(lane).label}, {subject}" for run, lane, subject in rows}
+    return {run: (lane_of(lane), subject) for run, lane, subject in rows}
 
 
 def _lanes(session: Session, records: list[WorkerRecord], mine: ColumnElement[bool]) -> list[LaneSight]:

@@ -151,13 +151,13 @@ def test_a_plan_says_what_would_run_and_submits_nothing(sat: Sat) -> None:
     assert said.code == 0, said.err
     assert "6 Runs on cpu: 72 questions, 3 loads of a model." in said.out
     assert "The smallest difference that this could show" in said.out
-    assert len(json.loads(sat.desk.run("proctor", "status", "--json").out)) == 1
+    assert len(json.loads(sat.desk.run("proctor", "status", "--json").out)["sweeps"]) == 1
 
 
 def test_status_lists_sweeps_and_shows_one(sat: Sat) -> None:
     assert "first" in sat.desk.run("proctor", "status").out
     assert "4/4 Runs" in sat.desk.run("proctor", "status", "first").out
-    (told,) = json.loads(sat.desk.run("proctor", "status", "--json").out)
+    (told,) = json.loads(sat.desk.run("proctor", "status", "--json").out)["sweeps"]
     assert (told["name"], told["done"], told["answered"]) == ("first", 4, 48)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -27,7 +27,7 @@ LANES = (spec(), spec(subject="b"), spec(model="org/b", quant=Quant.FOUR_BIT))
 
 def samples(store: Store) -> dict[tuple[str, tuple[str, ...]], float]:
     """Every sample of the exposition by name and label values, the labels in the order of their names."""
-    families: Iterator[Metric] = text_string_to_metric_families(metrics_text(store))
+    families: Iterable[Metric] = text_string_to_metric_families(metrics_text(store))
     return {(one.name, tuple(one.labels.values())): one.value for family in families for one in family.samples}
 
 
@@ -85,7 +85,7 @@ def test_a_worker_is_shown_with_what_it_is_at(store: Store) -> None:
     submit(store, spec(subject="tides"))
     claim(store, "one")
     (sight,) = fleet.look(store).workers
-    assert sight.at == "a none, tides"
+    assert (str(sight.lane), sight.subject) == ("cpu/org/a@rev1/none", "tides")
 
 
 def test_troubles_are_what_failed_and_what_is_tried_again_with_the_last_reason(timed: Store, clock: HandClock) -> None:

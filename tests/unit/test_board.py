@@ -11,7 +11,7 @@ from proctor.nouns import Device, Lane, Quant, RunStatus
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from scheduler import wording
 from scheduler.board import board, totals
-from scheduler.pace import Pace
+from scheduler.pace import Speed
 
 LANE = Lane(Device.CPU, "org/Model-1B@abc", Quant.NONE)
 
@@ -44,7 +44,7 @@ def sweep(*runs: RunProgress) -> SweepProgress:
 
 def drawn(progress: SweepProgress, width: int, height: int = 40) -> str:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
-    console.print(board(progress, Pace(), width, height))
+    console.print(board(progress, Speed(), width, height))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -87,7 +87,7 @@ def test_lanes_that_do_not_fit_are_counted_and_those_at_work_are_shown() -> None
 
 
 def test_the_totals_name_what_failed() -> None:
-    assert totals(MIXED, Pace()) == "1/4 Runs, 60/160 questions · 58.3% right so far · 1 failed"
+    assert totals(MIXED, Speed()) == "1/4 Runs, 60/160 questions · 58.3% right so far · 1 failed"
 
 
 def test_a_reason_never_reaches_the_terminal_raw() -> None:

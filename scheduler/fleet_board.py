@@ -1,0 +1,155 @@
+"""The fleet as a person sees it: sweeps, workers, backlog a lane, and what goes wrong, each may be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from proctor.logs import printable
+from proctor.nouns import RunStatus
+from proctor.store.fleet import Fleet, LaneSight, Trouble, WorkerSight
+from proctor.store.reads import SweepSummary
+from scheduler.pace import duration
+
+WIDE = 110  # columns from which there is room for everything
+ALL_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much may be drawn: columns of the terminal, and rows of each table."""
+
+    width: int
+    rows: int = ALL_ROWS
+
+    @property
+    def wide(self) -> bool:
+        return self.width >= WIDE
+
+
+def fleet_board(fleet: Fleet, room: Room) -> RenderableType:
+    """Workers, lanes and troubles, and one line that sums it up."""
+    parts: list[RenderableType] = []
+    if fleet.workers:
+        parts += [Text(), workers_table(fleet, room)]
+    if fleet.lanes:
+        parts += [Text(), lanes_table(fleet.lanes, room)]
+    if fleet.troubles:
+        parts += [Text(), troubles_list(fleet.troubles, room)]
+    return Group(*parts, Text(), Text(summary(fleet), style="bold"))
+
+
+def sweeps_table(summaries: Sequence[SweepSummary], room: Room) -> RenderableType:
+    """All sweeps, the one submitted last first."""
+    table = _table("sweep", "name", "submitted", ">done", ">running", ">waiting", ">failed", ">answered")
+    for each in summaries[: room.rows]:
+        when = each.created_at.astimezone()
+        table.add_row(
+            str(each.id),
+            Text(printable(each.name) + (" (cancelled)" if each.cancelled_at else "")),
+            f"{when:%Y-%m-%d %H:%M}" if room.wide else f"{when:%m-%d %H:%M}",
+            f"{each.done}/{each.runs}",
+            str(each.running),
+            str(each.pending),
+            Text(str(each.failed), style="bold red" if each.failed else ""),
+            f"{each.answered}/{each.questions}",
+        )
+    return _with_rest(table, len(summaries) - room.rows)
+
+
+def workers_table(fleet: Fleet, room: Room) -> RenderableType:
+    """Each worker: where, what it holds, what it is at, how fast, and when it was last heard of."""
+    table = _table("host", "device", "holds", "at", ">answers/s", ">seen")
+    for sight in fleet.workers[: room.rows]:
+        card = sight.record.card
+        device = card.name.partition("@")[0]
+        table.add_row(
+            Text(printable(card.host)),
+            Text(printable(f"{device}  {card.device_name}" if room.wide else device)),
+            Text(printable(held(sight))),
+            Text(printable(sight.subject) or "–"),
+            f"{sight.answers_per_s:.1f}",
+            Text(ago(sight.record.seen_at, fleet.read_at)),
+            style="" if sight.record.alive else "red",
+        )
+    return _with_rest(table, len(fleet.workers) - room.rows)
+
+
+def held(sight: WorkerSight) -> str:
+    """What a worker holds in memory, or is loading."""
+    if not sight.record.alive:
+        return "fell silent"
+    if sight.lane is not None and sight.lane != sight.record.held:
+        return f"loading {sight.lane.label}"
+    return sight.record.held.label if sight.record.held is not None else "–"
+
+
+def lanes_table(lanes: Sequence[LaneSight], room: Room) -> RenderableType:
+    """The backlog of each lane: one load of a model serves all of it."""
+    table = _table("lane", ">waiting", ">running", ">questions left", ">workers", *([">a Run", ">a load"] * room.wide))
+    for lane in sorted(lanes, key=lambda each: (-each.running, -each.questions_left))[: room.rows]:
+        means = [duration(each) if each is not None else "–" for each in (lane.mean_run_s, lane.mean_load_s)]
+        table.add_row(
+            Text(printable(f"{lane.lane.device}  {lane.lane.label}")),
+            str(lane.pending),
+            str(lane.running),
+            str(lane.questions_left),
+            str(lane.workers),
+            *(means if room.wide else ()),
+        )
+    return _with_rest(table, len(lanes) - room.rows)
+
+
+def troubles_list(troubles: Sequence[Trouble], room: Room) -> RenderableType:
+    """What failed, and what is tried again, each with the reason of its last failure below it."""
+    lines: list[RenderableType] = []
+    for each in troubles[: room.rows]:
+        failed = each.status is RunStatus.FAILED
+        state = "failed" if failed else f"failed {each.failures}× and is {each.status.value}"
+        head = Text(f"Run {each.run_id} {state}: ", style="bold red" if failed else "yellow")
+        what = printable(f"{each.lane.label}, {each.subject}")
+        lines += [head.append(what, style="default"), Padding(Text(printable(each.reason)), (0, 0, 0, 2))]
+    return _with_rest(Group(*lines), len(troubles) - room.rows)
+
+
+def summary(fleet: Fleet) -> str:
+    """One line: what is left, how fast, how long still, and who works."""
+    left_s = fleet.left_s
+    alive = sum(sight.record.alive for sight in fleet.workers)
+    busy = sum(sight.record.alive and sight.lane is not None for sight in fleet.workers)
+    parts = [
+        f"{fleet.questions_left} questions left" if fleet.questions_left else "Nothing is left to do",
+        f"{fleet.answers_per_s:.1f} answers/s" if fleet.answers_per_s else "",
+        f"about {duration(left_s)} to go" if left_s else "",
+        f"{busy} of {alive} workers busy" if alive else "no worker is up",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """`4 s ago`; clocks that differ a little make nothing of the future."""
+    return f"{duration(max(0.0, (now - then).total_seconds()))} ago"
+
+
+def _table(*titles: str) -> Table:
+    """A plain table; a title that begins with > stands on the right, as numbers do."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    for title in titles:
+        number = title.startswith(">")
+        table.add_column(
+            title.removeprefix(">"),
+            justify="right" if number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    return table
+
+
+def _with_rest(shown: RenderableType, hidden: int) -> RenderableType:
+    return Group(shown, Text(f"… and {hidden} more", style="dim")) if hidden > 0 else shown

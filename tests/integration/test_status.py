@@ -1,0 +1,135 @@
+"""`proctor status` as a person and a script see it: at once, and again and again."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from proctor.settings import Settings
+from proctor.store import runs, workers
+from proctor.store.session import Store
+from scheduler.fleet_board import Room
+from scheduler.status import drawn, glance
+from tests.integration.store_world import HandClock, card, claim, record, sit, spec, submit
+
+
+@pytest.fixture
+def busy(timed: Store, clock: HandClock) -> Store:
+    """Two sweeps: a worker in the middle of a Run, one that fell silent, a Run that failed."""
+    submit(timed, spec(), spec(subject="tides"), name="night")
+    submit(timed, spec(model="org/b"), name="later")
+    workers.register(timed, card("cpu@gone:9"))
+    runs.fail(timed, claim(timed, "cpu@host:1"), "no \x1b[2Jsuch model", final=True)
+    clock.go_on(workers.ALIVE_S + 10)
+    held = claim(timed, "cpu@host:1")
+    clock.go_on(6)
+    record(timed, held, 0)
+    workers.heartbeat(timed, card("cpu@host:1"), held.spec.lane)
+    clock.go_on(4)
+    return timed
+
+
+def text(store: Store, sweep: int | None, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(drawn(glance(store, sweep), Room(width), 100))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("sweep", [None, 1])
+def test_status_fits_the_terminal_and_lets_nothing_control_it(busy: Store, sweep: int | None, width: int) -> None:
+    shown = text(busy, sweep, width)
+    assert max(len(line) for line in shown.splitlines()) <= width
+    assert "\x1b" not in shown
+
+
+def test_status_shows_sweeps_workers_backlog_and_what_failed(busy: Store) -> None:
+    lines = [" ".join(line.split()) for line in text(busy, None, 140).splitlines()]
+    assert lines[1].startswith("2 later 2031-05-06")
+    assert "host cpu two cores a none tides 0.3 4 s ago" in lines
+    assert "host cpu two cores fell silent – 0.0 1 min 50 s ago" in lines
+    assert "cpu a none 0 1 3 1 – –" in lines
+    assert "cpu b none 1 0 6 0 – –" in lines
+    assert "Run 1 failed: a none, astronomy" in lines
+    assert r"no \x1b[2Jsuch model" in lines
+    assert lines[-1] == "9 questions left · 0.3 answers/s · about 30 s to go · 1 of 1 workers busy"
+
+
+def test_status_of_one_sweep_shows_its_grid_and_its_part_of_the_backlog(busy: Store) -> None:
+    shown = text(busy, 1, 140)
+    assert "night" in shown
+    assert "1 failed" in shown
+    assert "b none" not in shown
+
+
+def test_status_as_json_has_sweeps_workers_lanes_and_troubles(store: Store, settings: Settings) -> None:
+    submit(store, spec(), name="night")
+    claim(store, "cpu@host:1")
+    told = json.loads(said(settings, "--json"))
+    assert [sweep["name"] for sweep in told["sweeps"]] == ["night"]
+    assert (told["workers"][0]["worker"], told["workers"][0]["lane"]) == ("cpu@host:1", "cpu/org/a@rev1/none")
+    assert (told["lanes"][0]["running"], told["questions_left"], told["left_s"]) == (1, 6, None)
+    of_one = json.loads(said(settings, "night", "--json"))
+    assert (of_one["sweep"], of_one["lanes"]) == (1, told["lanes"])
+
+
+def test_watching_through_a_pipe_ends_with_the_sweep(store: Store, settings: Settings) -> None:
+    submit(store, spec(), name="night")
+    with watching(settings, "night", "--json") as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        sit(store, claim(store))
+        rest, _ = process.communicate(timeout=60)
+    assert first["over"] is False
+    assert json.loads(rest.splitlines()[-1])["over"] is True
+    assert process.returncode == 0
+
+
+def test_watching_everything_ends_in_peace_at_an_interrupt(store: Store, settings: Settings) -> None:
+    submit(store, spec(), name="night")
+    with watching(settings) as process:
+        assert process.stdout is not None
+        assert "night" in process.stdout.readline() + process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+
+
+def said(settings: Settings, *words: str) -> str:
+    return subprocess.run(
+        command("status", *words), env=environ(settings), text=True, stdout=subprocess.PIPE, check=True
+    ).stdout
+
+
+@contextmanager
+def watching(settings: Settings, *words: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        command("status", "--watch", "--every", "0.2", *words),
+        env=environ(settings),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def command(*words: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("proctor")), *words]
+
+
+def environ(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **settings.environ()}
