@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
@@ -49,7 +50,7 @@ from chat.protocol import (
 )
 from chat.wire import to_json
 from proctor.dialogue import DEFAULT_SAMPLING, Fault, Finish, History, Role, Sampling, Utterance
-from proctor.errors import BrokerUnavailable, ProctorError
+from proctor.errors import BrokerUnavailable, ProctorError, first_line
 from proctor.jitter import jittered
 from proctor.nouns import Device, Quant
 
@@ -78,6 +79,17 @@ class TurnFailed(ProctorError):
         self.ending = ending
         later = f"Try again in {ending.retry_after_s:.0f} s." if ending.fault is Fault.FULL else ""
         super().__init__(ending.error or "The reply failed.", later)
+
+
+def broker_away(error: Exception) -> BrokerUnavailable:
+    return BrokerUnavailable(
+        f"The broker can't be reached: {first_line(error)}.",
+        "Check PROCTOR_BROKER_URL and that Redis or Valkey runs there.",
+    )
+
+
+def broker_refuses(error: Exception) -> BrokerUnavailable:
+    return BrokerUnavailable(f"The broker refuses us: {first_line(error)}.", "Check PROCTOR_BROKER_URL.")
 
 
 def new_id() -> str:
@@ -191,13 +203,10 @@ class Client:
             try:
                 return call()
             except redis.AuthenticationError as error:
-                raise BrokerUnavailable(f"The broker refuses us: {error}.", "Check PROCTOR_BROKER_URL.") from error
+                raise broker_refuses(error) from error
             except BROKEN as error:
                 if time.monotonic() + wait_s > end:
-                    raise BrokerUnavailable(
-                        f"The broker can't be reached: {error}.",
-                        "Check PROCTOR_BROKER_URL and that Redis or Valkey runs there.",
-                    ) from error
+                    raise broker_away(error) from error
             time.sleep(jittered(wait_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -214,6 +223,7 @@ class Reply:
     def __init__(self, client: Client, request: TurnRequest) -> None:
         self.client, self.request = client, request
         self.hearing = Hearing()
+        self._fresh: deque[Entry] = deque()  # heard, and not yet passed on
 
     @property
     def turn(self) -> str:
@@ -240,9 +250,13 @@ class Reply:
     def entries(self) -> Iterator[Entry]:
         """Everything that is told of the Turn, each once, through its `Ending`. Raises `NobodyAnswers`."""
         began = heard = time.monotonic()
-        while self.hearing.ending is None:
+        while self._fresh or self.hearing.ending is None:
+            while self._fresh:
+                yield self._fresh.popleft()
+            if self.hearing.ending is not None:
+                return
             fresh = self.client.patiently(self._listen)
-            yield from fresh
+            self._fresh.extend(fresh)
             now = time.monotonic()
             if fresh:
                 heard = now
