@@ -1,141 +1,196 @@
-"""Speed of scoring: ours, fast and plain, against the floor that the machine's own matrix rate sets. JSON lines.
+"""Speed of scoring: ours beside lm-evaluation-harness and the machine's own floor, in one run. JSON lines.
 
-    python -m bench.scoring --model smollm2 --benchmark ../shared/data/mmlu --subjects astronomy --shots 5 --shots 0
+    python -m bench.scoring --quick
+    python -m bench.scoring --benchmark ../shared/data/mmlu --lm-eval ../lm-eval/bin/python --shots 5 --dtype float32
 
-Each line is one way at one dtype and number of shots: the best of `--repeat` runs, and its share of the floor, which is
-unique tokens × 2 × parameters of the layers / matrix rate. All ways of one setting are timed in turns, in one process,
-so that what else the machine does meets all of them.
+A line is one way at one dtype and number of shots, over all subjects: seconds to write, tokenize and score their
+prompts, the share of the floor (see `bench.floor`), and how far its numbers are from lm-eval's. Subjects are scored in
+turns, ours and theirs, so that whatever else the machine does meets both. `--lm-eval` names the Python of an
+environment that has it; without one that part is left out, and said. Lines of `case: shots` tell what five shots add to
+none where many questions share them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 import torch
 
+from bench.floor import Floor, floor_of
+from bench.harness import HOW_TO, Harness, harness
 from proctor.catalog.refs import resolve
 from proctor.exams.load import load_benchmark
 from proctor.exams.packs import compose
-from proctor.exams.prompts import fit
-from proctor.nouns import Conditions, Device, DType, Prompt, Quant
+from proctor.nouns import Conditions, Device, DType, Exam, Quant
 from workers.convert import local_folder
-from workers.devices import TORCH_DTYPES, TorchDevice, own_device
-from workers.engine.load import Engine, load
+from workers.devices import TORCH_DTYPES, own_device
 from workers.engine.plain import PlainScorer
 from workers.engine.score import Scorer
-from workers.engine.serving import scorer_for
+from workers.models import Loaded, Models
+from workers.sit import write_prompts
 
-_RATE_SHAPE = (2048, 2048, 2048)
+TEN = (
+    "abstract_algebra", "anatomy", "astronomy", "business_ethics", "computer_security", "econometrics",
+    "electrical_engineering", "high_school_physics", "machine_learning", "professional_law",
+)  # fmt: skip
+MANY = 95  # questions that share their shots, for the lines of `case: shots`
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One run through all questions."""
+@dataclass
+class Total:
+    """One way over several subjects."""
 
-    seconds: float
-    tokens: int  # that went through the layers
-    rows: tuple[tuple[float, ...], ...]
+    seconds: float = 0.0
+    forward_s: float = 0.0
+    tokens: int = 0  # that went through the layers; 0 where it isn't known
+    answers: dict[str, tuple[float, ...]] = field(default_factory=dict)  # log-probabilities by prompt_hash
+
+    def add(self, one: Total) -> None:
+        self.seconds += one.seconds
+        self.forward_s += one.forward_s
+        self.tokens += one.tokens
+        self.answers |= one.answers
 
 
 def main() -> None:
     asked = _arguments()
-    device = own_device(Device.CPU)
-    folder = local_folder(resolve(asked.model), asked.cache)
     exams = load_benchmark(str(asked.benchmark) if asked.benchmark else "demo", asked.subjects).exams
+    subjects = [exams[name] for name in asked.subjects or exams]
+    if asked.lm_eval is None:
+        _say(case="lm-eval", skipped=f"no --lm-eval given. {HOW_TO}")
+    device = own_device(Device.CPU)
     for dtype in asked.dtype:
-        engine = load(folder, asked.model, Quant(asked.quant), DType(dtype), device)
-        fast, _ = scorer_for(engine.model, engine.reader, device)
-        ways: tuple[Scorer, ...] = (fast, PlainScorer(engine.model, engine.reader, device))
-        for shots in asked.shots:
-            conditions = Conditions(shots=shots, limit=asked.limit, pack_tokens=asked.pack_tokens)
-            for subject in asked.subjects or exams:
-                questions = exams[subject].questions[: asked.limit]
-                reader = engine.reader
-                prompts = [fit(exams[subject], q, conditions, reader.count, reader.window) for q in questions]
-                _compare(engine, ways, prompts, conditions, device, f"{subject} {dtype}", asked.repeat)
+        ref = resolve(asked.model)
+        folder = local_folder(ref, asked.cache)
+        began = perf_counter()
+        model = Models(device, asked.cache).get(ref, Quant(asked.quant), DType(dtype))
+        _say(case="load", dtype=dtype, quant=asked.quant, seconds=round(perf_counter() - began, 2))
+        beside = (
+            nullcontext()
+            if asked.lm_eval is None
+            else harness(asked.lm_eval, folder, dtype, asked.benchmark, asked.subjects)
+        )
+        with beside as other:
+            for shots in asked.shots:
+                _compare(model, other, subjects, shots, asked)
+        if not asked.quick:
+            _added_by_shots(model, subjects[0], asked.pack_tokens)
 
 
-def _compare(
-    engine: Engine,
-    ways: tuple[Scorer, ...],
-    prompts: list[Prompt],
-    conditions: Conditions,
-    device: TorchDevice,
-    label: str,
-    repeat: int,
-) -> None:
-    best: dict[str, Timing] = {}
-    rate = 0.0
-    for _ in range(repeat):
-        rate = max(rate, matrix_rate(TORCH_DTYPES[engine.dtype]))
-        for way in ways:
-            found = timed(way, prompts, conditions.pack_tokens)
-            if way.name not in best or found.seconds < best[way.name].seconds:
-                best[way.name] = found
-    fast, plain = (best[way.name] for way in ways)
-    floor_s = fast.tokens * 2 * layer_parameters(engine) / rate
-    pairs = [(x, y) for a, b in zip(fast.rows, plain.rows, strict=True) for x, y in zip(a, b, strict=True)]
-    for way in ways:
-        timing = best[way.name]
-        line = {
-            "bench": "scoring",
-            "case": label,
-            "shots": conditions.shots,
-            "way": way.name,
-            "questions": len(prompts),
-            "pack_tokens": conditions.pack_tokens,
-            "seconds": round(timing.seconds, 3),
-            "tokens": timing.tokens,
-            "times_plain": round(plain.seconds / timing.seconds, 2),
-            "share_of_floor": round(floor_s / timing.seconds, 3),
-            "tflops": round(rate / 1e12, 3),
-            "largest_difference": max(abs(x - y) for x, y in pairs),
-            "same_picks": sum(_pick(a) == _pick(b) for a, b in zip(fast.rows, plain.rows, strict=True)),
-            "device": device.name,
-            "torch": torch.__version__,
-        }
-        print(json.dumps(line), flush=True)
+def _compare(model: Loaded, other: Harness | None, subjects: list[Exam], shots: int, asked: argparse.Namespace) -> None:
+    conditions = Conditions(shots=shots, limit=asked.limit, pack_tokens=asked.pack_tokens)
+    dtype = TORCH_DTYPES[model.provenance.dtype]
+    floors = [floor_of(model.model.model, asked.pack_tokens, dtype)]
+    ours, plain, theirs = Total(), Total(), Total()
+    batch = _best_batch(other, subjects[0].subject, shots, asked) if other is not None else 0
+    for exam in subjects:
+        ours.add(timed(model, model.scorer, exam, conditions))
+        if asked.plain:
+            plain.add(timed(model, PlainScorer(model.model, model.reader, own_device(Device.CPU)), exam, conditions))
+        if other is not None:
+            scored = other.score(exam.subject, shots, asked.limit, batch)
+            theirs.add(Total(scored.seconds, answers=dict(scored.answers)))
+        floors.append(floor_of(model.model.model, asked.pack_tokens, dtype))
+    floor = max(floors, key=lambda one: one.rate)  # the strictest: others only make it slower
+    about = {"dtype": str(model.provenance.dtype), "shots": shots, "subjects": len(subjects)}
+    if other is not None:
+        _line(about, f"lm-eval {other.version} hf, batch {batch}", theirs, floor, theirs)
+    if asked.plain:
+        _line(about, "plain", plain, floor, theirs)
+    _line(about, model.scorer.name, ours, floor, theirs if other is not None else plain)
 
 
-def timed(scorer: Scorer, prompts: list[Prompt], pack_tokens: int) -> Timing:
-    """Tokenize, prefill and score everything, as a Run does."""
-    began = time.perf_counter()
+def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> Total:
+    """Write, tokenize, prefill and score, as a Run does."""
+    began = perf_counter()
+    prompts = write_prompts(exam, conditions, model)
     prepared = scorer.prepare(prompts)
-    rows: dict[int, tuple[float, ...]] = {}
-    tokens = prepared.prefix.length
-    for pack in compose(prepared.lengths, pack_tokens, padded=prepared.padded):
+    total = Total(forward_s=prepared.cost.wall_s, tokens=prepared.prefix.length)
+    for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
         scores = scorer.score(prepared, pack)
-        tokens += scores.tokens_computed
-        rows |= dict(zip(pack.members, scores.options_logprob, strict=True))
-    return Timing(time.perf_counter() - began, tokens, tuple(rows[n] for n in range(len(prompts))))
+        total.tokens += scores.tokens_computed
+        total.forward_s += scores.cost.wall_s
+        rows = zip(pack.members, scores.options_logprob, strict=True)
+        total.answers |= {prompts[member].hash: row for member, row in rows}
+    total.seconds = perf_counter() - began
+    return total
 
 
-def matrix_rate(dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a large matrix product, the best of five."""
-    n, k, m = _RATE_SHAPE
-    left, right = torch.randn(n, k).to(dtype), torch.randn(m, k).to(dtype)
-    best = 0.0
-    for _ in range(5):
-        began = time.perf_counter()
-        torch.nn.functional.linear(left, right)
-        best = max(best, 2 * n * k * m / (time.perf_counter() - began))
+def _best_batch(other: Harness, subject: str, shots: int, asked: argparse.Namespace) -> int:
+    """The batch size that lm-eval is quickest with, on its first subject."""
+    took = {batch: other.score(subject, shots, asked.limit, batch) for batch in asked.batches}
+    for batch, scored in took.items():
+        _say(case="lm-eval batch", shots=shots, batch=batch, subject=subject, seconds=round(scored.seconds, 2))
+    best: int = min(took, key=lambda batch: took[batch].seconds)
     return best
 
 
-def layer_parameters(engine: Engine) -> int:
-    """Parameters of the matrices that every token goes through: neither embeddings nor the output head."""
-    outside = {id(p) for part in (engine.model.model.get_input_embeddings(),) for p in part.parameters()}
-    head = engine.model.model.get_output_embeddings()  # type: ignore[no-untyped-call] # untyped in transformers
-    outside |= {id(p) for p in head.parameters()}
-    return sum(p.numel() for p in engine.model.model.parameters() if p.dim() > 1 and id(p) not in outside)
+def _added_by_shots(model: Loaded, exam: Exam, pack_tokens: int) -> None:
+    """What five shots add to the time of none, at as many questions as share them."""
+    took = {}
+    for shots in (0, 5):
+        conditions = Conditions(shots=shots, limit=MANY, pack_tokens=pack_tokens)
+        took[shots] = min(timed(model, model.scorer, exam, conditions).seconds for _ in range(2))
+    _say(
+        case="shots",
+        dtype=str(model.provenance.dtype),
+        subject=exam.subject,
+        questions=min(MANY, len(exam.questions)),
+        none_s=round(took[0], 2),
+        five_s=round(took[5], 2),
+        added=round(took[5] / took[0] - 1, 3),
+    )
+
+
+def _line(about: Mapping[str, object], way: str, total: Total, floor: Floor, reference: Total) -> None:
+    both = total.answers.keys() & reference.answers.keys()
+    pairs = [(total.answers[key], reference.answers[key]) for key in both]
+    least_s = floor.seconds(total.tokens)
+    known = (
+        {
+            "forward_share": round(total.forward_s / total.seconds, 3),
+            "tokens": total.tokens,
+            "floor_s": round(least_s, 2),
+            "share_of_floor": round(least_s / total.seconds, 3),
+            "tflops": round(floor.rate / 1e12, 3),
+        }
+        if total.tokens
+        else {}
+    )
+    compared = (
+        {
+            "times_reference": round(reference.seconds / total.seconds, 2),
+            "compared": len(both),
+            "largest_difference": max(abs(x - y) for a, b in pairs for x, y in zip(a, b, strict=True)),
+            "same_picks": sum(_pick(a) == _pick(b) for a, b in pairs),
+        }
+        if pairs and total is not reference
+        else {}
+    )
+    _say(
+        case="subjects",
+        **about,
+        way=way,
+        questions=len(total.answers),
+        seconds=round(total.seconds, 2),
+        questions_s=round(len(total.answers) / total.seconds, 2),
+        **known,
+        **compared,
+    )
 
 
 def _pick(row: tuple[float, ...]) -> int:
     return row.index(max(row))
+
+
+def _say(**facts: object) -> None:
+    print(json.dumps({"bench": "scoring", **facts, "torch": torch.__version__}), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -148,10 +203,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", action="append")
     parser.add_argument("--limit", type=int, default=40)
     parser.add_argument("--pack-tokens", type=int, default=2048)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--lm-eval", type=Path, help=f"the Python of an environment that has lm-eval. {HOW_TO}")
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 4, 16], help="lm-eval's batch sizes to try")
+    parser.add_argument("--plain", action="store_true", help="time our plain way too")
+    parser.add_argument("--quick", action="store_true", help="one subject, ten questions")
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     asked = parser.parse_args()
     asked.shots, asked.dtype = asked.shots or [5, 0], asked.dtype or ["float32", "bfloat16"]
+    if asked.lm_eval is not None and asked.benchmark is None:
+        parser.error("lm-eval reads the benchmark's files: say --benchmark FOLDER, in MMLU's layout")
+    if asked.benchmark is not None and not asked.subjects:
+        asked.subjects = list(TEN)
+    if asked.quick:
+        asked.limit, asked.subjects = 10, asked.subjects[:1] or ["everyday_science"]
     return asked
 
 

@@ -17,6 +17,7 @@ from workers import convert
 from workers.devices import TorchDevice
 from workers.engine.load import Engine, load
 from workers.engine.meter import peaks_are_exact
+from workers.engine.model import CausalModel
 from workers.engine.score import Scorer
 from workers.engine.serving import scorer_for
 from workers.engine.tokens import Reader
@@ -30,6 +31,7 @@ class Loaded:
 
     ref: ModelRef
     quant: Quant
+    model: CausalModel
     scorer: Scorer
     reader: Reader  # its window, `count` and `chat` are what prompts are fitted with
     provenance: Provenance
@@ -83,7 +85,7 @@ class Models:
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
         scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
         provenance = self._provenance(engine, scorer, why_plain)
-        return Loaded(key.ref, key.quant, scorer, engine.reader, provenance, engine.cost, engine.bytes)
+        return Loaded(key.ref, key.quant, engine.model, scorer, engine.reader, provenance, engine.cost, engine.bytes)
 
     def _provenance(self, engine: Engine, scorer: Scorer, why_plain: str) -> Provenance:
         sampled = "" if peaks_are_exact() else "peak memory is sampled every 10 ms"
