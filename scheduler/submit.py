@@ -69,7 +69,8 @@ def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submi
     """The exams and the sweep into the database, where they survive whatever comes."""
     for exam in prepared.exams:
         save_exam(store, exam)
-    return sweeps.submit(store, prepared.plan.request, prepared.plan.runs, fresh=fresh)
+    needs_bytes = {lane.lane: lane.memory_bytes for lane in prepared.plan.lanes}
+    return sweeps.submit(store, prepared.plan.request, prepared.plan.runs, needs_bytes, fresh=fresh)
 
 
 def ring_fleet(store: Store, settings: Settings, sweep_id: int) -> None:

@@ -29,7 +29,9 @@ def submitted(submission: Submission, plan: Plan) -> str:
     if submission.to_do == 0:
         return f"{sweep} was submitted before and all its {submission.total} Runs are done; --fresh runs it anew."
     again = f", {submission.retried} of them failed before and are tried again" if submission.retried else ""
-    return f"{sweep} goes on: {submission.done} of {submission.total} Runs are done, {submission.to_do} to do{again}."
+    paused = " It was paused." if submission.resumed else ""
+    done = f"{submission.done} of {submission.total} Runs are done"
+    return f"{sweep} goes on: {done}, {submission.to_do} to do{again}.{paused}"
 
 
 def plan(what: Plan, notes: Sequence[str]) -> str:

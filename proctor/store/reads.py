@@ -273,6 +273,22 @@ def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None =
         return [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]
 
 
+def run(store: Store, run_id: int) -> RunRecord:
+    """Everything about one Run but its Answers.
+
+    Raises
+    ------
+    UnknownName
+        where there is no such Run.
+    """
+    with store.read() as session:
+        sweep_id = session.exec(select(RunRow.sweep_id).where(col(RunRow.id) == run_id)).one_or_none()
+    if sweep_id is None:
+        raise UnknownName("Run", str(run_id), [], "`proctor status SWEEP --json` lists those of a sweep.")
+    (found,) = runs(store, [sweep_id], [run_id])
+    return found
+
+
 def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attempt]) -> RunRecord:
     assert run.id is not None
     return RunRecord(
