@@ -111,7 +111,8 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int) -> Non
         logprob = logits - np.log(np.exp(logits).sum())
         picked = int(logprob.argmax())
         scores = tuple(float(score) for score in logprob)
-        answers.append(Answer(question.id, "ab" * 32, 5, scores, picked, picked == question.answer))
+        right = picked == question.answer
+        answers.append(Answer(question.id, question.id * 4, 5, scores, picked, right, right))
     store_runs.record(store, claim, 0, answers, Cost(1.5, 2.5))
     peak = {Quant.NONE: 4 << 30, Quant.EIGHT_BIT: 2 << 30, Quant.FOUR_BIT: 1 << 30}[claim.spec.quant]
     store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak))

@@ -1,0 +1,73 @@
+"""`proctor verify`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from analysis.terminal import our_store, print_table
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+MOST = 20  # rows of what differs on a terminal; --json has all
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweep", required=False)
+@click.option(
+    "--against", multiple=True, required=True, metavar="PATH", type=click.Path(exists=True, path_type=Path),
+    help="A samples_*.jsonl of lm-evaluation-harness, or a folder of them. Repeat for more.",
+)  # fmt: skip
+@click.option("-c", "--contestant", metavar="NAME", help="A model, or MODEL:QUANT; needed where the sweep has several.")
+@click.option("-s", "--subject", "subjects", multiple=True, metavar="SUBJECT", help="Only this one. Repeat for more.")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), default=1e-4, show_default=True, metavar="NATS",
+    help="How far two log-probabilities of the same option may lie apart.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    /,
+    sweep: str | None,
+    against: tuple[Path, ...],
+    contestant: str | None,
+    subjects: tuple[str, ...],
+    tolerance: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Hold the Answers of finished Runs against what lm-evaluation-harness made of the same prompts.
+
+    Prompts are known by their hash, to the byte: log-probabilities and picks are compared question by question. SWEEP
+    is a name or number; without it, the latest sweep that put one of these prompts to a model.
+
+    \b
+    Examples:
+      lm_eval run --model hf ... --log_samples --output_path out
+      proctor verify --against out/my-model
+      proctor verify 3 --against samples_mmlu_anatomy_2026-01-31T12-00-00.000000.jsonl -c my-model:none --json
+      proctor verify bf16 --against out/my-model --tolerance 0.05
+
+    \b
+    Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
+    """
+    from analysis.report.verification import as_object, differing_table, subjects_table, summary
+    from analysis.samples import sample_rows
+    from analysis.verify import Selection
+    from analysis.verify import verify as hold
+
+    samples = sample_rows(against)
+    with our_store() as store:
+        found = hold(store, samples, Selection(sweep, contestant, subjects), tolerance)
+    if as_json:
+        click.echo(json.dumps(as_object(found), indent=1))
+    else:
+        click.echo("\n".join(summary(found)) + "\n")
+        print_table(subjects_table(found))
+        differing = differing_table(found)
+        if differing.rows:
+            click.echo(f"\n{differing.caption}")
+            print_table(differing, MOST)
+    ctx.exit(0 if found.passed else 1)
