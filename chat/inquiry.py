@@ -1,17 +1,20 @@
 """What a client may ask about conversations besides a reply: one question, one answer, over the broker alone.
 
-A client sends `LPUSH chat.inquiries <Inquiry as JSON>` and waits for `chat.answer.<id>` (a list of one entry, JSON of
-the answer's dataclass; `Refusal` where it can't be answered). Any worker takes inquiries with BRPOP and answers from
-the store with `chat.library.answer`. Both keys have an expiry: a question that nobody took is asked again.
+A client sends `LPUSH chat.inquiries <Inquiry as JSON>` and waits for the list `chat.answer.<id>`: one entry, `Answer`
+as JSON. Any worker takes inquiries with BRPOP and answers with `chat.library.answer`, from the store. Both keys have
+an expiry, and a question that nobody answers is asked again: answering twice does no harm.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from chat.protocol import check_id
-from proctor.errors import BadInput
+from chat.wire import from_json
+from proctor.dialogue import Summary, Turn
+from proctor.errors import BadInput, ProctorError
 
 INQUIRIES = "chat.inquiries"
 INQUIRY_S, ANSWER_S = 60, 60  # expiries, seconds
@@ -46,6 +49,62 @@ class Inquiry:
             raise BadInput(f"A search for {len(self.text):,} characters is above 1,000.")
         if not 1 <= self.limit <= MAX_ANSWERS:
             raise BadInput(f"{self.limit} is not between 1 and {MAX_ANSWERS}.")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A conversation in a list."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    turns: int  # messages, those of all branches
+    lane: str  # of the reply that was asked for last
+
+
+@dataclass(frozen=True)
+class Story:
+    """All of one conversation: the Turns of all branches in the order of their filing, and every summary."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    last_turn_id: str | None  # the next Turn goes behind it
+    turns: tuple[Turn, ...]
+    summaries: tuple[Summary, ...]  # those that were taken back included
+
+
+@dataclass(frozen=True)
+class Held:
+    """A worker that is alive, and the lane that it holds; "" where it holds none."""
+
+    worker: str
+    device_name: str
+    lane: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an inquiry: the one field that its `What` names, or the reason why not."""
+
+    conversations: tuple[Listed, ...] = ()
+    story: Story | None = None
+    held: tuple[Held, ...] = ()
+    error: str = ""
+
+
+class Unanswered(ProctorError):
+    """An inquiry that can't be answered, with the worker's reason."""
+
+
+def load_answer(text: str | bytes) -> Answer:
+    """An answer as it came. Raises `Unanswered` where it is a refusal, `BadMessage` where it is no answer."""
+    answer = from_json(Answer, text)
+    if answer.error:
+        raise Unanswered(answer.error)
+    return answer
 
 
 def answer_key(inquiry_id: str) -> str:

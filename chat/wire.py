@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ def to_json(value: object) -> str:
     """A dataclass as one line of JSON; -Infinity, the logarithm of 0, stands as Python writes and reads it."""
     assert is_dataclass(value)
     assert not isinstance(value, type)
-    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"), default=_time)
 
 
 def from_json(wanted: type[T], text: str | bytes) -> T:
@@ -71,6 +72,8 @@ def _value(wanted: Any, said: object, place: str) -> Any:
         return tuple(_value(each, one, f"{place}[{n}]") for n, one in enumerate(said))
     if is_dataclass(wanted):
         return _dataclass(wanted, said, place)
+    if wanted is datetime:
+        return _moment(said, place)
     if issubclass(wanted, Enum):
         return _choice(wanted, said, place)
     return _scalar(wanted, said, place)
@@ -81,6 +84,23 @@ def _choice(wanted: type[Enum], said: object, place: str) -> Enum:
         if member.value == said:
             return member
     raise BadMessage(f"{place} is {said!r:.80}.", f"It is one of {', '.join(str(m.value) for m in wanted)}.")
+
+
+def _time(value: object) -> str:
+    """A moment in ISO 8601, for what JSON has no way to write."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{type(value).__name__} has no place in a message")
+    return value.isoformat()
+
+
+def _moment(said: object, place: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadMessage(f"{place} is {said!r:.80} instead of a moment with its time zone.")
+    return moment
 
 
 def _scalar(wanted: type[Any], said: object, place: str) -> Any:

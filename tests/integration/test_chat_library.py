@@ -1,0 +1,82 @@
+"""Inquiries, answered from both databases as they travel."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.inquiry import Answer, Inquiry, Story, Unanswered, What, load_answer
+from chat.library import reply_to
+from chat.wire import to_json
+from proctor.dialogue import History, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns import Device, ModelRef, ModelSource, Quant, WorkerCard
+from proctor.store import conversations, workers
+from proctor.store.filing import Filing, file_turn
+from proctor.store.session import Store
+
+
+def file(store: Store, turn: str, conversation: str, text: str) -> None:
+    filing = Filing(
+        turn_id=turn,
+        conversation_id=conversation,
+        model=ModelRef("smollm2", ModelSource.DEMO, "r1"),
+        quant=Quant.NONE,
+        device=Device.CPU,
+        sampling=Sampling(seed=1),
+        history=History.SUMMARY,
+        broker="b",
+        say=(Utterance(Role.USER, text),),
+    )
+    file_turn(store, filing)
+
+
+def ask(store: Store, what: What, conversation: str = "", text: str = "", summary: int = 0) -> Answer:
+    replied = reply_to(store, to_json(Inquiry("i1", what, conversation, text, summary)))
+    assert replied is not None
+    assert replied[0] == "i1"
+    return load_answer(replied[1])
+
+
+def story(answer: Answer) -> Story:
+    assert answer.story is not None
+    return answer.story
+
+
+def test_conversations_are_listed_and_searched(store: Store) -> None:
+    file(store, "t1", "c1", "What is a heron?")
+    file(store, "t2", "c2", "100% of rivers")
+    assert {row.id for row in ask(store, What.CONVERSATIONS).conversations} == {"c1", "c2"}
+    (found,) = ask(store, What.CONVERSATIONS, text="HERON").conversations
+    assert (found.id, found.title, found.turns, found.lane) == ("c1", "What is a heron?", 2, "cpu/smollm2@r1/none")
+    assert ask(store, What.CONVERSATIONS, text="0%_of").conversations == ()
+
+
+def test_a_conversation_comes_whole_by_the_beginning_of_its_id(store: Store) -> None:
+    file(store, "t1", "conversation1", "Grüße, \u2028 \x1b[31m 🦆")
+    found = story(ask(store, What.CONVERSATION, "conv"))
+    kept = conversations.load(store, "conversation1")
+    assert (found.id, found.turns, found.created_at) == (kept.id, kept.turns, kept.created_at)
+    assert [(turn.id, turn.status) for turn in found.turns] == [("t1-0", TurnStatus.DONE), ("t1", TurnStatus.PENDING)]
+
+
+def test_a_summary_is_taken_back_once_however_often_it_is_asked(store: Store) -> None:
+    file(store, "t1", "c1", "hello")
+    first, second = (
+        conversations.add_summary(store, "c1", "t1", content=text, method="facts", source_tokens=9, tokens=2)
+        for text in ("one", "two")
+    )
+    for _ in range(2):
+        after = story(ask(store, What.UNDO_SUMMARY, "c1", summary=second.id)).summaries
+        assert [row.undone_at is None for row in after] == [True, False]
+    assert after[0] == first
+
+
+def test_what_is_not_there_is_refused_with_the_reason(store: Store) -> None:
+    with pytest.raises(Unanswered, match="Unknown conversation 'nope'"):
+        ask(store, What.CONVERSATION, "nope")
+    assert reply_to(store, "no inquiry") is None
+    assert reply_to(store, '{"id":"i1","what":"drop tables"}') is None
+
+
+def test_workers_that_live_are_told_with_what_they_hold(store: Store) -> None:
+    workers.register(store, WorkerCard("cpu@host:1", "host", Device.CPU, "a CPU", 1))
+    assert [(held.worker, held.lane) for held in ask(store, What.LANES).held] == [("cpu@host:1", "")]
