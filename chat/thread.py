@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from chat import context
 from chat.context import Context, ContextTooLong, Exchange, Folding, Framing, Message, Policy
-from proctor.dialogue import ContextFacts, History, Role, Summary, Turn
+from proctor.dialogue import ContextFacts, History, Role, Summary, Turn, TurnStatus
 from proctor.errors import BadInput
 
 BETWEEN = "\n\n"  # between messages of one speaker
@@ -26,6 +26,7 @@ class Thread:
     turn_ids: tuple[tuple[str, ...], ...]
     asked: str | None  # what the user said last, where nobody has replied yet
     asked_ids: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()  # Turns whose reply failed before its first word: nobody reads them again
 
     def message(self) -> tuple[Message, Thread]:
         """What is to be answered, and what came before it.
@@ -49,24 +50,27 @@ class Thread:
 def read_thread(path: Sequence[Turn], ids_of: Callable[[Turn], Sequence[int]]) -> Thread:
     """The path in exchanges. `ids_of` is a reply's token ids: as stored, or encoded anew for another model.
 
-    Messages of the user that follow on one another are one, with an empty line between them: so it is where a reply
-    failed before its first word. Replies that follow on one another are one too: the second went on with the first.
-    System messages that follow on one another are joined; a later one replaces those before it.
+    Messages of the user that follow on one another are one, with an empty line between them. Replies that follow on
+    one another are one too: the second went on with the first. System messages that follow on one another are joined;
+    a later one replaces those before it. A message whose reply failed before its first word is left out, so that one
+    that was too long does not stand in the way of the next.
     """
     system, last_role = "", Role.ASSISTANT
     said: list[_Pair] = []
+    unanswered: list[str] = []
     for turn in path:
         if turn.role is Role.SYSTEM:
             system = f"{system}{BETWEEN}{turn.content}" if last_role is Role.SYSTEM and system else turn.content
             last_role = Role.SYSTEM
             continue
-        if turn.role is Role.ASSISTANT and not turn.content:
+        if turn.status is TurnStatus.FAILED and not turn.content:
+            unanswered += [*(said.pop().turns if said and not said[-1].replied else ()), turn.id]
             continue
         if (turn.role is Role.USER and (not said or said[-1].replied)) or not said:
             said.append(_Pair())
         said[-1].add(turn, ids_of)
         last_role = turn.role
-    return _thread(system, said)
+    return _thread(system, said, tuple(unanswered))
 
 
 def show(
@@ -127,7 +131,7 @@ def facts(thread: Thread, found: Context, summary_id: int | None = None) -> Cont
     return ContextFacts(
         shown=ids(sorted((*found.cut, *found.shown))),
         cut=ids(found.cut),
-        left_out=len(ids(found.left_out)),
+        left_out=len(ids(found.left_out)) + len(thread.unanswered),
         summary_id=summary_id if found.covered else None,
         tokens=len(found.ids),
         budget=found.budget_tokens,
@@ -156,7 +160,7 @@ class _Pair:
             self.ids += ids_of(turn)
 
 
-def _thread(system: str, said: Sequence[_Pair]) -> Thread:
+def _thread(system: str, said: Sequence[_Pair], unanswered: tuple[str, ...]) -> Thread:
     whole = [pair for pair in said if pair.replied]
     open_ = said[-1] if said and not said[-1].replied else None
     return Thread(
@@ -168,4 +172,5 @@ def _thread(system: str, said: Sequence[_Pair]) -> Thread:
         turn_ids=tuple(tuple(pair.turns) for pair in whole),
         asked=BETWEEN.join(open_.user) if open_ else None,
         asked_ids=tuple(open_.turns) if open_ else (),
+        unanswered=unanswered,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -44,9 +45,19 @@ def test_messages_become_exchanges_and_the_last_one_is_what_is_asked() -> None:
     assert found.turn_ids == (("t2", "t3"),)
 
 
-def test_a_reply_that_failed_before_its_first_word_leaves_the_question_standing() -> None:
-    found = thread(("user", "a"), ("assistant", ""), ("user", "c"))
-    assert (found.exchanges, found.asked, found.asked_ids) == ((), "a\n\nc", ("t1", "t3"))
+def test_a_message_whose_reply_failed_before_its_first_word_is_left_out_and_counted() -> None:
+    path = said(("system", "Be kind."), ("user", "far too long"), ("assistant", ""), ("user", "c"))
+    path[2] = replace(path[2], status=TurnStatus.FAILED)
+    found = read_thread(path, lambda turn: spell(turn.content))
+    assert (found.exchanges, found.asked, found.unanswered) == ((), "c", ("t2", "t3"))
+    assert facts(found, show(WithSystemRole(), POLICY, found, History.SUMMARY)).left_out == 2
+
+
+def test_a_part_of_a_reply_that_failed_is_read_and_an_empty_reply_is_one() -> None:
+    path = said(("user", "a"), ("assistant", "half"), ("user", "b"), ("assistant", ""), ("user", "c"))
+    path[1] = replace(path[1], status=TurnStatus.FAILED)
+    found = read_thread(path, lambda turn: spell(turn.content))
+    assert [(each.user, each.reply) for each in found.exchanges] == [("a", "half"), ("b", "")]
 
 
 def test_a_reply_that_was_gone_on_with_is_one_reply() -> None:
