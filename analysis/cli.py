@@ -12,7 +12,7 @@ from analysis.terminal import ids_of, objects, our_store, print_table, read_name
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
-EXPORT_FORMATS = ("jsonl", "csv", "parquet", "questions")
+EXPORT_FORMATS = ("jsonl", "csv", "parquet", "questions", "lm-eval")
 ENDINGS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -88,14 +88,15 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     "kind",
     type=click.Choice(EXPORT_FORMATS),
     default=None,
-    help="Default: by the ending of -o, else jsonl. `questions` is a JSON file a Run.",
+    help="Default: by the ending of -o, else jsonl. `questions` is a JSON file a Run; `lm-eval` is what "
+    "lm-evaluation-harness would have written.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE|DIR|-",
     default=None,
-    help="Where to; - is standard output (jsonl and csv). Default: answers.FORMAT, or the folder questions.",
+    help="Where to; - is standard output (jsonl and csv). Default: answers.FORMAT, or the folder questions or lm-eval.",
 )
 @click.option("--force", is_flag=True, help="Write over what is there.")  # fmt: skip
 def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, force: bool) -> None:
@@ -109,6 +110,7 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
       proctor export -o answers.parquet
       proctor export demo --format csv -o - | head
       proctor export --format questions -o question_data
+      proctor export --format lm-eval -o out
     """
     from analysis import export as exporting
 
@@ -122,6 +124,11 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
         elif kind == "questions":
             paths = exporting.export_questions(store, sweep_ids, Path(output or "questions"), force=force)
             click.echo(f"{len(paths)} files in {output or 'questions'}")
+        elif kind == "lm-eval":
+            from analysis.lm_eval_files import export_lm_eval
+
+            paths = export_lm_eval(store, sweep_ids, Path(output or "lm-eval"), force=force)
+            click.echo(f"{len(paths)} files in {output or 'lm-eval'}")
         else:
             path = Path(output or f"answers.{kind}")
             count = exporting.export_to_file(store, sweep_ids, kind, path, force=force)

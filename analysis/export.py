@@ -6,15 +6,13 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
 from analysis.contestants import Contestant, labels
-from analysis.files import whole_file
+from analysis.files import exists, new_file
 from analysis.frames import contestant_of
-from proctor.errors import BadInput
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters
 from proctor.nouns import LETTERS
@@ -22,7 +20,6 @@ from proctor.store.columns import ExportRow, export_rows
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 
-FORMATS = ("jsonl", "csv", "parquet", "questions")
 COLUMNS = (
     "benchmark", "subject", "question_id", "question_index", "question", "choices", "answer", "prompt_hash", "model",
     "revision", "quant", "dtype", "shots", "options_logprob", "picked", "correct", "sweep_id", "run_id", "attempt",
@@ -44,7 +41,7 @@ def export_to_file(store: Store, sweep_ids: Sequence[int], kind: str, path: Path
     BadInput
         where the file exists and `force` isn't set, or it can't be written.
     """
-    with _new_file(path, force=force) as beside:
+    with new_file(path, force=force) as beside:
         if kind == "parquet":
             return _write_parquet(export_rows(store, sweep_ids), beside)
         with beside.open("w", encoding="utf-8", newline="") as stream:
@@ -63,13 +60,13 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
     paths = dict(zip(records, _file_names(list(records.values()), folder), strict=True))
     existing = [path for path in paths.values() if path.exists()]
     if existing and not force:
-        raise _exists(existing[0])
+        raise exists(existing[0])
     written = []
     for run_id, rows in groupby(export_rows(store, sweep_ids), key=lambda row: row.run_id):
         record = records.get(run_id)
         if record is None:  # its first Answers came after the list of Runs was read
             continue
-        with _new_file(paths[run_id], force=force) as beside:
+        with new_file(paths[run_id], force=force) as beside:
             beside.write_text(json.dumps(_questions(record, list(rows)), ensure_ascii=False, indent=1) + "\n", "utf-8")
         written.append(paths[run_id])
     return written
@@ -180,21 +177,3 @@ def _file_names(records: Sequence[RunRecord], folder: Path) -> list[Path]:
 
 def _harmless(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip(".-")[:150] or "run"
-
-
-@contextmanager
-def _new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    if path.exists() and not force:
-        raise _exists(path)
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder.", "Name a file with -o.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as beside:
-            yield beside
-    except OSError as error:
-        raise BadInput(f"{path} can't be written: {error.strerror or error}.") from error
-
-
-def _exists(path: Path) -> BadInput:
-    return BadInput(f"{path} exists.", "Name another with -o, or write over it with --force.")
