@@ -82,7 +82,11 @@ class BadModel(ProctorError):
         super().__init__(f"Model {model!r} can't be loaded: {cause}.", next_step)
 
 
-class DoesNotFit(BadModel):
+class NotHere(BadModel):
+    """A model that this worker can't load although another one may: its memory, libraries or files are others."""
+
+
+class DoesNotFit(NotHere):
     """A model that needs more memory than the device has."""
 
     def __init__(self, model: str, needs_bytes: int, has_bytes: int, device: str) -> None:
@@ -105,6 +109,10 @@ class OutOfMemory(ProctorError):
         )
 
 
+class OtherWay(ProctorError):
+    """A Run whose earlier packs were computed in a way that this worker can't compute in; another one may."""
+
+
 class BadScores(ProctorError):
     """A model gave numbers that aren't log-probabilities (NaN, or all options impossible)."""
 
@@ -117,7 +125,19 @@ class LeaseLost(ProctorError):
         super().__init__(f"Attempt {attempt} no longer holds run {run_id}.")
 
 
-class StoreUnavailable(ProctorError):
+class Away(ProctorError):
+    """Something outside of us can't be used now and may be back by itself: it is waited for, for so long."""
+
+
+class HubUnavailable(Away):
+    """The hub of models can't be reached."""
+
+
+class DiskFull(Away):
+    """A file of ours can't be written for lack of space."""
+
+
+class StoreUnavailable(Away):
     """The database can't be reached or written to."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from celery import Celery
 
@@ -16,8 +16,9 @@ from workers.events import TaskEvents
 from workers.link import Link
 from workers.models import Models
 from workers.patience import Patience
+from workers.pulse import Pulse
 
-OUTAGE_S = 3600.0  # how long a worker keeps a scored pack in its hands for a database that is away
+OUTAGE_S = 3600.0  # how long a worker waits for what is away, with a scored pack in its hands or before a load
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Desk:
     patience: Patience
     events: TaskEvents
     lease_s: float
+    pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def held(self) -> Lane | None:
@@ -48,13 +50,20 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
     device = own_device(me.device)
     link.hold(None)
     log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
+    pulse = Pulse()
+
+    def wait_for(what: str) -> None:
+        link.wait_for(what)
+        pulse.beat()  # a wait is bounded by its own patience
+
     return Desk(
         me=me,
         device=device,
-        models=Models(device, settings.cache, progress=log.info),
+        models=Models(device, settings.cache, progress=log.info, moved=pulse.beat),
         store=Store(settings.database_url),
         link=link,
-        patience=Patience(link.wait, OUTAGE_S),
+        patience=Patience(link.wait, OUTAGE_S, wait_for),
         events=TaskEvents(app, me.name),
         lease_s=settings.lease_s,
+        pulse=pulse,
     )

@@ -15,6 +15,7 @@ from proctor.nouns import Answer, Claim, Cost, Exam, Measures, Noise, Provenance
 from proctor.store import exams, runs
 from proctor.store.session import Store
 from workers.patience import Patience
+from workers.pulse import Pulse
 
 RENEWALS = 4  # in a lease's time: three may fail before it is lost
 
@@ -22,18 +23,24 @@ log = logging.getLogger(__name__)
 
 
 class Lease:
-    """`with Lease(store, claim, patience) as lease:` renews the claim every quarter of its time, until the block ends.
+    """`with Lease(store, claim, patience, pulse) as lease:` renews the claim every quarter of its time, until its end.
 
     Every method waits out a database that is away, and raises `StoreUnavailable` when `patience` is at an end. Those
     that write raise `LeaseLost` once another worker holds the Run or it was cancelled, and nothing is written then:
     that is the store's promise, since every write names the attempt. The thread only notices it sooner.
     """
 
-    def __init__(self, store: Store, claim: Claim, patience: Patience) -> None:
-        self.store, self.claim, self.patience = store, claim, patience
+    def __init__(self, store: Store, claim: Claim, patience: Patience, pulse: Pulse) -> None:
+        self.store, self.claim, self.patience, self.pulse = store, claim, patience, pulse
         self._lost = threading.Event()
+        self._paused = threading.Event()
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease-{claim.run_id}", daemon=True)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the Run's sweep was paused since it was claimed: it is to be handed back."""
+        return self._paused.is_set()
 
     def load_exam(self) -> Exam:
         """The Exam that the Run is about, equal to what was submitted."""
@@ -52,7 +59,7 @@ class Lease:
         """Keep a pack's Answers, all or none, once."""
         self._check()
         try:
-            self.patience(partial(runs.record, self.store, self.claim, pack_index, answers, cost))
+            self._heed(self.patience(partial(runs.record, self.store, self.claim, pack_index, answers, cost)))
         except runs.AlreadyRecorded:
             # Only this attempt can have done so: the database went away between its commit and its answer to us.
             log.info("pack %d was recorded at the first try after all", pack_index)
@@ -66,10 +73,10 @@ class Lease:
         self._check()
         self.patience(partial(runs.finish, self.store, self.claim, measures, noise))
 
-    def hand_back(self, measures: Measures) -> None:
+    def hand_back(self, measures: Measures, reason: str) -> None:
         """Give the Run back before its end; what is recorded stays, and no failure is counted."""
         self._check()
-        self.patience(partial(runs.hand_back, self.store, self.claim, measures))
+        self.patience(partial(runs.hand_back, self.store, self.claim, measures, reason))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -85,11 +92,15 @@ class Lease:
         if self._lost.is_set():
             raise LeaseLost(self.claim.run_id, self.claim.attempt)
 
+    def _heed(self, goes_on: bool) -> None:
+        if not goes_on:
+            self._paused.set()
+
     def _renew(self) -> None:
         with logs.about(f"run-{self.claim.run_id}.{self.claim.attempt}"):
             while not self._left.wait(self.claim.lease_s / RENEWALS):
                 try:
-                    runs.renew(self.store, self.claim)
+                    self._heed(runs.renew(self.store, self.claim, moved=self.pulse.taken()))
                 except LeaseLost:
                     self._lost.set()
                     return

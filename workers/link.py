@@ -1,7 +1,7 @@
 """What the two processes of one worker tell each other: made by the parent before it forks its child.
 
-Parent to child: stop. Child to parent: that it has its device, and the lane that it holds. Neither needs a lock, so
-that a child killed at any moment leaves nothing locked behind.
+Parent to child: stop. Child to parent: that it has its device, the lane that it holds, what it waits for. Neither
+needs a lock, so that a child killed at any moment leaves nothing locked behind.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import select
 from proctor.nouns import Device, Lane, Quant
 
 PAGE_BYTES = 8192
+LONGEST_WORDS = 500  # of what is waited for
 
 
 class Link:
@@ -23,11 +24,14 @@ class Link:
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         self._page = mmap.mmap(-1, PAGE_BYTES)
+        self._holding: list[str] | None = None  # the child's: [] for no lane, None before it has its device
+        self._waiting = ""
 
     def become_child(self) -> None:
         """To be called in the child, first of all: from here on the parent alone can keep the pipe open."""
         self._close_writer()
-        self._note(None)
+        self._holding, self._waiting = None, ""
+        self._note()
 
     def stop(self) -> None:
         """Say stop, to this child and to any later one. The parent's end, however it comes, says it as well.
@@ -47,30 +51,41 @@ class Link:
 
     def hold(self, lane: Lane | None) -> None:
         """Note that the child has its device, and the lane whose model is loaded there."""
-        self._note([lane.device, lane.model, lane.quant] if lane is not None else [])
+        self._holding = [lane.device, lane.model, lane.quant] if lane is not None else []
+        self._note()
+
+    def wait_for(self, what: str) -> None:
+        """Note what the child waits for, in words; "" when that is over."""
+        self._waiting = what[:LONGEST_WORDS]
+        self._note()
 
     @property
     def ready(self) -> bool:
         """Whether the child of now came as far as having its device."""
-        return self._noted() is not None
+        return self._noted()[0] is not None
 
     @property
     def held(self) -> Lane | None:
         """The lane that the child holds."""
-        noted = self._noted()
+        noted, _ = self._noted()
         return Lane(Device(noted[0]), noted[1], Quant(noted[2])) if noted else None
 
-    def _note(self, what: list[str] | None) -> None:
-        line = json.dumps(what).encode() + b"\n"
+    @property
+    def waits_for(self) -> str:
+        """What the child waits for, in words; "" for nothing."""
+        return self._noted()[1]
+
+    def _note(self) -> None:
+        line = json.dumps([self._holding, self._waiting]).encode() + b"\n"
         if len(line) <= PAGE_BYTES:  # a name that long is no path of any system; the parent then keeps the last one
             self._page[: len(line)] = line
 
-    def _noted(self) -> list[str] | None:
-        """What the child noted last; None before it did, and perhaps once in the middle of a change."""
+    def _noted(self) -> tuple[list[str] | None, str]:
+        """What the child noted last; nothing before it did, and perhaps once in the middle of a change."""
         with contextlib.suppress(ValueError):
-            told: list[str] | None = json.loads(self._page[: self._page.find(b"\n") + 1] or b"null")
-            return told
-        return None
+            holding, waiting = json.loads(self._page[: self._page.find(b"\n") + 1] or b'[null, ""]')
+            return holding, waiting
+        return None, ""
 
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, -1

@@ -49,8 +49,14 @@ class _Key:
 class Models:
     """Keeps exactly one model loaded, and gives its memory back before the next is loaded."""
 
-    def __init__(self, device: TorchDevice, cache: Path, progress: Callable[[str], None] = lambda _: None) -> None:
-        self.device, self._cache, self._progress = device, cache, progress
+    def __init__(
+        self,
+        device: TorchDevice,
+        cache: Path,
+        progress: Callable[[str], None] = lambda _: None,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.device, self._cache, self._progress, self._moved = device, cache, progress, moved
         self._key: _Key | None = None
         self._loaded: Loaded | None = None
 
@@ -59,8 +65,10 @@ class Models:
 
         Raises
         ------
-        BadModel, DoesNotFit
+        BadModel, NotHere, DoesNotFit
             where it can't be loaded. The model held before is gone then, too.
+        HubUnavailable, DiskFull
+            where its files can't be had now: another try later may have them.
         """
         key = _Key(ref, quant, dtype)
         if self._loaded is None or self._key != key:
@@ -80,7 +88,7 @@ class Models:
         self.device.release()
 
     def _load(self, key: _Key) -> Loaded:
-        folder = convert.local_folder(key.ref, self._cache, self._progress)
+        folder = convert.local_folder(key.ref, self._cache, self._progress, self._moved)
         self._progress(f"{key.ref.label} ({key.quant}): loading")
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
         scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)

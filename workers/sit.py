@@ -11,14 +11,26 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from proctor import logs
-from proctor.errors import BadInput, BadModel, BadScores, LeaseLost, ProctorError, StoreUnavailable
+from proctor.errors import (
+    Away,
+    BadInput,
+    BadModel,
+    BadScores,
+    LeaseLost,
+    NotHere,
+    OtherWay,
+    ProctorError,
+    StoreUnavailable,
+)
 from proctor.exams.judge import judge
 from proctor.exams.packs import compose
 from proctor.exams.prompts import fit
-from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance
+from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus
 from proctor.store import runs
 from scheduler.choose import choose
 from workers.desk import Desk
@@ -53,18 +65,22 @@ def drain(desk: Desk) -> None:
 def sit(desk: Desk, claim: Claim) -> bool:
     """Sit one claimed Run: load, pack, score, record, finish. Whether it is done; else it was handed back.
 
-    Packs that an earlier attempt recorded are not scored again. Told to stop, it keeps the pack at hand and hands
-    the Run back.
+    Packs that an earlier attempt recorded are not scored again. Told to stop, or where the sweep was paused, it keeps
+    the pack at hand and hands the Run back.
 
     Raises
     ------
     LeaseLost
         where another worker holds the Run by now, or it was cancelled; it then has written nothing more.
+    NotHere, OtherWay
+        where this worker can't sit it, and another one may.
+    Away
+        where something was away for longer than anybody waits, or than until the worker was to stop.
     ProctorError
         where this Run can't be sat, with the reason.
     """
     spec = claim.spec
-    with Lease(desk.store, claim, desk.patience) as lease:
+    with Lease(desk.store, claim, desk.patience, desk.pulse) as lease:
         with Tally(desk.device) as tally:
             model = load(desk, claim, tally)
             prompts = write_prompts(lease.load_exam(), spec.conditions, model)
@@ -76,7 +92,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
             for pack in packs:
                 if pack.index in recorded:
                     continue
-                if desk.link.stopped:
+                if desk.link.stopped or lease.paused:
                     break
                 scores = model.scorer.score(prepared, pack)
                 answers = [judge(prompts[m], row) for m, row in zip(pack.members, scores.options_logprob, strict=True)]
@@ -85,16 +101,19 @@ def sit(desk: Desk, claim: Claim) -> bool:
                     lease.record(pack.index, answers, scores.cost)
                 recorded.add(pack.index)
         if len(recorded) < len(packs):
-            lease.hand_back(tally.measures)
+            lease.hand_back(tally.measures, why_handed_back(desk))
             return False
         lease.finish(tally.measures, check_noise(claim, lease, model.scorer, prepared))
         return True
 
 
 def load(desk: Desk, claim: Claim, tally: Tally) -> Loaded:
-    """The claim's model, at no cost where it is held already. Raises `BadModel`, `DoesNotFit`."""
+    """The claim's model, at no cost where it is held already; a hub or a disk that is away is waited for.
+
+    Errors as of `Models.get`.
+    """
     before = desk.models.held
-    model = desk.models.get(claim.spec.model, claim.spec.quant, claim.dtype)
+    model = desk.patience(partial(desk.models.get, claim.spec.model, claim.spec.quant, claim.dtype))
     if model is not before:
         tally.loaded(model.load_cost)
         desk.link.hold(desk.held)
@@ -111,9 +130,9 @@ def write_prompts(exam: Exam, conditions: Conditions, model: Loaded) -> list[Pro
 
 
 def check_same_way(recorded: Provenance, mine: Provenance) -> None:
-    """One Run is never a mixture: raise `BadInput` where its earlier packs were computed in a way that isn't ours."""
+    """One Run is never a mixture: raise `OtherWay` where its earlier packs were computed in a way that isn't ours."""
     if (recorded.dtype, recorded.attention) != (mine.dtype, mine.attention):
-        raise BadInput(
+        raise OtherWay(
             f"This Run was begun with {recorded.dtype} and attention {recorded.attention!r}; this worker computes "
             f"with {mine.dtype} and {mine.attention!r}.",
             "Finish it with the workers that began it, or submit it with --fresh.",
@@ -129,7 +148,7 @@ def attempt(desk: Desk, claim: Claim) -> None:
         if sit(desk, claim):
             desk.events.done(claim, time.monotonic() - began)
         else:
-            desk.events.handed_back(claim, "the worker was told to stop")
+            desk.events.handed_back(claim, why_handed_back(desk))
         log.info("left after %.1f s", time.monotonic() - began)
     except LeaseLost as error:
         log.warning("%s", error)
@@ -137,6 +156,10 @@ def attempt(desk: Desk, claim: Claim) -> None:
     except StoreUnavailable as error:
         log.error("the Run is left to its lease: %s", error)  # noqa: TRY400 -- expected, and told in words
         desk.events.handed_back(claim, str(error))
+    except (NotHere, OtherWay) as error:
+        leave_to_others(desk, claim, error)
+    except Away as error:
+        put_off(desk, claim, error)
     except ProctorError as error:
         log.warning("failed: %s", error)
         file_failure(desk, claim, str(error), "", final=isinstance(error, FINAL))
@@ -148,12 +171,45 @@ def attempt(desk: Desk, claim: Claim) -> None:
             raise SystemExit(EX_SOFTWARE) from error
 
 
+def why_handed_back(desk: Desk) -> str:
+    return "the worker was told to stop" if desk.link.stopped else "its sweep was paused"
+
+
+def put_off(desk: Desk, claim: Claim, error: Away) -> None:
+    """What the Run needs was away for too long, which counts; or the worker is to stop meanwhile, which doesn't."""
+    if not desk.link.stopped:
+        file_failure(desk, claim, str(error), "", final=False)
+        return
+    desk.events.handed_back(claim, str(error))
+    with unkept():
+        runs.hand_back(desk.store, claim, reason=str(error))
+
+
+def leave_to_others(desk: Desk, claim: Claim, error: NotHere | OtherWay) -> None:
+    """Refuse the Run, and with a model that can't be loaded here its whole lane, for as long as this worker lives."""
+    log.warning("refused: %s", error)
+    whole_lane = isinstance(error, NotHere)
+    with unkept():
+        left = desk.patience(partial(runs.refuse, desk.store, claim, desk.me, str(error), whole_lane=whole_lane))
+        if left is RunStatus.FAILED:
+            desk.events.failed(claim, str(error), "")
+        else:
+            desk.events.handed_back(claim, str(error))
+
+
 def file_failure(desk: Desk, claim: Claim, reason: str, trace: str, *, final: bool) -> None:
     """Keep the failure with its Run, unless somebody else holds it by now."""
     desk.events.failed(claim, reason, trace)
-    try:
+    with unkept():
         desk.patience(partial(runs.fail, desk.store, claim, reason, trace, final=final))
+
+
+@contextmanager
+def unkept() -> Iterator[None]:
+    """What became of a Run can't be kept where somebody else holds it by now, or the database stays away."""
+    try:
+        yield
     except LeaseLost as error:
-        log.warning("the failure isn't kept: %s", error)
+        log.warning("what became of it isn't kept: %s", error)
     except StoreUnavailable as error:
-        log.error("the failure isn't kept: %s", error)  # noqa: TRY400 -- expected, and told in words
+        log.error("what became of it isn't kept: %s", error)  # noqa: TRY400 -- expected, and told in words

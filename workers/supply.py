@@ -136,7 +136,7 @@ class Supply(bootsteps.StartStopStep):
             wake(consumer.app, self.me.device, self.me.name)
             self.rhythm.rang(now)
         if now >= self.rhythm.heartbeat_at:
-            workers.heartbeat(self.store, self.me, self.link.held)
+            workers.heartbeat(self.store, self.me, self.link.held, self.link.waits_for)
             self.rhythm.heartbeat_at = now + HEARTBEAT_S
 
     def _end_a_hung_child(self, consumer: Consumer) -> None:

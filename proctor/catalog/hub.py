@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from proctor.catalog.weights import Tensor, Weights, from_config, read_folder, weight_files
-from proctor.errors import BadModel
+from proctor.errors import BadModel, NotHere
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LIMIT_S = 15.0
+LOCAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})  # about this machine's disk, not the hub
 # What a model needs and no more: no pickles, no second copies in other formats.
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 _UNWANTED = ["consolidated*", "original/*", "onnx/*", "*/*"]
@@ -22,8 +24,16 @@ class NotFound(BadModel):
     """No model of this name, or no such revision of it, on the hub; the hub says the same of private ones."""
 
 
-class OutOfReach(BadModel):
-    """A model that isn't in the local cache, while the hub is offline or can't be reached."""
+class OutOfReach(NotHere):
+    """A model that isn't in the local cache, while the hub is offline (by HF_HUB_OFFLINE) or can't be reached."""
+
+    def __init__(self, repo: str, *, offline: bool) -> None:
+        self.offline = offline
+        super().__init__(
+            repo,
+            "it isn't in the local cache, and " + ("HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"),
+            f"With a network: `hf download {repo}`. Without: name a folder, a GGUF file, or a demo model (smollm2).",
+        )
 
 
 def commit(repo: str, revision: str | None) -> str:
@@ -91,17 +101,30 @@ def cached(repo: str, revision: str | None) -> Path | None:
     return folder
 
 
-def download(repo: str, revision: str) -> Path:
-    """The folder of a model's files, fetched into the local cache if they aren't there. Errors as in `commit`."""
-    folder = cached(repo, revision)
-    if folder is not None:
-        return folder
+def download(repo: str, revision: str, moved: Callable[[], None] = lambda: None) -> Path:
+    """The folder of a model's files, fetched into the local cache. `moved` is called whenever some of it has come.
+
+    Raises
+    ------
+    NotFound, OutOfReach, BadModel
+        as `commit` does.
+    OSError
+        where the files can't be written.
+    """
     with _explained(repo, revision):
-        return _snapshot(repo, revision, local=False)
+        return _snapshot(repo, revision, local=False, moved=moved)
 
 
-def _snapshot(repo: str, revision: str | None, *, local: bool) -> Path:
+def _snapshot(repo: str, revision: str | None, *, local: bool, moved: Callable[[], None] = lambda: None) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg] # generic in the stubs only
+        """The hub's own bar, which hears of every piece that came."""
+
+        def update(self, n: float | None = 1) -> bool | None:
+            moved()
+            return super().update(n)
 
     return Path(
         snapshot_download(
@@ -110,6 +133,7 @@ def _snapshot(repo: str, revision: str | None, *, local: bool) -> Path:
             allow_patterns=_WANTED,
             ignore_patterns=_UNWANTED,
             local_files_only=local,
+            tqdm_class=Bar,
         )
     )
 
@@ -137,9 +161,6 @@ def _explained(repo: str, revision: str | None) -> Iterator[None]:
     except errors.RemoteEntryNotFoundError as error:
         raise BadModel(repo, "it has no config.json, so it is no model of transformers") from error
     except (errors.RevisionResolutionError, errors.HTTPError, OSError) as error:  # type: ignore[attr-defined] # httpx's
-        offline = isinstance(error, errors.OfflineModeIsEnabled)
-        raise OutOfReach(
-            repo,
-            "it isn't in the local cache, and " + ("HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"),
-            f"With a network: `hf download {repo}`. Without: name a folder, a GGUF file, or a demo model (smollm2).",
-        ) from error
+        if isinstance(error, OSError) and error.errno in LOCAL:
+            raise
+        raise OutOfReach(repo, offline=isinstance(error, errors.OfflineModeIsEnabled)) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from proctor.catalog import hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
 from proctor.catalog.weights import Weights, read_folder, read_gguf, weight_files
-from proctor.errors import BadModel, UnknownName
+from proctor.errors import BadModel, NotHere, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 
 _HUB_ID = re.compile(r"(?P<repo>(?:[\w][\w.-]*/)?[\w][\w.-]*)(?:@(?P<revision>[\w][\w./-]*))?")
@@ -76,7 +76,7 @@ def check_unchanged(ref: ModelRef) -> None:
     """Raise `BadModel` where the local files of a model are no longer those that it was resolved from."""
     path = Path(ref.name)
     if not path.exists():
-        raise BadModel(ref.name, "there is nothing at this path on this machine", "Put it where every worker sees it.")
+        raise NotHere(ref.name, "there is nothing at this path on this machine", "Put it where every worker sees it.")
     found = folder_fingerprint(path, ref.name) if ref.source is ModelSource.FOLDER else file_fingerprint(path)
     if ref.revision and found != ref.revision:
         raise BadModel(

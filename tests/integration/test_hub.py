@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,6 +39,8 @@ class Hub:
     parameters: int
     endpoint: str = ""
     asked: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)  # what was sent whole
+    slowness_s: float = 0.0  # before each body
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body for a path of the hub's API."""
@@ -93,6 +97,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
+                shop.bodies.append(path.rpartition("/")[2])
+                time.sleep(shop.slowness_s)
                 self.wfile.write(body)
 
         def do_HEAD(self) -> None:
@@ -147,6 +153,19 @@ def test_a_hub_out_of_reach_is_answered_for_by_the_cache(hub: Hub, tmp_path: Pat
     first = run(hub, tmp_path, "-m", "workers.convert", "team/tiny")
     away = run(hub, tmp_path, "-m", "workers.convert", "team/tiny", HF_ENDPOINT="http://127.0.0.1:9")
     assert away.stdout == first.stdout
+
+
+def test_two_processes_of_one_host_download_a_model_once(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "slowness_s", 0.5)
+    hub.bodies.clear()
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: run(hub, tmp_path, "-m", "workers.convert", "team/tiny"), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert done[0].stdout == done[1].stdout
+    assert hub.bodies.count("model.safetensors") == 1
+    assert "".join(one.stderr for one in done).count("downloading from the hub, once for this machine") == 1
 
 
 @pytest.mark.parametrize(

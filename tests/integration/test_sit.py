@@ -10,9 +10,10 @@ import pytest
 
 from proctor.broker.app import make_app
 from proctor.catalog.refs import resolve
-from proctor.nouns import Cost, Device, ModelRef, Quant, RunStatus, WorkerCard
+from proctor.errors import DoesNotFit, HubUnavailable
+from proctor.nouns import Cost, Device, DType, ModelRef, Quant, RunStatus, WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs, sweeps
+from proctor.store import fit, runs, steering, sweeps
 from proctor.store.session import Store
 from proctor.store.tables import RunRow
 from scheduler.choose import choose
@@ -58,6 +59,27 @@ class BrokenModels(Models):
         raise RuntimeError("the bus is on fire")
 
 
+class FullModels(Models):
+    """A device that is too small for any model."""
+
+    def get(self, ref: ModelRef, *_: object) -> Loaded:
+        raise DoesNotFit(ref.name, 9_000_000_000, 1_000_000_000, "test CPU")
+
+
+class DistantModels(Models):
+    """A hub that can't be reached twice, and then can."""
+
+    away = 2
+    asked: Callable[[], object] = staticmethod(lambda: None)
+
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:
+        self.asked()
+        if self.away:
+            self.away -= 1
+            raise HubUnavailable("The hub can't be reached for org/x.")
+        return super().get(ref, quant, dtype)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
     return resolve(str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama")))
@@ -76,7 +98,7 @@ def desk_with(store: Store, settings: Settings) -> Callable[..., Desk]:
             models=models or Models(tiny.CPU, settings.cache),
             store=store,
             link=link,
-            patience=Patience(link.wait, 5.0),
+            patience=Patience(link.wait, 5.0, link.wait_for),
             events=TaskEvents(app, ME.name),
             lease_s=60.0,
         )
@@ -192,7 +214,7 @@ def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_
     assert (run.status, run.reason) == (RunStatus.PENDING, "RuntimeError: the bus is on fire")
 
 
-def test_a_run_begun_in_another_way_is_never_mixed(
+def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_on(
     store: Store, model: ModelRef, desk_with: Callable[..., Desk]
 ) -> None:
     sweep = submit(store, model, subjects=1)
@@ -201,8 +223,71 @@ def test_a_run_begun_in_another_way_is_never_mixed(
     _pretend_another_attention(store, sweep)
     drain(desk_with())
     (run,) = runs_of(store, sweep)
-    assert run.status == RunStatus.FAILED
-    assert "begun with float32 and attention 'plain'" in run.reason
+    assert (run.status, run.failures) == (RunStatus.PENDING, 0)
+    assert "begun with float32 and attention 'plain'" in run.attempts[-1].reason
+    assert runs.waiting(store, ME) == 0
+    assert runs.waiting(store, replace(ME, name="another")) == 1
+
+
+def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undisturbed(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=2)
+    drain(desk_with(CountedLink(6, then=lambda: steering.pause(store, sweep))))
+    first, second = runs_of(store, sweep)
+    assert (first.status, first.failures, second.status, second.attempt) == (
+        RunStatus.PENDING,
+        0,
+        RunStatus.PENDING,
+        0,
+    )
+    assert 0 < first.answered < QUESTIONS
+    assert [one.reason for one in first.attempts] == ["its sweep was paused"]
+    steering.resume(store, sweep)
+    drain(desk_with())
+    assert_every_answer_once(store, sweep)
+    assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
+
+
+def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_on(
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=2)
+    drain(desk_with(models=FullModels(tiny.CPU, settings.cache)))
+    first, second = runs_of(store, sweep)
+    assert [(run.status, run.attempt, run.failures) for run in (first, second)] == [
+        (RunStatus.PENDING, 1, 0),
+        (RunStatus.PENDING, 0, 0),
+    ]
+    (told,) = fit.unservable(store, sweep)
+    assert told.runs == 2
+    assert "it needs about 9.0 GB and test CPU has 1.0 GB" in told.reasons[0]
+
+
+def test_a_hub_that_is_away_is_waited_for_and_the_wait_is_shown(
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    link, told = Link(), []
+    models = DistantModels(tiny.CPU, settings.cache)
+    models.asked = lambda: told.append(link.waits_for)
+    drain(desk_with(link, models))
+    assert told == ["", "The hub can't be reached for org/x.", "The hub can't be reached for org/x."]
+    assert link.waits_for == ""
+    assert_every_answer_once(store, sweep)
+    assert outcomes(store, sweep) == ["done"]
+
+
+def test_a_worker_that_is_to_stop_while_the_hub_is_away_gives_the_run_back_uncounted(
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = submit(store, model, subjects=1)
+    link = Link()
+    models = DistantModels(tiny.CPU, settings.cache)
+    models.asked = link.stop
+    drain(desk_with(link, models))
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.failures, outcomes(store, sweep)) == (RunStatus.PENDING, 0, ["handed back"])
 
 
 def _pretend_another_attention(store: Store, sweep: int) -> None:

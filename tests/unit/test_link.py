@@ -32,6 +32,18 @@ HOW
 """
 
 
+def test_what_is_waited_for_is_noted_beside_what_is_held() -> None:
+    link = Link()
+    assert (link.waits_for, link.ready) == ("", False)
+    link.hold(LANE)
+    link.wait_for("the hub can't be reached")
+    assert (link.held, link.waits_for) == (LANE, "the hub can't be reached")
+    link.wait_for("x" * 2 * PAGE_BYTES)
+    assert link.waits_for.startswith("xxx")
+    link.wait_for("")
+    assert (link.held, link.waits_for) == (LANE, "")
+
+
 def test_nobody_is_told_to_stop_at_first() -> None:
     link = Link()
     assert not link.stopped

@@ -1,4 +1,4 @@
-"""A database that is away is waited for, for so long and no longer."""
+"""What is away for a while is waited for, for so long and no longer, and the wait is shown."""
 
 from __future__ import annotations
 
@@ -55,3 +55,15 @@ def test_other_failures_are_not_waited_out() -> None:
 
     with pytest.raises(LeaseLost):
         Patience(lambda _: False, limit_s=3600.0)(lost)
+
+
+def test_what_is_waited_for_is_told_at_each_wait_and_that_it_is_over() -> None:
+    told: list[str] = []
+    Patience(lambda _: False, 3600.0, told.append)(Away(times=2))
+    assert told == ["The database is away.", "The database is away.", ""]
+
+
+def test_work_that_waited_for_nothing_tells_nothing() -> None:
+    told: list[str] = []
+    Patience(lambda _: False, 3600.0, told.append)(Away(times=0))
+    assert told == []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import safetensors
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import Weights, read_folder
-from proctor.errors import BadModel, DoesNotFit, first_line
+from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
 from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
 from workers.engine.head import widen_head
@@ -44,12 +46,15 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     ------
     BadModel
         naming `name` and what is missing, damaged or not supported.
+    NotHere
+        where this installation can't load it, and another one may.
     DoesNotFit
         where the weights alone need more memory than is free, predicted before anything is loaded.
     """
     weights = read_folder(folder, name)
     if weights.quantized_as and quant is not Quant.NONE:
         raise BadModel(name, f"it is already quantized ({weights.quantized_as})", "Use -q none: it stays as it is.")
+    check_known(folder, name)
     computed = device.resolve(dtype, weights.dtype, quant)
     needs, has = weight_bytes(weights, quant, computed), device.available_bytes()
     if needs > has:
@@ -68,6 +73,17 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     if weights.quantized_as:
         told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
     return Engine(CausalModel(model, _padding(tokenizer)), reader, weights, computed, size, meter.cost, told)
+
+
+def check_known(folder: Path, name: str) -> None:
+    """Raise `NotHere` where this transformers has no code for the model's type: a newer one may have it."""
+    kind = json.loads((folder / "config.json").read_bytes()).get("model_type")
+    if isinstance(kind, str) and kind and kind not in CONFIG_MAPPING:
+        raise NotHere(
+            name,
+            f"transformers {version('transformers')} knows no model of type {kind!r}",
+            "Start a worker with a newer transformers, or take another model.",
+        )
 
 
 def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> PreTrainedModel:

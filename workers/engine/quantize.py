@@ -7,7 +7,7 @@ import importlib.util
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from proctor.errors import BadModel
+from proctor.errors import NotHere
 from proctor.nouns import Device, Quant
 from workers.engine.quiet import silence_bitsandbytes
 
@@ -20,13 +20,13 @@ def quantization(quant: Quant, dtype: torch.dtype, model: str) -> BitsAndBytesCo
 
     Raises
     ------
-    BadModel
+    NotHere
         where bitsandbytes isn't installed.
     """
     if quant is Quant.NONE:
         return None
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise BadModel(
+        raise NotHere(
             model,
             f"{quant} needs bitsandbytes, which isn't installed (it has no build for this system, or was left out)",
             "Use -q none here, or a worker on Linux: pip install bitsandbytes.",
