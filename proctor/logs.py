@@ -1,14 +1,18 @@
 """Logging, set up once by whoever starts a process, and the files that it goes to.
 
-One line a record: time (UTC), level, what it is about (a Run, or "-"), logger, message. Control characters of
-whatever is logged are escaped, so neither a model's words nor a traceback can forge a line or drive a terminal.
+One line a record, as text or as a JSON object: time (UTC), level, what it is about (a Run or nothing), logger, message.
+Control characters of whatever is logged are escaped, so neither a model's words nor a traceback can forge a line or
+drive a terminal. What is about one Run says so in every process, so its way can be followed by its id:
+`jq 'select(.run_id == 7)' PROCTOR_HOME/logs/*.log` (tests/chaos/test_one_run_in_the_logs.py).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,19 +36,67 @@ CHATTY = (
 )
 LOG_BYTES = 10_000_000  # a log file above this is cut to its newest tenth
 LOGS_KEPT = 60  # files in the folder of logs; the oldest go
+NOTHING = "-"
+ATTEMPT = re.compile(r"(?P<kind>[a-z]+)-(?P<id>\d+)(?:\.(?P<attempt>\d+))?")  # run-7.2; run-7 before it is claimed
 
-_about: ContextVar[str] = ContextVar("about", default="-")
+_about: ContextVar[str] = ContextVar("about", default=NOTHING)
 
 
 class OneLine(logging.Formatter):
     """A record as one line; a traceback's lines follow the message, divided by ` | `."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         text = record.getMessage()
         if record.exc_info:
             text += " | " + self.formatException(record.exc_info).replace("\n", " | ")
-        return f"{at} {record.levelname:<7} {_about.get()} {record.name}: {printable(text)}"
+        return f"{_time(record)} {record.levelname:<7} {_about.get()} {record.name}: {printable(text)}"
+
+
+class OneObject(logging.Formatter):
+    """A record as one line of JSON.
+
+    Always `time` (ISO 8601, UTC), `level`, `logger`, `message`, `host`, `pid`, and `worker`, which is null in processes
+    that are none. Of a record about a Run: `run` ("run-7.2"), `run_id` (7) and `attempt` (2), or null where it isn't
+    claimed; of other things that are numbered, the same under their name. With an exception: `traceback`.
+    """
+
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self.worker = worker
+        self.host = socket.gethostname()
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": printable(record.getMessage()),
+            "worker": getattr(record, "worker", self.worker) or None,
+            "host": self.host,
+            "pid": record.process,
+        }
+        about = ATTEMPT.fullmatch(_about.get())
+        if about is not None:
+            kind, attempt = about["kind"], about["attempt"]
+            fields |= {
+                kind: about.group(),
+                f"{kind}_id": int(about["id"]),
+                "attempt": int(attempt) if attempt else None,
+            }
+        if record.exc_info:
+            fields["traceback"] = "\n".join(
+                printable(line) for line in self.formatException(record.exc_info).split("\n")
+            )
+        return json.dumps(fields)  # ASCII only: whatever is beyond it is escaped
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def formatter(log_format: str, worker: str = "") -> logging.Formatter:
+    """The formatter of `Settings.log_format`, for a process that is this worker, or none."""
+    return OneObject(worker) if log_format == "json" else OneLine()
 
 
 def printable(text: str) -> str:
@@ -52,10 +104,13 @@ def printable(text: str) -> str:
     return CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send this process's log to `stream` (standard error by default), from `level` on. Replaces what was set."""
+def configure(level: str, stream: TextIO | None = None, *, log_format: str = "text", worker: str = "") -> None:
+    """Send this process's log to `stream` (standard error by default), from `level` on. Replaces what was set.
+
+    `log_format` is text or json; `worker` names the worker that this process belongs to, if any.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(formatter(log_format, worker))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     for name in CHATTY:
@@ -63,8 +118,25 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
 
 @contextmanager
+def recorded(path: Path, level: str, log_format: str) -> Iterator[None]:
+    """Within this block the log goes to a file too, from `level` on: for commands whose terminal is a person's."""
+    root = logging.getLogger()
+    before = root.level
+    with path.open("a", encoding="utf-8") as file:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(formatter(log_format))
+        root.addHandler(handler)
+        root.setLevel(level)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(before)
+
+
+@contextmanager
 def about(what: str) -> Iterator[None]:
-    """Within this block (of this thread), records say that they are about `what`, such as `run-7.2`."""
+    """Within this block (of this thread), records say that they are about `what`, such as `run-7.2` or `run-7`."""
     token = _about.set(what)
     try:
         yield

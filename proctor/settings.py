@@ -9,6 +9,7 @@
 | PROCTOR_LEASE_S | a Run is claimable again this long after its worker fell silent, seconds | 30 |
 | PROCTOR_PACK_LIMIT_S | a Run without a finished pack for longer is taken for hung, seconds | 1800 |
 | PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |
+| PROCTOR_LOG_FORMAT | text, or json: an object a line | text |
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from proctor.errors import BadInput
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Settings:
     lease_s: float = 30.0
     pack_limit_s: float = 1800.0
     log_level: str = "INFO"
+    log_format: str = "text"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -56,6 +59,7 @@ class Settings:
             lease_s=_seconds(environ, "PROCTOR_LEASE_S", cls.lease_s),
             pack_limit_s=_seconds(environ, "PROCTOR_PACK_LIMIT_S", cls.pack_limit_s),
             log_level=environ.get("PROCTOR_LOG_LEVEL", cls.log_level).upper(),
+            log_format=environ.get("PROCTOR_LOG_FORMAT", cls.log_format).lower(),
         )
         settings.check()
         return settings
@@ -70,12 +74,15 @@ class Settings:
             "PROCTOR_LEASE_S": repr(self.lease_s),
             "PROCTOR_PACK_LIMIT_S": repr(self.pack_limit_s),
             "PROCTOR_LOG_LEVEL": self.log_level,
+            "PROCTOR_LOG_FORMAT": self.log_format,
         }
 
     def check(self) -> None:
         """Raise `BadInput` where the settings contradict each other or name what isn't supported."""
         if self.log_level not in LOG_LEVELS:
             raise BadInput(f"PROCTOR_LOG_LEVEL={self.log_level} is unknown.", f"Use one of {', '.join(LOG_LEVELS)}.")
+        if self.log_format not in LOG_FORMATS:
+            raise BadInput(f"PROCTOR_LOG_FORMAT={self.log_format} is unknown.", f"Use {' or '.join(LOG_FORMATS)}.")
         if not self.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             scheme = self.database_url.partition(":")[0]
             raise BadInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +68,9 @@ how_to_run = options(
     click.option("--fresh", is_flag=True, help="Run anew, although the same sweep was submitted before."),
     click.option("--verbose", is_flag=True, help="Show each question, what was picked, and whether it is right."),
     click.option("--detach", is_flag=True, help="Submit and leave; `proctor status` shows how it goes."),
+    click.option("--log-format", type=click.Choice(["text", "json"]),
+                 help="Of the log files in PROCTOR_HOME/logs; json is an object a line. "
+                      "Default: PROCTOR_LOG_FORMAT, or text."),
     click.option("--plan", "plan_only", is_flag=True, help="Say what would run, and do nothing."),
     click.option("--json", "as_json", is_flag=True, help="Machine-readable result on standard output."),
 )  # fmt: skip
@@ -106,7 +110,10 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         plan_only=given["plan_only"],
         as_json=given["as_json"],
     )
-    ctx.exit(submit_sweep(request_from(given), Settings.read(os.environ), way))
+    settings = Settings.read(os.environ)
+    if given["log_format"]:
+        settings = replace(settings, log_format=given["log_format"])
+    ctx.exit(submit_sweep(request_from(given), settings, way))
 
 
 def request_from(given: dict[str, Any]) -> SweepRequest:

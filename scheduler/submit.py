@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import click
 
+from proctor import logs
 from proctor.broker import dispatch
 from proctor.broker.app import make_app
 from proctor.nouns import Device, RunStatus, SweepRequest
@@ -19,6 +23,8 @@ from scheduler.follow import follow
 from scheduler.prepare import Prepared, prepare
 
 ALL_DONE, SOME_FAILED, STOPPED = 0, 1, 130
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,25 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         say(wording.submitted(submission, prepared.plan))
         if submission.to_do == 0:
             return conclude(store, submission.sweep_id, way)
-        if settings.broker_url:
-            ring_fleet(store, settings, submission.sweep_id)
-            if way.detach:
-                return detached(submission.sweep_id, way)
-            stopped = follow(store, submission.sweep_id, verbose=way.verbose)
-        elif way.detach:
-            log = attend.start(settings, submission.sweep_id)
-            say(f"It goes on in the background; {log} has its words.")
-            return detached(submission.sweep_id, way)
-        else:
-            stopped = attend.run(store, settings, submission.sweep_id, verbose=way.verbose)
-        return conclude(store, submission.sweep_id, way, stopped=stopped, here=not settings.broker_url)
+        with kept_log(settings):
+            log_pending(store, submission.sweep_id)
+            return carry_out(store, settings, submission.sweep_id, way)
+
+
+def carry_out(store: Store, settings: Settings, sweep_id: int, way: Way) -> int:
+    """Ring a fleet for the sweep, or work on it here, until it is over unless `way` says to leave before."""
+    if settings.broker_url:
+        ring_fleet(store, settings, sweep_id)
+        if way.detach:
+            return detached(sweep_id, way)
+        stopped = follow(store, sweep_id, verbose=way.verbose)
+    elif way.detach:
+        log_path = attend.start(settings, sweep_id)
+        say(f"It goes on in the background; {log_path} has its words.")
+        return detached(sweep_id, way)
+    else:
+        stopped = attend.run(store, settings, sweep_id, verbose=way.verbose)
+    return conclude(store, sweep_id, way, stopped=stopped, here=not settings.broker_url)
 
 
 def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submission:
@@ -71,6 +84,25 @@ def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submi
         save_exam(store, exam)
     needs_bytes = {lane.lane: lane.memory_bytes for lane in prepared.plan.lanes}
     return sweeps.submit(store, prepared.plan.request, prepared.plan.runs, needs_bytes, fresh=fresh)
+
+
+def kept_log(settings: Settings) -> AbstractContextManager[None]:
+    """Around what is logged on the way: it goes to a file, since the terminal is the person's."""
+    try:
+        path = logs.log_file(settings.home, f"submit-{os.getpid()}")
+        path.touch()
+    except OSError as error:
+        say(f"No log of this command is kept: {settings.home} can't be written ({error.strerror}).")
+        return nullcontext()
+    return logs.recorded(path, settings.log_level, settings.log_format)
+
+
+def log_pending(store: Store, sweep_id: int) -> None:
+    """The beginning of each Run's way through the logs."""
+    for run in reads.progress(store, sweep_id).runs:
+        if run.status is RunStatus.PENDING:
+            with logs.about(f"run-{run.run_id}"):
+                log.info("submitted: %s on %s/%s", run.lane, run.benchmark, run.subject)
 
 
 def ring_fleet(store: Store, settings: Settings, sweep_id: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from celery import signals
 from celery.worker import state
+from celery.worker.request import Request
 
 from proctor import logs
 from proctor.broker.app import WORK, make_app
@@ -79,7 +80,7 @@ def work() -> None:
 @signals.setup_logging.connect
 def set_up_logging(**_: object) -> None:
     """Ours, in both processes, instead of Celery's."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, log_format=settings.log_format, worker=me().name)
 
 
 @signals.worker_init.connect
@@ -91,6 +92,13 @@ def begin_parent(**_: object) -> None:
 @signals.worker_ready.connect
 def parent_is_ready(**_: object) -> None:
     tell_launcher(Report(ReportKind.WORKER_UP, me().name), os.environ)
+
+
+@signals.task_received.connect
+def hear_bell(request: Request, **_: object) -> None:
+    """In the parent: which Run's bell wakes the child; it may claim another, or find nothing left to do."""
+    with logs.about(request.id):
+        log.info("its bell was heard")
 
 
 @signals.worker_shutting_down.connect

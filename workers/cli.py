@@ -111,8 +111,13 @@ def convert_model(gguf: Path) -> None:
     metavar="PATTERN",
     help="Serve these lanes only, such as 'gpu/Qwen/*/4bit'. Repeat for more.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Of the log files, and of what is said here; json is an object a line. Default: PROCTOR_LOG_FORMAT, or text.",
+)
 @click.pass_context
-def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...]) -> None:
+def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...], log_format: str | None) -> None:
     """Serve the fleet of PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL: one process for each device, until stopped.
 
     Ctrl-C or SIGTERM: the pack at work is finished and kept, the Run goes back to the others. Again: at once.
@@ -126,4 +131,6 @@ def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...]) 
     from workers.launch import main
 
     wanted = ["--devices", "cpu" if cpu else devices, *(f"--lanes={pattern}" for pattern in lanes)]
+    if log_format is not None:
+        wanted.append(f"--log-format={log_format}")
     ctx.exit(main(wanted))

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from proctor import logs
@@ -28,7 +28,7 @@ from proctor.broker.reports import Report, ReportKind
 from proctor.errors import BadInput, BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
 from proctor.machine import Gpu, Machine, look
 from proctor.nouns import Device, WorkerCard
-from proctor.settings import Settings
+from proctor.settings import LOG_FORMATS, Settings
 from workers.process import WorkerProcess
 
 TICK_S = 0.5
@@ -218,12 +218,20 @@ def say_text(report: Report) -> None:
     sys.stdout.flush()
 
 
+def say_record(report: Report) -> None:
+    """Reports as records of the log, where a program reads it."""
+    text = f"{report.kind.value}: {report.detail}" if report.detail else report.kind.value
+    log.info(text, extra={"worker": report.subject})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Exit codes as those of `proctor`: 0, 1, or 2 for what can't be meant."""
     options = _parser().parse_args(arguments)
     settings = Settings.read(os.environ)
-    logs.configure(settings.log_level)
-    tell = say_json if options.reports else say_text
+    if options.log_format:
+        settings = replace(settings, log_format=options.log_format)
+    logs.configure(settings.log_level, log_format=settings.log_format)
+    tell = say_json if options.reports else say_record if settings.log_format == "json" else say_text
     try:
         crew = _crew(settings, Wanted(options.devices, tuple(options.lanes), options.sweep), tell)
     except ProctorError as error:
@@ -264,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--devices", default="auto", help="auto, cpu, cuda, or indexes of GPUs such as 0,1")
     parser.add_argument("--lanes", action="append", default=[], metavar="PATTERN", help="serve these lanes only")
     parser.add_argument("--sweep", type=int, metavar="NUMBER", help="serve this sweep only")
+    parser.add_argument("--log-format", choices=LOG_FORMATS, help="of the log files and of what is said here")
     parser.add_argument("--reports", action="store_true", help="JSON lines for a program instead of text")
     return parser
 

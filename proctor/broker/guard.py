@@ -197,7 +197,7 @@ def kill_group(group: int) -> None:
 
 def main() -> int:
     settings = Settings.read(os.environ)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, log_format=settings.log_format)
     with tempfile.TemporaryDirectory(prefix="proctor-") as folder:
         guard = Guard(Valkey(Path(folder), sys.stderr.buffer), sys.argv[1:])
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

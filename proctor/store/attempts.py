@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
+from proctor import logs
 from proctor.nouns import Cost, Measures, RunStatus
 from proctor.store.codec import measures_of, storable, sum_of
 from proctor.store.tables import AttemptRow, PackRow, RunRow
 
 MAX_FAILURES = 3
 LEASE_RAN_OUT = "its lease ran out"
+
+log = logging.getLogger(__name__)
 
 
 def take_back(session: Session, asking: str, now: datetime) -> None:
@@ -39,12 +43,16 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
 
 def give_back(session: Session, run: RunRow, now: datetime, reason: str = "", measures: Measures | None = None) -> None:
     """Running -> pending, and no failure."""
+    with logs.about(f"run-{run.id}.{run.attempt}"):
+        log.info("handed back by %s%s", run.worker, f": {reason}" if reason else "")
     end(session, run, now, "handed back", reason, measures)
     run.status, run.worker = RunStatus.PENDING, None
 
 
 def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:
     """The attempt's worker is gone: a failure, and at the third loss a Run that kills its workers."""
+    with logs.about(f"run-{run.id}.{run.attempt}"):
+        log.warning("lost by %s: %s", run.worker, reason)
     end(session, run, now, "lost", reason)
     run.losses += 1
     if run.losses >= MAX_FAILURES:

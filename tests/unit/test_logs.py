@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
+import socket
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,3 +100,57 @@ def test_a_log_file_is_named_for_its_process_and_old_ones_go(tmp_path: Path) -> 
     path = logs.log_file(tmp_path, "cpu@host:7/../x")
     assert path == tmp_path / "logs" / "cpu-host-7-..-x.log"
     assert len(list(path.parent.iterdir())) == logs.LOGS_KEPT - 1
+
+
+@pytest.fixture
+def objects(stream: io.StringIO) -> io.StringIO:
+    """Where a worker's log goes as JSON."""
+    logs.configure("INFO", stream, log_format="json", worker="cpu@here:1")
+    return stream
+
+
+def test_a_record_is_one_object_with_the_run_that_it_is_about(objects: io.StringIO) -> None:
+    with logs.about("run-7.2"):
+        logging.getLogger("workers.sit").warning("left after %.1f s", 3.25)
+    told = json.loads(objects.getvalue())
+    assert datetime.fromisoformat(told.pop("time")).utcoffset() == timedelta(0)
+    assert told == {
+        "level": "WARNING", "logger": "workers.sit", "message": "left after 3.2 s", "worker": "cpu@here:1",
+        "host": socket.gethostname(), "pid": os.getpid(), "run": "run-7.2", "run_id": 7, "attempt": 2,
+    }  # fmt: skip
+
+
+def test_an_object_says_so_where_a_run_is_not_claimed_yet_and_where_there_is_none(objects: io.StringIO) -> None:
+    with logs.about("run-7"):
+        logging.getLogger("a").info("submitted")
+    logging.getLogger("a").info("begin")
+    waiting, other = (json.loads(line) for line in objects.getvalue().splitlines())
+    assert (waiting["run"], waiting["run_id"], waiting["attempt"]) == ("run-7", 7, None)
+    assert "run" not in other
+
+
+def test_what_a_launcher_says_of_a_worker_names_it(objects: io.StringIO) -> None:
+    logging.getLogger("a").info("died", extra={"worker": "gpu0@there:2"})
+    assert json.loads(objects.getvalue())["worker"] == "gpu0@there:2"
+
+
+def test_an_object_holds_no_control_character_before_or_after_it_is_read(objects: io.StringIO) -> None:
+    try:
+        int("of\x1b[2Jthis\nvalue\u202e")
+    except ValueError:
+        logging.getLogger("a").exception("bad \x1b]0;title\x07 \x7f words\nforged")
+    (line,) = objects.getvalue().splitlines()
+    told = json.loads(line)
+    assert logs.printable(line) == line
+    assert logs.printable(told["message"]) == told["message"]
+    assert not logs.CONTROLS.search(told["traceback"].replace("\n", ""))
+    assert r"of\x1b[2Jthis" in told["traceback"]
+
+
+def test_a_command_keeps_its_log_in_a_file_and_leaves_logging_as_it_was(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    with logs.recorded(tmp_path / "submit.log", "INFO", "json"):
+        logging.getLogger("scheduler.submit").info("submitted")
+    assert (root.handlers, root.level) == before
+    assert json.loads((tmp_path / "submit.log").read_text())["message"] == "submitted"
