@@ -127,6 +127,7 @@ class Client:
 
     def __init__(self, broker_url: str, patience_s: float = PATIENCE_S) -> None:
         self.patience_s = patience_s
+        self.on_silence: Callable[[], None] = lambda: None  # called after each wait in vain; may raise, to end the wait
         self.redis = redis.Redis.from_url(
             broker_url,
             socket_timeout=SOCKET_S,
@@ -187,6 +188,7 @@ class Client:
                 if found is not None:
                     answer: bytes = found[1]
                     return answer
+                self.on_silence()
             if time.monotonic() - began > self.patience_s:
                 raise NobodyAnswers(time.monotonic() - began)
 
@@ -260,7 +262,9 @@ class Reply:
             now = time.monotonic()
             if fresh:
                 heard = now
-            elif now - heard > QUIET_S:
+                continue
+            self.client.on_silence()
+            if now - heard > QUIET_S:
                 self.client.patiently(self._look_after)
                 heard = now
             if not self.hearing.accepted and now - began > self.client.patience_s:

@@ -89,8 +89,8 @@ def _lines(folding: Folding) -> Iterable[_Line]:
     """The lines of the summary before, then sentence by sentence who said what."""
     place = 0
     for line in folding.before.text.splitlines() if folding.before else ():
-        speaker = _SPEAKER.match(line)
-        yield _Line(place, speaker.group(1) if speaker else "User", _SPEAKER.sub("", line))
+        known = _SPEAKER.match(line)
+        yield _Line(place, known.group(1) if known else "User", _SPEAKER.sub("", line))
         place += 1
     for exchange in folding.exchanges:
         for speaker, text in (("User", exchange.user), ("Assistant", exchange.reply)):

@@ -37,6 +37,7 @@ COMMANDS = {
     "verify": "analysis.verify_cli:verify",
     "models": "workers.cli:models",
     "worker": "workers.cli:worker",
+    "chat": "chat.cli:chat",
 }
 
 

@@ -59,7 +59,17 @@ def test_the_main_job_is_one_short_function() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["proctor.cli", "scheduler.cli", "analysis.cli", "workers.cli", "scheduler.submit", "proctor.broker.app"]
+    "module",
+    [
+        "proctor.cli",
+        "scheduler.cli",
+        "analysis.cli",
+        "workers.cli",
+        "scheduler.submit",
+        "proctor.broker.app",
+        "chat.enter",
+        "chat.library",
+    ],
 )
 def test_nothing_outside_the_workers_imports_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit(' '.join(sorted({{'torch', 'transformers'}} & set(sys.modules))) or 0)"

@@ -1,0 +1,200 @@
+"""`proctor chat` and what is under it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+QUANTS = click.Choice(["none", "8bit", "4bit"])
+DEVICES = click.Choice(["auto", "cuda", "cpu"])
+
+
+@click.group(context_settings=HELP, invoke_without_command=True, short_help="Talk to a model.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="Hub id (with @revision), folder, GGUF file, or the demo model smollm2 (the default).",
+)
+@click.option("-q", "--quant", type=QUANTS, help="Quantization of the weights.")
+@click.option(
+    "--device",
+    type=DEVICES,
+    default="auto",
+    show_default=True,
+    help="auto is where the model is loaded, else the GPU where there is one.",
+)
+@click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last conversation.")
+@click.option("--resume", metavar="ID", help="Go on with this conversation; a beginning of its id is enough.")
+@click.option("--system", metavar="TEXT", help="The system prompt.")
+@click.option(
+    "--history",
+    type=click.Choice(["on", "off", "window", "all"]),
+    default="on",
+    show_default=True,
+    help="What of the conversation the model reads: on is the newest exchanges and a summary.",
+)
+@click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy: always the likeliest token.")
+@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest reply.")
+@click.option("--benchmark", default="demo", show_default=True, metavar="NAME|PATH", help="What /probe asks from.")
+@click.pass_context
+def chat(ctx: click.Context, /, **given: Any) -> None:  # fmt: skip
+    """Talk to any model, on the fleet of PROCTOR_BROKER_URL, or else on this machine.
+
+    What is piped in is said once: the reply goes to standard output and the exit code says whether it came.
+    Ctrl-C stops a reply and keeps the part that came. /help lists what else a conversation can be told.
+
+    \b
+    Examples:
+      proctor chat
+      proctor chat -m Qwen/Qwen2.5-0.5B-Instruct -q 4bit
+      proctor chat -c
+      echo "Name three rivers." | proctor chat -t 0
+    """
+    if ctx.invoked_subcommand is None:
+        from chat.enter import Wish, enter
+
+        ctx.exit(enter(Wish(**given)))
+
+
+@chat.command("list", short_help="Conversations that are kept.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="So many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def list_(limit: int, as_json: bool) -> None:
+    """List conversations: id, time, messages, model, what was said first.
+
+    \b
+    Example:
+      proctor chat list --limit 5
+    """
+    from chat.shelf import show_list
+
+    show_list("", limit, as_json=as_json)
+
+
+@chat.command(short_help="Conversations in which something was said.")
+@click.argument("text")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="So many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def search(text: str, limit: int, as_json: bool) -> None:
+    """List the conversations in whose title or messages TEXT stands.
+
+    \b
+    Example:
+      proctor chat search heron
+    """
+    from chat.shelf import show_list
+
+    show_list(text, limit, as_json=as_json)
+
+
+@chat.command(short_help="A conversation as JSON or Markdown.")
+@click.argument("conversation", metavar="ID")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file; standard output where none is named.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="json can be read back with /load.",
+)
+@click.option("--replace", is_flag=True, help="Over a file that is there.")
+def export(conversation: str, output: Path | None, kind: str, replace: bool) -> None:  # fmt: skip
+    """Write a conversation down: `role` and `content` of each message, with tokens and times beside them.
+
+    \b
+    Examples:
+      proctor chat export 3fa9 -o rivers.json
+      proctor chat export 3fa9 --format markdown
+    """
+    from chat.shelf import export as work
+
+    work(conversation, output, kind, replace=replace)
+
+
+@chat.command(short_help="One message to two models, side by side.")
+@click.argument("text")
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    default=["smollm2"],
+    show_default=True,
+    metavar="MODEL",
+    help="Give it twice for two models.",
+)
+@click.option(
+    "-q",
+    "--quant",
+    "quants",
+    multiple=True,
+    type=QUANTS,
+    default=["none"],
+    show_default=True,
+    help="Give it twice for two quantizations.",
+)
+@click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where both are run.")
+@click.option(
+    "-t",
+    "--temperature",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    show_default=True,
+    help="0 is greedy: what differs is the models'.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same for both.")
+@click.option("--max-tokens", type=click.IntRange(1), default=256, show_default=True, help="The longest reply.")
+def compare(text: str, models: tuple[str, ...], quants: tuple[str, ...], **given: Any) -> None:  # fmt: skip
+    """Say TEXT to two models, or to one at two quantizations: replies side by side, tokens a second, and the first
+    token at which they differ.
+
+    \b
+    Examples:
+      proctor chat compare "Name three rivers." -m smollm2 -q none -q 4bit
+      proctor chat compare "Name three rivers." -m smollm2 -m ./my-model
+    """
+    from chat.contest import Rivals
+    from chat.contest import compare as work
+    from chat.enter import Wish
+
+    work(Rivals(models, quants, Wish(model=models[0], **given)), text)
+
+
+@chat.command(short_help="A conversation again, with another model.")
+@click.argument("conversation", metavar="ID")
+@click.option("-m", "--model", metavar="MODEL", help="The same as before where none is named.")
+@click.option("-q", "--quant", type=QUANTS, help="Quantization of the weights.")
+@click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where it is run.")
+@click.option(
+    "--history",
+    type=click.Choice(["on", "off", "window", "all"]),
+    default="on",
+    show_default=True,
+    help="What of the conversation the model reads.",
+)
+@click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy.")
+@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest reply.")
+def replay(conversation: str, **given: Any) -> None:  # fmt: skip
+    """Say what was said in a conversation once more, in another manner, and show both replies to each message.
+
+    \b
+    Examples:
+      proctor chat replay 3fa9 -m smollm2 -q 4bit
+      proctor chat replay 3fa9 --history off
+    """
+    from chat.contest import replay as work
+    from chat.enter import Wish
+
+    work(conversation, Wish(**given))

@@ -1,0 +1,93 @@
+"""Where a chat's models are: the fleet of PROCTOR_BROKER_URL, or a broker and a worker of our own for a chat's life.
+
+with connected(settings, say) as place:
+    place.client.chat("smollm2").say("Hello")
+    place.ask(Inquiry(new_id(), What.CONVERSATIONS))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from chat.client import Client
+from chat.inquiry import Answer, Inquiry, Story, Unanswered, load_answer
+from chat.library import answer
+from proctor.broker.embedded import embedded
+from proctor.errors import BadInput
+from proctor.settings import Settings
+from proctor.store.session import open_store
+
+
+@dataclass(frozen=True)
+class Place:
+    """A broker that is there, and a way to ask about conversations."""
+
+    client: Client
+    ask: Callable[[Inquiry], Answer]
+    where: str  # in words, without the password
+
+
+@contextmanager
+def connected(settings: Settings, say: Callable[[str], None], devices: str = "auto") -> Iterator[Place]:
+    """The fleet where one is named; else what we start, which ends with the block.
+
+    Raises
+    ------
+    BrokerUnavailable, WorkersUnavailable
+        where nothing can be started, and later, out of a wait, where all that was started has failed.
+    """
+    if settings.broker_url:
+        with Client(settings.broker_url) as client:
+            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), address(settings.broker_url))
+        return
+    say("starting a broker and a worker on this machine …")
+    with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
+        client.on_silence = crew.check
+        yield Place(client, reader(settings), "a worker of this machine")
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings of a client: as `Settings.read`, but with a broker anywhere, since no database goes with it.
+
+    Raises
+    ------
+    BadInput
+        for a value that can't be meant.
+    """
+    url = environ.get("PROCTOR_BROKER_URL")
+    settings = Settings.read({**environ, "PROCTOR_BROKER_URL": ""})
+    if url and urlsplit(url).scheme not in ("redis", "rediss"):
+        raise BadInput(f"PROCTOR_BROKER_URL has the scheme {urlsplit(url).scheme!r}.", "Use redis:// or rediss://.")
+    return replace(settings, broker_url=url or None)
+
+
+def reader(settings: Settings) -> Callable[[Inquiry], Answer]:
+    """Answers inquiries: from the fleet where one is named, else without a worker from the database of this machine."""
+
+    def ask(inquiry: Inquiry) -> Answer:
+        if settings.broker_url:
+            with Client(settings.broker_url) as client:
+                return load_answer(client.inquire(inquiry))
+        with open_store(settings) as store:
+            found = answer(store, inquiry)
+        if found.error:
+            raise Unanswered(found.error)
+        return found
+
+    return ask
+
+
+def story_of(found: Answer) -> Story:
+    """The conversation of an answer. Raises `Unanswered` where it has none."""
+    if found.story is None:
+        raise Unanswered("The answer holds no conversation.")
+    return found.story
+
+
+def address(url: str) -> str:
+    """Host and port of a broker, without the password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"

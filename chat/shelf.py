@@ -1,0 +1,68 @@
+"""`proctor chat list`, `search` and `export`: conversations that are kept. No model is loaded for any of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from chat import files
+from chat.client import new_id
+from chat.host import read_settings, reader, story_of
+from chat.inquiry import Inquiry, Listed, What
+from chat.screen import plain
+from proctor.dialogue import Role, path_to
+
+
+def show_list(text: str, limit: int, *, as_json: bool) -> None:
+    """Conversations, those touched last first; with `text` those in which it was said."""
+    ask = reader(read_settings(os.environ))
+    found = ask(Inquiry(new_id(), What.CONVERSATIONS, text=text, limit=limit)).conversations
+    if as_json:
+        click.echo(json.dumps([_as_json(each) for each in found], ensure_ascii=False))
+    elif not found:
+        click.echo(f"No conversation holds {plain(text)!r}." if text else "There is no conversation yet.")
+    else:
+        click.echo("\n".join(_lines(found)))
+
+
+def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> None:
+    """A conversation as JSON or Markdown, to a file or to standard output."""
+    story = story_of(reader(read_settings(os.environ))(Inquiry(new_id(), What.CONVERSATION, conversation)))
+    document = files.as_document(story)
+    if kind == "json":
+        text = json.dumps(document, ensure_ascii=False, indent=2)
+    else:
+        path = path_to(story.turns, story.last_turn_id)
+        text = f"# {story.title}\n\n" + "\n\n".join(f"**{_speaker(turn.role)}:** {turn.content}" for turn in path)
+    if out is None:
+        click.echo(text if kind == "json" else plain(text))
+        return
+    files.write_whole(out.absolute(), text + "\n", replace=replace)
+    click.echo(f"{len(document['messages'])} messages written to {out}", err=True)
+
+
+def _lines(found: Sequence[Listed]) -> list[str]:
+    return [
+        f"{each.id[:12]:12}  {each.touched_at.astimezone():%Y-%m-%d %H:%M}  {each.turns:>4}  {each.lane:<32}  "
+        + plain(" ".join(each.title.split()))
+        for each in found
+    ]
+
+
+def _as_json(each: Listed) -> dict[str, object]:
+    return {
+        "id": each.id,
+        "title": each.title,
+        "created_at": each.created_at.isoformat(),
+        "touched_at": each.touched_at.isoformat(),
+        "messages": each.turns,
+        "lane": each.lane,
+    }
+
+
+def _speaker(role: Role) -> str:
+    return {Role.SYSTEM: "System", Role.USER: "You", Role.ASSISTANT: "Model"}[role]
