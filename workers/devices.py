@@ -14,6 +14,7 @@ from proctor import machine
 from proctor.catalog.memory import computed_dtype
 from proctor.errors import BadInput, OutOfMemory
 from proctor.nouns import Device, DType, Quant
+from workers import heap
 
 TORCH_DTYPES = {
     DType.FLOAT32: torch.float32,
@@ -42,6 +43,7 @@ class TorchDevice:
     def release(self) -> None:
         """Give back memory that no object holds any more."""
         gc.collect()
+        heap.give_back()
         if self.kind is Device.GPU:
             torch.cuda.empty_cache()
 
@@ -72,7 +74,7 @@ def own_device(kind: Device) -> TorchDevice:
     """The device of this process: the first GPU that CUDA_VISIBLE_DEVICES shows, or the CPU with all its cores.
 
     On the CPU it also sets torch's threads to the physical cores (more of them only wait for one another), unless
-    OMP_NUM_THREADS says a number.
+    OMP_NUM_THREADS says a number, and has the process keep memory that it freed.
 
     Raises
     ------
@@ -80,6 +82,7 @@ def own_device(kind: Device) -> TorchDevice:
         where a GPU is wanted and torch sees none; the next step tells a torch without CUDA from a machine without.
     """
     if kind is Device.CPU:
+        heap.keep_freed()
         here = machine.look(os.environ)
         if not os.environ.get("OMP_NUM_THREADS"):
             torch.set_num_threads(here.cores)

@@ -100,6 +100,7 @@ class Models:
         return Provenance(
             dtype=engine.dtype,
             attention=scorer.name,
+            products=engine.products,
             device_name=self.device.name,
             host=socket.gethostname(),
             versions=versions(),

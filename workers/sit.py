@@ -131,10 +131,11 @@ def write_prompts(exam: Exam, conditions: Conditions, model: Loaded) -> list[Pro
 
 def check_same_way(recorded: Provenance, mine: Provenance) -> None:
     """One Run is never a mixture: raise `OtherWay` where its earlier packs were computed in a way that isn't ours."""
-    if (recorded.dtype, recorded.attention) != (mine.dtype, mine.attention):
+    theirs, ours = ((one.dtype, one.attention, one.products) for one in (recorded, mine))
+    if theirs != ours:
         raise OtherWay(
-            f"This Run was begun with {recorded.dtype} and attention {recorded.attention!r}; this worker computes "
-            f"with {mine.dtype} and {mine.attention!r}.",
+            "This Run was begun with {}, attention {!r} and matrix products by {}; ".format(*theirs)
+            + "this worker computes with {}, {!r} and {}.".format(*ours),
             "Finish it with the workers that began it, or submit it with --fresh.",
         )
 

@@ -91,6 +91,7 @@ def provenance_object(provenance: Provenance) -> JsonObject:
         "host": provenance.host,
         "versions": dict(sorted(provenance.versions.items())),
         "notes": list(provenance.notes),
+        "products": provenance.products,
     }
 
 
@@ -103,6 +104,7 @@ def provenance_of(stored: JsonObject) -> Provenance:
         host=stored["host"],
         versions=dict(stored["versions"]),
         notes=tuple(stored["notes"]),
+        products=stored.get("products", "torch"),  # all there was, before there was a choice
     )
 
 

@@ -143,7 +143,7 @@ def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
     drain(desk_with())
     (run,) = runs_of(store, sweep)
     assert run.noise is not None
-    assert (run.noise.questions, run.noise.flips, run.noise.pack_tokens) == (40, 0, 150)
+    assert (run.noise.questions, run.noise.flips, run.noise.pack_tokens) == (20, 0, 150)
     assert run.noise.largest < 1e-4
     assert_every_answer_once(store, sweep)
     assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
@@ -224,7 +224,7 @@ def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_
     drain(desk_with())
     (run,) = runs_of(store, sweep)
     assert (run.status, run.failures) == (RunStatus.PENDING, 0)
-    assert "begun with float32 and attention 'plain'" in run.attempts[-1].reason
+    assert "begun with float32, attention 'plain'" in run.attempts[-1].reason
     assert runs.waiting(store, ME) == 0
     assert runs.waiting(store, replace(ME, name="another")) == 1
 

@@ -18,6 +18,7 @@ from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
 from workers.engine.head import widen_head
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
+from workers.engine.packed import pack
 from workers.engine.quantize import notes, quantization, settle
 from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
@@ -34,6 +35,7 @@ class Engine:
     reader: Reader
     weights: Weights
     dtype: DType  # what it computes in, never `auto`
+    products: str  # what multiplies its matrices: see `Provenance.products`
     bytes: int  # of parameters and buffers, as they lie in memory
     cost: Cost
     notes: tuple[str, ...]
@@ -63,6 +65,7 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model = _load_model(folder, name, quant, computed, device)
+            products = pack(model, device)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
             if is_shortage(error):
                 raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
@@ -72,7 +75,7 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     told = notes(quant, device.kind)
     if weights.quantized_as:
         told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
-    return Engine(CausalModel(model, _padding(tokenizer)), reader, weights, computed, size, meter.cost, told)
+    return Engine(CausalModel(model, _padding(tokenizer)), reader, weights, computed, products, size, meter.cost, told)
 
 
 def check_known(folder: Path, name: str) -> None:

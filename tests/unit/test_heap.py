@@ -1,0 +1,44 @@
+"""Freed memory is kept for the next pack, and given back when a model goes. In processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import ROOT
+from workers import heap
+
+pytestmark = pytest.mark.skipif(heap._of_libc("mallopt") is None, reason="only glibc lets its heap be told so")
+
+CYCLES = """
+import resource, psutil, torch
+from workers import heap
+def faults():
+    for _ in range(20):
+        torch.ones(4 << 20)  # 16 MiB, freed at once
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def held():
+    return psutil.Process().memory_info().rss
+"""
+
+
+def printed(program: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", CYCLES + program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return int(done.stdout)
+
+
+def test_a_block_that_is_freed_and_taken_again_costs_no_new_pages() -> None:
+    pages = 20 * (16 << 20) // 4096
+    assert printed("heap.keep_freed(); before = faults(); print(faults() - before)") < pages / 10
+
+
+def test_what_is_kept_is_given_back_when_asked() -> None:
+    given = printed(
+        "heap.keep_freed(); blocks = [torch.ones(4 << 20) for _ in range(8)]; del blocks; "
+        "kept = held(); heap.give_back(); print(kept - held())"
+    )
+    assert given > 100 << 20
