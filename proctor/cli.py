@@ -20,6 +20,7 @@ COMMANDS = {
     "submit": "scheduler.cli:submit",
     "status": "scheduler.cli:status",
     "metrics": "scheduler.seeing_cli:metrics",
+    "flower": "scheduler.seeing_cli:flower",
     "pause": "scheduler.steering_cli:pause",
     "resume": "scheduler.steering_cli:resume",
     "priority": "scheduler.steering_cli:priority",

@@ -37,3 +37,28 @@ def metrics(port: int, host: str, once: bool) -> None:
         with exporting(store, host, port) as server:
             click.echo(f"Metrics at http://{host}:{server.server_port}{PATH}; Ctrl-C ends it.")
             wait_for_stop()
+
+
+@click.command(context_settings=HELP, short_help="Show every Run as a Celery task, in a browser.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True, help="The port to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; beyond this machine FLOWER_BASIC_AUTH=USER:PASSWORD is demanded.",
+)
+def flower(port: int, host: str) -> None:
+    """Start Flower on the fleet's broker (PROCTOR_BROKER_URL): every attempt at a Run as a task, and the workers.
+
+    It only looks, unless FLOWER_READ_ONLY=false: then whoever logs in can stop workers. Other FLOWER_* variables are
+    Flower's own. Its /metrics and /healthcheck answer without the password; `proctor metrics` tells more.
+
+    \b
+    Examples:
+      proctor flower
+      FLOWER_BASIC_AUTH=me:secret proctor flower --host 0.0.0.0
+    """
+    from proctor.settings import Settings
+    from scheduler.flower_server import serve
+
+    serve(Settings.read(os.environ), host, port)

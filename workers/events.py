@@ -51,12 +51,13 @@ class TaskEvents:
         threading.Thread(target=self._run, name="task-events", daemon=True).start()
 
     def started(self, claim: Claim) -> None:
-        about = f"{claim.spec.lane} {claim.spec.benchmark}/{claim.spec.subject}"
-        self._put(claim, "task-received", name=TASK, args=about, kwargs="{}", retries=claim.attempt - 1)
+        spec = claim.spec
+        short = f"{spec.lane.label}, {spec.benchmark}/{spec.subject}"
+        self._put(claim, "task-received", name=TASK, args=short, kwargs=f"lane={spec.lane}", retries=claim.attempt - 1)
         self._put(claim, "task-started")
 
     def done(self, claim: Claim, runtime_s: float) -> None:
-        self._put(claim, "task-succeeded", result="done", runtime=runtime_s)
+        self._put(claim, "task-succeeded", result=f"{claim.spec.questions} answered", runtime=runtime_s)
 
     def handed_back(self, claim: Claim, why: str) -> None:
         self._put(claim, "task-retried", exception=why, traceback="")

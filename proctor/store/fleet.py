@@ -27,6 +27,7 @@ from proctor.store.workers import WorkerRecord
 WINDOW_S = 60.0  # what speed is measured over
 GONE_S = 3600.0  # a worker that fell silent is shown for so long, and one that left is not
 TROUBLES = 20
+OUTCOMES = ("done", "handed back", "failed", "lost", "cancelled")
 
 SPEED: tuple[Any, ...] = (AttemptRow.worker, func.sum(PackRow.questions), func.min(AttemptRow.started_at))
 AT: tuple[Any, ...] = (RunRow.id, RunRow.lane, ExamRow.subject)
@@ -106,7 +107,7 @@ class Totals:
     """Counts over the whole life of the database."""
 
     runs: Mapping[RunStatus, int]  # every status, with 0 where there is none
-    attempts: Mapping[str, int]  # by outcome, of those that have ended
+    attempts: Mapping[str, int]  # by outcome, of those that have ended, with 0 where there is none
     answers: int
     correct: int
     leases_expired: int
@@ -157,7 +158,7 @@ def totals(store: Store) -> Totals:
         ).one()
         return Totals(
             runs={status: by_status.get(status, 0) for status in RunStatus},
-            attempts=dict(by_outcome.all()),
+            attempts={**dict.fromkeys(OUTCOMES, 0), **dict(by_outcome.all())},
             answers=int(answers),
             correct=int(correct),
             leases_expired=expired,

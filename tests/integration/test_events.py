@@ -76,7 +76,9 @@ def test_every_attempt_at_a_run_is_a_task_with_its_outcome(tmp_path: Path) -> No
             "run-7.2": ("proctor.run", "SUCCESS", "cpu@here:1"),
             "run-8.1": ("proctor.run", "RETRY", "cpu@here:1"),
         }
-        assert "cpu/org/a@rev1/none mmlu/anatomy" in state.tasks["run-7.2"].args
+        done = state.tasks["run-7.2"]
+        assert (done.args, done.kwargs) == ("a none, mmlu/anatomy", "lane=cpu/org/a@rev1/none")
+        assert (done.result, done.runtime, done.retries) == ("10 answered", 3.5, 1)
 
 
 def test_without_a_broker_events_are_dropped_and_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
