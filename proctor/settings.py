@@ -5,7 +5,7 @@
 | PROCTOR_HOME | folder of the database and of logs | the user's data folder |
 | PROCTOR_CACHE | folder of converted and fetched models | the user's cache folder |
 | PROCTOR_DATABASE_URL | SQLAlchemy URL: `sqlite:///FILE` or `postgresql://…` | SQLite in PROCTOR_HOME |
-| PROCTOR_BROKER_URL | `redis://` or `rediss://` | none: an embedded Valkey and workers |
+| PROCTOR_BROKER_URL | `redis://`, `rediss://`, `sentinel://`: `proctor.broker_url` | none: an embedded Valkey |
 | PROCTOR_LEASE_S | a Run is claimable again this long after its worker fell silent, seconds | 30 |
 | PROCTOR_PACK_LIMIT_S | a Run without a finished pack for longer is taken for hung, seconds | 1800 |
 | PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |
@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import platformdirs
 
+from proctor import broker_url
 from proctor.errors import BadInput
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = broker_url.LOOPBACK
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
 
@@ -91,13 +91,11 @@ class Settings:
             )
         if self.broker_url is None:
             return
-        broker = urlsplit(self.broker_url)
-        if broker.scheme not in ("redis", "rediss"):
-            raise BadInput(f"PROCTOR_BROKER_URL has the scheme {broker.scheme!r}.", "Use redis:// or rediss://.")
-        if self.database_url.startswith("sqlite") and (broker.hostname or "localhost") not in LOOPBACK:
+        broker = broker_url.read(self.broker_url)
+        if self.database_url.startswith("sqlite") and not broker.is_local:
             raise BadInput(
-                f"PROCTOR_BROKER_URL names the host {broker.hostname!r} and the database is SQLite: workers on other "
-                "machines can't share that file, and over a network file system SQLite loses writes.",
+                f"PROCTOR_BROKER_URL names {broker} and the database is SQLite: workers on other machines can't share "
+                "that file, and over a network file system SQLite loses writes.",
                 "Set PROCTOR_DATABASE_URL to a PostgreSQL that all machines reach.",
             )
 

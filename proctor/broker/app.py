@@ -10,12 +10,13 @@ from __future__ import annotations
 from celery import Celery
 from kombu import Queue
 
+from proctor import broker_url
+from proctor.broker.clients import CONNECT_S, SILENCE_S, celery_tls, sentinel_options
 from proctor.errors import BrokerUnavailable
 from proctor.nouns import Device
 from proctor.settings import Settings
 
 WORK = "proctor.work"  # the one task: claim and sit Runs until nothing suits
-CONNECT_S = 5.0
 # Longer than any worker stays busy, and the same for everyone who uses the broker: a bell that comes back sooner
 # only finds its worker at work. What recovers a lost Run is its lease, never this.
 VISIBILITY_S = 30 * 24 * 3600
@@ -31,7 +32,8 @@ def make_app(settings: Settings) -> Celery:
     """
     if settings.broker_url is None:
         raise BrokerUnavailable("No broker is named.", "Set PROCTOR_BROKER_URL, or let `submit-sweep` bring its own.")
-    app = Celery("proctor", broker=settings.broker_url, set_as_current=False)
+    broker = broker_url.read(settings.broker_url)
+    app = Celery("proctor", broker=broker.bare, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -53,6 +55,7 @@ def make_app(settings: Settings) -> Celery:
         worker_proc_alive_timeout=60.0,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
+        broker_use_ssl=celery_tls(broker),
         broker_connection_timeout=CONNECT_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # 100, the default, would end the worker in a long outage
@@ -61,8 +64,10 @@ def make_app(settings: Settings) -> Celery:
             "visibility_timeout": VISIBILITY_S,
             "health_check_interval": 10,
             "socket_keepalive": True,
-            "socket_timeout": 30.0,
+            "socket_timeout": SILENCE_S,
             "socket_connect_timeout": CONNECT_S,
+            "master_name": broker.master_name or None,
+            "sentinel_kwargs": sentinel_options(broker) if broker.scheme == "sentinel" else None,
         },
     )
     return app

@@ -61,6 +61,6 @@ def _ring_once(app: Celery, device: Device, run_id: int, end: float) -> None:
 
 
 def address(app: Celery) -> str:
-    """Host and port of the broker, without the password."""
-    url = urlsplit(str(app.conf.broker_url))
-    return f"{url.hostname or 'localhost'}:{url.port or 6379}"
+    """Host and port of the broker, or of its sentinels, without the password."""
+    places = [urlsplit(part) for part in str(app.conf.broker_url).split(";")]
+    return ", ".join(place.netloc.rpartition("@")[2] for place in places)
