@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from analysis.candidates import match
@@ -54,7 +54,8 @@ class Pair:
 class Verification:
     """What came of it. It passes where all their prompts were found, picked alike and scored within the tolerance.
 
-    What our Runs weren't to ask (another subject, beyond the limit) is counted and held against nobody.
+    What our Runs weren't to ask (another subject, beyond the limit, or scored by text where ours are by letters) is
+    counted and held against nobody.
     """
 
     sweep: str
@@ -63,7 +64,7 @@ class Verification:
     pairs: tuple[Pair, ...]
     missing: tuple[Row, ...]  # prompts of theirs that we should have put, and didn't
     reworded: frozenset[str]  # ids of questions among the missing that we did ask, in another prompt
-    unasked: int  # samples of subjects that our Runs aren't on, or beyond their --limit
+    unasked: int  # samples of subjects that our Runs aren't on, beyond their --limit, or scored in another way
     extra: int  # prompts of ours that aren't among theirs
 
     @property
@@ -115,19 +116,20 @@ def verify(store: Store, samples: Sequence[Sample], selection: Selection, tolera
     chosen = _one_contestant(runs(store, [_sweep(store, selection.sweep, theirs)]), selection)
     ours = list(export_rows(store, [chosen[0].sweep_id], [run.run_id for run in chosen]))
     by_hash = {row.prompt_hash: row for row in ours}
-    unmet = [row for row in theirs if row.prompt_hash not in by_hash]
+    unmet = [sample for sample in theirs if sample.row.prompt_hash not in by_hash]
     asked = {row.question_id for row in ours}
-    to_ask = {run.spec.subject: run.spec.conditions.limit is None for run in chosen}  # whether all of a subject
-    missing = tuple(row for row in unmet if row.question_id in asked or to_ask.get(row.subject, False))
+    missing = tuple(sample.row for sample in unmet if _was_to_be_asked(sample, chosen, asked))
     return Verification(
         sweep=chosen[0].sweep_name,
         contestant=labels([contestant_of(chosen[0])])[0],
         tolerance=tolerance,
-        pairs=tuple(Pair(by_hash[row.prompt_hash], row) for row in theirs if row.prompt_hash in by_hash),
+        pairs=tuple(
+            Pair(by_hash[sample.row.prompt_hash], sample.row) for sample in theirs if sample.row.prompt_hash in by_hash
+        ),
         missing=missing,
         reworded=frozenset(row.question_id for row in missing if row.question_id in asked),
         unasked=len(unmet) - len(missing),
-        extra=len(by_hash.keys() - {row.prompt_hash for row in theirs}),
+        extra=len(by_hash.keys() - {sample.row.prompt_hash for sample in theirs}),
     )
 
 
@@ -153,7 +155,16 @@ def by_subject(found: Verification) -> dict[str, tuple[list[Pair], int]]:
     return {subject: (pairs[subject], missing[subject]) for subject in dict.fromkeys([*pairs, *missing])}
 
 
-def _of_one_model(samples: Sequence[Sample], subjects: Sequence[str]) -> list[Row]:
+def _was_to_be_asked(sample: Sample, chosen: Sequence[RunRecord], asked: Container[str]) -> bool:
+    """Whether these Runs should have put the question of this sample, scored as it was there."""
+    for run in chosen:
+        said = run.spec.conditions
+        if run.spec.subject == sample.row.subject:
+            return said.scoring is sample.scoring and (said.limit is None or sample.row.question_id in asked)
+    return False
+
+
+def _of_one_model(samples: Sequence[Sample], subjects: Sequence[str]) -> list[Sample]:
     models = sorted({sample.row.contestant.model for sample in samples})
     if len(models) > 1:
         raise BadInput(f"These are samples of several models: {listed(models)}.", "Name the folder of one of them.")
@@ -161,20 +172,20 @@ def _of_one_model(samples: Sequence[Sample], subjects: Sequence[str]) -> list[Ro
     for subject in subjects:
         if subject not in known:
             raise UnknownName("subject of the samples", subject, [], f"There are: {listed(known, most=12)}.")
-    rows = [sample.row for sample in samples if not subjects or sample.row.subject in subjects]
-    unknown = sum(not row.prompt_hash for row in rows)
+    wanted = [sample for sample in samples if not subjects or sample.row.subject in subjects]
+    unknown = sum(not sample.row.prompt_hash for sample in wanted)
     if unknown:
         raise BadInput(
-            f"{unknown} of {len(rows)} samples have neither prompt_hash nor arguments: nothing says what was asked.",
+            f"{unknown} of {len(wanted)} samples have neither prompt_hash nor arguments: nothing says what was asked.",
             "Take files that lm-evaluation-harness wrote with --log_samples.",
         )
-    return rows
+    return wanted
 
 
-def _sweep(store: Store, wanted: str | None, theirs: Sequence[Row]) -> int:
+def _sweep(store: Store, wanted: str | None, theirs: Sequence[Sample]) -> int:
     if wanted is not None:
         return find(store, wanted).id
-    latest = latest_sweep_with(store, sorted({row.prompt_hash for row in theirs}))
+    latest = latest_sweep_with(store, sorted({sample.row.prompt_hash for sample in theirs}))
     if latest is None:
         raise BadInput(
             f"No finished Run put any of the {len(theirs):,} prompts of these samples to a model.",

@@ -50,6 +50,8 @@ def verify(
       proctor verify 3 --against samples_mmlu_anatomy_2026-01-31T12-00-00.000000.jsonl -c my-model:none --json
       proctor verify bf16 --against out/my-model --tolerance 0.05
 
+    Scored by text, an option's log-probability is a sum over its tokens, and so are the differences.
+
     \b
     Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
     """

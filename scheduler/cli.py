@@ -64,7 +64,7 @@ how_to_run = options(
     click.option("--priority", type=click.IntRange(-10, 10), default=0, show_default=True, help="Higher goes first."),
     click.option("--name", default="", metavar="TEXT", help="A name for `proctor status` and the report."),
     click.option("--check-noise", is_flag=True,
-                 help="Score up to 64 questions of each Run again in other packs, and keep how far they moved."),
+                 help="Score a quarter of each Run (32 questions at most) again in other packs; say what moved."),
     click.option("--fresh", is_flag=True, help="Run anew, although the same sweep was submitted before."),
     click.option("--verbose", is_flag=True, help="Show each question, what was picked, and whether it is right."),
     click.option("--detach", is_flag=True, help="Submit and leave; `proctor status` shows how it goes."),

@@ -27,9 +27,8 @@ def summary(found: Verification) -> list[str]:
             f"{len(found.reworded):,} of these questions were asked here in another prompt."
         )
     if found.unasked:
-        lines.append(
-            f"{counted(found.unasked, 'sample')} not compared: our Runs weren't to ask them (subject, --limit)."
-        )
+        why = "another subject or scoring, or beyond --limit"
+        lines.append(f"{counted(found.unasked, 'sample')} that our Runs weren't to ask ({why}): not compared.")
     if found.extra:
         lines.append(f"{counted(found.extra, 'prompt')} of ours not among the samples.")
     return [visible(line) for line in lines]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proctor.errors import BadScores
-from proctor.exams.judge import judge
+from proctor.exams.judge import judge, per_character
 from proctor.nouns import Prompt, Question
 
 unhurried = settings(deadline=None)  # a busy machine is no fault
@@ -68,3 +69,28 @@ def test_the_picked_option_beats_every_other(scores: list[float]) -> None:
     else:
         assert scores[answer.picked] > max(others)
     assert answer.correct == (answer.picked == QUESTION.answer)
+
+
+def test_per_character_a_long_option_is_no_worse_for_its_length() -> None:
+    prompt = replace(PROMPT, options=(" no", " certainly", " x", " y"), characters=(2, 9, 1, 1))
+    answer = judge(prompt, [-4.0, -9.0, -20.0, -2.0])
+    assert (answer.picked, answer.correct, answer.correct_norm) == (3, False, False)
+    key = replace(prompt, question=replace(QUESTION, answer=1))
+    assert (judge(key, [-4.0, -9.0, -20.0, -2.0]).correct, judge(key, [-4.0, -9.0, -20.0, -2.0]).correct_norm) == (
+        False,
+        True,
+    )
+
+
+def test_a_tie_per_character_is_not_correct() -> None:
+    prompt = replace(PROMPT, characters=(2, 4, 2, 2))
+    assert not judge(prompt, [-8.0, -8.0, -4.0, -9.0]).correct_norm
+
+
+def test_an_option_without_a_character_is_never_the_best_per_character() -> None:
+    assert per_character([-1.0, -1.0], [0, 5]) == (-math.inf, -0.2)
+
+
+def test_letters_are_right_per_character_where_they_are_right() -> None:
+    answer = judge(PROMPT, [-3.0, -2.0, -0.5, -9.0])
+    assert answer.correct_norm

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import BadExam, BadInput, QuestionTooLong
+from proctor.exams.judge import judge
 from proctor.exams.load import load_benchmark
 from proctor.exams.prompts import Message, check_shots, fit, messages, options, prompt_hash, render
-from proctor.nouns import Conditions, Exam, Question
+from proctor.nouns import Conditions, Exam, Question, Scoring
 from tests.support import shared_data
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -53,6 +54,57 @@ def test_a_prompt_is_to_the_byte_that_of_lm_evaluation_harness(sample: dict[str,
     assert prompt.text == sample["prompt"]
     assert prompt.hash == sample["prompt_hash"]
     assert list(prompt.options) == sample["options"]
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("lm_eval_smollm2/*.jsonl")), ids=lambda path: path.name[13:-34])
+def test_prompts_by_letters_and_by_text_are_those_of_lm_evaluation_harness(path: Path) -> None:
+    scoring = Scoring.TEXT if "_continuation_" in path.name else Scoring.LETTERS
+    samples = lines(f"lm_eval_smollm2/{path.name}")
+    assert len(samples) == 20
+    for place, sample in enumerate(samples):
+        doc, arguments = sample["doc"], sample["arguments"]
+        assert isinstance(doc, dict)
+        assert isinstance(arguments, dict)
+        own = DEMO.exams[doc["subject"]]
+        asked = next(item for item in own.questions if item.index == sample["doc_id"])
+        prompt = fit(own, asked, Conditions(shots=5, scoring=scoring), len, WIDE)
+        assert prompt.hash == sample["prompt_hash"]
+        assert list(prompt.options) == [one["arg_1"] for one in arguments.values()]
+        if place < 2:
+            assert prompt.text == arguments["gen_args_0"]["arg_0"]
+
+
+def test_an_answer_by_text_has_the_marks_that_lm_evaluation_harness_gave() -> None:
+    """`acc`, and `acc_norm` by characters."""
+    for path in DATA.glob("lm_eval_smollm2/*_continuation_*.jsonl"):
+        for sample in lines(f"lm_eval_smollm2/{path.name}"):
+            doc, scores = sample["doc"], sample["filtered_resps"]
+            assert isinstance(doc, dict)
+            assert isinstance(scores, list)
+            own = DEMO.exams[doc["subject"]]
+            asked = next(item for item in own.questions if item.index == sample["doc_id"])
+            prompt = fit(own, asked, Conditions(shots=5, scoring=Scoring.TEXT), len, WIDE)
+            answer = judge(prompt, [float(score) for score, _ in scores])
+            assert (answer.correct, answer.correct_norm) == (sample["acc"] == 1.0, sample["acc_norm"] == 1.0)
+
+
+def test_a_window_must_hold_the_longest_text() -> None:
+    length = 40
+    asked = question(choices=("w", "x" * length, "y", "z"))
+    shown = Conditions(shots=1, scoring=Scoring.TEXT)
+    whole = render(exam(), asked, 1, scoring=Scoring.TEXT)
+    assert fit(exam(), asked, shown, len, len(whole) + length).shots == 1
+    assert fit(exam(), asked, shown, len, len(whole) + length - 1).shots == 0
+
+
+def test_a_chat_names_the_text_without_a_space() -> None:
+    chat = messages(exam(), question(), shots=1, scoring=Scoring.TEXT)
+    assert [message.content for message in chat[1:]] == [
+        "Question: Shot 0?\nAnswer:",
+        "x",
+        "Question: Which?\nAnswer:",
+    ]
+    assert options(question(), Scoring.TEXT, chat=True) == ("w", "x", "y", "z")
 
 
 def test_every_prompt_of_41_real_subjects_is_that_of_lm_evaluation_harness() -> None:
