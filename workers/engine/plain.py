@@ -53,7 +53,7 @@ class PlainScorer:
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
         with Meter(self.device) as meter:
-            encoded = tuple(self.reader.encode(prompt) for prompt in prompts)
+            encoded = self.reader.encode(prompts)
             lengths = tuple(sum(len(line.tokens) for line in lines_of([one])) for one in encoded)
         return Prepared(encoded, lengths, meter.cost)
 

@@ -31,7 +31,7 @@ class SharedScorer:
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
         with Meter(self.device) as meter, self.device.reporting_shortage(self.reader.model):
-            encoded = tuple(self.reader.encode(prompt) for prompt in prompts)
+            encoded = self.reader.encode(prompts)
             shared = common_length(encoded) if encoded else 0
             lengths = tuple(length_of(prompt, shared) for prompt in encoded)
             prefix = prefill(self.model, stem(encoded[0])[:shared]) if encoded else Prefix(0)
