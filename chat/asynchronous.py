@@ -14,13 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, TypeVar
 
 import redis
-from redis import asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from chat.client import (
     BROKEN,
-    CONNECT_S,
     FIRST_WAIT_S,
     LONGEST_WAIT_S,
     PATIENCE_S,
@@ -48,6 +44,7 @@ from chat.protocol import (
     stop_key,
 )
 from chat.wire import to_json
+from proctor.broker import clients
 from proctor.dialogue import Finish
 from proctor.jitter import jittered
 
@@ -59,13 +56,7 @@ class AsyncClient:
 
     def __init__(self, broker_url: str, patience_s: float = PATIENCE_S) -> None:
         self.patience_s = patience_s
-        self.redis: aioredis.Redis = aioredis.Redis.from_url(
-            broker_url,
-            socket_timeout=SOCKET_S,
-            socket_connect_timeout=CONNECT_S,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self.redis = clients.async_client(broker_url, SOCKET_S)
 
     async def __aenter__(self) -> Self:
         return self

@@ -28,8 +28,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from chat.hearing import QUIET_S, Hearing
 from chat.inquiry import INQUIRIES, INQUIRY_S, Inquiry, answer_key
@@ -49,6 +47,7 @@ from chat.protocol import (
     stop_key,
 )
 from chat.wire import to_json
+from proctor.broker import clients
 from proctor.dialogue import DEFAULT_SAMPLING, Fault, Finish, History, Role, Sampling, Utterance
 from proctor.errors import BrokerUnavailable, ProctorError, first_line
 from proctor.jitter import jittered
@@ -57,7 +56,6 @@ from proctor.nouns import Device, Quant
 PATIENCE_S = 60.0  # for a broker that is away, and for some worker to hear of a Turn
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 2.0  # between tries to reach the broker
 SOCKET_S = BLOCK_MS / 1000 + 8.0  # above every time that the broker may block
-CONNECT_S = 5.0
 BROKEN = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError, OSError)
 
 T = TypeVar("T")
@@ -128,13 +126,8 @@ class Client:
     def __init__(self, broker_url: str, patience_s: float = PATIENCE_S) -> None:
         self.patience_s = patience_s
         self.on_silence: Callable[[], None] = lambda: None  # called after each wait in vain; may raise, to end the wait
-        self.redis = redis.Redis.from_url(
-            broker_url,
-            socket_timeout=SOCKET_S,
-            socket_connect_timeout=CONNECT_S,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),  # our own waits are bounded; redis-py's multiply with every block
-        )
+        # It retries nothing by itself: our own waits are bounded, redis-py's multiply with every block.
+        self.redis = clients.client(broker_url, SOCKET_S)
 
     def __enter__(self) -> Self:
         return self

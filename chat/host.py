@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from chat.client import Client
 from chat.inquiry import Answer, Inquiry, Story, Unanswered, load_answer
 from chat.library import answer
+from proctor import broker_url
 from proctor.broker.embedded import embedded
-from proctor.errors import BadInput
 from proctor.settings import Settings
 from proctor.store.session import open_store
 
@@ -41,7 +40,9 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
     """
     if settings.broker_url:
         with Client(settings.broker_url) as client:
-            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), address(settings.broker_url))
+            yield Place(
+                client, lambda inquiry: load_answer(client.inquire(inquiry)), str(broker_url.read(settings.broker_url))
+            )
         return
     say("starting a broker and a worker on this machine …")
     with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
@@ -59,8 +60,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     url = environ.get("PROCTOR_BROKER_URL")
     settings = Settings.read({**environ, "PROCTOR_BROKER_URL": ""})
-    if url and urlsplit(url).scheme not in ("redis", "rediss"):
-        raise BadInput(f"PROCTOR_BROKER_URL has the scheme {urlsplit(url).scheme!r}.", "Use redis:// or rediss://.")
+    if url:
+        broker_url.read(url)
     return replace(settings, broker_url=url or None)
 
 
@@ -85,9 +86,3 @@ def story_of(found: Answer) -> Story:
     if found.story is None:
         raise Unanswered("The answer holds no conversation.")
     return found.story
-
-
-def address(url: str) -> str:
-    """Host and port of a broker, without the password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
