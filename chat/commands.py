@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chat import facts, files, probe
+from chat import facts, files
 from chat.client import Reply, new_id
 from chat.host import Place, story_of
 from chat.inquiry import Inquiry, Story, What
@@ -216,6 +216,8 @@ def put_question(parlour: Parlour, rest: str) -> None:
     subject, _, number = rest.rpartition(" ")
     if not subject or not number.isdecimal():
         raise BadInput("/probe wants a subject and a number.", "/probe arithmetic 3")
+    from chat import probe  # reads exams
+
     question = probe.find_question(parlour.benchmark, subject.strip(), int(number))
     for line in probe.lines(probe.probe(parlour.talk, question)):
         parlour.screen.line(line)

@@ -12,7 +12,7 @@ from chat.client import Manner, new_id
 from chat.enter import Wish, ended_by_signals
 from chat.host import connected, read_settings, story_of
 from chat.inquiry import Inquiry, What
-from chat.side_by_side import Side, first_difference, hear, lines, names, parting
+from chat.side_by_side import Side, hear, lines, names, parting
 from chat.talk import Talk, manner_of
 from proctor.dialogue import Role, Turn, Utterance, path_to
 from proctor.errors import BadInput
@@ -68,7 +68,7 @@ def show(left: Side, right: Side) -> None:
         click.echo(line)
     if left.ending and right.ending:
         click.echo(parting(left, right))
-    elif first_difference(left, right) is None:
+    elif left.text == right.text:
         click.echo("They say the same.")
     click.echo()
 

@@ -13,11 +13,8 @@ from dataclasses import dataclass, replace
 
 from chat.client import Client
 from chat.inquiry import Answer, Inquiry, Story, Unanswered, load_answer
-from chat.library import answer
 from proctor import broker_url
-from proctor.broker.embedded import embedded
 from proctor.settings import Settings
-from proctor.store.session import open_store
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,12 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
         where nothing can be started, and later, out of a wait, where all that was started has failed.
     """
     if settings.broker_url:
+        where = str(broker_url.read(settings.broker_url))
         with Client(settings.broker_url) as client:
-            yield Place(
-                client, lambda inquiry: load_answer(client.inquire(inquiry)), str(broker_url.read(settings.broker_url))
-            )
+            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), where)
         return
+    from proctor.broker.embedded import embedded
+
     say("starting a broker and a worker on this machine …")
     with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
@@ -72,6 +70,9 @@ def reader(settings: Settings) -> Callable[[Inquiry], Answer]:
         if settings.broker_url:
             with Client(settings.broker_url) as client:
                 return load_answer(client.inquire(inquiry))
+        from chat.library import answer  # a fleet's client does without the database's libraries: they cost a second
+        from proctor.store.session import open_store
+
         with open_store(settings) as store:
             found = answer(store, inquiry)
         if found.error:

@@ -1,7 +1,8 @@
 """A worker of the chat protocol without a model: what it says is made of what it is told. Real broker, real keys.
 
-It answers `say` with the words of the last message, a token a word; `script` decides otherwise. The real worker's own
-tests hold that it does what is done here.
+It answers `say` with the words of the last message, a token a word; `script` decides otherwise. What was said is in a
+store of its own, from which it answers inquiries as workers do. The real worker's own tests hold that it does what is
+done here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import redis
 
+from chat.inquiry import ANSWER_S, INQUIRIES, answer_key
+from chat.library import reply_to
 from chat.protocol import (
     REPLY_S,
     REQUESTS,
@@ -34,6 +37,10 @@ from chat.protocol import (
 )
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import ContextFacts, Counts, Fault, Finish
+from proctor.nouns import Device, Lane, ModelRef, ModelSource, WorkerCard
+from proctor.store import turns
+from proctor.store.filing import Filing, file_turn
+from proctor.store.session import Store
 
 WORKER, LANE = "cpu@parrot:1", "cpu/parrot/none"
 
@@ -59,12 +66,13 @@ Script = Callable[[TurnRequest], Sequence[str] | Refusal]
 class Parrot:
     """One thread that serves one Turn after another. `requests` are those it was told of, each id once."""
 
-    def __init__(self, url: str, script: Script = echo, pause_s: float = 0.0) -> None:
+    def __init__(self, url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None) -> None:
         self.script, self.pause_s = script, pause_s
         self.requests: dict[str, TurnRequest] = {}
         self.go_on = threading.Event()  # cleared: it waits before each piece
         self.go_on.set()
         self.before_piece: Callable[[int], None] = lambda _seq: None
+        self.store = store
         self._redis = redis.Redis.from_url(url, protocol=2, socket_timeout=10)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="parrot", daemon=True)
@@ -97,6 +105,7 @@ class Parrot:
         while not self._over.is_set():
             try:
                 found: Any = self._redis.xread({REQUESTS: last}, count=1, block=100)
+                self._answer_inquiry()
                 if not found:
                     if not self._redis.exists(REQUESTS):
                         last = "0-0"  # the broker came back empty
@@ -121,6 +130,7 @@ class Parrot:
         self.add(request.turn, entry_id(1, 0), Progress(Stage.CLAIMED, 1, LANE, worker=WORKER))
         self.add(request.turn, entry_id(1, 1), Progress(Stage.READING, 1, LANE, context=facts))
         finish, out = self._speak(request.turn, words)
+        self._keep(request, "".join(words[:out]))
         counts = Counts(tokens_in=7, tokens_cached=3, tokens_out=out, first_token_s=0.25, generate_s=0.5)
         if isinstance(said, Refusal):
             ending = Ending(Finish.FAILED, counts, said.fault, said.error, window_tokens=512)
@@ -142,6 +152,36 @@ class Parrot:
             characters += len(word)
         return Finish.STOP, len(words)
 
+    def _answer_inquiry(self) -> None:
+        text = self._redis.rpop(INQUIRIES) if self.store is not None else None
+        replied = reply_to(self.store, text) if self.store is not None and isinstance(text, bytes) else None
+        if replied is not None:
+            self._redis.lpush(answer_key(replied[0]), replied[1])
+            self._redis.expire(answer_key(replied[0]), ANSWER_S)
+
+    def _keep(self, request: TurnRequest, text: str) -> None:
+        """File the Turn and its reply as done, with the real store's functions."""
+        if self.store is None or request.options:
+            return
+        model = ModelRef(request.model, ModelSource.DEMO)
+        filing = Filing(
+            turn_id=request.turn,
+            conversation_id=request.conversation,
+            model=model,
+            quant=request.quant,
+            device=Device.CPU,
+            sampling=request.sampling,
+            history=request.history,
+            broker="parrot",
+            say=request.say,
+            after=request.after,
+        )
+        file_turn(self.store, filing)
+        card = WorkerCard(WORKER, "parrot", Device.CPU, "a parrot", 1)
+        lane = Lane(Device.CPU, request.model, request.quant)
+        (claim,) = turns.claim(self.store, card, "parrot", lane, 1, 30.0).claims
+        turns.finish(self.store, claim, turns.Outcome(Finish.STOP, text, (1,), Counts(tokens_in=7, tokens_out=1)))
+
     def _stopped(self, turn: str) -> bool:
         try:
             return bool(self._redis.exists(stop_key(turn)))
@@ -162,9 +202,9 @@ def valkey(folder: Path) -> Iterator[Valkey]:
 
 
 @contextmanager
-def parrot(url: str, script: Script = echo, pause_s: float = 0.0) -> Iterator[Parrot]:
+def parrot(url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None) -> Iterator[Parrot]:
     """A parrot that serves the broker at `url`."""
-    bird = Parrot(url, script, pause_s)
+    bird = Parrot(url, script, pause_s, store)
     bird.start()
     try:
         yield bird
