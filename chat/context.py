@@ -36,7 +36,7 @@ LEAST_KEPT = 16  # characters of a message, on both sides of the mark together: 
 
 
 class Framing(Protocol):
-    """A model's chat template and tokenizer, as three ways to make token ids."""
+    """A model's chat template and tokenizer, as ways to make token ids."""
 
     def first(self, system: str, user: str) -> Sequence[int]:
         """The beginning of a prompt: system message ("": none), user message, and the opening of the reply."""
@@ -46,6 +46,9 @@ class Framing(Protocol):
 
     def text_ids(self, text: str) -> Sequence[int]:
         """The tokens of a reply's text alone."""
+
+    def raw(self, text: str) -> Sequence[int]:
+        """A text as the beginning of a prompt, without any template: with the tokens that the tokenizer puts first."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +238,13 @@ def accept(framing: Framing, folding: Folding, text: str) -> Summary | None:
     if not said or tokens > folding.limit_tokens or tokens >= len(framing.text_ids(folding.source)):
         return None
     return Summary(folding.first, folding.last, said)
+
+
+def raw(framing: Framing, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
+    """The message's text as the prompt, without the chat template and anything else. Raises as `assemble`."""
+    left_out = tuple(exchange.number for exchange in earlier)
+    ids = _within_budget((*framing.raw(message.user), *message.opened), policy.budget_tokens)
+    return Context(ids, policy.budget_tokens, left_out=left_out, history=False)
 
 
 def count(framing: Framing, message: Message, earlier: Sequence[Exchange]) -> int:

@@ -88,6 +88,8 @@ def show(
     message, before = thread.message()
     if history is History.OFF:
         return context.alone(framing, policy, message, before.exchanges)
+    if history is History.RAW:
+        return context.raw(framing, policy, message, before.exchanges)
     if history is History.SUMMARY:
         return context.assemble(framing, policy, message, before.exchanges, summary)
     if history is History.WINDOW:

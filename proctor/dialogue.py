@@ -52,6 +52,7 @@ class History(StrEnum):
     WINDOW = "window"  # the newest exchanges that fit
     SUMMARY = "summary"  # the newest exchanges, and a summary of what came before them
     OFF = "off"  # the system's message and what is said now
+    RAW = "raw"  # what is said now and nothing else, without the model's chat template: a text to be gone on with
 
 
 class Fault(StrEnum):

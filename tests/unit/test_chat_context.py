@@ -51,6 +51,9 @@ class WithSystemRole:
     def text_ids(self, text: str) -> list[int]:
         return spell(text)
 
+    def raw(self, text: str) -> list[int]:
+        return [BEGIN, *spell(text)]
+
 
 class WithoutSystemRole(WithSystemRole):
     """The system prompt in front of the first user message, as Gemma has it."""

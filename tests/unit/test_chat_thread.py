@@ -83,10 +83,15 @@ def test_nothing_said_is_nothing_to_answer() -> None:
         show(WithSystemRole(), POLICY, thread(("system", "Be kind.")), History.SUMMARY)
 
 
+def test_a_raw_text_is_read_as_it_is() -> None:
+    found = show(WithSystemRole(), POLICY, thread(("system", "Be kind."), ("user", "Once upon")), History.RAW)
+    assert read(found.ids) == "|Once upon"
+
+
 def test_each_history_shows_what_it_says() -> None:
     ten = long_thread(10)
     counts = {history: len(show(WithSystemRole(), POLICY, ten, history).shown) for history in (*History,)}
-    assert counts == {History.ALL: 10, History.WINDOW: 6, History.SUMMARY: 6, History.OFF: 0}
+    assert counts == {History.ALL: 10, History.WINDOW: 6, History.SUMMARY: 6, History.OFF: 0, History.RAW: 0}
 
 
 def test_history_all_refuses_what_does_not_fit_with_both_numbers() -> None:
