@@ -95,7 +95,7 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
     llama: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spelled(
-        way: attention._Way,
+        way: attention.Way,
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
@@ -105,7 +105,7 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return attention.explicit(query, key, value, way, mask=mask, causal=causal)
 
-    monkeypatch.setattr(attention._Way, "attend", spelled)
+    monkeypatch.setattr(attention.Way, "attend", spelled)
     scorer = SharedScorer(llama.model, llama.reader, tiny.CPU)
     assert largest_difference(llama, scorer, CASES["words"]) < TOLERANCE
 

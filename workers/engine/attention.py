@@ -111,7 +111,7 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     query: torch.Tensor,  # (1, H, N, D)
     key: torch.Tensor,  # (1, J, N, D)
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001 -- always None: `_no_mask`
+    attention_mask: torch.Tensor | None,  # noqa: ARG001 -- always None: `no_mask`
     *,
     cascade: Cascade,
     scaling: float | None = None,
@@ -124,7 +124,7 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     layer = int(module.layer_idx)  # type: ignore[arg-type] # a plain attribute
     if cascade.recording:
         cascade.prefix.layers[layer] = LayerPrefix(key.contiguous(), value.contiguous(), sliding_window)
-    way = _Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
+    way = Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
     window = cascade.narrowed(sliding_window)
     out, weight = _own_part(cascade, query, key, value, window, way)
     if cascade.shared and window != 1:
@@ -146,7 +146,7 @@ def _own_part(
     key: torch.Tensor,
     value: torch.Tensor,
     window: int | None,
-    way: _Way,
+    way: Way,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention inside each question (1, N, H, D) and its log-sum-exp (1, H, N)."""
     outs, sums = [], []
@@ -172,7 +172,7 @@ def _gather(part: torch.Tensor, group: Group) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """How this layer scores: the factor on products of queries and keys, and the cap on scores (Gemma 2)."""
 
     scale: float
@@ -201,12 +201,12 @@ def explicit(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    way: _Way,
+    way: Way,
     *,
     mask: torch.Tensor | None = None,
     causal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`_Way.attend`, spelled out: for devices and layers that torch has no kernel for which gives the log-sum-exp."""
+    """`Way.attend`, spelled out: for devices and layers that torch has no kernel for which gives the log-sum-exp."""
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scores = (query @ key.transpose(2, 3)).float() * way.scale
@@ -273,9 +273,9 @@ def _additive(hidden: torch.Tensor) -> torch.Tensor:
     return torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, _HIDDEN)
 
 
-def _no_mask(*_arguments: object, **_more: object) -> None:
+def no_mask(*_arguments: object, **_more: object) -> None:
     """transformers asks for a mask before the layers; this attention knows from its layout who sees whom."""
 
 
 AttentionInterface.register(NAME, cascade_attention)
-AttentionMaskInterface.register(NAME, _no_mask)
+AttentionMaskInterface.register(NAME, no_mask)

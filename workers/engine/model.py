@@ -9,7 +9,9 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from workers.engine.attention import NAME, Cascade
+from workers.engine import attention, lines
+from workers.engine.attention import Cascade
+from workers.engine.lines import Lines
 
 
 class CausalModel:
@@ -35,9 +37,18 @@ class CausalModel:
 
         `places` (T,) are the tokens' positions in their own prompts, `cascade` says which of them see each other.
         """
-        with self._cascading():
+        with self._attending(attention.NAME):
             places = places[None].to(self.model.device)
             return self._forward(tokens[None], reads, position_ids=places, cascade=cascade)[0]
+
+    @torch.inference_mode()
+    def line_logits(
+        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, lines_: Lines
+    ) -> torch.Tensor:
+        """The same for a row of parts of conversations, each behind what its own line has read: (K, V)."""
+        with self._attending(lines.NAME):
+            places = places[None].to(self.model.device)
+            return self._forward(tokens[None], reads, position_ids=places, lines=lines_)[0]
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, **more: object) -> torch.Tensor:
         device = self.model.device
@@ -50,10 +61,10 @@ class CausalModel:
         return whole[:, positions]
 
     @contextmanager
-    def _cascading(self) -> Iterator[None]:
-        """The model's attention is the cascade within this block, and what it was before after it."""
+    def _attending(self, name: str) -> Iterator[None]:
+        """The model's attention is the one of this name within this block, and what it was before after it."""
         before = self.model.config._attn_implementation
-        self.model.set_attn_implementation(NAME)
+        self.model.set_attn_implementation(name)
         try:
             yield
         finally:

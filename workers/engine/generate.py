@@ -1,0 +1,86 @@
+"""Generation: what a way to make replies promises, whichever of the two it is.
+
+`generate_plain` is the slow and obvious way, one conversation after the other, and serves every causal model;
+`generate_rows` makes all replies in one row. `talking` chooses between them, `sampling` chooses tokens, `speech` turns
+tokens into text. The promises are held for both by tests/unit/test_generate.py:
+
+- greedy tokens are those of transformers' own `generate`, and in float32 the same alone and in company;
+- with a seed a reply is the same again, and is gone on with after any token as if it had not been interrupted:
+  the choice at a place depends on seed and place only (and on the numbers of the model);
+- what an earlier request computed is kept, and used as far as a new prompt begins with the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proctor.dialogue import Finish, Sampling
+
+
+@dataclass(frozen=True)
+class Request:
+    """A reply to be made."""
+
+    id: str
+    prompt: tuple[int, ...]  # at least one token
+    sampling: Sampling  # its seed is set, unless it is greedy; stop strings are `speech`'s affair
+    limit: int  # tokens of the reply, at least one; prompt and limit together fit into the window
+    emitted: tuple[int, ...] = ()  # of the reply, what there is already: fewer than `limit`
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A token and its natural log-probability."""
+
+    token: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """The next token of a reply. With `Finish.STOP` it is an end token, which is no part of the reply."""
+
+    id: str
+    token: int
+    logprob: float | None = None  # where it was asked for: the model's own, before temperature and penalty
+    rivals: tuple[Rank, ...] = ()
+    finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
+
+
+class Generator(Protocol):
+    """Replies under way."""
+
+    @property
+    def live(self) -> int:
+        """Replies under way."""
+
+    def fits(self, tokens: int) -> bool:
+        """Whether there is memory for another reply of so many tokens, prompt included. What is kept makes room."""
+
+    def add(self, request: Request) -> int:
+        """Begin a reply; it is computed by `step`. How many tokens of its prompt need not be computed again."""
+
+    def cancel(self, request_id: str) -> None:
+        """End a reply that has gone far enough. What was computed is kept; one that isn't under way is no error."""
+
+    def step(self) -> list[Token]:
+        """Compute, and give the next token of some replies; of all whose prompt has been read.
+
+        Raises
+        ------
+        OutOfMemory
+            where the device has none left. All replies under way are gone then, and what was kept.
+        BadScores
+            where the model gives numbers that are no logits.
+        """
+
+    def forget(self) -> None:
+        """End all replies, and give the memory of what is kept back."""
+
+
+def common_beginning(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = zip(first, second, strict=False)
+    return next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

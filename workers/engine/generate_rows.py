@@ -1,0 +1,133 @@
+"""Many conversations in one row: each forward pass holds the next token of every reply, and parts of new prompts.
+
+Matrix products are over all tokens of the row at once; only attention is by conversation, each token behind what its
+own line has read. So nothing is padded, a reply joins and leaves at any step, and a long prompt is read in portions
+between the others' tokens. `lines` is the attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import torch
+
+from proctor.dialogue import Finish
+from workers.devices import TorchDevice
+from workers.engine.generate import Request, Token
+from workers.engine.generate_cache import Kept, Line, token_bytes
+from workers.engine.lines import Lines, Part
+from workers.engine.model import CausalModel
+from workers.engine.sampling import choose
+
+PORTION = 512  # tokens of prompts in one pass
+
+
+@dataclass
+class _Reply:
+    request: Request
+    line: Line
+    tokens: list[int]  # of the reply
+
+    @property
+    def unread(self) -> list[int]:
+        read, prompt = len(self.line.tokens), self.request.prompt
+        return [*prompt[read:], *self.tokens[max(0, read - len(prompt)) :]]
+
+
+class RowGenerator:
+    """The `Generator` that makes all replies in one row."""
+
+    def __init__(
+        self, model: CausalModel, device: TorchDevice, ends: AbstractSet[int], room_bytes: int, portion: int = PORTION
+    ) -> None:
+        self._model, self._device, self._ends, self._portion = model, device, ends, portion
+        self._room_bytes, self._token_bytes = room_bytes, token_bytes(model.model)
+        self._live: dict[str, _Reply] = {}
+        self._kept = Kept()
+
+    @property
+    def live(self) -> int:
+        return len(self._live)
+
+    def fits(self, tokens: int) -> bool:
+        needs = self._live_bytes() + tokens * self._token_bytes
+        self._kept.shrink(max(0, self._room_bytes - needs))
+        return needs <= self._room_bytes or not self._live
+
+    def add(self, request: Request) -> int:
+        tokens = [*request.prompt, *request.emitted]
+        line = self._kept.recall(tokens[:-1], [reply.line for reply in self._live.values()])
+        self._live[request.id] = _Reply(request, line, list(request.emitted))
+        return len(line.tokens)
+
+    def cancel(self, request_id: str) -> None:
+        reply = self._live.pop(request_id, None)
+        if reply is not None:
+            self._kept.keep(reply.line)
+            self._kept.shrink(max(0, self._room_bytes - self._live_bytes()))
+
+    def step(self) -> list[Token]:
+        taken = self._take()
+        if not taken:
+            return []
+        try:
+            with self._device.reporting_shortage(str(self._model.model.name_or_path)):
+                tokens = self._compute(taken)
+        except BaseException:
+            self.forget()
+            raise
+        for token in tokens:
+            if token.finish is not None:
+                self.cancel(token.id)
+        return tokens
+
+    def forget(self) -> None:
+        self._live.clear()
+        self._kept = Kept()
+
+    def _live_bytes(self) -> int:
+        """What the replies under way will take, when each has come to its limit."""
+        requests = (reply.request for reply in self._live.values())
+        return sum((len(request.prompt) + request.limit) * self._token_bytes for request in requests)
+
+    def _take(self) -> list[tuple[_Reply, list[int]]]:
+        """The replies of the next row, and their tokens: all that go on, and a portion of the prompts, oldest first."""
+        waiting = [(reply, reply.unread) for reply in self._live.values()]
+        taken = [(reply, unread) for reply, unread in waiting if len(unread) == 1]
+        left = self._portion
+        for reply, unread in waiting:
+            if len(unread) > 1 and left > 0:
+                taken.append((reply, unread[:left]))
+                left -= len(unread)
+        return taken
+
+    def _compute(self, taken: Sequence[tuple[_Reply, list[int]]]) -> list[Token]:
+        parts: list[Part] = []
+        row: list[int] = []
+        for reply, tokens in taken:
+            parts.append(Part(reply.line, len(row), len(reply.line.tokens), len(tokens)))
+            row += tokens
+        places = [part.start + n for part in parts for n in range(part.count)]
+        ready = [  # those that have now read everything
+            (reply, part) for (reply, tokens), part in zip(taken, parts, strict=True) if tokens == reply.unread
+        ]
+        reads = torch.tensor([part.row + part.count - 1 for _, part in ready] or [len(row) - 1])
+        lines = Lines(parts, self._model.model.device)
+        logits = self._model.line_logits(torch.tensor(row), torch.tensor(places), reads, lines)  # (replies, V)
+        for reply, tokens in taken:
+            reply.line.tokens += tokens
+        return [self._say(reply, logits[number]) for number, (reply, _) in enumerate(ready)]
+
+    def _say(self, reply: _Reply, logits: torch.Tensor) -> Token:
+        request = reply.request
+        chosen = choose(logits, request.sampling, (*request.prompt, *reply.tokens), len(reply.tokens))
+        finish = None
+        if chosen.token in self._ends:
+            finish = Finish.STOP
+        else:
+            reply.tokens.append(chosen.token)
+            if len(reply.tokens) >= request.limit:
+                finish = Finish.LENGTH
+        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish)
