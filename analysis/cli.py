@@ -68,9 +68,9 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
         accuracies = [objects(table) for table in written.accuracies]
         files = [str(path) for path in written.files]
         page = None if written.page is None else str(written.page)
-        click.echo(
-            json.dumps({"page": page, "files": files, "sets": accuracies, "findings": written.findings}, indent=1)
-        )
+        noise = [objects(table) for table in written.noise]
+        said = {"page": page, "files": files, "sets": accuracies, "findings": written.findings, "noise": noise}
+        click.echo(json.dumps(said, indent=1))
         return
     for table, sentences in zip(written.accuracies, written.findings, strict=True):
         print_table(table)

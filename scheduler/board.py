@@ -10,6 +10,7 @@ from rich.text import Text
 
 from proctor.nouns import RunStatus
 from proctor.store.reads import RunProgress, SweepProgress
+from scheduler.aside import aside
 from scheduler.pace import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -25,7 +26,10 @@ BESIDE_GRID = 48  # columns for the lane's name, counts and accuracy
 
 
 def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> RenderableType:
-    """The grid and a line of totals, for a terminal of this size; lanes that don't fit are counted."""
+    """The grid, what belongs beside its accuracies, and the totals, for a terminal of this size.
+
+    Lanes that don't fit are counted.
+    """
     subjects = list(dict.fromkeys(run.subject for run in progress.runs))
     lanes = lanes_of(progress.runs)
     wide = width - BESIDE_GRID >= WIDE_CELL * len(subjects)
@@ -35,7 +39,8 @@ def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> Ren
         table.add_column(subject[: WIDE_CELL - 1] if wide else subject, no_wrap=not wide)
     table.add_column("answered", justify="right")
     table.add_column("right", justify="right")
-    shown = most_alive(lanes, max(1, height - 6))
+    said = {name: words for name, runs in lanes if (words := aside(runs))}
+    shown = most_alive(lanes, max(1, (height - 6) // (2 if said else 1)))
     for name, runs in shown:
         by_subject = {run.subject: run for run in runs}
         cells = [cell(by_subject[subject], wide=wide) for subject in subjects]
@@ -48,7 +53,8 @@ def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> Ren
         )
     hidden = len(lanes) - len(shown)
     more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-    return Group(table, *more, Text(totals(progress, speed), style="bold"))
+    beside = [Text(f"{name}: {said[name]}", style="dim") for name, _ in shown if name in said]
+    return Group(table, *more, *beside, Text(totals(progress, speed), style="bold"))
 
 
 def lanes_of(runs: Sequence[RunProgress]) -> list[tuple[str, list[RunProgress]]]:

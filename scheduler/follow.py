@@ -23,6 +23,7 @@ from proctor.store import reads
 from proctor.store.reads import SweepProgress
 from proctor.store.session import Store
 from scheduler import wording
+from scheduler.aside import aside
 from scheduler.board import board, totals
 from scheduler.pace import Pace
 
@@ -166,7 +167,8 @@ class Lines:
                 self._told.add(run.run_id)
                 accuracy = f"{run.correct} of {run.answered} right" if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
-                self.say(f"{run.status.value}: {run.lane.label}, {run.subject}: {accuracy}{reason}")
+                more = f", {beside}" if (beside := aside([run])) else ""
+                self.say(f"{run.status.value}: {run.lane.label}, {run.subject}: {accuracy}{more}{reason}")
                 self._last_s = time.monotonic()
         if time.monotonic() - self._last_s > PLAIN_EVERY_S:
             self._last_s = time.monotonic()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from proctor.logs import printable
 from proctor.nouns import LETTERS, RunStatus
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.sweeps import Submission
+from scheduler.aside import aside
 from scheduler.board import lanes_of, percent
 from scheduler.plan import Plan
 
@@ -103,18 +105,22 @@ def failed(progress: SweepProgress) -> list[RunProgress]:
 
 
 def outcome(progress: SweepProgress) -> str:
-    """A line a lane, then each failed Run with its reason."""
+    """A line a lane, with ties and noise where there are any, then each failed Run with its reason."""
     rows = [
         (
             label,
             percent(sum(run.correct for run in runs), sum(run.answered for run in runs)),
             f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
+            aside(runs),
         )
         for label, runs in lanes_of(progress.runs)
     ]
     width = max(len(label) for label, *_ in rows)
-    lines = [f"{label:{width}}  {accuracy:>6}  {counts:>13}  {done}" for label, accuracy, counts, done in rows]
+    lines = [
+        f"{label:{width}}  {accuracy:>6}  {counts:>13}  {done}{f'  ({more})' if more else ''}"
+        for label, accuracy, counts, done, more in rows
+    ]
     lines += [failure(run) for run in failed(progress)]
     return "\n".join(lines)
 
@@ -145,6 +151,9 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "correct": run.correct,
                 "tied": run.tied,
                 "accuracy": run.correct / run.answered if run.answered else None,
+                "scoring": run.scoring.value,
+                "accuracy_norm": run.correct_norm / run.answered if run.answered else None,
+                "noise": None if run.noise is None else asdict(run.noise),
                 "reason": run.reason or None,
             }
             for run in progress.runs

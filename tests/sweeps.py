@@ -21,6 +21,7 @@ from proctor.nouns import (
     Measures,
     ModelRef,
     ModelSource,
+    Noise,
     Provenance,
     Quant,
     Question,
@@ -50,6 +51,7 @@ class Sat:
     conditions: Conditions = field(default_factory=Conditions)
     fail: Sequence[int] = ()  # these claims, counted from 0, fail at once for good
     name: str = "trial"
+    noise: Noise | None = None  # of every Run
 
 
 def exam(benchmark: str, subject: str, questions: int) -> Exam:
@@ -89,7 +91,7 @@ def sit_sweep(store: Store, sat: Sat, seed: int = 0) -> int:
         if number in sat.fail:
             store_runs.fail(store, claim, "out of memory <b>at once</b>", final=True)
             continue
-        _sit(store, claim, by_subject[claim.spec.subject], skill[claim.spec.model.name], seed)
+        _sit(store, claim, by_subject[claim.spec.subject], skill[claim.spec.model.name], seed, sat.noise)
     return sweep_id
 
 
@@ -97,7 +99,7 @@ def _first(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
     return loads[0].lane if loads else None
 
 
-def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int) -> None:
+def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, noise: Noise | None) -> None:
     store_runs.begin(store, claim, PROVENANCE)
     # Quantizations of one model draw the same numbers, then a little noise of their own: they differ on few questions.
     words = [ord(c) for c in claim.spec.model.name + exam.subject]
@@ -115,4 +117,4 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int) -> Non
         answers.append(Answer(question.id, question.id * 4, 5, scores, picked, right, right))
     store_runs.record(store, claim, 0, answers, Cost(1.5, 2.5))
     peak = {Quant.NONE: 4 << 30, Quant.EIGHT_BIT: 2 << 30, Quant.FOUR_BIT: 1 << 30}[claim.spec.quant]
-    store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak))
+    store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak), noise)

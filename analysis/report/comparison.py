@@ -24,6 +24,8 @@ def summary(found: Comparison) -> list[str]:
         "",
         f"{pair.asked:,} questions that both were asked ({found.panel.terms})",
         f"{found.first}: {percent(first.estimate)} right; {found.second}: {percent(second.estimate)}",
+        *_per_character(found),
+        *_ties(found),
         f"both right {pair.both_right:,}, lost {pair.lost:,}, gained {pair.gained:,}, both wrong {pair.both_wrong:,}",
         f"p = {p_value(verdict.p)} (mid-p McNemar)",
         f"loss at most {bound} points (one-sided 95 %); margin {margin_words(verdict.margin)}",
@@ -32,6 +34,21 @@ def summary(found: Comparison) -> list[str]:
     if verdict.few_discordant:
         lines.append("fewer than 5 discordant questions: no test can tell the two apart on these")
     return [visible(line) for line in lines]
+
+
+def _per_character(found: Comparison) -> list[str]:
+    """How many each has right by log-probability per character; nothing where options were scored by their letters."""
+    norm = found.panel.accuracies_norm
+    if norm is None:
+        return []
+    first, second = (percent(each.estimate) for each in norm)
+    return [f"right per character: {found.first} {first}, {found.second} {second}"]
+
+
+def _ties(found: Comparison) -> list[str]:
+    """Questions on which no single option was best, which count as not right; nothing where there is none."""
+    first, second = (int(ties) for ties in found.panel.unanswered)
+    return [f"no single answer: {found.first} on {first:,}, {found.second} on {second:,}"] if first or second else []
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
@@ -55,7 +72,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
 def as_object(found: Comparison) -> dict[str, Any]:
     """Everything, as JSON takes it; differences are fractions."""
     verdict, pair = found.verdict, found.verdict.pair
-    questions = found.panel.questions
+    questions, norm = found.panel.questions, found.panel.accuracies_norm
     ids = questions["subject"].str.cat(questions["question_id"], sep=":").tolist()
     return {
         "first": found.first,
@@ -67,6 +84,8 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "lost": pair.lost,
         "gained": pair.gained,
         "both_wrong": pair.both_wrong,
+        "no_single_answer": found.panel.unanswered.tolist(),
+        "accuracies_norm": None if norm is None else [each.estimate for each in norm],
         "change": verdict.change.estimate,
         "change_low": verdict.change.low,
         "change_high": verdict.change.high,

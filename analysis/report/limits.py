@@ -1,4 +1,4 @@
-"""How sure the numbers are: calibration, near ties, and what this sweep could not show."""
+"""How sure the numbers are: calibration, and what this sweep could not show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.panel import Panel
 from analysis.report.blocks import Bullets, Folded, Section, Text
 from analysis.standings import Standings
 from analysis.stats.intervals import subject_widening
-from analysis.stats.options import NEAR_TIE_NATS, Calibration, LogProbs, calibrate, near_ties
+from analysis.stats.options import Calibration, calibrate
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import ALPHA
 from analysis.tables import PERCENT, Column, Table, Value, number
@@ -37,26 +37,6 @@ def calibration_section(panel: Panel) -> Section | None:
     if len(panel.questions) < ENOUGH_TO_DRAW:
         return Section("calibration", "Calibration", (Text(CALIBRATION), table))
     return Section("calibration", "Calibration", (Text(CALIBRATION), reliability(names, found), table))
-
-
-def noise_section(panel: Panel) -> Section:
-    """Exact and near ties: what another batch, device or library version might turn."""
-    words = (
-        f"A near tie is a question whose best two options lie within {NEAR_TIE_NATS:g} nats: 16-bit numbers resolve "
-        "little more, so another batch, device or library version may turn it. They are the noise floor: differences "
-        "of fewer questions than that mean nothing. On an exact tie no option is picked, and it counts as not right."
-    )
-    rows: list[tuple[Value, ...]] = []
-    for place in panel.ranking:
-        near = None if panel.logprob is None else near_ties(_known(panel.logprob[place]))
-        share = None if near is None else near / max(1, len(panel.questions))
-        rows.append((panel.labels[place], int(panel.unanswered[place]), near, share))
-    columns = (
-        Column("contestant"), Column("no single answer", numeric=True), Column("near ties", numeric=True),
-        Column("share", PERCENT, numeric=True),
-    )  # fmt: skip
-    table = Table("ties", "Ties and near ties.", columns, rows)
-    return Section("noise", "Noise floor and ties", (Text(words), table))
 
 
 def limits_section(panel: Panel, standings: Standings, margin: float) -> Section:
@@ -148,8 +128,3 @@ def _median_discordance(panel: Panel, standings: Standings) -> float | None:
     if not first.size:
         return None
     return float(np.median(standings.lost[first, second] + standings.lost[second, first]) / len(panel.questions))
-
-
-def _known(logprob: LogProbs) -> LogProbs:
-    """The questions on which the options' log-probabilities are numbers at all."""
-    return np.asarray(logprob[np.isfinite(logprob).sum(axis=1) >= 2])

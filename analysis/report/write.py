@@ -15,8 +15,9 @@ from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import costs_section
 from analysis.report.leads import leads_section
-from analysis.report.limits import calibration_section, limits_section, noise_section
+from analysis.report.limits import calibration_section, limits_section
 from analysis.report.mistakes import mistakes_section
+from analysis.report.noise import floors, noise_section, noise_table
 from analysis.report.overview import missing_section, provenance_section, ran_section
 from analysis.report.page import page_html, page_markdown
 from analysis.report.quantizations import quantizations_section
@@ -45,13 +46,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written. `accuracies` and `findings` are of the panels, the largest first."""
+    """What was written. `accuracies`, `findings` and `noise` are of the panels, the largest first."""
 
     folder: Path
     page: Path | None  # None where HTML was not asked for
     files: tuple[Path, ...]
     accuracies: tuple[Table, ...]
     findings: tuple[tuple[str, ...], ...]  # sentences
+    noise: tuple[Table, ...]  # a row a contestant whose noise was measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +99,16 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
         tuple(files),
         tuple(accuracy_table(part.panel, part.standings) for part in parts),
         tuple(tuple(finding_sentences(part.panel, part.standings, options.margin)) for part in parts),
+        tuple(noise_table(part.panel, floors(results, part.panel)) for part in parts),
     )
 
 
 def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:
     """The sections in the order of a reader's questions: what is missing, what was run, what came of it, how sure."""
     evidence = [_of_part(section, part, parts) for part in parts for section in evidence_sections(part, margin)]
-    certainty = [_of_part(section, part, parts) for part in parts for section in certainty_sections(part, margin)]
+    certainty = [
+        _of_part(section, part, parts) for part in parts for section in certainty_sections(part, results, margin)
+    ]
     costs = costs_section(results, [part.panel for part in parts])
     provenance = provenance_section(results)
     ordered = [missing_section(results, levels), ran_section(results), *evidence, costs, *certainty, provenance]
@@ -124,10 +129,11 @@ def evidence_sections(part: Part, margin: float) -> list[Section]:
     return [section for section in sections if section is not None]
 
 
-def certainty_sections(part: Part, margin: float) -> list[Section]:
+def certainty_sections(part: Part, results: Results, margin: float) -> list[Section]:
     """How far the panel's numbers can be believed, and what they could not show."""
     calibration = calibration_section(part.panel)
-    rest = [noise_section(part.panel), limits_section(part.panel, part.standings, margin)]
+    noise = noise_section(part.panel, floors(results, part.panel))
+    rest = [noise, limits_section(part.panel, part.standings, margin)]
     return rest if calibration is None else [calibration, *rest]
 
 

@@ -18,7 +18,7 @@ from analysis.frames import read_results
 from analysis.panel import level
 from analysis.report.write import FORMATS, Options, Written, write_report
 from proctor.errors import BadInput
-from proctor.nouns import Conditions, Quant
+from proctor.nouns import Conditions, Noise, Quant, Scoring
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
 from tests.sweeps import Sat, sit_sweep
@@ -157,6 +157,33 @@ def test_runs_under_other_terms_are_never_mixed(desk: Store, tmp_path: Path) -> 
     written = write_report(results, tmp_path, Options(("html", "csv")), NOW)
     assert "Set 2 is never mixed with set 1: shots 5 against 0." in read(written).text
     assert (tmp_path / "accuracy_2.csv").exists()
+
+
+def test_runs_that_were_scored_by_text_are_never_mixed_with_letters(desk: Store, tmp_path: Path) -> None:
+    by_text = Conditions(scoring=Scoring.TEXT)
+    results = read_results(desk, [sit_sweep(desk, Sat()), sit_sweep(desk, Sat(conditions=by_text))])
+    assert [panel.terms.scoring for panel in results.panels] == ["letters", "text"]
+    letters, text = results.panels
+    assert letters.accuracies_norm is None
+    assert text.accuracies_norm == text.accuracies  # options of one length
+    written = write_report(results, tmp_path, Options(("html", "csv")), NOW)
+    assert "Set 2 is never mixed with set 1: scoring by letters against text." in read(written).text
+    assert "right per character" not in (tmp_path / "accuracy.csv").read_text()
+    assert "right per character" in (tmp_path / "accuracy_2.csv").read_text()
+
+
+def test_the_report_shows_the_noise_floor_that_was_measured(desk: Store, tmp_path: Path) -> None:
+    noise = Noise(questions=10, flips=1, largest=0.25, mean=0.01, pack_tokens=1024, wall_s=1.0)
+    sweeps = [sit_sweep(desk, Sat(models=("org/Small",), skill=(0.2,), noise=noise)), sit_sweep(desk, Sat(name="no"))]
+    results = read_results(desk, sweeps[:1])
+    written = write_report(results, tmp_path, Options(("html", "csv")), NOW)
+    assert "Measured: a slice of each Run was scored again" in read(written).text
+    rows = list(csv.DictReader((tmp_path / "noise.csv").read_text().splitlines()))
+    assert [(row["scored twice"], row["picks that flipped"], row["share"]) for row in rows] == [("30", "3", "0.1")] * 2
+    assert float(rows[0]["at most"]) == pytest.approx(0.2562, abs=1e-3)
+    unmeasured = write_report(read_results(desk, sweeps[1:]), tmp_path / "no", Options(("html",)), NOW)
+    assert "wasn't measured (submit-sweep --check-noise does)" in read(unmeasured).text
+    assert not unmeasured.noise[0].rows
 
 
 def test_a_changed_exam_is_another_set(store: Store) -> None:

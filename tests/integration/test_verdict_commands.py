@@ -169,6 +169,24 @@ def test_samples_of_the_harness_are_read_with_their_probabilities(typed: Typed, 
     assert json.loads(typed("show", "law:1", "-s", "mine", "--json"))["answers"][0]["picked"] == "–"
 
 
+def test_compare_says_what_is_right_per_character_and_what_is_tied(typed: Typed, tmp_path: Path) -> None:
+    """Two letters are likelier than ten as a whole, or as likely, and by the character far less."""
+    doc = {"question": "Is it?", "subject": "law", "choices": ["no", "absolutely"], "answer": 1}
+    asked = {"gen_args_0": {"arg_0": "p", "arg_1": " no"}, "gen_args_1": {"arg_0": "p", "arg_1": " absolutely"}}
+    for model, score in (("one", "-2.5"), ("two", "-2.0")):
+        folder = tmp_path / model
+        folder.mkdir()
+        scores = [["-2.0", "False"], [score, "False"]]
+        line = {"doc_id": 0, "doc": doc, "arguments": asked, "filtered_resps": scores}
+        (folder / "samples_mmlu_law_continuation_2026-01-01T00-00-00.jsonl").write_text(json.dumps(line) + "\n")
+    typed("import", *map(str, sorted(tmp_path.glob("*/*.jsonl"))), "--name", "texts", "--force")
+    said = typed("compare", "one", "two", "-s", "texts")
+    assert "right per character: one 100.0 %, two 100.0 %" in said
+    assert "no single answer: one on 0, two on 1" in said
+    told = json.loads(typed("compare", "one", "two", "-s", "texts", "--json"))
+    assert (told["accuracies_norm"], told["no_single_answer"]) == ([1.0, 1.0], [0, 1])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console
 
-from proctor.nouns import Device, Lane, Quant, RunStatus
+from proctor.nouns import Device, Lane, Noise, Quant, RunStatus, Scoring
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from scheduler import wording
+from scheduler.aside import aside
 from scheduler.board import board, totals
 from scheduler.pace import Speed
 
@@ -113,3 +115,27 @@ def test_json_tells_what_the_table_tells() -> None:
     told = wording.as_json(MIXED)
     assert told["counts"] == {"pending": 1, "running": 1, "done": 1, "failed": 1, "cancelled": 0}
     assert [each["accuracy"] for each in told["runs"]] == [0.75, 0.25, None, None]
+
+
+def test_what_belongs_beside_an_accuracy_stands_there() -> None:
+    noise = Noise(questions=10, flips=1, largest=0.125, mean=0.01, pack_tokens=1024, wall_s=1.0)
+    by_text = replace(run("tides", RunStatus.DONE, 40, 10), scoring=Scoring.TEXT, correct_norm=14, tied=2, noise=noise)
+    other = replace(run("birds", RunStatus.DONE, 40, 10), scoring=Scoring.TEXT, correct_norm=10, tied=1, noise=noise)
+    words = "30.0% right per character, 3 tied, noise: 2 of 20 picks, 0.12 nats at most"
+    assert aside([by_text, other]) == words
+    assert f"({words})" in wording.outcome(sweep(by_text, other))
+    assert f"Model-1B none: {words}" in drawn(sweep(by_text, other), 120)
+    told = wording.as_json(sweep(by_text))["runs"][0]
+    assert (told["scoring"], told["accuracy_norm"], told["tied"]) == ("text", 0.35, 2)
+    assert told["noise"]["flips"] == 1
+
+
+def test_nothing_stands_beside_an_accuracy_of_which_there_is_nothing_to_say() -> None:
+    assert aside([run("tides", RunStatus.DONE, 40, 10), run("kings", RunStatus.PENDING, 0)]) == ""
+    assert aside([replace(run("kings", RunStatus.PENDING, 0), scoring=Scoring.TEXT)]) == ""
+
+
+def test_a_terminal_too_low_for_words_beside_every_lane_shows_fewer_lanes() -> None:
+    lanes = [Lane(Device.CPU, f"org/m{i}", Quant.NONE) for i in range(80)]
+    tied = sweep(*(replace(run("tides", RunStatus.DONE, 40, 10, lane=lane), tied=1) for lane in lanes))
+    assert len(drawn(tied, 100, height=20).splitlines()) <= 20
