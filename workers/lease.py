@@ -51,6 +51,11 @@ class Lease:
         """Say what this attempt computes with; returns what the Run's numbers are recorded under."""
         return self.patience(partial(runs.begin, self.store, self.claim, provenance))
 
+    def cut(self, provenance: Provenance) -> None:
+        """Say that from now on packs go through the model in the parts that `provenance` tells of."""
+        self._check()
+        self.patience(partial(runs.cut, self.store, self.claim, provenance))
+
     def committed_packs(self) -> frozenset[int]:
         """Indexes of the packs that are recorded, by whichever attempt."""
         return self.patience(partial(runs.committed_packs, self.store, self.claim))

@@ -59,6 +59,7 @@ class Models:
         self.device, self._cache, self._progress, self._moved = device, cache, progress, moved
         self._key: _Key | None = None
         self._loaded: Loaded | None = None
+        self._cuts: dict[_Key, int] = {}  # tokens that went through at once where more ran out of memory
 
     def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:
         """This model, loaded now if it isn't the one that is held. `is` tells: a held model is the same object.
@@ -81,6 +82,16 @@ class Models:
     def held(self) -> Loaded | None:
         """The model in memory, if any."""
         return self._loaded
+
+    @property
+    def cut_tokens(self) -> int | None:
+        """The parts that packs of the held model go through in; None where they were never too large."""
+        return self._cuts.get(self._key) if self._key is not None else None
+
+    def remember_cut(self, tokens: int) -> None:
+        """Of the held model packs of more tokens than this are too large, now and whenever it is loaded again."""
+        if self._key is not None:
+            self._cuts[self._key] = tokens
 
     def unload(self) -> None:
         """Let the model go and give its memory back to the device."""

@@ -34,6 +34,7 @@ from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, R
 from proctor.store import runs
 from scheduler.choose import choose
 from workers.desk import Desk
+from workers.fitting import FittingScorer, with_cut
 from workers.lease import Lease
 from workers.models import Loaded
 from workers.noise import check_noise
@@ -87,14 +88,14 @@ def sit(desk: Desk, claim: Claim) -> bool:
             prepared = model.scorer.prepare(prompts)
             tally.prepared(prepared)
             packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
-            check_same_way(lease.begin(model.provenance), model.provenance)
+            scorer = begin(desk, lease, model)
             recorded = set(lease.committed_packs())
             for pack in packs:
                 if pack.index in recorded:
                     continue
                 if desk.link.stopped or lease.paused:
                     break
-                scores = model.scorer.score(prepared, pack)
+                scores = scorer.score(prepared, pack)
                 answers = [judge(prompts[m], row) for m, row in zip(pack.members, scores.options_logprob, strict=True)]
                 tally.scored(scores)
                 with tally.writing():
@@ -103,7 +104,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
         if len(recorded) < len(packs):
             lease.hand_back(tally.measures, why_handed_back(desk))
             return False
-        lease.finish(tally.measures, check_noise(claim, lease, model.scorer, prepared))
+        lease.finish(tally.measures, check_noise(claim, lease, scorer, prepared))
         return True
 
 
@@ -127,6 +128,19 @@ def write_prompts(exam: Exam, conditions: Conditions, model: Loaded) -> list[Pro
         fit(exam, question, conditions, model.reader.count, model.reader.window, chat)
         for question in exam.questions[: conditions.limit]
     ]
+
+
+def begin(desk: Desk, lease: Lease, model: Loaded) -> FittingScorer:
+    """Say what this attempt computes with; packs are then cut as the Run's record says. Raises `OtherWay`."""
+    mine = with_cut(model.provenance, desk.models.cut_tokens)
+    recorded = lease.begin(mine)
+    check_same_way(recorded, mine)
+
+    def remember(tokens: int) -> None:
+        desk.models.remember_cut(tokens)
+        lease.cut(with_cut(recorded, tokens))
+
+    return FittingScorer(model.scorer, recorded.cut_tokens, remember)
 
 
 def check_same_way(recorded: Provenance, mine: Provenance) -> None:

@@ -91,6 +91,7 @@ def provenance_object(provenance: Provenance) -> JsonObject:
         "host": provenance.host,
         "versions": dict(sorted(provenance.versions.items())),
         "notes": list(provenance.notes),
+        "cut_tokens": provenance.cut_tokens,
         "products": provenance.products,
     }
 
@@ -104,6 +105,7 @@ def provenance_of(stored: JsonObject) -> Provenance:
         host=stored["host"],
         versions=dict(stored["versions"]),
         notes=tuple(stored["notes"]),
+        cut_tokens=stored.get("cut_tokens"),
         products=stored.get("products", "torch"),  # all there was, before there was a choice
     )
 

@@ -190,6 +190,17 @@ def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> 
         return dict(found.all())
 
 
+def cut(store: Store, claim: Claim, provenance: Provenance) -> None:
+    """Keep that memory ran out in the middle: from now on the Run's packs go through as `provenance` says.
+
+    To be called before anything that was computed so is recorded. Raises `LeaseLost`.
+    """
+    with store.write() as session:
+        run = _fenced(store, session, claim)
+        run.moved_at = store.now(session)
+        run.provenance = provenance_object(provenance)
+
+
 def committed_packs(store: Store, claim: Claim) -> frozenset[int]:
     """Indexes of the packs that are recorded already, by whichever attempt. Raises `LeaseLost`."""
     with store.read() as session:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from proctor.broker.app import make_app
 from proctor.catalog.refs import resolve
 from proctor.errors import DoesNotFit, HubUnavailable
-from proctor.nouns import Cost, Device, DType, ModelRef, Quant, RunStatus, WorkerCard
+from proctor.nouns import Cost, Device, DType, ModelRef, Quant, RunStatus
 from proctor.settings import Settings
 from proctor.store import fit, runs, steering, sweeps
 from proctor.store.session import Store
@@ -27,29 +27,11 @@ from tests.chaos.scene import (
     runs_of,
     submit,
 )
+from tests.integration.desks import ME, CountedLink, make_desk
 from workers.desk import Desk
-from workers.events import TaskEvents
 from workers.link import Link
 from workers.models import Loaded, Models
-from workers.patience import Patience
 from workers.sit import attempt, drain
-
-ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
-
-
-class CountedLink(Link):
-    """Does something at the nth time that a child looks whether it is to stop; it looks before each pack."""
-
-    def __init__(self, at: int, then: Callable[[], object] | None = None) -> None:
-        super().__init__()
-        self.left, self.then = at, then or self.stop
-
-    @property
-    def stopped(self) -> bool:
-        self.left -= 1
-        if self.left == 0:
-            self.then()
-        return super().stopped
 
 
 class BrokenModels(Models):
@@ -87,23 +69,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
 
 @pytest.fixture
 def desk_with(store: Store, settings: Settings) -> Callable[..., Desk]:
-    """Makes a child's desk in this process. There is no broker: events about the work are dropped, the work isn't."""
-    app = make_app(Settings(settings.home, settings.cache, settings.database_url, "redis://127.0.0.1:1/0"))
-
-    def make(link: Link | None = None, models: Models | None = None) -> Desk:
-        link = link or Link()
-        return Desk(
-            me=ME,
-            device=tiny.CPU,
-            models=models or Models(tiny.CPU, settings.cache),
-            store=store,
-            link=link,
-            patience=Patience(link.wait, 5.0, link.wait_for),
-            events=TaskEvents(app, ME.name),
-            lease_s=60.0,
-        )
-
-    return make
+    return partial(make_desk, store, settings)
 
 
 def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(

@@ -1,0 +1,49 @@
+"""A worker's desk in this process, without a broker: events about the work are dropped, the work isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proctor.broker.app import make_app
+from proctor.nouns import Device, WorkerCard
+from proctor.settings import Settings
+from proctor.store.session import Store
+from tests import tiny
+from workers.desk import Desk
+from workers.events import TaskEvents
+from workers.link import Link
+from workers.models import Models
+from workers.patience import Patience
+
+ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
+
+
+class CountedLink(Link):
+    """Does something at the nth time that a child looks whether it is to stop; it looks before each pack."""
+
+    def __init__(self, at: int, then: Callable[[], object] | None = None) -> None:
+        super().__init__()
+        self.left, self.then = at, then or self.stop
+
+    @property
+    def stopped(self) -> bool:
+        self.left -= 1
+        if self.left == 0:
+            self.then()
+        return super().stopped
+
+
+def make_desk(store: Store, settings: Settings, link: Link | None = None, models: Models | None = None) -> Desk:
+    """A child's desk on the test CPU."""
+    app = make_app(Settings(settings.home, settings.cache, settings.database_url, "redis://127.0.0.1:1/0"))
+    link = link or Link()
+    return Desk(
+        me=ME,
+        device=tiny.CPU,
+        models=models or Models(tiny.CPU, settings.cache),
+        store=store,
+        link=link,
+        patience=Patience(link.wait, 5.0, link.wait_for),
+        events=TaskEvents(app, ME.name),
+        lease_s=60.0,
+    )

@@ -1,0 +1,104 @@
+"""The main job on a device whose memory is too small for whole packs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from proctor.catalog.refs import resolve
+from proctor.nouns import ModelRef, Pack, Prompt, Quant
+from proctor.settings import Settings
+from proctor.store.session import Store
+from tests import tiny
+from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
+from tests.integration.desks import CountedLink, make_desk
+from workers.engine.score import PackScores, Prepared, Scorer
+from workers.fitting import size_of
+from workers.models import Loaded, Models
+from workers.sit import drain
+
+ROOM = 150  # tokens
+
+
+class TightScorer:
+    """A real scorer on a device that has memory for so many tokens at once."""
+
+    def __init__(self, scorer: Scorer, tokens: int) -> None:
+        self.scorer, self.tokens = scorer, tokens
+        self.name = scorer.name
+        self.refused = 0
+        self.seen: list[tuple[int, ...]] = []
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        return self.scorer.prepare(prompts)
+
+    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+        with tiny.CPU.reporting_shortage("tiny"):
+            if size_of(prepared, pack) > self.tokens:
+                self.refused += 1
+                raise torch.OutOfMemoryError(f"{size_of(prepared, pack)} tokens, as CUDA says it")
+        self.seen.append(pack.members)
+        return self.scorer.score(prepared, pack)
+
+
+class TightModels(Models):
+    """Models on such a device."""
+
+    def __init__(self, cache: Path, tokens: int) -> None:
+        super().__init__(tiny.CPU, cache)
+        self.tokens = tokens
+        self.scorers: list[TightScorer] = []
+
+    def get(self, *asked: object) -> Loaded:
+        held = self.held
+        loaded = super().get(*asked)  # type: ignore[arg-type] # what it was asked
+        if loaded is not held:
+            self.scorers.append(TightScorer(loaded.scorer, self.tokens))
+            loaded = self._loaded = replace(loaded, scorer=self.scorers[-1])
+        return loaded
+
+    @property
+    def seen(self) -> list[tuple[int, ...]]:
+        return [members for scorer in self.scorers for members in scorer.seen]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    return resolve(str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama")))
+
+
+def test_a_pack_too_large_is_cut_the_run_goes_on_and_the_lane_remembers(
+    store: Store, settings: Settings, model: ModelRef
+) -> None:
+    sweep = submit(store, model, subjects=2)
+    models = TightModels(settings.cache, ROOM)
+    drain(make_desk(store, settings, models=models))
+    assert_every_answer_once(store, sweep)
+    first, second = (run.provenance for run in runs_of(store, sweep))
+    assert first is not None
+    assert second is not None
+    assert first.cut_tokens is not None
+    assert first.cut_tokens <= ROOM
+    assert f"parts of at most {first.cut_tokens} tokens" in first.notes[-1]
+    assert second.cut_tokens == first.cut_tokens
+    assert [scorer.refused for scorer in models.scorers] == [1]
+
+
+def test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way(
+    store: Store, settings: Settings, model: ModelRef
+) -> None:
+    """In 8 bit, where numbers depend on what goes through the model together."""
+    undisturbed, tight = submit(store, model, 1, Quant.EIGHT_BIT), TightModels(settings.cache, ROOM)
+    drain(make_desk(store, settings, models=tight))
+    disturbed = submit(store, model, 1, Quant.EIGHT_BIT)
+    before, after = TightModels(settings.cache, ROOM), TightModels(settings.cache, 10_000)
+    drain(make_desk(store, settings, CountedLink(6), before))
+    assert before.seen
+    drain(make_desk(store, settings, models=after))
+    assert [*before.seen, *after.seen] == tight.seen
+    found = [list(recorded_scores(store, sweep).values()) for sweep in (undisturbed, disturbed)]
+    assert found[0] == found[1]
