@@ -20,6 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_file_says_what_options_say(tmp_path: Path) -> None:
     text = "models: [smollm2, ./m]\nquant: 4bit\nsubjects: [stem]\nshots: 0\nchat_template: true\nlimit: 20\n"
+    text += "scoring: text\ncheck_noise: true\n"
     assert read(write(tmp_path, text), submit) == {
         "models": ["smollm2", "./m"],
         "quants": ["4bit"],
@@ -27,6 +28,8 @@ def test_a_file_says_what_options_say(tmp_path: Path) -> None:
         "shots": "0",
         "chat_template": True,
         "limit": "20",
+        "scoring": "text",
+        "check_noise": True,
     }
 
 
