@@ -14,7 +14,9 @@ from pathlib import Path
 
 import psutil
 
-_QUERY = ("--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
+_QUERY = "--query-gpu=index,uuid,name,memory.total"
+_CAPABILITY = ",compute_cap"  # drivers before 510 don't know it, and then answer nothing at all
+_FORMAT = "--format=csv,noheader,nounits"
 _LIMIT_S = 20.0
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -32,6 +34,7 @@ class Gpu:
     uuid: str
     name: str
     memory_bytes: int
+    capability: tuple[int, int] | None = None  # compute capability, such as (9, 0); None: not told
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def look(environ: Mapping[str, str]) -> Machine:
         available_bytes=available,
         cpu_bfloat16=bool(_cpu_flags() & _BFLOAT16_FLAGS) or _sysctl("hw.optional.arm.FEAT_BF16") == "1",
         cpu_name=_cpu_name(),
-        gpus=visible(parse_gpus(_output("nvidia-smi", *_QUERY)), environ.get("CUDA_VISIBLE_DEVICES")),
+        gpus=visible(_gpus(), environ.get("CUDA_VISIBLE_DEVICES")),
     )
 
 
@@ -78,13 +81,25 @@ def visible(gpus: Sequence[Gpu], mask: str | None) -> tuple[Gpu, ...]:
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
-    """GPUs from nvidia-smi's CSV of index, uuid, name and total memory in MiB; lines of another shape are skipped."""
+    """GPUs from nvidia-smi's CSV of index, uuid, name, total memory in MiB and, where it tells, compute capability.
+
+    Lines of another shape are skipped.
+    """
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
     return tuple(
-        Gpu(int(row[0]), row[1], row[2], int(row[3]) * _MIB)
+        Gpu(int(row[0]), row[1], row[2], int(row[3]) * _MIB, _capability(*row[4:]))
         for row in rows
-        if len(row) == 4 and row[0].isdigit() and row[3].isdigit()
+        if len(row) in (4, 5) and row[0].isdigit() and row[3].isdigit()
     )
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    return parse_gpus(_output("nvidia-smi", _QUERY + _CAPABILITY, _FORMAT) or _output("nvidia-smi", _QUERY, _FORMAT))
+
+
+def _capability(told: str = "") -> tuple[int, int] | None:
+    major, dot, minor = told.partition(".")
+    return (int(major), int(minor)) if dot and major.isdigit() and minor.isdigit() else None
 
 
 def _cores() -> int:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from proctor.broker.reports import Report
 from proctor.errors import BadInput
-from proctor.nouns import Device, WorkerCard
+from proctor.nouns import Device, Quant, WorkerCard
 
 CARD = "PROCTOR_WORKER_CARD"  # the WorkerCard as JSON
 REPORTS = "PROCTOR_WORKER_REPORTS"  # a file descriptor that takes `proctor.broker.reports`
@@ -38,6 +38,8 @@ def read_card(environ: Mapping[str, str]) -> WorkerCard:
             memory_bytes=fields["memory_bytes"],
             lanes=tuple(fields["lanes"]),
             sweep_id=fields["sweep_id"],
+            quants=tuple(Quant(quant) for quant in fields["quants"]),
+            versions=fields["versions"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(

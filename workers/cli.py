@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
+PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format"}
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -106,6 +108,19 @@ def convert_model(gguf: Path) -> None:
 )
 @click.option("--cpu", is_flag=True, help="The same as --devices cpu.")
 @click.option(
+    "--group",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="GPUs that one worker owns together, for models larger than one.",
+)
+@click.option(
+    "--max-memory",
+    metavar="SIZE",
+    help="What one worker's models may take, such as 8GB: it claims nothing that is predicted to need more.",
+)
+@click.option(
     "--lanes",
     multiple=True,
     metavar="PATTERN",
@@ -117,7 +132,7 @@ def convert_model(gguf: Path) -> None:
     help="Of the log files, and of what is said here; json is an object a line. Default: PROCTOR_LOG_FORMAT, or text.",
 )
 @click.pass_context
-def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...], log_format: str | None) -> None:
+def worker(ctx: click.Context, /, **given: Any) -> None:
     """Serve the fleet of PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL: one process for each device, until stopped.
 
     Ctrl-C or SIGTERM: the pack at work is finished and kept, the Run goes back to the others. Again: at once.
@@ -126,11 +141,13 @@ def worker(ctx: click.Context, devices: str, cpu: bool, lanes: tuple[str, ...], 
     Examples:
       proctor worker
       proctor worker --devices 0,1
+      proctor worker --group 2
+      proctor worker --cpu --max-memory 8GB
       proctor worker --cpu --lanes 'cpu/*/none'
     """
     from workers.launch import main
 
-    wanted = ["--devices", "cpu" if cpu else devices, *(f"--lanes={pattern}" for pattern in lanes)]
-    if log_format is not None:
-        wanted.append(f"--log-format={log_format}")
+    wanted = ["--devices", "cpu" if given["cpu"] else given["devices"], f"--group={given['group']}"]
+    wanted += [f"--lanes={pattern}" for pattern in given["lanes"]]
+    wanted += [f"--{name}={given[key]}" for name, key in PASSED_ON.items() if given[key] is not None]
     ctx.exit(main(wanted))

@@ -47,7 +47,7 @@ class Desk:
 def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> Desk:
     """Own the device of this process. Raises `BadInput` where torch can't see it."""
     began = time.monotonic()
-    device = own_device(me.device)
+    device = own_device(me.device, me.memory_bytes)
     link.hold(None)
     log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
     pulse = Pulse()

@@ -1,4 +1,4 @@
-"""The one device that a worker process owns: what it is, what it can do, how much memory is left."""
+"""The one device that a worker process owns, a CPU or some GPUs: what it is, what it can do, what memory is left."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from proctor import machine
@@ -27,18 +28,27 @@ TORCH_DTYPES = {
 class TorchDevice:
     """A device as torch knows it. Make it with `own_device`, once a process."""
 
-    torch: torch.device
+    torch: torch.device  # of several GPUs the first, where what goes into a model lies
     kind: Device
     name: str
-    memory_bytes: int
+    memory_bytes: int  # of all its GPUs together
     has_bfloat16: bool  # natively: without it bfloat16 works and is slow
+    gpus: int = 0  # 0 on the CPU
+    limit_bytes: int | None = None  # what this process may take, where that is less than there is
 
     def available_bytes(self) -> int:
         """Memory that a new model may take, in bytes, now."""
         if self.kind is Device.GPU:
-            free, _ = torch.cuda.mem_get_info(self.torch)
-            return free
-        return machine.look(os.environ).available_bytes
+            free = sum(torch.cuda.mem_get_info(gpu)[0] for gpu in range(self.gpus))
+            taken = sum(torch.cuda.memory_reserved(gpu) for gpu in range(self.gpus))
+        else:
+            free, taken = machine.look(os.environ).available_bytes, psutil.Process().memory_info().rss
+        return free if self.limit_bytes is None else max(0, min(free, self.limit_bytes - taken))
+
+    @property
+    def placement(self) -> str | dict[str, torch.device]:
+        """Where a model's layers go (`device_map`): all to one device, or evenly over the GPUs of a group."""
+        return "balanced" if self.gpus > 1 else {"": self.torch}
 
     def release(self) -> None:
         """Give back memory that no object holds any more."""
@@ -70,11 +80,12 @@ def is_shortage(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def own_device(kind: Device) -> TorchDevice:
-    """The device of this process: the first GPU that CUDA_VISIBLE_DEVICES shows, or the CPU with all its cores.
+def own_device(kind: Device, memory_bytes: int | None = None) -> TorchDevice:
+    """The device of this process: the GPUs that CUDA_VISIBLE_DEVICES shows, or the CPU with all its cores.
 
-    On the CPU it also sets torch's threads to the physical cores (more of them only wait for one another), unless
-    OMP_NUM_THREADS says a number, and has the process keep memory that it freed.
+    `memory_bytes` is what this process may take of its memory: on GPUs torch itself holds it, on the CPU a model that
+    is larger isn't loaded. On the CPU it also sets torch's threads to the physical cores (more of them only wait for
+    one another), unless OMP_NUM_THREADS says a number, and has the process keep memory that it freed.
 
     Raises
     ------
@@ -87,13 +98,25 @@ def own_device(kind: Device) -> TorchDevice:
         if not os.environ.get("OMP_NUM_THREADS"):
             torch.set_num_threads(here.cores)
         name = f"{here.cpu_name} ({torch.get_num_threads()} threads)"
-        return TorchDevice(torch.device("cpu"), kind, name, here.memory_bytes, here.cpu_bfloat16)
+        limit = limit_of(memory_bytes, here.memory_bytes)
+        return TorchDevice(torch.device("cpu"), kind, name, here.memory_bytes, here.cpu_bfloat16, limit_bytes=limit)
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
         raise BadInput(
             "This worker is to own a GPU and torch sees none.",
             "Check nvidia-smi and CUDA_VISIBLE_DEVICES." if built else "This torch is built without CUDA: install one.",
         )
-    device = torch.device("cuda", 0)
-    facts = torch.cuda.get_device_properties(device)
-    return TorchDevice(device, kind, facts.name, facts.total_memory, torch.cuda.is_bf16_supported())
+    facts = [torch.cuda.get_device_properties(gpu) for gpu in range(torch.cuda.device_count())]
+    total = sum(each.total_memory for each in facts)
+    limit = limit_of(memory_bytes, total)
+    if limit is not None:
+        for gpu in range(len(facts)):
+            torch.cuda.set_per_process_memory_fraction(limit / total, gpu)
+    name = facts[0].name if len(facts) == 1 else f"{len(facts)} x {facts[0].name}"
+    first = torch.device("cuda", 0)
+    return TorchDevice(first, kind, name, total, torch.cuda.is_bf16_supported(), len(facts), limit)
+
+
+def limit_of(wanted_bytes: int | None, there_bytes: int) -> int | None:
+    """A limit that is below what is there anyway, or None."""
+    return wanted_bytes if wanted_bytes is not None and wanted_bytes < there_bytes else None

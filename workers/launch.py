@@ -1,6 +1,7 @@
 """Starts one worker for each device of this machine, and looks after them: what `proctor worker` runs.
 
-    python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--lanes PATTERN ...] [--sweep NUMBER]
+    python -P -m workers.launch [--devices auto|cpu|cuda|0,1] [--group N] [--max-memory SIZE] [--lanes PATTERN ...]
+                                [--sweep NUMBER]
 
 SIGTERM, SIGINT or SIGHUP: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends
 them at once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
@@ -20,16 +21,17 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 
 from proctor import logs
 from proctor.broker.reports import Report, ReportKind
-from proctor.errors import BadInput, BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
-from proctor.machine import Gpu, Machine, look
-from proctor.nouns import Device, WorkerCard
+from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
+from proctor.machine import look
 from proctor.settings import LOG_FORMATS, Settings
+from workers.posts import Place, Wanted, memory_bytes, posts
 from workers.process import WorkerProcess
+from workers.versions import versions
 
 TICK_S = 0.5
 WARM_S = 60.0  # for a pack to be finished
@@ -38,23 +40,6 @@ RELEASE_S = 0.5  # to give Runs back to a database that may be locked; their lea
 NEEDED = ("torch", "transformers")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What workers are started for: devices as `--devices` takes them, and what they serve if not everything."""
-
-    devices: str = "auto"
-    lanes: tuple[str, ...] = ()
-    sweep_id: int | None = None
-
-
-@dataclass(frozen=True)
-class Post:
-    """A device to be served: the worker's card, and what its process may see of CUDA."""
-
-    card: WorkerCard
-    cuda_visible_devices: str
 
 
 class Launcher:
@@ -151,47 +136,6 @@ def prepare_store(settings: Settings) -> None:
     open_store(settings).close()
 
 
-def posts(machine: Machine, wanted: Wanted, host: str, mark: str) -> list[Post]:
-    """A post for each device that is wanted: `auto` is every GPU, or the CPU where there is none.
-
-    `mark` tells these workers from all others on hosts of this name.
-
-    Raises
-    ------
-    BadInput
-        for a GPU that isn't there, with those that are.
-    """
-
-    def card(name: str, device: Device, device_name: str, memory_bytes: int) -> WorkerCard:
-        return WorkerCard(
-            f"{name}@{host}:{mark}", host, device, device_name, memory_bytes, wanted.lanes, wanted.sweep_id
-        )
-
-    if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
-        return [Post(card("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes), "")]
-    return [
-        Post(card(f"gpu{gpu.index}", Device.GPU, gpu.name, gpu.memory_bytes), gpu.uuid)
-        for gpu in chosen_gpus(machine, wanted.devices)
-    ]
-
-
-def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
-    """The GPUs that `auto`, `cuda` or a list of indexes means; at least one, or `BadInput`."""
-    if devices in ("auto", "cuda"):
-        if not machine.gpus:
-            raise BadInput(
-                f"--devices {devices}: this machine shows no GPU.", "Check nvidia-smi, or say --devices cpu."
-            )
-        return machine.gpus
-    asked = devices.split(",")
-    chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in asked)
-    missing = set(asked) - {str(gpu.index) for gpu in chosen}
-    if missing:
-        there = ", ".join(str(gpu.index) for gpu in machine.gpus) or "none"
-        raise BadInput(f"--devices {devices}: no GPU {', '.join(sorted(missing))}.", f"There are: {there}.")
-    return chosen
-
-
 def check_packages(needed: Sequence[str] = NEEDED) -> None:
     """Raise `WorkersUnavailable` where the packages that hold models aren't installed."""
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
@@ -233,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(settings.log_level, log_format=settings.log_format)
     tell = say_json if options.reports else say_record if settings.log_format == "json" else say_text
     try:
-        crew = _crew(settings, Wanted(options.devices, tuple(options.lanes), options.sweep), tell)
+        crew = _crew(settings, wanted(options), tell)
     except ProctorError as error:
         if not options.reports:  # `proctor` shows it
             raise
@@ -252,18 +196,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _crew(settings: Settings, wanted: Wanted, tell: Callable[[Report], None]) -> list[WorkerProcess]:
+def wanted(options: argparse.Namespace) -> Wanted:
+    """What the command line asks for. Raises `BadInput` for what can't be meant."""
+    return Wanted(
+        devices=options.devices,
+        lanes=tuple(options.lanes),
+        sweep_id=options.sweep,
+        group=options.group,
+        max_memory_bytes=memory_bytes(options.max_memory) if options.max_memory else None,
+    )
+
+
+def _crew(settings: Settings, wish: Wanted, tell: Callable[[Report], None]) -> list[WorkerProcess]:
     if settings.broker_url is None:
         raise BrokerUnavailable(
             "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
         )
     check_packages()
     # Containers may share a host name and a process id, and a name decides whose leases are whose.
-    host, mark = socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}"
+    place = Place(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
     environ = {**os.environ, **settings.environ()}
     return [
         WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
-        for post in posts(look(os.environ), wanted, host, mark)
+        for post in posts(look(os.environ), wish, place)
     ]
 
 
@@ -271,6 +226,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="proctor worker")
     parser.add_argument("--devices", default="auto", help="auto, cpu, cuda, or indexes of GPUs such as 0,1")
     parser.add_argument("--lanes", action="append", default=[], metavar="PATTERN", help="serve these lanes only")
+    parser.add_argument("--group", type=int, default=1, metavar="N", help="GPUs that one worker owns together")
+    parser.add_argument("--max-memory", metavar="SIZE", help="what one worker's models may take, such as 8GB")
     parser.add_argument("--sweep", type=int, metavar="NUMBER", help="serve this sweep only")
     parser.add_argument("--log-format", choices=LOG_FORMATS, help="of the log files and of what is said here")
     parser.add_argument("--reports", action="store_true", help="JSON lines for a program instead of text")

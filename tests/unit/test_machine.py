@@ -23,6 +23,21 @@ def test_gpus_are_read_from_nvidia_smi() -> None:
     assert GPUS[2] == Gpu(2, "GPU-bbbb3333", "NVIDIA L4", 23034 * 1024 * 1024)
 
 
+def test_a_driver_that_tells_the_compute_capability_is_heard() -> None:
+    told = parse_gpus("0, GPU-a, NVIDIA L4, 23034, 8.9\n1, GPU-b, Old, 4096, [N/A]\n")
+    assert [gpu.capability for gpu in told] == [(8, 9), None]
+    assert GPUS[0].capability is None
+
+
+def test_an_old_driver_that_does_not_know_the_question_is_asked_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = f"case $1 in *compute_cap*) exit 2;; esac\ncat <<'END'\n{SMI}END"
+    program(tmp_path, body)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert [gpu.index for gpu in look({}).gpus] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "0, GPU-1, Thing, [N/A]\n"])
 def test_what_is_no_list_of_gpus_is_no_gpu(text: str) -> None:
     assert parse_gpus(text) == ()

@@ -34,3 +34,5 @@ def widen_head(model: PreTrainedModel) -> None:
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call] # transformers leaves it untyped
     if type(head) is nn.Linear and head.weight.dtype in (torch.bfloat16, torch.float16):
         head.__class__ = WideHead  # the module stays, with its weights and what they are tied to
+        if "_old_forward" in vars(head):  # accelerate's hook on layers of several GPUs keeps the forward that it found
+            head._old_forward = WideHead.forward.__get__(head)

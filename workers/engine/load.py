@@ -95,7 +95,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
         folder,
         dtype=torch_dtype,
         quantization_config=quantization(quant, torch_dtype, name),
-        device_map={"": device.torch},
+        device_map=device.placement,
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,

@@ -68,7 +68,8 @@ class PeakMemory:
 
     def __enter__(self) -> Self:
         if self.device.kind is Device.GPU:
-            torch.cuda.reset_peak_memory_stats(self.device.torch)
+            for gpu in range(self.device.gpus):
+                torch.cuda.reset_peak_memory_stats(gpu)
         self.exact = _reset_high_water_mark()
         self.rss_bytes = psutil.Process().memory_info().rss
         self._stop = threading.Event()
@@ -86,7 +87,7 @@ class PeakMemory:
             self._stop.set()
             self._thread.join()
         if self.device.kind is Device.GPU:
-            self.device_bytes = torch.cuda.max_memory_allocated(self.device.torch)
+            self.device_bytes = sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(self.device.gpus))
 
     def _sample(self) -> None:
         process = psutil.Process()
