@@ -72,20 +72,25 @@ class Plan:
 
 
 def expand(
-    request: SweepRequest, models: Sequence[Candidate], exams: Sequence[Exam], targets: Sequence[Target]
+    request: SweepRequest,
+    models: Sequence[Candidate],
+    exams: Sequence[Exam],
+    targets: Sequence[Target],
+    *,
+    others_may_come: bool = False,
 ) -> Plan:
     """Runs of the request: every model at every quantization on every exam, a lane's Runs together.
 
     Raises
     ------
     SeveralFaults
-        with everything that would keep a Run from being served by any of `targets`. Without targets (a fleet
-        that has no worker yet) nothing is known of the devices, so nothing is held against them.
+        with everything that would keep a Run from being served by any of `targets`. Where `others_may_come`, as in a
+        fleet, that is no fault: what no worker can serve now waits for one that can (`serving_faults` tells of it).
     """
-    faults: list[ProctorError] = list(exam_faults(request, exams))
-    device, device_faults = choose_device(request.device, targets)
-    serving = [target for target in targets if target.device is device]
-    faults += [*device_faults, *quant_faults(request.quants, serving), *memory_faults(request, models, serving)]
+    faults = exam_faults(request, exams)
+    if not others_may_come:
+        faults += serving_faults(request, models, targets)
+    device, _ = choose_device(request.device, targets)
     if faults:
         raise SeveralFaults(faults)
     lanes: list[PlannedLane] = []
@@ -117,6 +122,13 @@ def run_spec(request: SweepRequest, model: Candidate, quant: Quant, device: Devi
 def questions_asked(request: SweepRequest, exam: Exam) -> int:
     limit = request.conditions.limit
     return len(exam.questions) if limit is None else min(limit, len(exam.questions))
+
+
+def serving_faults(request: SweepRequest, models: Sequence[Candidate], targets: Sequence[Target]) -> list[ProctorError]:
+    """What of the request none of `targets` can do: device, quantization, memory. Of no targets nothing is known."""
+    device, faults = choose_device(request.device, targets)
+    serving = [target for target in targets if target.device is device]
+    return [*faults, *quant_faults(request.quants, serving), *memory_faults(request, models, serving)]
 
 
 def choose_device(wish: str, targets: Sequence[Target]) -> tuple[Device, list[ProctorError]]:

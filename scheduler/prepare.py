@@ -18,7 +18,7 @@ from proctor.nouns import Device, Exam, Quant, SweepRequest
 from proctor.settings import Settings
 from proctor.store import workers
 from proctor.store.session import Store
-from scheduler.plan import Candidate, Plan, Target, choose_device, expand
+from scheduler.plan import Candidate, Plan, Target, choose_device, expand, serving_faults
 
 Found = TypeVar("Found")
 
@@ -53,10 +53,13 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
     candidates = [each for each in found if each is not None]
     benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
     exams = () if benchmark is None else tuple(benchmark.exams.values())
-    plan = tried(faults, partial(expand, request, candidates, exams, targets))
+    in_fleet = settings.broker_url is not None
+    plan = tried(faults, partial(expand, request, candidates, exams, targets, others_may_come=in_fleet))
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
-    return Prepared(plan, exams, (*benchmark.notes, *device_notes(request.quants, device, targets)))
+    waits = serving_faults(request, candidates, targets) if in_fleet else []
+    notes = (*device_notes(request.quants, device, targets), *(f"Its Runs will wait: {fault}" for fault in waits))
+    return Prepared(plan, exams, (*benchmark.notes, *notes))
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
@@ -86,7 +89,10 @@ def here(machine: Machine) -> tuple[Target, ...]:
 def fleet(store: Store) -> tuple[Target, ...]:
     """The workers that are alive; none where the fleet has not started yet."""
     alive = (worker.card for worker in workers.listing(store) if worker.alive)
-    return tuple(Target(card.device, card.device_name, card.memory_bytes, quantizes=True) for card in alive)
+    return tuple(
+        Target(card.device, card.device_name, card.memory_bytes, quantizes=set(card.quants) != {Quant.NONE})
+        for card in alive
+    )
 
 
 def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Target]) -> Iterator[str]:

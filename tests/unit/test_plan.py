@@ -7,7 +7,7 @@ import pytest
 from proctor.errors import DoesNotFit, SeveralFaults
 from proctor.nouns import Conditions, Device, DType, Exam, ModelRef, ModelSource, Quant, Question, SweepRequest
 from proctor.power import smallest_difference
-from scheduler.plan import Candidate, Plan, Target, expand
+from scheduler.plan import Candidate, Plan, Target, expand, serving_faults
 
 CPU = Target(Device.CPU, "CPU (2 cores)", 8_000_000_000, quantizes=True)
 GPU = Target(Device.GPU, "T4", 16_000_000_000, quantizes=True)
@@ -53,6 +53,18 @@ def test_auto_takes_the_gpu_where_one_serves() -> None:
     assert plan(request(), targets=(CPU, GPU)).runs[0].device is Device.GPU
     assert plan(request(), targets=(CPU,)).runs[0].device is Device.CPU
     assert plan(request(device="cpu"), targets=(CPU, GPU)).runs[0].device is Device.CPU
+
+
+def test_what_no_worker_of_a_fleet_can_serve_now_is_planned_and_told() -> None:
+    small = Target(Device.CPU, "a small machine", 500_000_000, quantizes=False)
+    asked = request((Quant.FOUR_BIT,), device="cuda")
+    planned = expand(asked, [model("org/one")], [exam("tides")], (small,), others_may_come=True)
+    assert planned.runs[0].device is Device.GPU
+    (told,) = serving_faults(asked, [model("org/one")], (small,))
+    assert "no GPU was found" in str(told)
+    here = request((Quant.FOUR_BIT,))
+    assert len(serving_faults(here, [model("org/one")], (small,))) == 2
+    assert expand(here, [model("org/one")], [exam("tides")], (small,), others_may_come=True).runs
 
 
 def test_a_fleet_without_workers_yet_is_planned_for_as_asked() -> None:
