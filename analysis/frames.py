@@ -55,14 +55,15 @@ RUN_COLUMNS = (
     "run_id", "sweep", "model", "revision", "quant", "device", "dtype", "benchmark", "subject", "shots",
     "chat_template", "limit", "status", "attempt", "questions", "answered", "correct", "tied", "accuracy",
     "scoring", "accuracy_norm", "noise_flips", "noise_questions", "noise_largest",
-    "load_wall_s", "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
+    "load_wall_s", "tokenize_wall_s", "prefix_wall_s", "write_wall_s",
+    "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
 )  # fmt: skip
 
 
 def run_row(record: RunRecord) -> tuple[object, ...]:
-    """One Run as `RUN_COLUMNS`. Times are of scoring alone; None where they aren't known."""
+    """One Run as `RUN_COLUMNS`. `wall_s`, `cpu_s`, `gpu_s` are of scoring; None where they aren't known."""
     spec, measures = record.spec, record.measures
-    conditions, score = spec.conditions, None if measures is None else measures.score
+    conditions, score = spec.conditions, None if measures is None else measures.scoring
     contestant, noise = contestant_of(record), record.noise
     return (
         record.run_id, record.sweep_name, spec.model.name, spec.model.revision, spec.quant.value, spec.device.value,
@@ -71,7 +72,9 @@ def run_row(record: RunRecord) -> tuple[object, ...]:
         record.correct / record.answered if record.answered else None,
         conditions.scoring.value, record.correct_norm / record.answered if record.answered else None,
         noise and noise.flips, noise and noise.questions, noise and noise.largest,
-        measures and measures.load.wall_s, score and score.wall_s, score and score.cpu_s, score and score.gpu_s,
+        measures and measures.load.wall_s, measures and measures.tokenize.wall_s,
+        measures and measures.prefix.wall_s, measures and measures.write.wall_s,
+        score and score.wall_s, score and score.cpu_s, score and score.gpu_s,
         measures and measures.peak_rss_bytes, measures and measures.peak_device_bytes,
         record.answered / score.wall_s if score and score.wall_s > 0 else None, record.reason,
     )  # fmt: skip

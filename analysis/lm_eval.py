@@ -105,7 +105,7 @@ def results(tasks: Sequence[Task], group: str, model: str, date_s: float) -> Jso
         "chat_template": None,
         "chat_template_sha": None,
         "total_evaluation_time_seconds": str(
-            sum(task.record.measures.score.wall_s for task in tasks if task.record.measures is not None)
+            sum(task.record.measures.scoring.wall_s for task in tasks if task.record.measures is not None)
         ),
     }
 

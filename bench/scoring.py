@@ -111,7 +111,7 @@ def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> 
     began = perf_counter()
     prompts = write_prompts(exam, conditions, model)
     prepared = scorer.prepare(prompts)
-    total = Total(forward_s=prepared.cost.wall_s, tokens=prepared.prefix.length)
+    total = Total(forward_s=prepared.prefilling.wall_s, tokens=prepared.prefix.length)
     for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
         scores = scorer.score(prepared, pack)
         total.tokens += scores.tokens_computed

@@ -242,7 +242,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Cost:
-    """Time spent and memory used by one piece of work (load, prefix, score, write)."""
+    """Time spent on one piece of work, such as a load or a pack."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -257,12 +257,19 @@ class Measures:
     """What one Run cost. Memory figures are peaks of this Run alone, not of the process's life."""
 
     load: Cost = Cost()  # zero where the model was already loaded
-    score: Cost = Cost()
+    score: Cost = Cost()  # the packs; in rows from before `prefix` and `tokenize` were measured apart, those too
     write: Cost = Cost()
     peak_rss_bytes: int = 0
     peak_device_bytes: int = 0  # 0 on the CPU
     tokens_computed: int = 0
     tokens_saved: int = 0  # computed once for several questions
+    tokenize: Cost = Cost()
+    prefix: Cost = Cost()  # the forward pass over what all prompts begin with
+
+    @property
+    def scoring(self) -> Cost:
+        """From prompts to log-probabilities: all but the load and the database."""
+        return self.tokenize + self.prefix + self.score
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,15 @@ class Tally:
     def __init__(self, device: TorchDevice) -> None:
         self._device = device
         self._peak = PeakMemory(device)
-        self._load = self._score = self._write = Cost()
+        self._load = self._tokenize = self._prefix = self._score = self._write = Cost()
         self._computed = self._saved = 0
 
     def loaded(self, cost: Cost) -> None:
         self._load += cost
 
     def prepared(self, prepared: Prepared) -> None:
-        self._score += prepared.cost
+        self._tokenize += prepared.tokenizing
+        self._prefix += prepared.prefilling
         self._computed += prepared.prefix.length
         self._saved -= prepared.prefix.length  # each pack counts what it was spared, and once it was computed
 
@@ -46,6 +47,8 @@ class Tally:
     def measures(self) -> Measures:
         return Measures(
             load=self._load,
+            tokenize=self._tokenize,
+            prefix=self._prefix,
             score=self._score,
             write=self._write,
             peak_rss_bytes=self._peak.rss_bytes,

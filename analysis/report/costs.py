@@ -51,7 +51,7 @@ def spendings(results: Results) -> list[Spending]:
             name,
             len(runs),
             sum(record.answered for record, _ in runs),
-            _total(measures.score for _, measures in runs),
+            _total(measures.scoring for _, measures in runs),
             sum(measures.load.wall_s for _, measures in runs),
             max(measures.peak_rss_bytes for _, measures in runs),
             max(measures.peak_device_bytes for _, measures in runs),
@@ -86,7 +86,7 @@ def prices(results: Results, panel: Panel) -> list[Priced]:
         contestant = panel.contestants[place]
         runs = measured[contestant]
         if runs:
-            seconds = sum(one.score.wall_s for _, one in runs) / sum(answered for answered, _ in runs)
+            seconds = sum(one.scoring.wall_s for _, one in runs) / sum(answered for answered, _ in runs)
             peak = max(one.peak_device_bytes or one.peak_rss_bytes for _, one in runs)
             accuracy = panel.accuracies[place].estimate
             found.append(
@@ -124,20 +124,27 @@ def runs_table(results: Results) -> Table:
     columns = (
         Column("Run", numeric=True), Column("contestant"), Column("subject"), Column("questions", numeric=True),
         Column("wall", SECONDS, numeric=True), Column("CPU", SECONDS, numeric=True),
-        Column("GPU", SECONDS, numeric=True), Column("loading, wall", SECONDS, numeric=True),
+        Column("GPU", SECONDS, numeric=True), Column("tokenizing, wall", SECONDS, numeric=True),
+        Column("prefix, wall", SECONDS, numeric=True), Column("packs, wall", SECONDS, numeric=True),
+        Column("loading, wall", SECONDS, numeric=True), Column("writing, wall", SECONDS, numeric=True),
         Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
         Column("questions a second", number(2), numeric=True), Column("attempt", numeric=True),
     )  # fmt: skip
     rows = [
         (
-            r.run_id, names[r.run_id], r.spec.subject, r.answered, m.score.wall_s, m.score.cpu_s, m.score.gpu_s,
-            m.load.wall_s, m.peak_rss_bytes, m.peak_device_bytes,
-            r.answered / m.score.wall_s if m.score.wall_s > 0 else None, r.attempt,
+            r.run_id, names[r.run_id], r.spec.subject, r.answered, m.scoring.wall_s, m.scoring.cpu_s, m.scoring.gpu_s,
+            m.tokenize.wall_s, m.prefix.wall_s, m.score.wall_s, m.load.wall_s, m.write.wall_s,
+            m.peak_rss_bytes, m.peak_device_bytes,
+            r.answered / m.scoring.wall_s if m.scoring.wall_s > 0 else None, r.attempt,
         )
         for r in results.records
         if (m := r.measures) is not None
     ]  # fmt: skip
-    return Table("costs_by_run", "Time and memory of every Run that was measured.", columns, rows)
+    caption = (
+        "Time and memory of every Run that was measured. "
+        "Wall, CPU and GPU are of tokenizing, prefix and packs together."
+    )
+    return Table("costs_by_run", caption, columns, rows)
 
 
 def _total(costs: Iterable[Cost]) -> Cost:

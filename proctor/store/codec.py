@@ -112,7 +112,8 @@ def provenance_of(stored: JsonObject) -> Provenance:
 
 def measures_of(stored: JsonObject) -> Measures:
     """Measures from the JSON that `dataclasses.asdict` made of them."""
-    costs = {name: Cost(**stored[name]) for name in ("load", "score", "write")}
+    parts = ("load", "tokenize", "prefix", "score", "write")
+    costs = {name: Cost(**stored[name]) for name in parts if name in stored}
     return Measures(**{**stored, **costs})
 
 
@@ -129,6 +130,8 @@ def sum_of(several: Iterable[Measures]) -> Measures:
             load=total.load + one.load,
             score=total.score + one.score,
             write=total.write + one.write,
+            tokenize=total.tokenize + one.tokenize,
+            prefix=total.prefix + one.prefix,
             peak_rss_bytes=max(total.peak_rss_bytes, one.peak_rss_bytes),
             peak_device_bytes=max(total.peak_device_bytes, one.peak_device_bytes),
             tokens_computed=total.tokens_computed + one.tokens_computed,

@@ -176,7 +176,7 @@ def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
 def add_to_pace(store: Store, session: Session, lane: str, measures: Measures) -> None:
     """Count a finished Run, and the load that it began with if there was one, into its lane's means."""
     loads = int(measures.load.wall_s > 0)
-    run_s = measures.score.wall_s + measures.write.wall_s
+    run_s = measures.scoring.wall_s + measures.write.wall_s
     session.exec(
         store.insert(LaneRow)
         .values(lane=lane, runs=1, run_s=run_s, loads=loads, load_s=measures.load.wall_s)

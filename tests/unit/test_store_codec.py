@@ -98,10 +98,19 @@ def test_measures_survive_json(given: Measures) -> None:
 
 
 def test_several_attempts_add_up_and_of_peaks_the_highest_counts() -> None:
-    one = Measures(Cost(1, 2, 3), Cost(4, 5, 6), Cost(7, 8, 9), 10, 20, 30, 40)
-    two = Measures(Cost(1, 1, 1), Cost(1, 1, 1), Cost(1, 1, 1), 15, 15, 1, 1)
-    assert codec.sum_of([one, two]) == Measures(Cost(2, 3, 4), Cost(5, 6, 7), Cost(8, 9, 10), 15, 20, 31, 41)
+    one = Measures(Cost(1, 2, 3), Cost(4, 5, 6), Cost(7, 8, 9), 10, 20, 30, 40, Cost(1), Cost(2, 2))
+    two = Measures(Cost(1, 1, 1), Cost(1, 1, 1), Cost(1, 1, 1), 15, 15, 1, 1, Cost(2), Cost(3, 1))
+    total = codec.sum_of([one, two])
+    assert total == Measures(Cost(2, 3, 4), Cost(5, 6, 7), Cost(8, 9, 10), 15, 20, 31, 41, Cost(3), Cost(5, 3))
+    assert total.scoring == Cost(13, 9, 7)
     assert codec.sum_of([]) == Measures()
+
+
+def test_measures_of_before_the_prefix_was_apart_are_read_as_they_were() -> None:
+    stored = asdict(Measures(score=Cost(4, 5, 6)))
+    del stored["prefix"], stored["tokenize"]
+    assert codec.measures_of(stored) == Measures(score=Cost(4, 5, 6))
+    assert codec.measures_of(stored).scoring == Cost(4, 5, 6)
 
 
 @given(st.text(st.characters(codec=None)))

@@ -45,9 +45,10 @@ class Prepared:
 
     prompts: tuple[EncodedPrompt, ...]
     lengths: tuple[int, ...]
-    cost: Cost
+    tokenizing: Cost
     padded: bool = True
     prefix: Prefix = field(default_factory=lambda: Prefix(0))
+    prefilling: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)

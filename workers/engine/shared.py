@@ -30,12 +30,13 @@ class SharedScorer:
         self.model, self.reader, self.device = model, reader, device
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        with Meter(self.device) as meter, self.device.reporting_shortage(self.reader.model):
+        with Meter(self.device) as tokenizing:
             encoded = self.reader.encode(prompts)
+        with Meter(self.device) as prefilling, self.device.reporting_shortage(self.reader.model):
             shared = common_length(encoded) if encoded else 0
             lengths = tuple(length_of(prompt, shared) for prompt in encoded)
             prefix = prefill(self.model, stem(encoded[0])[:shared]) if encoded else Prefix(0)
-        return Prepared(encoded, lengths, meter.cost, padded=False, prefix=prefix)
+        return Prepared(encoded, lengths, tokenizing.cost, padded=False, prefix=prefix, prefilling=prefilling.cost)
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
         members = [prepared.prompts[index] for index in pack.members]
