@@ -76,14 +76,13 @@ def subjects_section(panel: Panel) -> Section:
 
 def accuracy_table(panel: Panel, standings: Standings) -> Table:
     """A row a contestant, best first, with its interval and where that lies against chance."""
+    norm = panel.accuracies_norm
+    per_character = () if norm is None else (Column("right per character", PERCENT, numeric=True),)
     columns = (
         Column("contestant"), Column("right", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
-        Column("no single answer", numeric=True), Column("against chance"),
+        Column("no single answer", numeric=True), Column("against chance"), *per_character,
     )  # fmt: skip
-    norm = panel.accuracies_norm
-    if norm is not None:
-        columns = (*columns, Column("right per character", PERCENT, numeric=True))
     right = panel.correct.sum(axis=1)
     rows = [
         (

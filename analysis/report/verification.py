@@ -13,7 +13,6 @@ from proctor.nouns import LETTERS
 
 def summary(found: Verification) -> list[str]:
     """The verdict, then what stands beside it, a line each."""
-    pairs = len(found.pairs)
     verdict = "All within" if found.passed else "They differ: not all within"
     pairs, apart = f"{counted(len(found.pairs), 'prompt')} in both", f"largest {nats(found.largest)}"
     picks = f"{counted(found.other_picks, 'pick')} of {len(found.pairs):,} other"

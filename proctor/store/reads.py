@@ -177,9 +177,7 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
                 benchmark,
                 subject,
                 RunStatus(status),
-                *rest,
-                scoring=Scoring(scoring or Scoring.LETTERS),
-                noise=noise_of(noise),
+                *(*rest, Scoring(scoring or Scoring.LETTERS), noise_of(noise)),
             )
             for run_id, text, benchmark, subject, status, *rest, scoring, noise in rows
         )

@@ -187,7 +187,7 @@ def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> 
             .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
             .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
         )
-        return dict(found.all())
+        return {question_id: tuple(scores) for question_id, scores in found}
 
 
 def cut(store: Store, claim: Claim, provenance: Provenance) -> None:
