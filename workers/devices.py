@@ -85,7 +85,8 @@ def own_device(kind: Device, memory_bytes: int | None = None) -> TorchDevice:
 
     `memory_bytes` is what this process may take of its memory: on GPUs torch itself holds it, on the CPU a model that
     is larger isn't loaded. On the CPU it also sets torch's threads to the physical cores (more of them only wait for
-    one another), unless OMP_NUM_THREADS says a number, and has the process keep memory that it freed.
+    one another), unless OMP_NUM_THREADS says a number, and has the process keep memory that it freed
+    and few of oneDNN's shapes.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def own_device(kind: Device, memory_bytes: int | None = None) -> TorchDevice:
     """
     if kind is Device.CPU:
         heap.keep_freed()
+        heap.bound_caches()
         here = machine.look(os.environ)
         if not os.environ.get("OMP_NUM_THREADS"):
             torch.set_num_threads(here.cores)

@@ -1,12 +1,16 @@
 """The process's heap: what was freed is kept for the next pack, and given back when a model goes.
 
 glibc hands large blocks back to the system as soon as they are freed and gets new ones, page by page, for the next
-layer: a tenth of a pack's time in float32 (docs/experiments.md). Elsewhere than on glibc all this does nothing.
+layer: a tenth of a pack's time in float32 (docs/experiments.md). Elsewhere than on glibc that does nothing.
+
+oneDNN keeps what it made for each shape of a product, 1,024 shapes, over half a megabyte each. In 8 bit every layer of
+every pack multiplies a number of outlier columns of its own, so that a worker grew by gigabytes in ten Runs.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,8 @@ from typing import Any
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc refuses more on 64 bit; larger blocks stay mapped, one by one
 _NEVER_TRIM = (1 << 31) - 1
+# How many shapes oneDNN and torch's layer above it keep: a pack's own, which come again in each layer, are a dozen.
+_CACHES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 
 
 def keep_freed() -> bool:
@@ -22,6 +28,12 @@ def keep_freed() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM))
+
+
+def bound_caches() -> None:
+    """Have oneDNN keep few shapes, unless the environment says how many. To be called before torch's first product."""
+    for name, shapes in _CACHES.items():
+        os.environ.setdefault(name, shapes)
 
 
 def give_back() -> None:

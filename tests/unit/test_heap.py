@@ -42,3 +42,19 @@ def test_what_is_kept_is_given_back_when_asked() -> None:
         "kept = held(); heap.give_back(); print(kept - held())"
     )
     assert given > 100 << 20
+
+
+SHAPES = """
+torch.set_num_threads(1)
+def multiply(first, last):
+    for columns in range(first, last):
+        torch.randn(256, columns).bfloat16() @ torch.randn(columns, 512).bfloat16()
+"""
+
+
+def test_products_of_ever_new_shapes_as_8_bit_has_them_leave_the_process_as_large_as_it_was() -> None:
+    """Without the bound these grow it by 400 MB."""
+    grown = printed(
+        "heap.bound_caches()" + SHAPES + "multiply(8, 80); before = held(); multiply(80, 600); print(held() - before)"
+    )
+    assert grown < 100 << 20
