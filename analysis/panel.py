@@ -107,6 +107,11 @@ class Panel:
         """(C, S) questions asked."""
         return self._by_subject(self.asked)
 
+    @cached_property
+    def unanswered_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) questions asked on which no option was picked."""
+        return self._by_subject(self.asked & (self.picked < 0))
+
     @property
     def accuracy_by_subject(self) -> NDArray[np.float64]:
         """(C, S) fractions, not a number where nothing was asked."""

@@ -105,14 +105,15 @@ def subject_table(panel: Panel) -> Table:
         Column("subject"), Column("contestant"), Column("right", PERCENT, numeric=True),
         Column("low", PERCENT, numeric=True), Column("high", PERCENT, numeric=True),
         Column("right answers", numeric=True), Column("asked", numeric=True),
+        Column("no single answer", numeric=True),
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
     for column, subject in enumerate(panel.subjects):
         for place in panel.ranking:
             right, asked = int(panel.right_by_subject[place, column]), int(panel.asked_by_subject[place, column])
-            interval = wilson(right, asked)
+            interval, tied = wilson(right, asked), int(panel.unanswered_by_subject[place, column])
             rows.append(
-                (subject, panel.labels[place], interval.estimate, interval.low, interval.high, right, asked)
+                (subject, panel.labels[place], interval.estimate, interval.low, interval.high, right, asked, tied)
             )  # fmt: skip
     return Table("accuracy_by_subject", "Accuracy by subject, with 95 % Wilson intervals.", columns, rows)
 
