@@ -102,6 +102,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         f"{duration(left_s)} left" if left_s else "",
         f"{failed} failed" if failed else "",
+        f"paused: proctor resume {progress.sweep_id}" if progress.paused_at else "",
     ]
     return " · ".join(part for part in parts if part)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from proctor.logs import printable
 from proctor.nouns import RunStatus
+from proctor.store.fit import Unservable
 from proctor.store.fleet import Fleet, LaneSight, Trouble, WorkerSight
 from proctor.store.reads import SweepSummary
 from scheduler.pace import duration
@@ -40,6 +41,8 @@ def fleet_board(fleet: Fleet, room: Room) -> RenderableType:
         parts += [Text(), workers_table(fleet, room)]
     if fleet.lanes:
         parts += [Text(), lanes_table(fleet.lanes, room)]
+    if fleet.unservable:
+        parts += [Text(), unservable_list(fleet.unservable, room)]
     if fleet.troubles:
         parts += [Text(), troubles_list(fleet.troubles, room)]
     return Group(*parts, Text(), Text(summary(fleet), style="bold"))
@@ -52,7 +55,7 @@ def sweeps_table(summaries: Sequence[SweepSummary], room: Room) -> RenderableTyp
         when = each.created_at.astimezone()
         table.add_row(
             str(each.id),
-            Text(printable(each.name) + (" (cancelled)" if each.cancelled_at else "")),
+            Text(printable(each.name) + marks(each)),
             f"{when:%Y-%m-%d %H:%M}" if room.wide else f"{when:%m-%d %H:%M}",
             f"{each.done}/{each.runs}",
             str(each.running),
@@ -61,6 +64,12 @@ def sweeps_table(summaries: Sequence[SweepSummary], room: Room) -> RenderableTyp
             f"{each.answered}/{each.questions}",
         )
     return _with_rest(table, len(summaries) - room.rows)
+
+
+def marks(each: SweepSummary) -> str:
+    """What was done to a sweep by hand, behind its name."""
+    state = " (cancelled)" if each.cancelled_at else " (paused)" if each.paused_at else ""
+    return state + (f" (priority {each.priority})" if each.priority else "")
 
 
 def workers_table(fleet: Fleet, room: Room) -> RenderableType:
@@ -85,6 +94,8 @@ def held(sight: WorkerSight) -> str:
     """What a worker holds in memory, or is loading."""
     if not sight.record.alive:
         return "fell silent"
+    if sight.record.waits_for:
+        return f"waits: {sight.record.waits_for}"
     if sight.lane is not None and sight.lane != sight.record.held:
         return f"loading {sight.lane.label}"
     return sight.record.held.label if sight.record.held is not None else "–"
@@ -104,6 +115,17 @@ def lanes_table(lanes: Sequence[LaneSight], room: Room) -> RenderableType:
             *(means if room.wide else ()),
         )
     return _with_rest(table, len(lanes) - room.rows)
+
+
+def unservable_list(nobody: Sequence[Unservable], room: Room) -> RenderableType:
+    """Lanes that no worker alive can serve, with what they would need and why each worker doesn't."""
+    lines: list[RenderableType] = []
+    for each in nobody[: room.rows]:
+        needs = f", which need about {each.needs_bytes / 1e9:.1f} GB each" if each.needs_bytes else ""
+        head = Text(f"Nobody can serve {each.lane.device} ", style="yellow")
+        lines.append(head.append(printable(f"{each.lane.label}: {each.runs} Runs wait{needs}"), style="default"))
+        lines += [Padding(Text(printable(reason)), (0, 0, 0, 2)) for reason in each.reasons]
+    return _with_rest(Group(*lines), len(nobody) - room.rows)
 
 
 def troubles_list(troubles: Sequence[Trouble], room: Room) -> RenderableType:

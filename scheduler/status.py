@@ -123,6 +123,8 @@ def fleet_as_json(now: Fleet) -> dict[str, object]:
                 "lane": str(each.lane) if each.lane else None,
                 "subject": each.subject or None,
                 "answers_per_s": each.answers_per_s,
+                "waits_for": each.record.waits_for or None,
+                "versions": dict(each.record.card.versions),
                 "seen_at": each.record.seen_at.isoformat(),
             }
             for each in now.workers
@@ -138,6 +140,15 @@ def fleet_as_json(now: Fleet) -> dict[str, object]:
                 "mean_load_s": each.mean_load_s,
             }
             for each in now.lanes
+        ],
+        "unservable": [
+            {
+                "lane": str(each.lane),
+                "runs": each.runs,
+                "needs_bytes": each.needs_bytes,
+                "reasons": list(each.reasons),
+            }
+            for each in now.unservable
         ],
         "troubles": [
             {
@@ -159,7 +170,9 @@ def summary_as_json(each: SweepSummary) -> dict[str, object]:
         "sweep": each.id,
         "name": each.name,
         "created_at": each.created_at.isoformat(),
+        "priority": each.priority,
         "cancelled": each.cancelled_at is not None,
+        "paused": each.paused_at is not None,
         "runs": each.runs,
         "pending": each.pending,
         "running": each.running,

@@ -57,6 +57,8 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         say(wording.submitted(submission, prepared.plan))
         if submission.to_do == 0:
             return conclude(store, submission.sweep_id, way)
+        for note in prepared.notes if settings.broker_url else ():
+            say(f"Note: {note}")
         with kept_log(settings):
             log_pending(store, submission.sweep_id)
             return carry_out(store, settings, submission.sweep_id, way)

@@ -135,6 +135,8 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
         "sweep": progress.sweep_id,
         "name": progress.name,
         "created_at": progress.created_at.isoformat(),
+        "priority": progress.priority,
+        "paused": progress.paused_at is not None,
         "over": progress.over,
         "counts": {status.value: progress.count(status) for status in RunStatus},
         "runs": [

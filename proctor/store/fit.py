@@ -103,25 +103,29 @@ def unservable(store: Store, sweep_id: int | None = None) -> list[Unservable]:
     Runs of a paused sweep are left out: they wait for a person.
     """
     with store.read() as session:
-        now = store.now(session)
-        alive = [each for each in records(session, now) if each.alive]
-        waiting = session.exec(
-            select(RunRow.lane, RunRow.sweep_id, RunRow.needs_bytes, func.count())
-            .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
-            .where(
-                col(RunRow.status) == RunStatus.PENDING,
-                col(SweepRow.paused_at).is_(None),
-                true() if sweep_id is None else col(RunRow.sweep_id) == sweep_id,
-            )
-            .group_by(col(RunRow.lane), col(RunRow.sweep_id), col(RunRow.needs_bytes))
-            .order_by(col(RunRow.lane), col(RunRow.needs_bytes))
-        ).all()
-        found: dict[str, Unservable] = {}
-        for lane, sweep, needs, count in waiting:
-            reasons = _why_nobody(session, alive, lane, sweep, needs)
-            if reasons:
-                found[lane] = _joined(found.get(lane), Unservable(lane_of(lane), count, needs, reasons))
-        return list(found.values())
+        return in_vain(session, store.now(session), sweep_id)
+
+
+def in_vain(session: Session, now: datetime, sweep_id: int | None) -> list[Unservable]:
+    """The same within a transaction of the caller's."""
+    alive = [each for each in records(session, now) if each.alive]
+    waiting = session.exec(
+        select(RunRow.lane, RunRow.sweep_id, RunRow.needs_bytes, func.count())
+        .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
+        .where(
+            col(RunRow.status) == RunStatus.PENDING,
+            col(SweepRow.paused_at).is_(None),
+            true() if sweep_id is None else col(RunRow.sweep_id) == sweep_id,
+        )
+        .group_by(col(RunRow.lane), col(RunRow.sweep_id), col(RunRow.needs_bytes))
+        .order_by(col(RunRow.lane), col(RunRow.needs_bytes))
+    ).all()
+    found: dict[str, Unservable] = {}
+    for lane, sweep, needs, count in waiting:
+        reasons = _why_nobody(session, alive, lane, sweep, needs)
+        if reasons:
+            found[lane] = _joined(found.get(lane), Unservable(lane_of(lane), count, needs, reasons))
+    return list(found.values())
 
 
 def _why_nobody(

@@ -19,6 +19,7 @@ from proctor.nouns import Lane, RunStatus
 from proctor.store import workers
 from proctor.store.attempts import LEASE_RAN_OUT
 from proctor.store.codec import lane_of
+from proctor.store.fit import Unservable, in_vain
 from proctor.store.lanes import means
 from proctor.store.session import Store
 from proctor.store.tables import AttemptRow, ExamRow, LaneRow, PackRow, RunRow
@@ -88,6 +89,7 @@ class Fleet:
     lanes: tuple[LaneSight, ...]  # those with something pending or running
     troubles: tuple[Trouble, ...]  # the latest first, at most TROUBLES
     answers_per_s: float  # over the last minute
+    unservable: tuple[Unservable, ...] = ()  # lanes that wait for a worker that isn't there
 
     @property
     def questions_left(self) -> int:
@@ -137,6 +139,7 @@ def look(store: Store, sweep_id: int | None = None) -> Fleet:
             lanes=tuple(_lanes(session, records, mine)),
             troubles=tuple(_troubles(session, mine)),
             answers_per_s=speed.total,
+            unservable=tuple(in_vain(session, now, sweep_id)),
         )
 
 

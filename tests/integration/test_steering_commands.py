@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, ProctorError, UnknownName
 from proctor.settings import Settings
-from proctor.store import reads, runs, sweeps
+from proctor.store import reads, runs, sweeps, workers
 from proctor.store.session import Store, open_store
-from tests.integration.store_world import claim, record, spec, submit
+from tests.integration.store_world import card, claim, record, request, spec, submit
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def lone_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stor
     """The database of the commands that are typed here, on SQLite."""
     for name, value in Settings.read({"PROCTOR_HOME": str(tmp_path)}).environ().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "200")
     with open_store(Settings.read({"PROCTOR_HOME": str(tmp_path)})) as store:
         submit(store, spec(subject="a"), spec(subject="b"), name="nightly")
         yield store
@@ -94,3 +95,33 @@ def test_a_run_that_nobody_tried_and_one_that_is_not_there(lone_store: Store) ->
     assert "No worker has tried it yet." in typed("attempts", "1")
     with pytest.raises(ProctorError, match="Unknown Run '99'"):
         typed("attempts", "99")
+
+
+def test_status_shows_what_is_paused_and_what_has_another_priority(lone_store: Store) -> None:
+    typed("pause", "nightly")
+    typed("priority", "nightly", "3")
+    assert "nightly (paused) (priority 3)" in typed("status")
+    (listed,) = json.loads(typed("status", "--json"))["sweeps"]
+    assert (listed["paused"], listed["priority"]) == (True, 3)
+    assert "paused: proctor resume 1" in typed("status", "1")
+    assert json.loads(typed("status", "1", "--json"))["paused"] is True
+
+
+def test_status_says_what_nobody_alive_can_serve_and_what_it_would_need(lone_store: Store) -> None:
+    one = spec("org/large", "a")
+    sweeps.submit(lone_store, request("large"), [one], {one.lane: 40_000_000_000})
+    workers.heartbeat(lone_store, card("cpu@host:1"), None, "The hub can't be reached for org/a.")
+    said = typed("status", "large")
+    assert "Nobody can serve cpu large none: 1 Runs wait, which need about 40.0 GB each" in said
+    assert "cpu@host:1 has 8.0 GB (two cores)" in said
+    assert "waits: The hub" in said
+    told = json.loads(typed("status", "large", "--json"))
+    assert told["unservable"] == [
+        {
+            "lane": str(one.lane),
+            "runs": 1,
+            "needs_bytes": 40_000_000_000,
+            "reasons": ["cpu@host:1 has 8.0 GB (two cores)"],
+        }
+    ]
+    assert told["workers"][0]["waits_for"] == "The hub can't be reached for org/a."
