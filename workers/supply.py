@@ -32,6 +32,7 @@ STORE_S = 1.0  # the parent must not stand still for the database
 HEARTBEAT_S = 10.0
 BARREN_DEATHS = 5
 LONGEST_PAUSE_S = 5.0  # between two bells for oneself that led to nothing: the load would not pay for itself
+DEAF_BELLS = 4  # rung in a row and none heard: the connection that listens is dead, and nobody will ever say so
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,20 @@ class Rhythm:
     heartbeat_at: float = 0.0
     ring_at: float = 0.0
     pause_s: float = TICK_S
+    heard: int = 0  # bells that were heard in all, when one was last rung
+    unheard: int = 0  # bells rung in a row since then
 
-    def rang(self, now: float) -> None:
-        """The more bells in a row led to nothing, the later the next."""
+    def rang(self, now: float, heard: int) -> None:
+        """The more bells in a row led to nothing, the later the next. `heard` counts all that were ever heard."""
         self.ring_at = now + self.pause_s
         self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
+        self.unheard = self.unheard + 1 if heard == self.heard else 1
+        self.heard = heard
+
+    @property
+    def deaf(self) -> bool:
+        """Whether bells are sent, and not one of them arrives."""
+        return self.unheard > DEAF_BELLS
 
     def worked(self) -> None:
         self.ring_at, self.pause_s = 0.0, TICK_S
@@ -112,7 +122,12 @@ class Supply(bootsteps.StartStopStep):
             log.info("the database does not know that this worker left: %s", error.problem)
 
     def tick(self, consumer: Consumer) -> None:
-        """Never raises what a database or a broker that is away can raise: the next tick tries again."""
+        """Look after the child, and ring where something waits.
+
+        A database or a broker that is away is left to the next tick. Raises `ConnectionResetError` where bells are sent
+        and none is heard: Celery then connects anew. A half-open connection would never be noticed otherwise
+        (tests/chaos/test_faults.py, broker_half_open).
+        """
         if os.getppid() != self._launcher:  # on Linux the kernel has killed us by then (`proctor.broker.tether`)
             os.kill(os.getpid(), signal.SIGTERM)
         self.children.look(self.link.ready)
@@ -126,6 +141,9 @@ class Supply(bootsteps.StartStopStep):
             log.warning("the database is away: %s", error.problem)
         except BROKER_ERRORS as error:
             log.warning("the broker is away: %s", error)
+        if self.rhythm.deaf:
+            self.rhythm.unheard = 0
+            raise ConnectionResetError("no bell is heard of those that were rung: the connection is dead")
 
     def _look_into_the_database(self, consumer: Consumer, now: float) -> None:
         if state.reserved_requests:
@@ -134,7 +152,7 @@ class Supply(bootsteps.StartStopStep):
             self._end_a_hung_child(consumer)
         elif now >= self.rhythm.ring_at and runs.waiting(self.store, self.me):
             wake(consumer.app, self.me.device, self.me.name)
-            self.rhythm.rang(now)
+            self.rhythm.rang(now, heard=state.all_total_count[0])
         if now >= self.rhythm.heartbeat_at:
             workers.heartbeat(self.store, self.me, self.link.held, self.link.waits_for)
             self.rhythm.heartbeat_at = now + HEARTBEAT_S

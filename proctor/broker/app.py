@@ -11,7 +11,7 @@ from celery import Celery
 from kombu import Queue
 
 from proctor import broker_url
-from proctor.broker.clients import CONNECT_S, SILENCE_S, celery_tls, sentinel_options
+from proctor.broker.clients import CONNECT_S, celery_tls, sentinel_options
 from proctor.errors import BrokerUnavailable
 from proctor.nouns import Device
 from proctor.settings import Settings
@@ -64,7 +64,8 @@ def make_app(settings: Settings) -> Celery:
             "visibility_timeout": VISIBILITY_S,
             "health_check_interval": 10,
             "socket_keepalive": True,
-            "socket_timeout": SILENCE_S,
+            # A worker's parent waits for it in its one loop; what blocks for longer on purpose isn't bound by it.
+            "socket_timeout": CONNECT_S,
             "socket_connect_timeout": CONNECT_S,
             "master_name": broker.master_name or None,
             "sentinel_kwargs": sentinel_options(broker) if broker.scheme == "sentinel" else None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workers.supply import BARREN_DEATHS, LONGEST_PAUSE_S, TICK_S, Children, Rhythm
+from workers.supply import BARREN_DEATHS, DEAF_BELLS, LONGEST_PAUSE_S, TICK_S, Children, Rhythm
 
 
 def test_bells_that_lead_to_nothing_come_ever_later_up_to_a_limit() -> None:
     rhythm = Rhythm()
     pauses = []
     for _ in range(10):
-        rhythm.rang(now=100.0)
+        rhythm.rang(now=100.0, heard=7)
         pauses.append(rhythm.ring_at - 100.0)
     assert pauses[0] == TICK_S
     assert pauses == sorted(pauses)
@@ -19,11 +19,27 @@ def test_bells_that_lead_to_nothing_come_ever_later_up_to_a_limit() -> None:
 def test_after_work_the_next_bell_may_come_at_once() -> None:
     rhythm = Rhythm()
     for _ in range(10):
-        rhythm.rang(now=100.0)
+        rhythm.rang(now=100.0, heard=7)
     rhythm.worked()
     assert rhythm.ring_at <= 100.0
-    rhythm.rang(now=100.0)
+    rhythm.rang(now=100.0, heard=7)
     assert rhythm.ring_at == 100.0 + TICK_S
+
+
+def test_a_worker_is_deaf_when_several_bells_in_a_row_were_rung_and_none_was_heard() -> None:
+    rhythm = Rhythm()
+    told = []
+    for _ in range(DEAF_BELLS + 1):
+        rhythm.rang(now=100.0, heard=7)
+        told.append(rhythm.deaf)
+    assert told == [False] * DEAF_BELLS + [True]
+
+
+def test_a_worker_that_hears_its_bells_is_never_deaf_however_little_they_lead_to() -> None:
+    rhythm = Rhythm()
+    for heard in range(10 * DEAF_BELLS):
+        rhythm.rang(now=100.0, heard=heard)
+        assert not rhythm.deaf
 
 
 def test_children_that_die_before_they_have_their_device_are_given_up_after_some() -> None:
