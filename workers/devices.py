@@ -46,9 +46,9 @@ class TorchDevice:
         return free if self.limit_bytes is None else max(0, min(free, self.limit_bytes - taken))
 
     @property
-    def placement(self) -> str | dict[str, torch.device]:
+    def placement(self) -> str | dict[str, str]:
         """Where a model's layers go (`device_map`): all to one device, or evenly over the GPUs of a group."""
-        return "balanced" if self.gpus > 1 else {"": self.torch}
+        return "balanced" if self.gpus > 1 else {"": str(self.torch)}
 
     def release(self) -> None:
         """Give back memory that no object holds any more."""

@@ -19,7 +19,7 @@ from celery import Celery
 from celery.events import EventDispatcher
 from kombu import Connection
 
-from proctor.broker.app import CONNECT_S
+from proctor.broker.clients import CONNECT_S
 from proctor.broker.dispatch import BROKER_ERRORS
 from proctor.jitter import jittered
 from proctor.nouns import Claim

@@ -27,22 +27,22 @@ SILENCE_S = 30.0
 class _Watched(redis.Redis):
     """A client that closes its connections to the sentinels too."""
 
-    watch: Sentinel
+    sentinels: Sentinel
 
     def close(self) -> None:
         super().close()
-        for sentinel in self.watch.sentinels:
+        for sentinel in self.sentinels.sentinels:
             sentinel.close()
 
 
 class _AsyncWatched(aioredis.Redis):
     """The same for an event loop."""
 
-    watch: AsyncSentinel
+    sentinels: AsyncSentinel
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         await super().aclose(close_connection_pool)
-        for sentinel in self.watch.sentinels:
+        for sentinel in self.sentinels.sentinels:
             await sentinel.aclose()
 
 
@@ -59,10 +59,9 @@ def client(url: str, silence_s: float = SILENCE_S) -> redis.Redis:
     broker = broker_url.read(url)
     options = {**_options(broker, silence_s), "retry": Retry(NoBackoff(), 0)}
     if broker.scheme == "sentinel":
-        sentinels = [(host.name, host.port) for host in broker.hosts]
-        watch = Sentinel(sentinels, sentinel_kwargs=sentinel_options(broker))
-        found: _Watched = watch.master_for(broker.master_name, _Watched, **options)
-        found.watch = watch
+        sentinels = Sentinel(_places(broker), sentinel_kwargs=sentinel_options(broker))  # type: ignore[no-untyped-call] # redis-py's own
+        found: _Watched = sentinels.master_for(broker.master_name, _Watched, **options)  # type: ignore[no-untyped-call] # as above
+        found.sentinels = sentinels
         return found
     (host,) = broker.hosts
     return redis.Redis(host=host.name, port=host.port, **options)
@@ -73,10 +72,9 @@ def async_client(url: str, silence_s: float = SILENCE_S) -> aioredis.Redis:
     broker = broker_url.read(url)
     options = {**_options(broker, silence_s), "retry": AsyncRetry(NoBackoff(), 0)}
     if broker.scheme == "sentinel":
-        sentinels = [(host.name, host.port) for host in broker.hosts]
-        watch = AsyncSentinel(sentinels, sentinel_kwargs=sentinel_options(broker))
-        found: _AsyncWatched = watch.master_for(broker.master_name, _AsyncWatched, **options)
-        found.watch = watch
+        sentinels = AsyncSentinel(_places(broker), sentinel_kwargs=sentinel_options(broker))  # type: ignore[no-untyped-call] # as above
+        found: _AsyncWatched = sentinels.master_for(broker.master_name, _AsyncWatched, **options)
+        found.sentinels = sentinels
         return found
     (host,) = broker.hosts
     return aioredis.Redis(host=host.name, port=host.port, **options)
@@ -96,6 +94,10 @@ def sentinel_options(broker: BrokerUrl) -> dict[str, Any]:
 def celery_tls(broker: BrokerUrl) -> dict[str, Any] | None:
     """Celery's `broker_use_ssl`; None without TLS. Left to itself, kombu would check no certificate."""
     return {name: value for name, value in _tls(broker.tls).items() if name != "ssl"} or None
+
+
+def _places(broker: BrokerUrl) -> list[tuple[str, int]]:
+    return [(host.name, host.port) for host in broker.hosts]
 
 
 def _options(broker: BrokerUrl, silence_s: float) -> dict[str, Any]:

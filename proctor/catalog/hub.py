@@ -119,12 +119,13 @@ def _snapshot(repo: str, revision: str | None, *, local: bool, moved: Callable[[
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg] # generic in the stubs only
+    class Bar(tqdm):
         """The hub's own bar, which hears of every piece that came."""
 
         def update(self, n: float | None = 1) -> bool | None:
             moved()
-            return super().update(n)
+            shown: bool | None = super().update(n)
+            return shown
 
     return Path(
         snapshot_download(

@@ -69,7 +69,7 @@ async def ping_at_once(url: str) -> bool:
 
 def bells(url: str) -> int:
     with client(url) as one:
-        return one.llen("cpu")
+        return int(one.llen("cpu"))
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_unless_the_url_says_ot
 def test_a_worker_serves_through_tls_and_tells_nobody_the_password(tls_url: str, tmp_path: Path) -> None:
     settings = on_sqlite(tmp_path, tls_url)
     with proctor_worker(settings) as command:
-        answers = make_app(settings).control.ping(timeout=5.0, limit=1)
+        answers = make_app(settings).control.ping(timeout=5.0, limit=1) or []
         assert [list(answer.values()) for answer in answers] == [[{"ok": "pong"}]]
         assert_no_secret(settings, command)
 
@@ -153,7 +153,7 @@ def test_clients_bells_and_a_worker_find_the_new_master_when_the_old_one_dies(
         def on_the_replica() -> bool:
             with contextlib.suppress(redis.exceptions.RedisError):
                 one.set("moved", "1")
-                return one.info("server")["tcp_port"] == sentinels.replica.port
+                return int(one.info("server")["tcp_port"]) == sentinels.replica.port
             return False
 
         wait_until(on_the_replica, "the sentinel made the replica the master")

@@ -12,7 +12,8 @@ import pytest
 from celery import Celery
 from celery.events.state import State
 
-from proctor.broker.app import CONNECT_S, make_app
+from proctor.broker.app import make_app
+from proctor.broker.clients import CONNECT_S
 from proctor.broker.embedded import embedded
 from proctor.nouns import Claim, Conditions, Device, DType, ModelRef, ModelSource, Quant, RunSpec
 from tests.integration.broker_settings import on_sqlite

@@ -31,8 +31,7 @@ def claimed_sweep(store: Store, worker: str) -> int | None:
 
 
 def sweep_of(store: Store, run_id: int) -> int:
-    (found,) = [run.sweep_id for each in reads.overview(store) for run in reads.runs(store, [each.id], [run_id]) if run]
-    return found
+    return reads.run(store, run_id).sweep_id
 
 
 def test_nothing_of_a_paused_sweep_is_claimed(store: Store) -> None:
