@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # The demo and the tests keep what they fetch and make in here, and nothing outside.
 export PROCTOR_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: demo test check bench clean lock
+.PHONY: demo test chaos check bench clean lock
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -22,6 +22,9 @@ demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a repo
 
 test: $(STAMP)  ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+chaos: $(STAMP)  ## a fleet struck by faults at random for minutes; CHAOS_SEED=7 repeats a schedule
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-300} $(BIN)/python -m pytest -s -p no:randomly tests/chaos/test_faults.py -k at_random
 
 check: $(STAMP)  ## lint, formatting, types, import contracts
 	$(BIN)/ruff check .
