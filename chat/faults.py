@@ -1,0 +1,136 @@
+"""Failures as HTTP answers, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from chat.client import NobodyAnswers, TurnFailed
+from chat.forms import BadParameter
+from chat.inquiry import Unanswered
+from chat.protocol import Ending
+from proctor.dialogue import Fault
+from proctor.errors import BadInput, BrokerUnavailable, ProctorError, UnknownName
+
+INVALID = "invalid_request_error"
+# The causes that pydantic gives for a field that this server doesn't have, or has at one value only.
+UNSUPPORTED = {"extra_forbidden": "unsupported_parameter", "literal_error": "unsupported_value"}
+
+
+class ErrorBody(BaseModel):
+    """What is wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to a request that failed."""
+
+    error: ErrorBody
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An HTTP status, and the words that clients look at."""
+
+    status: int
+    type: str
+    code: str | None = None
+
+
+OF_FAULT = {
+    Fault.BUSY: Kind(409, "conflict_error", "conversation_busy"),
+    Fault.FULL: Kind(429, "rate_limit_error", "rate_limit_exceeded"),
+    Fault.BAD_REQUEST: Kind(422, INVALID, "unprocessable"),
+    Fault.TOO_LONG: Kind(400, INVALID, "context_length_exceeded"),
+    Fault.BAD_MODEL: Kind(404, INVALID, "model_not_found"),
+    Fault.INTERNAL: Kind(500, "server_error", "internal_error"),
+}
+
+
+def body(kind: Kind, message: str, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind.type, "param": param, "code": kind.code}}
+
+
+def answer(
+    kind: Kind, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(body(kind, message, param), kind.status, headers)
+
+
+def kind_of(error: ProctorError) -> Kind:
+    """What an error of ours is over HTTP."""
+    match error:
+        case TurnFailed():
+            return OF_FAULT[error.ending.fault or Fault.INTERNAL]
+        case NobodyAnswers() | BrokerUnavailable():
+            return Kind(503, "server_error", "unavailable")
+        case BadParameter():
+            return Kind(400, INVALID, "invalid_value")
+        case UnknownName() | Unanswered():
+            return Kind(404, INVALID, "not_found")
+        case BadInput():
+            return Kind(422, INVALID, "unprocessable")
+    return Kind(500, "server_error", "internal_error")
+
+
+def of_error(error: ProctorError) -> JSONResponse:
+    """The answer to a request that one of our errors ended."""
+    kind = kind_of(error)
+    headers = {}
+    if isinstance(error, TurnFailed) and kind.status == 429:
+        headers["Retry-After"] = str(max(1, round(error.ending.retry_after_s)))
+    elif kind.status == 503:
+        headers["Retry-After"] = "5"
+    return answer(kind, message_of(error), param_of(error), headers)
+
+
+def message_of(error: ProctorError) -> str:
+    """The words; of a Turn that was too long with both numbers, as clients look for them."""
+    if isinstance(error, TurnFailed) and error.ending.fault is Fault.TOO_LONG and error.ending.window_tokens:
+        return too_long(error.ending)
+    return str(error)
+
+
+def param_of(error: ProctorError) -> str | None:
+    if isinstance(error, BadParameter):
+        return error.parameter
+    if isinstance(error, TurnFailed):
+        return {Fault.TOO_LONG: "messages", Fault.BAD_MODEL: "model"}.get(error.ending.fault or Fault.INTERNAL)
+    return None
+
+
+def too_long(ending: Ending) -> str:
+    return (
+        f"This model's maximum context length is {ending.window_tokens} tokens, and your messages resulted in "
+        f"{ending.counts.tokens_in} tokens. {ending.error}"
+    ).rstrip()
+
+
+def of_validation(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """The answer to what doesn't have the form that it should: 400 for what isn't supported or no JSON, else 422."""
+    first = min(errors, key=lambda each: each["type"] not in UNSUPPORTED)
+    name = _place(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return answer(Kind(400, INVALID, "unsupported_parameter"), f"{name} is not supported by this server.", name)
+    if first["type"] == "literal_error":
+        message = f"{name} is not supported by this server at this value: {first['msg'].lower()}."
+        return answer(Kind(400, INVALID, "unsupported_value"), message, name)
+    if first["type"] == "json_invalid":
+        return answer(Kind(400, INVALID, "invalid_json"), f"The body is no JSON: {first['msg']}.")
+    return answer(Kind(422, INVALID, "invalid_value"), f"{name}: {first['msg']}.", name)
+
+
+def _place(location: Sequence[str | int]) -> str:
+    """`("body", "messages", 0, "role")` as `messages[0].role`."""
+    place = ""
+    for part in location[1:] if location and location[0] in ("body", "query", "path") else location:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return place.lstrip(".") or "body"

@@ -1,0 +1,113 @@
+"""Who may ask, and how much: in front of every route of the HTTP API.
+
+- With a token everything but `/health` and the page (which holds nothing) wants `Authorization: Bearer TOKEN`. Digests
+  are compared, in constant time.
+- Without one the server is on loopback, and only for names of this machine: a page elsewhere that makes its own name
+  mean 127.0.0.1 is refused, and so is one that sends a request from another origin.
+- A body above its limit is refused before it is read whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from chat import faults
+from chat.faults import Kind
+from proctor.broker_url import LOOPBACK
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+OPEN = frozenset({"/", "/health"})
+MAX_BODY_BYTES = 2 << 20
+
+
+class TooLarge(Exception):
+    """A body above the limit."""
+
+
+class Gate:
+    """An ASGI application in front of another."""
+
+    def __init__(self, app: App, token: str | None, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self.app, self.max_bytes = app, max_bytes
+        self._digest = _digest(token.encode()) if token else None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        refusal = self._refusal(scope["path"], headers)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self._pass(scope, receive, send)
+
+    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> Any:
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if self._digest is None and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
+            return faults.answer(Kind(403, "permission_error", "foreign_host"), f"This server is not {host[:100]!r}.")
+        if origin and urlsplit(origin).netloc != host:
+            return faults.answer(
+                Kind(403, "permission_error", "foreign_origin"), "Requests from other pages are refused."
+            )
+        if self._digest is not None and path not in OPEN and not self._knows(headers):
+            kind = Kind(401, "authentication_error", "invalid_api_key")
+            return faults.answer(kind, "The token is missing or wrong.", headers={"WWW-Authenticate": "Bearer"})
+        if _length(headers) > self.max_bytes:
+            return _too_large(self.max_bytes)
+        return None
+
+    def _knows(self, headers: dict[bytes, bytes]) -> bool:
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        assert self._digest is not None
+        return hmac.compare_digest(_digest(token.strip()), self._digest) and scheme.lower() == b"bearer"
+
+    async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Count what is received; a body without a length can be too large as well."""
+        received = 0
+        began = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except TooLarge:
+            if not began:
+                await _too_large(self.max_bytes)(scope, receive, send)
+
+
+def _too_large(limit: int) -> Any:
+    return faults.answer(
+        Kind(413, faults.INVALID, "too_large"),
+        f"The body has more than {limit >> 20} MiB.",
+        headers={"Connection": "close"},
+    )
+
+
+def _length(headers: dict[bytes, bytes]) -> int:
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
