@@ -186,3 +186,18 @@ def test_the_simplest_choice_never_sees_what_is_paused(store: Store) -> None:
     made = submit(store, spec())
     steering.pause(store, made.sweep_id)
     assert runs.claim_best(store, card(), spec().lane, first_lane, LEASE_S) is None
+
+
+def test_a_download_that_moves_is_not_taken_for_hung_and_a_silent_one_is(timed: Store, clock: HandClock) -> None:
+    submit(timed, spec())
+    held = claim(timed, "one")
+    for _ in range(5):
+        clock.go_on(LEASE_S - 1)
+        runs.renew(timed, held, moved=True)
+    assert runs.overdue(timed, "one", limit_s=60.0) is None
+    for _ in range(5):
+        clock.go_on(LEASE_S - 1)
+        runs.renew(timed, held)
+    late = runs.overdue(timed, "one", limit_s=60.0)
+    assert late is not None
+    assert late.silent_s == 5 * (LEASE_S - 1)

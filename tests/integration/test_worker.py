@@ -56,7 +56,7 @@ def lone_store(fleet: Settings) -> Iterator[Store]:
 @contextmanager
 def proctor_worker(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     command = subprocess.Popen(
-        [sys.executable, "-m", "proctor.cli", "worker", "--cpu"],
+        [sys.executable, "-m", "proctor.cli", "worker", "--cpu", "--max-memory", "8GB"],
         env={**os.environ, **settings.environ()},
         stdout=subprocess.PIPE,
         text=True,
@@ -101,6 +101,8 @@ def test_sigterm_keeps_the_pack_and_hands_the_run_back(fleet: Settings, lone_sto
     assert "worker up" in said
     (record,) = workers.listing(lone_store)
     assert not record.alive
+    assert {"python", "proctor", "torch", "transformers"} <= set(record.card.versions)
+    assert record.card.memory_bytes == 8 * 10**9
 
 
 def test_a_second_ctrl_c_ends_all_at_once_and_gives_the_run_back(
