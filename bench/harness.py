@@ -76,7 +76,7 @@ def harness(python: Path, folder: Path, dtype: str, benchmark: Path, subjects: l
             about = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}.\n\n"
             task = {**_TASK, "task": _name(subject), "dataset_kwargs": {"data_files": files}, "description": about}
             (Path(tasks) / f"{subject}.yaml").write_text(yaml.safe_dump(task))
-        command, log = [str(python), str(_SIDE), str(folder), dtype, tasks], Path(tasks) / "said.txt"
+        command, log = [str(python), "-P", str(_SIDE), str(folder), dtype, tasks], Path(tasks) / "said.txt"
         environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
         pipe = subprocess.PIPE
         with (
