@@ -185,7 +185,7 @@ def _of_one_model(samples: Sequence[Sample], subjects: Sequence[str]) -> list[Sa
 def _sweep(store: Store, wanted: str | None, theirs: Sequence[Sample]) -> int:
     if wanted is not None:
         return find(store, wanted).id
-    latest = latest_sweep_with(store, sorted({sample.row.prompt_hash for sample in theirs}))
+    latest = latest_sweep_with(store, {sample.row.prompt_hash for sample in theirs})
     if latest is None:
         raise BadInput(
             f"No finished Run put any of the {len(theirs):,} prompts of these samples to a model.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRo
 IntColumn = npt.NDArray[np.int64]
 FloatMatrix = npt.NDArray[np.float64]
 BoolColumn = npt.NDArray[np.bool_]
-Key = TypeVar("Key", int, str)
 PORTION = 200  # ids a query
 NO_PICK = -1  # in `AnswerColumns.picked`: no single best option
 
@@ -180,18 +180,24 @@ def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] |
         yield from _export_run(store, run, exam)
 
 
-def latest_sweep_with(store: Store, prompt_hashes: Sequence[str]) -> int | None:
-    """The latest sweep of which a done Run put one of these prompts to a model; None where none did."""
-    found: list[int] = []
+def latest_sweep_with(store: Store, prompt_hashes: Collection[str]) -> int | None:
+    """The latest sweep of which a done Run put one of these prompts to a model; None where none did.
+
+    Sweeps are looked through from the latest on, by the primary key: prompts have no index of their own.
+    """
+    wanted = frozenset(prompt_hashes)
     with store.read() as session:
-        for some in _portions(prompt_hashes):
-            found += session.exec(
-                sqlmodel.select(func.max(RunRow.sweep_id))
-                .join(AnswerRow, col(AnswerRow.run_id) == col(RunRow.id))
-                .where(col(AnswerRow.prompt_hash).in_(some), col(RunRow.status) == RunStatus.DONE)
-                .having(func.max(RunRow.sweep_id).is_not(None))
-            )
-    return max(found, default=None)
+        done = session.exec(
+            sqlmodel.select(RunRow.sweep_id, RunRow.id)
+            .where(col(RunRow.status) == RunStatus.DONE)
+            .order_by(col(RunRow.sweep_id).desc())
+        ).all()
+        for sweep_id, runs in groupby(done, key=lambda run: run[0]):
+            for some in _portions([run_id for _, run_id in runs if run_id is not None]):
+                put = sqlmodel.select(AnswerRow.prompt_hash).where(col(AnswerRow.run_id).in_(some)).distinct()
+                if not wanted.isdisjoint(session.exec(put)):
+                    return sweep_id
+    return None
 
 
 def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
@@ -238,7 +244,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
         ]  # fmt: skip
 
 
-def _portions(ids: Sequence[Key]) -> Iterator[Sequence[Key]]:
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     """A few ids at a time: SQLite takes only so many parameters, and memory only so many rows."""
     for start in range(0, len(ids), PORTION):
         yield ids[start : start + PORTION]

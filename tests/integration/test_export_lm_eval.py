@@ -31,7 +31,7 @@ from proctor.nouns import (
     Scoring,
     SweepRequest,
 )
-from proctor.store import runs
+from proctor.store import reads, runs
 from proctor.store.exams import save_exam
 from proctor.store.session import Store
 from proctor.store.sweeps import submit
@@ -128,6 +128,8 @@ def test_what_is_exported_is_imported_and_verified(store: Store, tmp_path: Path)
     assert panel.accuracies_norm is not None
     right = [sum(line[metric] for line in theirs(Scoring.TEXT)) / 20 for metric in ("acc", "acc_norm")]
     assert [panel.accuracies[0].estimate, panel.accuracies_norm[0].estimate] == right
+    (record,) = reads.runs(store, [sweep_id])
+    assert [record.correct / 20, record.correct_norm / 20] == right
     found = verify(store, sample_rows([tmp_path]), Selection(), 0.0)
     assert (found.passed, found.largest, len(found.pairs)) == (True, 0.0, 20)
 
