@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, TypeVar
 
@@ -130,6 +131,7 @@ class AsyncReply:
     def __init__(self, client: AsyncClient, request: TurnRequest) -> None:
         self.client, self.request = client, request
         self.hearing = Hearing()
+        self._fresh: deque[Entry] = deque()  # heard, and not yet passed on
 
     @property
     def turn(self) -> str:
@@ -153,12 +155,18 @@ class AsyncReply:
             raise TurnFailed(self.ending)
 
     async def entries(self) -> AsyncIterator[Entry]:
-        """Everything that is told of the Turn, each once, through its `Ending`. Raises `NobodyAnswers`."""
+        """Everything that is told of the Turn, each once, through its `Ending`. Raises `NobodyAnswers`.
+
+        Left and begun again, also by a cancelled wait, it goes on where it was.
+        """
         began = heard = time.monotonic()
-        while self.hearing.ending is None:
+        while self._fresh or self.hearing.ending is None:
+            while self._fresh:
+                yield self._fresh.popleft()
+            if self.hearing.ending is not None:
+                return
             fresh = await self.client.patiently(self._listen)
-            for entry in fresh:
-                yield entry
+            self._fresh.extend(fresh)
             now = time.monotonic()
             if fresh:
                 heard = now

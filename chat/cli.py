@@ -1,4 +1,4 @@
-"""`proctor chat` and what is under it."""
+"""`proctor chat` and what is under it, and `proctor serve`."""
 
 from __future__ import annotations
 
@@ -198,3 +198,32 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
     from chat.enter import Wish
 
     work(conversation, Wish(**given))
+
+
+@click.command(context_settings=HELP, short_help="OpenAI-compatible API and a web page.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; for another than this machine's own, PROCTOR_API_TOKEN must be set.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 is any that is free.")
+@click.option(
+    "--device",
+    type=DEVICES,
+    default="auto",
+    show_default=True,
+    help="Without PROCTOR_BROKER_URL: what the worker of this machine runs on.",
+)
+def serve(host: str, port: int, device: str) -> None:  # fmt: skip
+    """Serve the models to programs that speak OpenAI's API (/v1), and to browsers (a page at /), until stopped.
+
+    \b
+    Examples:
+      proctor serve
+      PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
+    """
+    from chat.serve import Address
+    from chat.serve import serve as work
+
+    work(Address(host, port), "cpu" if device == "cpu" else "auto", lambda text: click.echo(text, err=True))

@@ -46,6 +46,7 @@ class Gate:
         headers = {name.lower(): value for name, value in scope["headers"]}
         refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
+            await _drain(receive, self.max_bytes)
             await refusal(scope, receive, send)
             return
         await self._pass(scope, receive, send)
@@ -93,7 +94,18 @@ class Gate:
             await self.app(scope, counted, noted)
         except TooLarge:
             if not began:
+                await _drain(receive, self.max_bytes)
                 await _too_large(self.max_bytes)(scope, receive, send)
+
+
+async def _drain(receive: Receive, limit: int) -> None:
+    """Throw away what still comes, up to a few times the limit: a client that is sending would not hear the answer."""
+    thrown = 0
+    while thrown <= 4 * limit:
+        message = await receive()
+        thrown += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
 
 
 def _too_large(limit: int) -> Any:

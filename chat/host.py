@@ -24,6 +24,7 @@ class Place:
     client: Client
     ask: Callable[[Inquiry], Answer]
     where: str  # in words, without the password
+    broker_url: str
 
 
 @contextmanager
@@ -38,14 +39,14 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
     if settings.broker_url:
         where = str(broker_url.read(settings.broker_url))
         with Client(settings.broker_url) as client:
-            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), where)
+            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), where, settings.broker_url)
         return
     from proctor.broker.embedded import embedded
 
     say("starting a broker and a worker on this machine …")
     with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
-        yield Place(client, reader(settings), "a worker of this machine")
+        yield Place(client, reader(settings), "a worker of this machine", crew.broker_url)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -39,6 +39,7 @@ COMMANDS = {
     "models": "workers.cli:models",
     "worker": "workers.cli:worker",
     "chat": "chat.cli:chat",
+    "serve": "chat.cli:serve",
 }
 
 

@@ -8,6 +8,7 @@
 | PROCTOR_BROKER_URL | `redis://`, `rediss://`, `sentinel://`: `proctor.broker_url` | none: an embedded Valkey |
 | PROCTOR_LEASE_S | a Run is claimable again this long after its worker fell silent, seconds | 30 |
 | PROCTOR_PACK_LIMIT_S | a Run without a finished pack for longer is taken for hung, seconds | 1800 |
+| PROCTOR_API_TOKEN | what `proctor serve` wants as bearer token; read by it alone | none: loopback only |
 | PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |
 | PROCTOR_LOG_FORMAT | text, or json: an object a line | text |
 """

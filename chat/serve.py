@@ -1,0 +1,103 @@
+"""`proctor serve`: the HTTP API and the page, until stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvicorn
+
+from chat.api import Service, create_app
+from chat.enter import ended_by_signals
+from chat.host import connected, read_settings
+from proctor import logs
+from proctor.broker_url import LOOPBACK
+from proctor.errors import BadInput
+from proctor.settings import Settings
+
+TOKEN = "PROCTOR_API_TOKEN"  # noqa: S105 -- the name of a variable
+LEAST_TOKEN = 16  # characters
+MOST_AT_ONCE = 512  # requests
+DRAIN_S = 10  # for replies under way when the server is stopped
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens. Port 0 is any that is free."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+def serve(address: Address, devices: str, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    BadInput
+        where the address is not loopback and no token is set, the token is too short, or the port is taken.
+    ProctorError
+        where the broker can't be reached or started.
+    """
+    settings = read_settings(os.environ)
+    token = os.environ.get(TOKEN) or None
+    check(address, token)
+    logs.configure("WARNING")
+    listening = bind(address)
+    with listening, ended_by_signals(), connected(settings, say, devices) as place:
+        host, port = listening.getsockname()[:2]
+        where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        say(f"{where} has the page, {where}/v1 is for OpenAI's clients; the models are at {place.where}")
+        say("a token is wanted" if token else "no token is wanted: for this machine alone")
+        service = Service(place.broker_url, token, _metrics(settings), None if settings.broker_url else place.ask)
+        uvicorn.Server(
+            uvicorn.Config(
+                create_app(service),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=MOST_AT_ONCE,
+                timeout_graceful_shutdown=DRAIN_S,
+                lifespan="on",
+            )
+        ).run(sockets=[listening])
+
+
+def check(address: Address, token: str | None) -> None:
+    """Raise `BadInput` where anybody on the network could use the models, or guess the token."""
+    if token is None and address.host not in LOOPBACK:
+        raise BadInput(
+            f"--host {address.host} can be reached from other machines, and no token is set.",
+            f"Set {TOKEN}, for example to `openssl rand -hex 24`.",
+        )
+    if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or token != token.strip()):
+        raise BadInput(f"{TOKEN} is no token of at least {LEAST_TOKEN} plain characters.", "`openssl rand -hex 24`")
+
+
+def bind(address: Address) -> socket.socket:
+    """A socket that listens there. Raises `BadInput` where it can't."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise BadInput(
+            f"{address.host} port {address.port} can't be listened on: {error.strerror or error}.",
+            "Take another with --port.",
+        ) from error
+
+
+def _metrics(settings: Settings) -> Callable[[], str] | None:
+    """The fleet's numbers, where a database was named, or is this machine's own."""
+    if settings.broker_url and not os.environ.get("PROCTOR_DATABASE_URL"):
+        return None
+
+    def text() -> str:
+        from proctor.metrics import metrics_text
+        from proctor.store.session import open_store
+
+        with open_store(settings) as store:
+            return metrics_text(store)
+
+    return text

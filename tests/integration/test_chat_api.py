@@ -1,0 +1,375 @@
+"""The HTTP API as the `openai` package and plain HTTP see it: what its clients rely on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from chat.api import Service, lane_name
+from chat.protocol import TurnRequest
+from chat.serve import Address, bind, check
+from proctor.broker.valkey import Valkey
+from proctor.dialogue import Fault, History, Role
+from proctor.errors import BadInput, StoreUnavailable
+from proctor.nouns import Device, Lane, Quant, WorkerCard
+from proctor.settings import Settings
+from proctor.store import workers
+from proctor.store.session import open_store
+from tests.integration.http_server import serving
+from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
+from tests.support import wait_until
+
+TOKEN = "a token of many characters"
+HELLO: list[Any] = [{"role": "user", "content": "Name three rivers."}]
+FAULTS = {
+    "busy": Refusal(Fault.BUSY, "Another Turn is under way."),
+    "full": Refusal(Fault.FULL, "Too many wait."),
+    "meaningless": Refusal(Fault.BAD_REQUEST, "It can't be meant."),
+    "long": Refusal(Fault.TOO_LONG, "It takes too much."),
+    "no-model": Refusal(Fault.BAD_MODEL, "Model 'no-model' can't be loaded."),
+    "broken": Refusal(Fault.INTERNAL, "Three workers died over it."),
+    "half": Refusal(Fault.INTERNAL, "Three workers died over it.", ("some", " words")),
+}
+
+
+def script(request: TurnRequest) -> Sequence[str] | Refusal:
+    return FAULTS.get(request.model) or echo(request)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with valkey(tmp_path_factory.mktemp("broker")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bird(broker: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parrot]:
+    folder = tmp_path_factory.mktemp("parrot")
+    with open_store(Settings(folder, folder, f"sqlite:///{folder / 'parrot.db'}")) as store:
+        card = WorkerCard("cpu@parrot:1", "parrot", Device.CPU, "a parrot", 1)
+        workers.heartbeat(store, card, Lane(Device.CPU, "org/parrot@r1", Quant.FOUR_BIT))
+        with parrot(broker.url, script, store=store) as found:
+            yield found
+
+
+@pytest.fixture(scope="module")
+def url(broker: Valkey, bird: Parrot) -> Iterator[str]:
+    with serving(Service(broker.url, TOKEN)) as address:
+        yield address
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=TOKEN, max_retries=0) as found:
+        yield found
+
+
+def last(bird: Parrot) -> TurnRequest:
+    return list(bird.requests.values())[-1]
+
+
+def post(url: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
+    """Status and body of a plain POST of JSON, or of bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, data, told)  # noqa: S310 -- our own server
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own server
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def chunks(url: str, body: dict[str, Any]) -> list[str]:
+    """The events of a stream, without the comments."""
+    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), told)  # noqa: S310 -- our own server
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own server
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        events = answer.read().decode().split("\n\n")
+    return [each.removeprefix("data: ") for each in events if each and not each.startswith(":")]
+
+
+def test_a_chat_completion_has_its_text_reason_and_usage(client: openai.OpenAI, bird: Parrot) -> None:
+    done = client.chat.completions.create(model="parrot:4bit", messages=HELLO, temperature=0, seed=3, max_tokens=9)
+    (choice,) = done.choices
+    assert (choice.message.role, choice.message.content) == ("assistant", "Name three rivers.")
+    assert (choice.finish_reason, done.object, done.model) == ("stop", "chat.completion", "parrot:4bit")
+    assert done.usage is not None
+    assert (done.usage.prompt_tokens, done.usage.completion_tokens, done.usage.total_tokens) == (7, 3, 10)
+    assert done.usage.prompt_tokens_details is not None
+    assert done.usage.prompt_tokens_details.cached_tokens == 3
+    asked = last(bird)
+    assert (asked.model, asked.quant, asked.history) == ("parrot", Quant.FOUR_BIT, History.ALL)
+    assert (asked.sampling.temperature, asked.sampling.seed, asked.sampling.max_tokens) == (0.0, 3, 9)
+
+
+def test_all_messages_are_read_as_one_new_conversation(client: openai.OpenAI, bird: Parrot) -> None:
+    messages: list[Any] = [
+        {"role": "developer", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": "c"},
+        *HELLO,
+    ]
+    client.chat.completions.create(model="parrot", messages=messages)
+    first = last(bird)
+    assert [(each.role, each.content) for each in first.say] == [
+        (Role.SYSTEM, "Be kind."),
+        (Role.USER, "ab"),
+        (Role.ASSISTANT, "c"),
+        (Role.USER, "Name three rivers."),
+    ]
+    client.chat.completions.create(model="parrot", messages=messages)
+    assert last(bird).conversation != first.conversation
+
+
+def test_a_stream_joins_to_the_same_text(client: openai.OpenAI) -> None:
+    with client.chat.completions.create(model="parrot", messages=HELLO, stream=True) as stream:
+        said = [chunk.choices[0].delta.content or "" for chunk in stream]
+    assert said[0] == ""
+    assert "".join(said) == "Name three rivers."
+
+
+def test_the_first_chunk_has_the_role_one_has_the_reason_and_done_is_last(url: str) -> None:
+    *parts, done = chunks(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, "stream": True})
+    assert done == "[DONE]"
+    choices = [json.loads(part)["choices"][0] for part in parts]
+    assert [choice["delta"].get("role") for choice in choices] == ["assistant", *[None] * (len(choices) - 1)]
+    assert [choice["finish_reason"] for choice in choices] == [*[None] * (len(choices) - 1), "stop"]
+    assert len({json.loads(part)["id"] for part in parts}) == 1
+    assert all("usage" not in json.loads(part) for part in parts)
+
+
+def test_usage_comes_in_a_chunk_of_its_own_where_it_is_asked_for(client: openai.OpenAI) -> None:
+    with client.chat.completions.create(
+        model="parrot", messages=HELLO, stream=True, stream_options={"include_usage": True}
+    ) as stream:
+        *others, final = list(stream)
+    assert all(chunk.usage is None and len(chunk.choices) == 1 for chunk in others)
+    assert final.choices == []
+    assert final.usage is not None
+    assert (final.usage.completion_tokens, final.usage.total_tokens) == (3, 10)
+
+
+def test_stream_options_without_a_stream_are_refused(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="parrot", messages=HELLO, stream_options={"include_usage": True})
+    assert refused.value.param == "stream_options"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("n", 2),
+        ("frequency_penalty", 0.5),
+        ("presence_penalty", -1),
+        ("logit_bias", {"1": 5}),
+        ("response_format", {"type": "json_object"}),
+        ("modalities", ["audio"]),
+        ("never_heard_of", 1),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_its_name(client: openai.OpenAI, name: str, value: object) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="parrot", messages=HELLO, extra_body={name: value})
+    assert refused.value.param is not None
+    assert refused.value.param.startswith(name)
+    assert refused.value.code in ("unsupported_parameter", "unsupported_value")
+
+
+def test_null_and_what_changes_nothing_are_taken(client: openai.OpenAI) -> None:
+    plain = {"n": 1, "tools": None, "logit_bias": None, "frequency_penalty": 0, "response_format": {"type": "text"}}
+    client.chat.completions.create(model="parrot", messages=HELLO, user="ada", extra_body=plain)
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"temperature": 3}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": "a\0b"}]}, "messages[0].content"),
+        ({"model": ""}, "model"),
+        ({"seed": "seven"}, "seed"),
+    ],
+)
+def test_values_out_of_range_are_named(url: str, changed: dict[str, Any], param: str) -> None:
+    status, said = post(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, **changed})
+    assert status == 422, said
+    assert said["error"]["param"].startswith(param)
+    assert said["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": "only"}],
+        [*HELLO, {"role": "system", "content": "late"}, *HELLO],
+        [{"role": "tool", "content": "x"}],
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
+    ],
+)
+def test_conversations_that_cannot_be_answered_are_refused(url: str, messages: list[Any]) -> None:
+    status, said = post(f"{url}/v1/chat/completions", {"model": "parrot", "messages": messages})
+    assert status == 400, said
+    assert said["error"]["param"].startswith("messages")
+
+
+@pytest.mark.parametrize(
+    ("model", "raised", "code"),
+    [
+        ("busy", openai.ConflictError, "conversation_busy"),
+        ("full", openai.RateLimitError, "rate_limit_exceeded"),
+        ("meaningless", openai.UnprocessableEntityError, "unprocessable"),
+        ("long", openai.BadRequestError, "context_length_exceeded"),
+        ("no-model", openai.NotFoundError, "model_not_found"),
+        ("broken", openai.InternalServerError, "internal_error"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_fault_has_its_status(
+    client: openai.OpenAI, model: str, raised: type[openai.APIStatusError], code: str, stream: bool
+) -> None:
+    with pytest.raises(raised) as failed:
+        client.chat.completions.create(model=model, messages=HELLO, stream=stream)
+    assert failed.value.code == code
+    if model == "full":
+        assert int(failed.value.response.headers["retry-after"]) >= 1
+    if model == "long":
+        assert "maximum context length is 512 tokens" in failed.value.message
+        assert "resulted in 7 tokens" in failed.value.message
+
+
+def test_a_failure_in_the_middle_of_a_stream_is_an_error_event_and_not_an_end(client: openai.OpenAI) -> None:
+    heard: list[str] = []
+
+    def listen() -> None:
+        with client.chat.completions.create(model="half", messages=HELLO, stream=True) as stream:
+            for chunk in stream:
+                heard.append(chunk.choices[0].delta.content or "")  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(openai.APIError, match="Three workers died"):
+        listen()
+    assert "".join(heard) == "some words"
+
+
+def test_a_text_is_gone_on_with(client: openai.OpenAI, bird: Parrot) -> None:
+    done = client.completions.create(model="parrot", prompt="Once upon a time")
+    assert (done.object, done.choices[0].text, done.choices[0].finish_reason) == (
+        "text_completion",
+        "Once upon a time",
+        "stop",
+    )
+    assert (last(bird).history, last(bird).sampling.max_tokens) == (History.RAW, 16)
+    with client.completions.create(model="parrot", prompt=["Once upon"], stream=True) as stream:
+        assert "".join(chunk.choices[0].text for chunk in stream) == "Once upon"
+    with pytest.raises(openai.BadRequestError, match="echo"):
+        client.completions.create(model="parrot", prompt="x", echo=True)
+
+
+def test_models_are_those_that_workers_hold(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["org/parrot:4bit"]
+    assert client.models.retrieve("org/parrot:4bit").object == "model"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("org/other")
+    assert lane_name("gpu/org/parrot@main/none") == "org/parrot"
+
+
+def test_a_client_that_leaves_stops_its_reply(client: openai.OpenAI, bird: Parrot) -> None:
+    bird.before_piece = lambda seq: bird.go_on.clear() if seq == 1 else None
+    try:
+        with client.chat.completions.create(model="parrot", messages=HELLO, stream=True) as stream:
+            next(iter(stream))
+        turn = last(bird).turn
+        wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
+    finally:
+        bird.before_piece = lambda _seq: None
+        bird.go_on.set()
+
+
+def test_without_the_right_token_nothing_is_told_but_health(url: str) -> None:
+    body = {"model": "parrot", "messages": HELLO}
+    for wrong in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN):
+        status, said = post(f"{url}/v1/chat/completions", body, Authorization=wrong)
+        assert (status, said["error"]["code"]) == (401, "invalid_api_key")
+    with urllib.request.urlopen(f"{url}/health", timeout=60) as answer:  # noqa: S310 -- our own server
+        assert json.loads(answer.read()) == {"status": "ok", "workers": 1}
+    for path in ("/v1/models", "/metrics", "/openapi.json", "/api/conversations", "/nowhere"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{url}{path}", timeout=60)  # noqa: S310 -- our own server
+
+
+def test_pages_of_others_and_foreign_names_are_refused(url: str, broker: Valkey) -> None:
+    body = {"model": "parrot", "messages": HELLO}
+    assert post(f"{url}/v1/chat/completions", body, Origin="https://evil.example")[0] == 403
+    assert post(f"{url}/v1/chat/completions", body, Origin=url)[0] == 200
+    with serving(Service(broker.url)) as unguarded:
+        assert post(f"{unguarded}/v1/chat/completions", body)[0] == 200
+        assert post(f"{unguarded}/v1/chat/completions", body, Host="evil.example")[0] == 403
+
+
+def test_a_body_above_its_limit_is_refused(url: str) -> None:
+    status, said = post(f"{url}/v1/chat/completions", b'{"model": "' + b"x" * (3 << 20) + b'"}')
+    assert (status, said["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"null", b'{"model": NaN}', b"\xff\xfe", b'{"model": "\\ud800"}'])
+def test_what_is_no_request_is_refused_in_the_shape_of_an_error(url: str, body: bytes) -> None:
+    status, said = post(f"{url}/v1/chat/completions", body)
+    assert status in (400, 422)
+    assert set(said["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_server_whose_fleet_is_away_says_so() -> None:
+    with serving(Service("redis://127.0.0.1:1/0", patience_s=0.2)) as address:
+        status, said = post(f"{address}/v1/chat/completions", {"model": "parrot", "messages": HELLO})
+        assert (status, said["error"]["code"]) == (503, "unavailable")
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"{address}/health", timeout=60)  # noqa: S310 -- our own server
+
+
+def test_metrics_are_there_where_there_is_a_database(broker: Valkey) -> None:
+    def away() -> str:
+        raise StoreUnavailable("The database is away.")
+
+    with (
+        serving(Service(broker.url, metrics=lambda: "proctor_up 1\n")) as address,
+        urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer,  # noqa: S310 -- our own server
+    ):
+        assert answer.read() == b"proctor_up 1\n"
+    for metrics, status in ((away, "503"), (None, "404")):
+        with (
+            serving(Service(broker.url, metrics=metrics)) as address,
+            pytest.raises(urllib.error.HTTPError, match=status),
+        ):
+            urllib.request.urlopen(f"{address}/metrics", timeout=60)  # noqa: S310 -- our own server
+
+
+def test_beyond_this_machine_a_token_is_needed() -> None:
+    check(Address(), None)
+    check(Address("0.0.0.0"), "x" * 16)  # noqa: S104 -- what is to be refused without a token
+    for address, token in ((Address("0.0.0.0"), None), (Address(), "short"), (Address(), "ünïcödé " * 4)):  # noqa: S104 -- the same
+        with pytest.raises(BadInput):
+            check(address, token)
+    with bind(Address(port=0)) as taken, pytest.raises(BadInput, match="--port"):
+        bind(Address(port=taken.getsockname()[1]))
+
+
+def test_the_page_allows_nothing_but_itself(url: str, tmp_path: Path) -> None:
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 -- our own server
+        text, policy = answer.read().decode(), answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "://" not in text.replace("http-equiv", "")
+    assert "innerHTML" not in text
