@@ -84,8 +84,6 @@ def test_what_the_image_copies_is_let_in_and_is_every_room() -> None:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_command_of_ours_is_one_that_proctor_knows_with_options_that_it_takes(name: str) -> None:
     verb, *words = OURS[name]["command"]
-    if verb not in COMMANDS:
-        pytest.skip(f"this release has no `proctor {verb}` yet")
     context = command(COMMANDS[verb]).make_context(verb, list(words))
     assert context.params
 
