@@ -192,12 +192,18 @@ def latest_sweep_with(store: Store, prompt_hashes: Collection[str]) -> int | Non
             .where(col(RunRow.status) == RunStatus.DONE)
             .order_by(col(RunRow.sweep_id).desc())
         ).all()
-        for sweep_id, runs in groupby(done, key=lambda run: run[0]):
+        for sweep_id, runs in groupby(done, key=_sweep_of):
             for some in _portions([run_id for _, run_id in runs if run_id is not None]):
-                put = sqlmodel.select(AnswerRow.prompt_hash).where(col(AnswerRow.run_id).in_(some)).distinct()
-                if not wanted.isdisjoint(session.exec(put)):
+                put = session.exec(
+                    sqlmodel.select(AnswerRow.prompt_hash).where(col(AnswerRow.run_id).in_(some)).distinct()
+                )
+                if any(prompt in wanted for prompt in put):
                     return sweep_id
     return None
+
+
+def _sweep_of(run: tuple[int, int | None]) -> int:
+    return run[0]
 
 
 def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
