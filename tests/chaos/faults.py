@@ -90,6 +90,8 @@ def database_slow(fleet: Fleet, _sweep: int) -> None:
     fleet.database.proxy.mend()
 
 
+# Those that no other test of this folder strikes with, a process of their own each.
+SELDOM_SEEN: tuple[Fault, ...] = (parent_killed, broker_emptied, broker_half_open, database_killed, database_away)
 FAULTS: tuple[Fault, ...] = (
     child_killed,
     parent_killed,
