@@ -72,6 +72,14 @@ CONFIGS: dict[str, Callable[[], hf.PreTrainedConfig]] = {
         vocab_size=VOCAB, bos_token_id=1, eos_token_id=2, n_positions=WINDOW, n_embd=64, n_layer=2, n_head=4
     ),
     "gpt_neox": lambda: _llama(hf.GPTNeoXConfig),
+    "gpt_oss": lambda: _llama(
+        hf.GptOssConfig,
+        sliding_window=32,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    "lfm2": lambda: _llama(hf.Lfm2Config, layer_types=["conv", "full_attention"], block_multiple_of=16),
     "mamba": lambda: hf.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=8),
 }
 ARCHITECTURES = tuple(CONFIGS)

@@ -26,7 +26,7 @@ WORDS = (" One", " the moon", " zyx", " A")
 QUESTIONS = ("Why?\nAnswer:", "What is the largest planet of the solar system?\nAnswer:", "A. One\nB. Two\nAnswer:" * 9)
 # Longer than the window of 32 tokens that some of the tiny models have.
 SHOTS = "The following are multiple choice questions (with answers) about astronomy.\n\nWhy?\nAnswer: A\n\n" * 2
-PLAIN = {"mamba"}
+PLAIN = {"lfm2", "mamba"}
 
 
 def asked(beginning: str, options: tuple[str, ...], questions: tuple[str, ...] = QUESTIONS) -> tuple[Prompt, ...]:

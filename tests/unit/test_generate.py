@@ -24,7 +24,7 @@ GREEDY = Sampling(temperature=0)
 PROMPT = tuple(range(40, 64))
 END = 2
 ENDS = frozenset({END})
-ATTENDING = tuple(name for name in tiny.ARCHITECTURES if name != "mamba")
+ATTENDING = tuple(name for name in tiny.ARCHITECTURES if name not in ("lfm2", "mamba"))
 Way = Callable[..., Generator]
 
 
