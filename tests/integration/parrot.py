@@ -201,6 +201,12 @@ def valkey(folder: Path) -> Iterator[Valkey]:
             server.stop()
 
 
+def empty(server: Valkey) -> None:
+    """Forget what earlier tests said: a parrot would answer it again."""
+    with redis.Redis.from_url(server.url) as client:
+        client.flushdb()
+
+
 @contextmanager
 def parrot(url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None) -> Iterator[Parrot]:
     """A parrot that serves the broker at `url`."""

@@ -17,7 +17,7 @@ from chat.protocol import Piece, Progress, Stage, reply_key
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault, Finish, Role, Utterance
 from proctor.errors import BrokerUnavailable
-from tests.integration.parrot import Parrot, Refusal, parrot, valkey
+from tests.integration.parrot import Parrot, Refusal, empty, parrot, valkey
 from tests.support import wait_until
 
 STORY = " ".join(f"word{n}" for n in range(40))
@@ -31,8 +31,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def bird(broker: Valkey) -> Iterator[Parrot]:
-    with redis.Redis.from_url(broker.url) as other:
-        other.flushdb()
+    empty(broker)
     with parrot(broker.url) as found:
         yield found
 

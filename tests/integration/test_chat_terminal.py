@@ -17,7 +17,7 @@ from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault, History, Role
 from proctor.settings import Settings
 from proctor.store.session import open_store
-from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
+from tests.integration.parrot import Parrot, Refusal, echo, empty, parrot, valkey
 from tests.integration.screen_of import Seen, terminal
 
 AFTER = "first token"  # stands in the line after each reply
@@ -44,9 +44,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def bird(broker: Valkey, tmp_path: Path) -> Iterator[Parrot]:
+    empty(broker)
     settings = Settings(tmp_path, tmp_path, f"sqlite:///{tmp_path / 'parrot.db'}")
     with open_store(settings) as store, parrot(broker.url, script, store=store) as found:
-        found._redis.flushdb()
         yield found
 
 
