@@ -56,11 +56,11 @@ def test_a_gap_is_not_passed_over_but_heard_from_the_beginning() -> None:
 
 
 def test_an_ending_is_kept_and_any_entry_says_that_a_worker_knows() -> None:
+    assert not Hearing().accepted
     hearing = Hearing()
-    assert not hearing.accepted
     hearing.take("0-1", Progress(Stage.ACCEPTED))
     assert hearing.accepted
-    assert hearing.ending is None
+    assert Hearing().ending is None
     ending = Ending(Finish.STOP)
     assert hearing.take("1-9", ending) is ending is hearing.ending
     assert hearing.last_id == "1-9"
