@@ -42,7 +42,9 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
             yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), where, settings.broker_url)
         return
     from proctor.broker.embedded import embedded
+    from proctor.store.session import open_store
 
+    open_store(settings).close()  # makes the tables where there are none yet: workers only use them
     say("starting a broker and a worker on this machine …")
     with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
