@@ -325,6 +325,7 @@ class LaneLoad:
     mean_load_s: float | None = None
     share: int = 0  # other workers that serve the sweep that waits here; of several, the one that is served least
     turn: int = 0  # that sweep's place among those that wait, the one that a worker went to longest ago first
+    needs_bytes: int | None = None  # what the lane's model is predicted to need; None: not known
 
 
 @dataclass(frozen=True)

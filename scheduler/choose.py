@@ -21,8 +21,12 @@ def choose(held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
     - the lane that is held, unless others serve its sweep as well while nobody serves another sweep that waits: of
       several workers on one sweep, one goes over;
     - else, of those worth a load, the sweep that the fewest other workers serve, then the one whose turn it is; of a
-      sweep's lanes the one with the most waiting Runs for each worker, counting this one; ties go by the lane's name,
+      sweep's lanes the one with the most work waiting for each worker, counting this one; ties go by the lane's name,
       so that the choice is the same wherever it is made.
+
+    Work is waiting Runs times what one takes: as measured, else by what the model weighs in memory, at the rate of the
+    lanes that are measured. So the models that take longest, and that only the largest devices hold, come first:
+    a sweep that ends with them waits for few workers (`bench/simulate.py` has what that is worth).
 
     So a sweep waits for one Run of another where that has two workers or more, and for one lane of it where all have
     one: a turn costs a load, and more turns would cost more.
@@ -36,12 +40,31 @@ def choose(held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
             return held
         worth = [load for load in level if pays_for_itself(load)]
         if worth or mine is not None:
-            return min(worth, key=_order).lane if worth else held
+            return min(worth, key=_Order(loads)).lane if worth else held
     return None
 
 
-def _order(load: LaneLoad) -> tuple[int, int, float, str]:
-    return load.share, load.turn, -load.waiting / (load.workers + 1), str(load.lane)
+class _Order:
+    """What is first among lanes of one priority that are worth a load is the least."""
+
+    def __init__(self, loads: Sequence[LaneLoad]) -> None:
+        measured = [(load.mean_run_s, load.needs_bytes) for load in loads if load.mean_run_s is not None]
+        self.usual_s = sum(seconds for seconds, _ in measured) / len(measured) if measured else 1.0
+        weighed = [(seconds, bytes_) for seconds, bytes_ in measured if bytes_]
+        self.s_per_byte = (
+            sum(seconds for seconds, _ in weighed) / sum(bytes_ for _, bytes_ in weighed)
+            if weighed
+            else 1e-9 * self.usual_s  # nothing was measured: larger is longer, whatever the rate
+        )
+
+    def __call__(self, load: LaneLoad) -> tuple[int, int, float, str]:
+        return load.share, load.turn, -load.waiting * self.run_s(load) / (load.workers + 1), str(load.lane)
+
+    def run_s(self, load: LaneLoad) -> float:
+        """What a Run of the lane takes, measured or guessed."""
+        if load.mean_run_s is not None:
+            return load.mean_run_s
+        return load.needs_bytes * self.s_per_byte if load.needs_bytes else self.usual_s
 
 
 def pays_for_itself(load: LaneLoad) -> bool:

@@ -27,6 +27,7 @@ class _Backlog:
     lane: str
     sweep_id: int
     waiting: int
+    needs_bytes: int | None  # the most that one of them is predicted to need
 
 
 def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
@@ -47,7 +48,9 @@ def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
         first = [part.sweep_id for part in parts if sweeps[part.sweep_id].priority == priority]
         share, turn = min((shares[sweep], sweeps[sweep].turn) for sweep in first)
         count = sum(part.waiting for part in parts)
-        found.append(LaneLoad(lane_of(lane), priority, count, there.get(lane, 0), *means(pace.get(lane)), share, turn))
+        needs = max((part.needs_bytes for part in parts if part.needs_bytes is not None), default=None)
+        held_by = there.get(lane, 0)
+        found.append(LaneLoad(lane_of(lane), priority, count, held_by, *means(pace.get(lane)), share, turn, needs))
     return found
 
 
@@ -55,7 +58,7 @@ def _backlog(session: Session, me: WorkerCard) -> list[_Backlog]:
     """What the one index of the claim says, without a look at the rows."""
     pending = col(RunRow.status) == RunStatus.PENDING
     rows = session.exec(
-        select(RunRow.lane, RunRow.sweep_id, func.count().filter(pending & fits(me)))
+        select(RunRow.lane, RunRow.sweep_id, func.count().filter(pending & fits(me)), func.max(RunRow.needs_bytes))
         .where(col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING)), meant_for(me))
         .group_by(col(RunRow.lane), col(RunRow.sweep_id))
         .order_by(col(RunRow.lane), col(RunRow.sweep_id))

@@ -30,6 +30,26 @@ def test_without_a_held_lane_the_most_waiting_for_each_worker_is_taken() -> None
     assert choose(None, [load(A, waiting=12, workers=0), load(B, waiting=30, workers=2)]) == A
 
 
+def test_the_lane_with_the_most_work_for_each_worker_is_taken_not_the_one_with_the_most_runs() -> None:
+    long = replace(load(A, waiting=5), mean_run_s=100.0)
+    assert choose(None, [load(B, waiting=50), long]) == A
+
+
+def test_before_a_lane_is_measured_what_its_model_weighs_stands_for_how_long_a_run_takes() -> None:
+    small = LaneLoad(A, 0, waiting=10, workers=0, needs_bytes=1_000_000_000)
+    large = LaneLoad(B, 0, waiting=10, workers=0, needs_bytes=60_000_000_000)
+    assert choose(None, [small, large]) == B
+    measured = replace(small, mean_run_s=500.0)  # 0.5 s a million bytes: the large one's would take 30,000 s
+    assert choose(None, [measured, large]) == B
+    assert choose(None, [measured, replace(large, waiting=1, workers=9)]) == A
+
+
+def test_a_lane_of_which_nothing_is_known_is_taken_for_a_usual_one() -> None:
+    unknown = LaneLoad(A, 0, waiting=10, workers=0)
+    assert choose(None, [unknown, load(B, waiting=9)]) == A
+    assert choose(None, [unknown, load(B, waiting=11)]) == B
+
+
 def test_a_lane_that_is_served_is_not_joined_for_less_than_a_load_is_worth() -> None:
     assert choose(None, [load(A, waiting=10, workers=1)]) is None
     assert choose(None, [load(A, waiting=11, workers=1)]) == A
