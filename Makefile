@@ -33,7 +33,7 @@ check: $(STAMP)  ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## speed: a JSON line each
-	for name in scoring killed_command simulate_statistics report_size queue simulate; do $(BIN)/python -m bench.$$name || exit 1; done
+	for name in scoring first_answer memory killed_command simulate_statistics report_size queue simulate; do $(BIN)/python -m bench.$$name || exit 1; done
 
 lock: $(STAMP)  ## pin what is installed now; run it after changing pyproject.toml
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
