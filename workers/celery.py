@@ -20,13 +20,15 @@ from celery.worker.request import Request
 
 from proctor import logs
 from proctor.broker.app import WORK, make_app
+from proctor.broker.dispatch import BROKER_ERRORS, wake
 from proctor.broker.reports import Report, ReportKind
 from proctor.errors import StoreUnavailable
-from proctor.nouns import WorkerCard
+from proctor.nouns import Device, WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs
+from proctor.store import runs, turns
 from proctor.store.session import Store
 from workers.card import read_card, tell_launcher
+from workers.intake import Intake
 from workers.link import Link
 from workers.supply import Supply
 
@@ -50,6 +52,21 @@ def me() -> WorkerCard:
 def link() -> Link:
     """What parent and child share; the parent makes it before it forks."""
     return Link()
+
+
+@functools.cache
+def intake() -> Intake:
+    """The parent's ear for clients."""
+    assert settings.broker_url is not None  # else there is no app
+    return Intake(settings.broker_url, Store(settings.database_url, timeout_s=settings.lease_s), me(), ring)
+
+
+def ring(device: Device) -> None:
+    """Wake a worker for a reply that was asked for. A bell that is lost is made up for by `Supply`."""
+    try:
+        wake(app, device, me().name)
+    except BROKER_ERRORS as error:
+        log.info("no bell was rung for a reply: %s", error)
 
 
 @functools.cache
@@ -91,6 +108,7 @@ def begin_parent(**_: object) -> None:
 
 @signals.worker_ready.connect
 def parent_is_ready(**_: object) -> None:
+    intake().start()
     tell_launcher(Report(ReportKind.WORKER_UP, me().name), os.environ)
 
 
@@ -108,6 +126,7 @@ def stop_child(**_: object) -> None:
     Celery's own way out takes two seconds or, rarely, half a minute: the launcher need not wait for it.
     """
     link().stop()
+    intake().stop()
     if not state.reserved_requests:
         tell_launcher(Report(ReportKind.WORKER_IDLE, me().name), os.environ)
 
@@ -118,9 +137,11 @@ def begin_child(**_: object) -> None:
     link().become_child()
     try:
         with Store(settings.database_url, timeout_s=settings.lease_s) as store:
-            lost = runs.release(store, me().name, "its worker's process died: killed from outside, or for memory")
+            why = "its worker's process died: killed from outside, or for memory"
+            lost = runs.release(store, me().name, why)
+            replies = turns.release(store, me().name, why)
     except StoreUnavailable as error:
         log.warning("what a dead child held is claimable when its lease is over: %s", error.problem)
     else:
-        if lost:
-            log.warning("took back %d run(s) of the child before", lost)
+        if lost or replies:
+            log.warning("took back %d run(s) and %d reply(s) of the child before", lost, replies)

@@ -11,12 +11,14 @@ from celery import Celery
 from proctor.nouns import Lane, WorkerCard
 from proctor.settings import Settings
 from proctor.store.session import Store
+from workers.converse import Chat, Conversing, Means, NoChat
 from workers.devices import TorchDevice, own_device
 from workers.events import TaskEvents
 from workers.link import Link
 from workers.models import Models
 from workers.patience import Patience
 from workers.pulse import Pulse
+from workers.replies import Replies
 
 OUTAGE_S = 3600.0  # how long a worker waits for what is away, with a scored pack in its hands or before a load
 
@@ -36,6 +38,7 @@ class Desk:
     events: TaskEvents
     lease_s: float
     pulse: Pulse = field(default_factory=Pulse)
+    chat: Chat = field(default_factory=NoChat)
 
     @property
     def held(self) -> Lane | None:
@@ -56,14 +59,22 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
         link.wait_for(what)
         pulse.beat()  # a wait is bounded by its own patience
 
+    models = Models(device, settings.cache, progress=log.info, moved=pulse.beat)
+    store = Store(settings.database_url)
+    patience = Patience(link.wait, OUTAGE_S, wait_for)
+    chat: Chat = NoChat()
+    if settings.broker_url is not None:
+        means = Means(me, models, store, link, patience, pulse, settings.lease_s)
+        chat = Conversing(means, Replies(settings.broker_url))
     return Desk(
         me=me,
         device=device,
-        models=Models(device, settings.cache, progress=log.info, moved=pulse.beat),
-        store=Store(settings.database_url),
+        models=models,
+        store=store,
         link=link,
-        patience=Patience(link.wait, OUTAGE_S, wait_for),
+        patience=patience,
         events=TaskEvents(app, me.name),
         lease_s=settings.lease_s,
         pulse=pulse,
+        chat=chat,
     )

@@ -111,13 +111,14 @@ def release(settings: Settings, names: Sequence[str]) -> None:
     """Give back what these workers held; nobody's failure, for they were ended from outside."""
     if not names:
         return
-    from proctor.store import runs, workers
+    from proctor.store import runs, turns, workers
     from proctor.store.session import Store
 
     try:
         with Store(settings.database_url, timeout_s=RELEASE_S) as store:
             for name in names:
                 runs.release(store, name, "its worker was ended", counted=False)
+                turns.release(store, name, "its worker was ended", counted=False)
                 workers.leave(store, name)
     except StoreUnavailable as error:
         log.warning("Runs are claimable again in %.0f s only: %s", settings.lease_s, error.problem)

@@ -51,6 +51,7 @@ class Models:
         moved: Callable[[], None] = lambda: None,
     ) -> None:
         self.device, self._cache, self._progress, self._moved = device, cache, progress, moved
+        self.before_unload: Callable[[], None] = lambda: None  # who else holds something of the model lets it go
         self._key: _Key | None = None
         self._loaded: Loaded | None = None
         self._cuts: dict[_Key, int] = {}  # tokens that went through at once where more ran out of memory
@@ -89,6 +90,7 @@ class Models:
 
     def unload(self) -> None:
         """Let the model go and give its memory back to the device."""
+        self.before_unload()
         self._loaded = self._key = None
         self.device.release()
 

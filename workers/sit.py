@@ -33,6 +33,7 @@ from proctor.exams.prompts import fit
 from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus
 from proctor.store import runs
 from scheduler.choose import choose
+from workers.converse import STARVED_S
 from workers.desk import Desk
 from workers.fitting import FittingScorer, with_cut
 from workers.lease import Lease
@@ -50,13 +51,19 @@ log = logging.getLogger(__name__)
 def drain(desk: Desk) -> None:
     """Claim and sit Runs, those of the model that is held first, until nothing suits or the worker is to stop.
 
+    Replies that wait come first, between two Runs and between two packs.
+
     Raises
     ------
     StoreUnavailable
         where the database is away for longer than anybody waits. The parent rings again when it is back.
     """
     while not desk.link.stopped:
+        desk.chat.serve()
+        desk.chat.take_up(STARVED_S)
         claim = desk.patience(partial(runs.claim_best, desk.store, desk.me, desk.held, choose, desk.lease_s))
+        if claim is None and (desk.chat.take_up() or desk.chat.linger()):
+            continue
         if claim is None:
             return
         with logs.about(f"run-{claim.run_id}.{claim.attempt}"):
@@ -93,6 +100,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
             for pack in packs:
                 if pack.index in recorded:
                     continue
+                desk.chat.beside()
                 if desk.link.stopped or lease.paused:
                     break
                 scores = scorer.score(prepared, pack)

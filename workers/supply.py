@@ -22,9 +22,10 @@ from proctor.broker.reports import Report, ReportKind
 from proctor.errors import StoreUnavailable
 from proctor.nouns import WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs, workers
+from proctor.store import runs, turns, workers
 from proctor.store.session import Store
 from workers.card import tell_launcher
+from workers.intake import Intake
 from workers.link import Link
 
 TICK_S = 0.5
@@ -100,6 +101,7 @@ class Supply(bootsteps.StartStopStep):
         self.settings: Settings = celery.settings
         self.me: WorkerCard = celery.me()
         self.link: Link = celery.link()
+        self.intake: Intake = celery.intake()
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
         self.rhythm = Rhythm()
         self.children = Children()
@@ -150,12 +152,16 @@ class Supply(bootsteps.StartStopStep):
             self.rhythm.worked()
             # Before anything is written: a child that hangs may hold SQLite's one lock.
             self._end_a_hung_child(consumer)
-        elif now >= self.rhythm.ring_at and runs.waiting(self.store, self.me):
+        elif now >= self.rhythm.ring_at and (runs.waiting(self.store, self.me) or self._chat_waits()):
             wake(consumer.app, self.me.device, self.me.name)
             self.rhythm.rang(now, heard=state.all_total_count[0])
         if now >= self.rhythm.heartbeat_at:
             workers.heartbeat(self.store, self.me, self.link.held, self.link.waits_for)
             self.rhythm.heartbeat_at = now + HEARTBEAT_S
+
+    def _chat_waits(self) -> bool:
+        broker = self.intake.broker
+        return broker is not None and turns.waiting(self.store, self.me, broker, self.link.held)
 
     def _end_a_hung_child(self, consumer: Consumer) -> None:
         """A device that hangs answers nothing, not even SIGTERM: kill the child, and count the attempt."""

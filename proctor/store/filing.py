@@ -14,7 +14,7 @@ from proctor.nouns import Device, Lane, ModelRef, Quant
 from proctor.store.codec import lane_of, storable
 from proctor.store.dialogue_tables import ConversationRow, ReplyRow, TurnRow
 from proctor.store.session import Store
-from proctor.store.turns import LIVE
+from proctor.store.turns import LIVE, give_up
 
 MAX_WAITING = 64  # replies of one lane that may wait at a time
 TITLE_CHARACTERS = 60
@@ -90,8 +90,8 @@ def file_turn(store: Store, filing: Filing, *, most: int = MAX_WAITING) -> Filed
         earlier = session.get(ReplyRow, filing.turn_id)
         if earlier is not None:
             return _found(session, filing, earlier)
-        _check_room(session, filing, most)
         now = store.now(session)
+        _check_room(session, filing, most, now)
         conversation = _conversation(session, filing, now)
         last = _said(session, filing, _parent(session, filing, conversation), now)
         if last is None:
@@ -108,19 +108,20 @@ def file_turn(store: Store, filing: Filing, *, most: int = MAX_WAITING) -> Filed
 def _found(session: Session, filing: Filing, reply: ReplyRow) -> Filed:
     if reply.conversation_id != filing.conversation_id:
         raise BadInput(f"Turn {filing.turn_id} belongs to another conversation.")
-    if reply.status == TurnStatus.PENDING:
-        reply.broker = filing.broker  # the client listens there now
+    reply.broker = filing.broker  # the client listens there now
     return Filed(TurnStatus(reply.status), reply.attempt, lane_of(reply.lane), _ahead(session, reply), new=False)
 
 
-def _check_room(session: Session, filing: Filing, most: int) -> None:
+def _check_room(session: Session, filing: Filing, most: int, now: datetime) -> None:
     live = session.exec(
-        select(ReplyRow.turn_id).where(
-            col(ReplyRow.conversation_id) == filing.conversation_id, col(ReplyRow.status).in_(LIVE)
-        )
+        select(ReplyRow).where(col(ReplyRow.conversation_id) == filing.conversation_id, col(ReplyRow.status).in_(LIVE))
     ).first()
     if live is not None:
-        raise ConversationBusy(filing.conversation_id, live)
+        nobodys = live.lease_until is None or live.lease_until < now
+        if live.broker == filing.broker or not nobodys:
+            raise ConversationBusy(filing.conversation_id, live.turn_id)
+        give_up(live, now, "its client's broker is gone, and nobody asked for it at another")
+        session.flush()
     lane = str(filing.lane)
     waiting = session.exec(
         select(func.count()).where(col(ReplyRow.lane) == lane, col(ReplyRow.status) == TurnStatus.PENDING)

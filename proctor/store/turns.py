@@ -325,6 +325,11 @@ def _take_back(session: Session, broker: str, now: datetime) -> tuple[Ended, ...
     )
 
 
+def give_up(reply: ReplyRow, now: datetime, reason: str) -> None:
+    """Within a transaction of the caller's: pending, or running with a lease that is over, -> failed."""
+    _count_failure(reply, now, Fault.INTERNAL, reason, final=True)
+
+
 def _lose(reply: ReplyRow, now: datetime, reason: str) -> None:
     reply.losses += 1
     if reply.losses >= MAX_FAILURES:

@@ -244,6 +244,20 @@ def test_a_reply_is_claimed_where_its_client_listens(store: Store) -> None:
     assert len(claim(store)) == 1
 
 
+def test_a_reply_that_waits_at_a_broker_that_is_gone_blocks_its_conversation_no_longer(
+    timed: Store, clock: HandClock
+) -> None:
+    file(timed, broker="b0")
+    assert file(timed, "t2").new  # the first one waited there
+    (held,) = claim(timed)
+    with pytest.raises(ConversationBusy):
+        file(timed, "t3", broker="b2")  # a worker is at it
+    clock.go_on(LEASE_S + 1)
+    assert file(timed, "t3", broker="b2").new
+    with pytest.raises(TurnLost):
+        finish(timed, held)
+
+
 def test_a_model_that_another_worker_holds_is_left_to_it_for_a_while(timed: Store, clock: HandClock) -> None:
     file(timed)
     workers.heartbeat(timed, card("w1"), LANE)

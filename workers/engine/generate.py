@@ -56,8 +56,8 @@ class Generator(Protocol):
     def live(self) -> int:
         """Replies under way."""
 
-    def fits(self, tokens: int) -> bool:
-        """Whether there is memory for another reply of so many tokens, prompt included. What is kept makes room."""
+    def fits(self, request: Request) -> bool:
+        """Whether there is memory for this reply beside those under way. What is kept makes room for it."""
 
     def add(self, request: Request) -> int:
         """Begin a reply; it is computed by `step`. How many tokens of its prompt need not be computed again."""

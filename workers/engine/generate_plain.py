@@ -51,7 +51,7 @@ class PlainGenerator:
     def live(self) -> int:
         return len(self._live)
 
-    def fits(self, tokens: int) -> bool:  # noqa: ARG002 -- the protocol's
+    def fits(self, request: Request) -> bool:  # noqa: ARG002 -- the protocol's
         return self.live < self._most_kept
 
     def add(self, request: Request) -> int:

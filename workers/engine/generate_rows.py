@@ -22,6 +22,7 @@ from workers.engine.model import CausalModel
 from workers.engine.sampling import choose
 
 PORTION = 512  # tokens of prompts in one pass
+LIKELY = 1024  # tokens that a reply is reckoned with where its limit is further away
 
 
 @dataclass
@@ -51,8 +52,8 @@ class RowGenerator:
     def live(self) -> int:
         return len(self._live)
 
-    def fits(self, tokens: int) -> bool:
-        needs = self._live_bytes() + tokens * self._token_bytes
+    def fits(self, request: Request) -> bool:
+        needs = self._live_bytes() + self._bytes(request)
         self._kept.shrink(max(0, self._room_bytes - needs))
         return needs <= self._room_bytes or not self._live
 
@@ -88,9 +89,11 @@ class RowGenerator:
         self._kept = Kept()
 
     def _live_bytes(self) -> int:
-        """What the replies under way will take, when each has come to its limit."""
-        requests = (reply.request for reply in self._live.values())
-        return sum((len(request.prompt) + request.limit) * self._token_bytes for request in requests)
+        """What the replies under way will take."""
+        return sum(self._bytes(reply.request) for reply in self._live.values())
+
+    def _bytes(self, request: Request) -> int:
+        return (len(request.prompt) + min(request.limit, LIKELY)) * self._token_bytes
 
     def _take(self) -> list[tuple[_Reply, list[int]]]:
         """The replies of the next row, and their tokens: all that go on, and a portion of the prompts, oldest first."""

@@ -43,6 +43,14 @@ class Speech:
             self._show(hold=False)
         return self.text[before:]
 
+    @property
+    def whole_tokens(self) -> int:
+        """How many of the tokens the text has room for: all, unless a stop string has cut some of them off."""
+        count = len(self.tokens)
+        while self.stopped and count and len(self._decode(self.tokens[:count])) > len(self.text):
+            count -= 1
+        return count
+
     def _show(self, hold: bool) -> None:
         if self.stopped:
             return
@@ -75,7 +83,7 @@ class Speech:
     def _decode(self, tokens: Sequence[int]) -> str:
         text = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         assert isinstance(text, str)
-        return text
+        return text.replace("\0", _BROKEN)  # no database and no terminal takes a NUL
 
 
 def _overlap(text: str, stop: str) -> int:

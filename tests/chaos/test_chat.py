@@ -1,0 +1,249 @@
+"""Chat while things die: no token of a reply is lost or said twice, and nobody whose time is over says one more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from chat.client import Client, Manner, Reply, new_id
+from chat.protocol import Entry, Piece, Progress, TurnRequest, attempt_of, load_entry, reply_key
+from proctor.broker.embedded import Embedded, embedded
+from proctor.broker.reports import ReportKind
+from proctor.dialogue import Fault, Finish, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns import ModelRef
+from proctor.settings import Settings
+from proctor.store import conversations, turns, workers
+from proctor.store.session import Store
+from tests.chaos.scene import assert_every_answer_once, submit, wait_for_end, wait_for_middle, worker_child
+from tests.support import wait_until
+
+LONG = 300  # tokens: more than can be made before a test has hit the middle
+GREEDY = Sampling(temperature=0, max_tokens=LONG)
+DRAWN = Sampling(temperature=1.0, top_p=0.95, seed=11, max_tokens=LONG)
+
+
+def turn(
+    model: ModelRef, sampling: Sampling = GREEDY, said: str = "Why does the moon show the same face?"
+) -> TurnRequest:
+    return Manner(model.name, sampling=sampling).request(new_id(), [Utterance(Role.USER, said)])
+
+
+def read_to(reply: Reply, tokens: int) -> Iterator[Entry]:
+    """The entries of a reply; this stops where it has so many tokens, and goes on from there when asked again."""
+    entries = reply.entries()
+    while reply.hearing.tokens < tokens:
+        next(entries)
+    return entries
+
+
+def rest(entries: Iterator[Entry]) -> None:
+    for _ in entries:
+        pass
+
+
+def whole(client: Client, request: TurnRequest) -> Reply:
+    reply = client.ask(request)
+    rest(reply.entries())
+    assert reply.ending is not None
+    assert reply.ending.finish is not Finish.FAILED, reply.ending.error
+    return reply
+
+
+def stored(store: Store, reply: Reply) -> tuple[str, int]:
+    """A reply in the store: its text, and its tokens."""
+    found = conversations.find_turn(store, reply.turn)
+    assert found is not None
+    assert found.status is TurnStatus.DONE
+    return found.content, len(found.token_ids)
+
+
+def told(client: Client, reply: Reply) -> list[tuple[int, Entry]]:
+    """All that stands in a reply's stream, each with the attempt that wrote it."""
+    entries: Any = client.redis.xrange(reply_key(reply.turn))
+    return [(attempt_of(entry)[0], load_entry(fields)) for entry, fields in entries]
+
+
+def attempts(client: Client, reply: Reply) -> set[int]:
+    return {attempt for attempt, _ in told(client, reply)}
+
+
+@pytest.fixture
+def crew(settings: Settings, store: Store) -> Iterator[Embedded]:
+    del store  # its tables are there
+    with embedded(settings, "cpu") as found:
+        yield found
+
+
+@pytest.fixture
+def client(crew: Embedded) -> Iterator[Client]:
+    with Client(crew.broker_url) as found:
+        found.on_silence = crew.check
+        yield found
+
+
+def test_a_reply_whose_worker_is_killed_in_its_middle_is_that_of_an_undisturbed_one(
+    crew: Embedded, client: Client, store: Store, model: ModelRef
+) -> None:
+    for sampling in (GREEDY, DRAWN):
+        undisturbed = whole(client, turn(model, sampling))
+        reply = client.ask(turn(model, sampling))
+        entries = read_to(reply, 20)
+        worker_child(crew).kill()
+        rest(entries)
+        assert reply.text == undisturbed.text
+        assert reply.hearing.tokens == undisturbed.hearing.tokens
+        assert stored(store, reply) == stored(store, undisturbed)
+        assert attempts(client, reply) == {0, 1, 2}
+
+
+def test_a_client_that_comes_back_hears_the_rest_to_the_token(
+    crew: Embedded, client: Client, store: Store, model: ModelRef
+) -> None:
+    request = turn(model)
+    first = client.ask(request)
+    read_to(first, 10)
+    with Client(crew.broker_url) as second:
+        resumed = Reply(second, request)
+        resumed.hearing = first.hearing
+        heard = first.hearing.tokens
+        pieces = [entry for entry in resumed.entries() if isinstance(entry, Piece)]
+    assert [piece.at_token for piece in pieces] == list(range(heard, heard + len(pieces)))
+    assert stored(store, resumed) == (resumed.text, resumed.hearing.tokens)
+
+
+def test_a_reply_whose_client_is_gone_is_made_and_kept(client: Client, store: Store, model: ModelRef) -> None:
+    request = turn(model)
+    client.send(request)
+    client.redis.close()
+
+    def done() -> bool:
+        found = conversations.find_turn(store, request.turn)
+        return found is not None and found.status is TurnStatus.DONE
+
+    wait_until(done, "the reply was made though nobody listened")
+
+
+def test_a_reply_is_stopped_and_what_came_is_kept(client: Client, store: Store, model: ModelRef) -> None:
+    reply = client.ask(turn(model))
+    entries = read_to(reply, 10)
+    reply.stop()
+    rest(entries)
+    assert reply.ending is not None
+    assert reply.ending.finish is Finish.STOPPED
+    assert stored(store, reply) == (reply.text, reply.hearing.tokens)
+    assert reply.hearing.tokens < LONG
+    waiting = turn(model)
+    client.stop(waiting.turn)
+    assert whole(client, waiting).ending.finish is Finish.STOPPED  # type: ignore[union-attr] # it has ended
+
+
+def test_a_conversation_goes_on_behind_a_broker_that_came_back_empty(
+    crew: Embedded, client: Client, store: Store, model: ModelRef
+) -> None:
+    chat = client.chat(model.name, manner=Manner(model.name, sampling=Sampling(temperature=0, max_tokens=20)))
+    rest(chat.say("One.").entries())
+    psutil.Process(crew.groups["broker"]).kill()
+    wait_until(lambda: ReportKind.BROKER_BACK in {report.kind for report in crew.news()}, "the broker was back")
+    reply = chat.say("Two.")
+    rest(reply.entries())
+    assert chat.last.finish is not Finish.FAILED, chat.last.error
+    assert chat.last.counts.tokens_cached > 20  # of the first Turn, which the same worker still has
+    assert len(conversations.load(store, chat.conversation).turns) == 4
+
+
+def test_a_reply_in_its_middle_is_told_whole_by_a_broker_that_came_back_empty(
+    crew: Embedded, client: Client, store: Store, model: ModelRef
+) -> None:
+    undisturbed = whole(client, turn(model))
+    reply = client.ask(turn(model))
+    entries = read_to(reply, 20)
+    psutil.Process(crew.groups["broker"]).kill()
+    rest(entries)
+    assert (reply.text, reply.hearing.tokens) == (undisturbed.text, undisturbed.hearing.tokens)
+    assert stored(store, reply) == stored(store, undisturbed)
+
+
+def test_a_model_that_does_not_load_is_said_and_the_worker_serves_on(
+    client: Client, model: ModelRef, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in Path(model.name).iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    config = broken / "config.json"
+    config.write_text(config.read_text().replace('"hidden_size": 64', '"hidden_size": 80'))
+    for name in (str(broken), str(tmp_path / "nowhere")):
+        reply = client.ask(TurnRequest(new_id(), new_id(), name, (Utterance(Role.USER, "Hello"),)))
+        rest(reply.entries())
+        assert reply.ending is not None
+        assert (reply.ending.finish, reply.ending.fault) == (Finish.FAILED, Fault.BAD_MODEL), reply.ending
+    assert whole(client, turn(model)).text
+
+
+def test_chat_and_a_sweep_share_a_worker(client: Client, store: Store, model: ModelRef) -> None:
+    sweep = submit(store, model, subjects=3)
+    wait_for_middle(store, sweep)
+    alone = [client.ask(turn(model, said=f"Number {n}.")) for n in range(6)]
+    for reply in alone:
+        rest(reply.entries())
+        assert reply.ending is not None
+        assert reply.ending.finish is not Finish.FAILED, reply.ending.error
+    wait_for_end(store, sweep)
+    assert_every_answer_once(store, sweep)
+
+
+@contextmanager
+def proctor_worker(settings: Settings) -> Iterator[psutil.Process]:
+    """`proctor worker` as its operator starts it."""
+    command = subprocess.Popen(
+        [sys.executable, "-m", "proctor.cli", "worker", "--cpu", "--max-memory", "8GB"],
+        env={**os.environ, **settings.environ()},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield psutil.Process(command.pid)
+    finally:
+        command.kill()
+        command.wait()
+
+
+def named(store: Store, name: str, launchers: list[psutil.Process]) -> psutil.Process:
+    """The child of the worker of this name: the process that makes replies."""
+    assert name in {one.card.name for one in workers.listing(store)}
+    pid = int(name.rpartition(":")[2].partition("-")[0])
+    (launcher,) = [one for one in launchers if one.pid == pid]
+    (parent,) = launcher.children()
+    return parent.children()[-1]
+
+
+def test_a_worker_that_was_stopped_past_its_lease_says_not_one_token_more(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    with ExitStack() as stack:
+        broker = stack.enter_context(embedded(settings, devices=None))
+        launchers = [stack.enter_context(proctor_worker(broker.settings)) for _ in range(2)]
+        client = stack.enter_context(Client(broker.broker_url))
+        undisturbed = whole(client, turn(model))
+        reply = client.ask(turn(model))
+        entries = read_to(reply, 20)
+        (worker,) = {entry.worker for _, entry in told(client, reply) if isinstance(entry, Progress) and entry.worker}
+        child = named(store, worker, launchers)
+        child.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: 2 in attempts(client, reply), "another took it over")
+        finally:
+            child.send_signal(signal.SIGCONT)
+        rest(entries)
+        assert (reply.text, reply.hearing.tokens) == (undisturbed.text, undisturbed.hearing.tokens)
+        assert stored(store, reply) == stored(store, undisturbed)
+        assert attempts(client, reply) == {0, 1, 2}
+        assert turns.release(store, worker, "there is nothing left") == 0

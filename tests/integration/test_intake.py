@@ -1,0 +1,204 @@
+"""A worker's ear for clients, on a real broker and without any worker behind it: what is filed, what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chat.client import Client, Manner, Reply, new_id
+from chat.inquiry import Inquiry, What, load_answer
+from chat.protocol import REQUESTS, Ending, Piece, Progress, Stage, TurnRequest, reply_key, request_key
+from proctor.broker.embedded import embedded
+from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
+from proctor.nouns import Device, Lane, Quant, WorkerCard
+from proctor.settings import Settings
+from proctor.store import conversations, turns, workers
+from proctor.store.filing import MAX_WAITING
+from proctor.store.session import Store, open_store
+from proctor.store.turns import Outcome, TurnClaim
+from tests import tiny
+from tests.integration.broker_settings import on_sqlite
+from tests.support import wait_until
+from workers.intake import Intake
+
+ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 40)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama"))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with embedded(on_sqlite(tmp_path_factory.mktemp("fleet")), devices=None) as crew:
+        yield crew.settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(on_sqlite(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(fleet: Settings) -> Iterator[Client]:
+    assert fleet.broker_url is not None
+    with Client(fleet.broker_url) as found:
+        found.redis.flushdb()
+        yield found
+
+
+@pytest.fixture
+def rung() -> list[Device]:
+    return []
+
+
+@pytest.fixture
+def intake(fleet: Settings, store: Store, client: Client, rung: list[Device]) -> Iterator[Intake]:
+    del client  # it empties the broker
+    assert fleet.broker_url is not None
+    found = Intake(fleet.broker_url, store, ME, rung.append)
+    found.start()
+    yield found
+    found.stop()
+    found.join()
+
+
+def request(model: str, said: str = "Hello") -> TurnRequest:
+    return Manner(model).request(new_id(), [Utterance(Role.USER, said)])
+
+
+def first(client: Client, asked: TurnRequest) -> object:
+    return next(client.ask(asked).entries())
+
+
+def claim(store: Store, intake: Intake, lane: str) -> TurnClaim:
+    assert intake.broker is not None
+    name = Lane(Device.CPU, lane.partition("/")[2].rpartition("/")[0], Quant.NONE)
+    (held,) = turns.claim(store, ME, intake.broker, name, 1, 60.0).claims
+    return held
+
+
+@pytest.mark.usefixtures("intake")
+def test_a_turn_is_filed_and_a_bell_is_rung(client: Client, store: Store, model: str, rung: list[Device]) -> None:
+    asked = request(model)
+    told = first(client, asked)
+    assert isinstance(told, Progress)
+    assert (told.stage, told.ahead) == (Stage.ACCEPTED, 0)
+    assert told.lane.startswith(f"cpu/{model}@")
+    reply = conversations.find_turn(store, asked.turn)
+    assert reply is not None
+    assert (reply.status, reply.sampling.seed is not None) == (TurnStatus.PENDING, True)
+    assert rung == [Device.CPU]
+    wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "the request was acknowledged and is gone")
+
+
+@pytest.mark.usefixtures("intake")
+def test_what_cannot_be_meant_is_refused_in_words(client: Client, model: str, tmp_path: Path) -> None:
+    plain = request(model)
+    busy = request(model)
+    assert isinstance(first(client, busy), Progress)
+    for asked, fault, said in (
+        (
+            dataclasses.replace(plain, turn=new_id(), model=str(tmp_path / "nowhere")),
+            Fault.BAD_MODEL,
+            "nothing at this path",
+        ),
+        (dataclasses.replace(plain, turn=new_id(), model="smolm2"), Fault.BAD_MODEL, "smollm2"),
+        (dataclasses.replace(plain, turn=new_id(), after="nowhere"), Fault.BAD_REQUEST, "no turn nowhere"),
+        (dataclasses.replace(busy, turn=new_id()), Fault.BUSY, "under way"),
+    ):
+        ending = first(client, asked)
+        assert isinstance(ending, Ending)
+        assert (ending.finish, ending.fault) == (Finish.FAILED, fault)
+        assert said in ending.error
+
+
+@pytest.mark.usefixtures("intake")
+def test_a_request_that_is_none_is_refused_and_the_next_is_taken(client: Client, model: str) -> None:
+    turn = new_id()
+    client.redis.set(request_key(turn), '{"turn": 7}', ex=60)
+    client.redis.xadd(REQUESTS, {"turn": turn})
+    client.redis.xadd(REQUESTS, {"turn": "../../x"})
+    client.redis.xadd(REQUESTS, {"turn": new_id()})  # its request has expired
+    client.redis.xadd(REQUESTS, {"something": "else"})
+    ending = next(Reply(client, dataclasses.replace(request(model), turn=turn)).entries())
+    assert isinstance(ending, Ending)
+    assert ending.fault is Fault.BAD_REQUEST
+    assert isinstance(first(client, request(model)), Progress)
+
+
+@pytest.mark.usefixtures("intake")
+def test_a_full_queue_says_when_to_come_again(client: Client, model: str) -> None:
+    asked = [request(model) for _ in range(MAX_WAITING)]
+    for one in asked:
+        client.send(one)
+    told = [first(client, one) for one in asked]
+    assert [one.ahead for one in told if isinstance(one, Progress)] == sorted(range(MAX_WAITING))
+    ending = first(client, request(model))
+    assert isinstance(ending, Ending)
+    assert ending.fault is Fault.FULL
+    assert ending.retry_after_s >= 1
+
+
+def test_of_a_turn_that_has_ended_all_is_told_again_where_its_stream_is_gone(
+    client: Client, store: Store, intake: Intake, model: str
+) -> None:
+    asked = request(model)
+    told = first(client, asked)
+    assert isinstance(told, Progress)
+    counts = Counts(tokens_in=9, tokens_out=2)
+    turns.finish(store, claim(store, intake, told.lane), Outcome(Finish.LENGTH, "Hi!", (5, 6), counts))
+    client.redis.delete(reply_key(asked.turn))
+    entries = list(client.ask(asked).entries())
+    piece, ending = entries
+    assert isinstance(piece, Piece)
+    assert isinstance(ending, Ending)
+    assert (piece.text, piece.tokens, piece.at_token) == ("Hi!", (5, 6), 0)
+    assert (ending.finish, ending.counts) == (Finish.LENGTH, counts)
+    assert list(client.ask(asked).entries())[-1] == ending  # asked again, nothing is said twice
+    assert client.redis.xlen(reply_key(asked.turn)) == 2
+    assert client.redis.ttl(reply_key(asked.turn)) > 0
+
+
+def test_a_request_that_a_dead_worker_had_taken_is_taken_over(
+    fleet: Settings, client: Client, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.intake.FORSAKEN_MS", 1)
+    asked = request(model)
+    client.send(asked)
+    client.redis.xgroup_create(REQUESTS, "workers", id="0")
+    client.redis.xreadgroup("workers", "cpu@dead:1", {REQUESTS: ">"})
+    assert fleet.broker_url is not None
+    other = Intake(fleet.broker_url, store, ME, lambda _: None)
+    other.start()
+    assert isinstance(next(Reply(client, asked).entries()), Progress)
+    other.stop()
+    other.join()
+
+
+@pytest.mark.usefixtures("intake")
+def test_a_turn_goes_where_its_model_is_held_else_to_a_gpu(client: Client, store: Store, model: str) -> None:
+    gpu = dataclasses.replace(ME, name="gpu0@there:1", device=Device.GPU)
+    told = first(client, request(model))
+    assert isinstance(told, Progress)
+    held = Lane(Device.CPU, told.lane.partition("/")[2].rpartition("/")[0], Quant.NONE)
+    workers.heartbeat(store, gpu, None)
+    to_gpu = first(client, request(model))
+    workers.heartbeat(store, ME, held)
+    to_cpu = first(client, request(model))
+    assert isinstance(to_gpu, Progress)
+    assert isinstance(to_cpu, Progress)
+    assert (to_gpu.lane.partition("/")[0], to_cpu.lane) == ("gpu", told.lane)
+
+
+@pytest.mark.usefixtures("intake")
+def test_inquiries_are_answered(client: Client, model: str) -> None:
+    asked = request(model, "What about the moon?")
+    first(client, asked)
+    answer = load_answer(client.inquire(Inquiry(new_id(), What.CONVERSATIONS)))
+    assert [one.id for one in answer.conversations] == [asked.conversation]

@@ -1,0 +1,79 @@
+"""Tokens to text as they come: whole characters, nothing of a stop string, and in the end all that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import tiny
+from workers.engine.speech import Speech
+
+TOKENIZER = tiny.tokenizer()
+SAID = "Die Größe der Sonne: 🌞🌍 – “weit” über\n100 000 km, 太陽系。"
+
+
+def ids(text: str) -> list[int]:
+    found: list[int] = TOKENIZER(text, add_special_tokens=False)["input_ids"]
+    return found
+
+
+def pieces(text: str, stops: Sequence[str] = ()) -> tuple[list[str], Speech]:
+    speech = Speech(TOKENIZER, stops)
+    said = [speech.push([token]) for token in ids(text)]
+    return [*said, speech.end()], speech
+
+
+def test_characters_of_several_tokens_come_whole() -> None:
+    said, speech = pieces(SAID)
+    assert "".join(said) == speech.text == SAID
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in said)
+    assert "" in said  # a character took several tokens, and nothing was shown of it before its last
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
+def test_any_text_comes_as_it_is(text: str) -> None:
+    said, _ = pieces(text)
+    assert "".join(said) == TOKENIZER.decode(ids(text))
+
+
+@pytest.mark.parametrize("stop", ["der", "Sonne:", "🌍", "“weit", "\n", "km, 太", "Die"])
+def test_a_stop_string_over_several_tokens_is_never_shown(stop: str) -> None:
+    said, speech = pieces(SAID, [stop])
+    assert speech.stopped
+    assert "".join(said) == speech.text == SAID[: SAID.index(stop)]
+
+
+@given(st.text("abc", max_size=20), st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=3))
+def test_a_reply_ends_before_the_first_of_its_stop_strings(text: str, stops: list[str]) -> None:
+    said, speech = pieces(text, stops)
+    ends = [text.index(stop) for stop in stops if stop in text]
+    assert speech.stopped == bool(ends)
+    if ends:  # of two that come up, the one that is whole first ends the reply
+        assert speech.text in {text[:end] for end in ends}
+        assert not any(stop in speech.text for stop in stops)
+    else:
+        assert speech.text == text
+    assert "".join(said) == speech.text
+
+
+def test_what_only_began_like_a_stop_string_is_shown_in_the_end() -> None:
+    said, speech = pieces("one two\n", ["\n\n"])
+    assert (speech.text, speech.stopped, said[-1]) == ("one two\n", False, "\n")
+
+
+def test_the_tokens_of_a_reply_that_was_cut_are_those_of_its_text() -> None:
+    _, speech = pieces(SAID, ["weit"])
+    assert TOKENIZER.decode(speech.tokens[: speech.whole_tokens]) == speech.text
+    _, whole = pieces(SAID)
+    assert whole.whole_tokens == len(whole.tokens)
+
+
+def test_bytes_that_are_no_text_are_replaced_and_hold_nothing_up() -> None:
+    speech = Speech(TOKENIZER)
+    broken = ids("太")[0]
+    said = "".join(speech.push([broken]) for _ in range(40)) + speech.end()
+    assert set(said) == {"\N{REPLACEMENT CHARACTER}"}
+    assert "\0" not in Speech(TOKENIZER).push(ids("a\0b"))

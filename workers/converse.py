@@ -1,0 +1,456 @@
+"""Chat: the same worker's work on the same weights. It comes before exam packs, and leaves them their share.
+
+`serve` makes the replies that wait for the held model; `beside` does so between two packs of a Run, for a share of the
+time; `take_up` loads a model that replies wait for and that nobody else serves. In each decode step all replies under
+way get their next token, and replies that wait join in.
+
+Promised, whatever is killed, paused or cut off meanwhile, and held by tests/chaos/test_chat.py: no token of a reply is
+lost or said twice; a worker whose lease is over says not one more; a reply that is stopped ends within a token.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from chat.context import ContextTooLong
+from chat.protocol import Ending, Progress, Rival, Stage, TokenScore
+from proctor.dialogue import Counts, Fault, Finish
+from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable, first_line
+from proctor.nouns import DType, Lane, WorkerCard
+from proctor.store import turns
+from proctor.store.session import Store
+from proctor.store.turns import Ended, Kept, Outcome, TurnClaim, TurnLost
+from workers.engine.generate import Generator, Request, Token
+from workers.engine.probing import score_options
+from workers.engine.speech import Speech
+from workers.engine.talking import end_tokens, generator_for
+from workers.link import Link
+from workers.models import Loaded, Models
+from workers.patience import Patience
+from workers.prompter import Prompter, Shown
+from workers.pulse import Pulse
+from workers.renewal import Renewal
+from workers.replies import Echo, Note, Replies, Voice
+
+MOST_LIVE = 32  # replies at a time
+LOOK_S = 0.05  # between two looks into the store while replies are made
+MARK_S = 2.0  # between two looks whether the broker is still the same
+ADMIT_S = 10.0  # between two Runs, replies that come later than that wait for the next pack
+SLICE_S, SHARE = 0.25, 3.0  # between two packs: at least so long, and so many times the pack's own time
+STARVED_S = 30.0  # a model that replies wait for is loaded between two Runs after so long, if no worker is idle
+LINGER_S, GLANCE_S = 1.0, 0.01  # a program's next message comes at once, a bell after up to half a second
+FIRST_CLAIM = 4  # replies that are claimed before their model is loaded
+
+log = logging.getLogger(__name__)
+
+
+class Chat(Protocol):
+    """What the main job knows of chat."""
+
+    def serve(self) -> None:
+        """Make the replies that wait for the held model, until none is left under way."""
+
+    def beside(self) -> None:
+        """The same between two packs, for a share of the time; at once where nothing waits."""
+
+    def take_up(self, waited_s: float = 0.0) -> bool:
+        """Load a model that replies have waited for so long and that nobody else serves. Whether there was one."""
+
+    def linger(self) -> bool:
+        """After a reply, listen for the next for a moment before the worker falls idle. Whether there is one."""
+
+
+class NoChat:
+    """The `Chat` of a worker without a broker."""
+
+    def serve(self) -> None: ...
+
+    def beside(self) -> None: ...
+
+    def take_up(self, waited_s: float = 0.0) -> bool:  # noqa: ARG002 -- the protocol's
+        return False
+
+    def linger(self) -> bool:
+        return False
+
+
+@dataclass
+class _Live:
+    """A reply under way."""
+
+    claim: TurnClaim
+    voice: Voice
+    speech: Speech
+    shown: Shown
+    cached: int
+    began: float
+    first_at: float = 0.0
+    last_at: float = 0.0
+    load_s: float = 0.0
+    finish: Finish | None = None
+
+    @property
+    def kept(self) -> Kept:
+        return Kept(self.claim, tuple(self.speech.tokens), self.speech.text)
+
+    def counts(self, tokens: int) -> Counts:
+        return Counts(
+            tokens_in=len(self.shown.ids),
+            tokens_cached=self.cached,
+            tokens_out=tokens,
+            wait_s=self.claim.wait_s,
+            load_s=self.load_s,
+            first_token_s=max(0.0, self.first_at - self.began),
+            generate_s=self.last_at - self.first_at,
+        )
+
+
+@dataclass(frozen=True)
+class _Voicebox:
+    """What converses with one loaded model."""
+
+    model: Loaded
+    generator: Generator
+    prompter: Prompter
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a worker's child lends to chat."""
+
+    me: WorkerCard
+    models: Models
+    store: Store
+    link: Link
+    patience: Patience
+    pulse: Pulse
+    lease_s: float
+
+
+class Conversing:
+    """The `Chat` of a worker's child; all of it runs in the child's one thread, but for the leases' renewal."""
+
+    def __init__(self, means: Means, replies: Replies) -> None:
+        self._means, self._replies = means, replies
+        self._live: dict[str, _Live] = {}
+        self._box: _Voicebox | None = None
+        self._renewal = Renewal(means.store, means.lease_s, lambda: [live.kept for live in list(self._live.values())])
+        self._renewal.start()
+        self._broker: str | None = None
+        self._mark_at = self._look_at = self._left_at = self._ended_at = 0.0
+        self._room = True  # whether another reply fits beside those under way
+        means.models.before_unload = self._leave_model
+
+    def serve(self) -> None:
+        admit_until = time.monotonic() + ADMIT_S
+        while not self._means.link.stopped:
+            if time.monotonic() < admit_until:
+                self._admit_waiting()
+            if not self._live:
+                break
+            self._step()
+        if self._means.link.stopped:
+            self._hand_back()
+        self._left_at = time.monotonic()
+
+    def beside(self) -> None:
+        began = time.monotonic()
+        until = began + max(SLICE_S, SHARE * (began - self._left_at))
+        self._look_at = 0.0
+        while not self._means.link.stopped and time.monotonic() < until:
+            self._admit_waiting()
+            if not self._live:
+                break
+            self._step()
+        self._left_at = time.monotonic()
+
+    def take_up(self, waited_s: float = 0.0) -> bool:
+        broker = self._known_broker()
+        if broker is None:
+            return False
+        means = self._means
+        wanted = turns.wanted(means.store, means.me, broker)
+        if wanted is None or wanted.waited_s < waited_s:
+            return False
+        held = means.models.held
+        if held is not None and self._lane(held) == wanted.lane:
+            return False
+        claims = self._claim(broker, wanted.lane, FIRST_CLAIM)
+        if not claims:
+            return True  # another worker was faster, or they had killed too many
+        opened = [(claim, self._open(claim, Stage.LOADING)) for claim in claims]
+        began = time.monotonic()
+        try:
+            loaded = means.models.get(wanted.model, wanted.quant, DType.AUTO)
+        except ProctorError as error:
+            fault = Fault.BAD_MODEL if isinstance(error, BadModel | BadInput) else Fault.INTERNAL
+            for claim, (voice, _) in opened:
+                self._fail(claim, voice, fault, error, final=fault is Fault.BAD_MODEL)
+            return True
+        means.link.hold(self._lane(loaded))
+        for claim, (voice, heard) in opened:
+            self._begin(claim, voice, heard, load_s=time.monotonic() - began)
+        self.serve()
+        return True
+
+    def linger(self) -> bool:
+        held = self._means.models.held
+        while held is not None and time.monotonic() < self._ended_at + LINGER_S:
+            broker = self._known_broker()
+            if broker is None or self._means.link.wait(GLANCE_S):
+                break
+            if turns.is_waiting(self._means.store, broker, self._lane(held)):
+                return True
+        return False
+
+    # --- replies that wait
+
+    def _admit_waiting(self) -> None:
+        """Claim what waits for the held model, as far as there is room."""
+        now = time.monotonic()
+        held, room = self._means.models.held, MOST_LIVE - len(self._live)
+        if held is None or now < self._look_at or room < 1 or not self._room:
+            return
+        self._look_at = now + LOOK_S
+        broker = self._known_broker()
+        if broker is None or not turns.is_waiting(self._means.store, broker, self._lane(held)):
+            return
+        for claim in self._claim(broker, self._lane(held), room):
+            voice, heard = self._open(claim, Stage.CLAIMED)
+            self._begin(claim, voice, heard)
+
+    def _claim(self, broker: str, lane: Lane, most: int) -> tuple[TurnClaim, ...]:
+        means = self._means
+        self._renewal.claimed()
+        got = means.patience(partial(turns.claim, means.store, means.me, broker, lane, most, means.lease_s))
+        for ended in got.ended:
+            self._tell_ended(ended)
+        return got.claims
+
+    def _open(self, claim: TurnClaim, stage: Stage) -> tuple[Voice, tuple[Echo, tuple[int, ...]]]:
+        voice = Voice(claim.turn_id, claim.attempt)
+        progress = Progress(stage, claim.attempt, str(claim.lane), worker=self._means.me.name)
+        echo, emitted = self._replies.open(claim.turn_id, claim.attempt, progress)
+        return voice, (echo, max(emitted, claim.token_ids, key=len))
+
+    def _begin(self, claim: TurnClaim, voice: Voice, heard: tuple[Echo, tuple[int, ...]], load_s: float = 0.0) -> None:
+        """Take a claimed reply in: assemble what the model is shown, and begin behind what was emitted before."""
+        echo, emitted = heard
+        if echo.lost:
+            return
+        try:
+            live = self._prepare(claim, voice, emitted, load_s)
+            if live is None:
+                return
+            self._live[claim.turn_id] = live
+            if echo.stopped:
+                self._end(live, Finish.STOPPED)
+            elif live.speech.stopped or len(emitted) >= self._limit(live):
+                self._end(live, Finish.STOP if live.speech.stopped else Finish.LENGTH)
+        except ContextTooLong as error:
+            self._fail(claim, voice, Fault.TOO_LONG, error, final=True)
+        except BadModel as error:
+            self._fail(claim, voice, Fault.BAD_MODEL, error, final=True)
+        except BadInput as error:
+            self._fail(claim, voice, Fault.BAD_REQUEST, error, final=True)
+        except TurnLost as error:
+            log.warning("%s", error)
+        except ProctorError as error:
+            self._fail(claim, voice, Fault.INTERNAL, error, final=False)
+
+    def _prepare(self, claim: TurnClaim, voice: Voice, emitted: tuple[int, ...], load_s: float) -> _Live | None:
+        """The reply under way; None where it had to be left, or is over already."""
+        began = time.monotonic() - load_s
+        box = self._voicebox()
+        shown = box.prompter.show(claim)
+        means = self._means
+        turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype))
+        speech = Speech(box.model.reader.tokenizer, claim.sampling.stop)
+        live = _Live(claim, voice, speech, shown, 0, began, load_s=load_s)
+        if claim.options:
+            self._probe(box, live)
+            return None
+        request = Request(claim.turn_id, shown.ids, claim.sampling, self._limit(live), emitted)
+        voice.say(emitted, speech.push(emitted))
+        if not speech.stopped and len(emitted) < request.limit:
+            if not box.generator.fits(request):
+                self._room = False
+                turns.hand_back(means.store, live.kept)
+                return None
+            live.cached = box.generator.add(request)
+        reading = Progress(Stage.READING, claim.attempt, str(claim.lane), worker=means.me.name, context=shown.facts)
+        self._replies.send([voice.progress(reading)])
+        return live
+
+    def _probe(self, box: _Voicebox, live: _Live) -> None:
+        options = [box.prompter.framing.text_ids(option) for option in live.claim.options]
+        scores = score_options(box.model.model, live.shown.ids, options)
+        live.first_at = live.last_at = time.monotonic()
+        counts = live.counts(0)
+        turns.finish(self._means.store, live.claim, Outcome(Finish.STOP, "", (), counts, options_logprob=scores))
+        ending = Ending(
+            Finish.STOP, counts, context=live.shown.facts, options_logprob=scores, worker=self._means.me.name
+        )
+        self._replies.send(live.voice.end(ending))
+
+    def _limit(self, live: _Live) -> int:
+        left = live.shown.window - len(live.shown.ids)
+        return max(1, min(live.claim.sampling.max_tokens or left, left))
+
+    # --- replies under way
+
+    def _step(self) -> None:
+        """One token more for every reply whose prompt has been read."""
+        self._means.pulse.beat()
+        generator = self._voicebox().generator
+        try:
+            tokens = generator.step()
+        except ProctorError as error:
+            self._fail_all(error)
+            return
+        self._leave_lost()
+        spoken = [self._take(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
+        echoes = self._replies.send([note for _, note in spoken])
+        for (live, _), echo in zip(spoken, echoes, strict=True):
+            live.voice.heard(echo)
+            if echo.lost:
+                self._drop(live)
+            elif live.finish is not None or echo.stopped:
+                self._end(live, live.finish or Finish.STOPPED)
+
+    def _take(self, live: _Live, token: Token) -> tuple[_Live, Note]:
+        live.last_at = time.monotonic()
+        live.first_at = live.first_at or live.last_at
+        if token.finish is not Finish.STOP:
+            live.voice.say([token.token], live.speech.push([token.token]), self._scores(token))
+        live.finish = Finish.STOP if live.speech.stopped else token.finish
+        return live, live.voice.piece()
+
+    def _scores(self, token: Token) -> list[TokenScore]:
+        if token.logprob is None:
+            return []
+        tokenizer = self._voicebox().model.reader.tokenizer
+        rivals = tuple(Rival(rank.token, str(tokenizer.decode([rank.token])), rank.logprob) for rank in token.rivals)
+        return [TokenScore(token.token, str(tokenizer.decode([token.token])), token.logprob, rivals)]
+
+    def _end(self, live: _Live, finish: Finish) -> None:
+        """Commit the reply, and only then tell of its end."""
+        claim, speech, voice = live.claim, live.speech, live.voice
+        self._voicebox().generator.cancel(claim.turn_id)
+        voice.say([], speech.end())
+        tokens = tuple(speech.tokens[: speech.whole_tokens])
+        counts = live.counts(len(speech.tokens))
+        logprobs = tuple(score.logprob for score in voice.scores)[: len(tokens)]
+        outcome = Outcome(finish, speech.text, tokens, counts, logprobs if len(logprobs) == len(tokens) else ())
+        try:
+            self._means.patience(partial(turns.finish, self._means.store, claim, outcome))
+        except TurnLost as error:
+            log.warning("%s", error)
+            self._drop(live)
+            return
+        del self._live[claim.turn_id]
+        self._room, self._ended_at = True, time.monotonic()
+        ending = Ending(finish, counts, context=live.shown.facts, seed=claim.sampling.seed, worker=self._means.me.name)
+        self._replies.send(voice.end(ending))
+        self._fold(live, tokens)
+
+    def _fold(self, live: _Live, tokens: Sequence[int]) -> None:
+        """A summary that can't be made changes nothing: the window slides without it, and says so."""
+        try:
+            self._voicebox().prompter.fold(live.claim, tokens, live.speech.text)
+        except ProctorError as error:
+            log.warning("no summary was made after turn %s: %s", live.claim.turn_id, error)
+
+    def _leave_lost(self) -> None:
+        """Leave what others have by now. Nothing is said before this is known."""
+        if self._live and not self._renewal.sure:
+            self._means.patience(self._renewal.renew)
+        for turn_id in list(self._renewal.lost):
+            self._renewal.lost.discard(turn_id)
+            live = self._live.get(turn_id)
+            if live is not None:
+                log.warning("turn %s is another worker's by now", turn_id)
+                self._drop(live)
+
+    def _drop(self, live: _Live) -> None:
+        self._live.pop(live.claim.turn_id, None)
+        self._room = True
+        if self._box is not None:
+            self._box.generator.cancel(live.claim.turn_id)
+
+    # --- what goes wrong
+
+    def _fail(self, claim: TurnClaim, voice: Voice, fault: Fault, error: Exception, *, final: bool) -> None:
+        """File a failure with its reply, and tell it where that is over; else it is claimed again."""
+        log.warning("turn %s failed: %s", claim.turn_id, error)
+        trace = "" if isinstance(error, ProctorError) else traceback.format_exc()
+        said = str(error) if isinstance(error, ProctorError) else first_line(error)
+        store = self._means.store
+        try:
+            over = self._means.patience(partial(turns.fail, store, claim, fault, said, trace, final=final))
+        except (TurnLost, StoreUnavailable) as lost:
+            log.warning("the failure isn't kept: %s", lost)
+            return
+        if over:
+            self._replies.send(voice.end(_failed(fault, said, error)))
+
+    def _fail_all(self, error: ProctorError) -> None:
+        """The step failed, and with it every reply in it: the generator has let go of all of them."""
+        for live in list(self._live.values()):
+            del self._live[live.claim.turn_id]
+            self._fail(live.claim, live.voice, Fault.INTERNAL, error, final=False)
+        self._room = True
+
+    def _tell_ended(self, ended: Ended) -> None:
+        voice = Voice(ended.turn_id, ended.attempt + 1)
+        self._replies.send(voice.end(Ending(Finish.FAILED, fault=ended.fault, error=ended.error)))
+
+    def _hand_back(self) -> None:
+        """The worker is to stop: others go on with what it has under way."""
+        for live in list(self._live.values()):
+            self._drop(live)
+            try:
+                turns.hand_back(self._means.store, live.kept)
+            except (TurnLost, StoreUnavailable) as error:
+                log.warning("turn %s is left to its lease: %s", live.claim.turn_id, error)
+
+    # --- the model and the broker
+
+    def _voicebox(self) -> _Voicebox:
+        """What converses with the model that is held."""
+        held = self._means.models.held
+        assert held is not None
+        if self._box is None or self._box.model is not held:
+            ends = end_tokens(held.model.model, held.reader.tokenizer)
+            generator = generator_for(held.model, self._means.models.device, ends)
+            self._box = _Voicebox(held, generator, Prompter(self._means.store, held))
+        return self._box
+
+    def _leave_model(self) -> None:
+        """Another model is about to be loaded: what is kept of this one gives its memory back."""
+        self._hand_back()
+        if self._box is not None:
+            self._box.generator.forget()
+        self._box = None
+
+    def _lane(self, loaded: Loaded) -> Lane:
+        return Lane(self._means.me.device, str(loaded.ref), loaded.quant)
+
+    def _known_broker(self) -> str | None:
+        now = time.monotonic()
+        if now >= self._mark_at:
+            self._broker, self._mark_at = self._replies.broker(), now + MARK_S
+        return self._broker
+
+
+def _failed(fault: Fault, said: str, error: Exception) -> Ending:
+    if isinstance(error, ContextTooLong):
+        counts = Counts(tokens_in=error.tokens)
+        return Ending(Finish.FAILED, counts, fault, said, window_tokens=error.budget_tokens)
+    return Ending(Finish.FAILED, fault=fault, error=said)

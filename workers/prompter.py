@@ -1,0 +1,99 @@
+"""What a model is shown of a conversation: from the rows of the store, through `chat.context`, to token ids; and the
+summary of what slides out of its window, after the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chat import context
+from chat.context import Policy
+from chat.summary import Method, extract
+from chat.thread import Thread, facts, fold, in_force, read_thread, show, through
+from proctor.dialogue import ContextFacts, Role, Summary, Turn, TurnStatus, path_to
+from proctor.store import conversations
+from proctor.store.session import Store
+from proctor.store.turns import TurnClaim
+from workers.engine.framing import TemplateFraming
+from workers.models import Loaded
+
+LONGEST_WINDOW = 32_768  # tokens: models without positions, and those with very many, are shown that much
+RESERVE = 512  # tokens for the answer where nobody says how many
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The prompt of a reply."""
+
+    ids: tuple[int, ...]
+    facts: ContextFacts
+    window: int  # tokens that prompt and reply may have together
+
+
+class Prompter:
+    """The way from conversations to prompts for one loaded model."""
+
+    def __init__(self, store: Store, model: Loaded) -> None:
+        self.store, self.reader = store, model.reader
+        self.framing = TemplateFraming(model.reader)
+        self.window = min(model.reader.window, LONGEST_WINDOW)
+        self._name = str(model.ref)
+
+    def show(self, claim: TurnClaim) -> Shown:
+        """The prompt of a claimed reply.
+
+        Raises
+        ------
+        ContextTooLong
+            where what must be whole does not fit.
+        BadInput, BadModel
+            where there is nothing to answer, or the model can't converse.
+        """
+        thread, summaries = self._thread(claim, None)
+        found = in_force(thread, summaries)
+        shown = show(self.framing, self._policy(claim), thread, claim.history, found[1] if found else None)
+        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window)
+
+    def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
+        """After a reply: summarise what is about to slide out of the window, where it is time. See `chat.context`."""
+        now = datetime.now(UTC)
+        said = Turn(
+            claim.turn_id, claim.conversation_id, claim.parent_id, 0, Role.ASSISTANT, content, TurnStatus.DONE, now,
+            token_ids=tuple(reply), lane=str(claim.lane),
+        )  # fmt: skip
+        thread, summaries = self._thread(claim, said)
+        found = in_force(thread, summaries)
+        folding = fold(self.framing, self._policy(claim), thread, found[1] if found else None)
+        if folding is None:
+            return
+        made = context.accept(self.framing, folding, extract(folding, self._count, Method.FACTS))
+        if made is not None:
+            conversations.add_summary(
+                self.store,
+                claim.conversation_id,
+                through(thread, folding),
+                content=made.text,
+                method=Method.FACTS,
+                source_tokens=self._count(folding.source),
+                tokens=self._count(made.text),
+            )
+
+    def _policy(self, claim: TurnClaim) -> Policy:
+        wanted = claim.sampling.max_tokens or RESERVE
+        return Policy(self.window, max(1, min(wanted, self.window // 2)))
+
+    def _thread(self, claim: TurnClaim, reply: Turn | None) -> tuple[Thread, Sequence[Summary]]:
+        found = conversations.load(self.store, claim.conversation_id)
+        path = path_to(found.turns, claim.parent_id)
+        return read_thread((*path, reply) if reply is not None else path, self._ids), found.summaries
+
+    def _ids(self, turn: Turn) -> Sequence[int]:
+        """A reply's tokens as they were generated, where this model did so and they are its whole text; else anew."""
+        mine = turn.lane.partition("/")[2].rpartition("/")[0] == self._name
+        if mine and turn.token_ids and self.reader.tokenizer.decode(list(turn.token_ids)) == turn.content:
+            return turn.token_ids
+        return self.framing.text_ids(turn.content)
+
+    def _count(self, text: str) -> int:
+        return len(self.framing.text_ids(text))
