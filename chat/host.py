@@ -16,6 +16,8 @@ from chat.inquiry import Answer, Inquiry, Story, Unanswered, load_answer
 from proctor import broker_url
 from proctor.settings import Settings
 
+NO_SWEEP = 0  # a chat's worker leaves exams alone that wait in the database: their own command goes on with them
+
 
 @dataclass(frozen=True)
 class Place:
@@ -46,7 +48,7 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
 
     open_store(settings).close()  # makes the tables where there are none yet: workers only use them
     say("starting a broker and a worker on this machine …")
-    with embedded(settings, devices) as crew, Client(crew.broker_url) as client:
+    with embedded(settings, devices, NO_SWEEP) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
         yield Place(client, reader(settings), "a worker of this machine", crew.broker_url)
 
