@@ -187,10 +187,11 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def dump_request(request: TurnRequest) -> str:
-    """A request as it travels. Raises `BadInput` above `MAX_REQUEST_BYTES`."""
+    """A request as it travels. Raises `BadInput` above `MAX_REQUEST_BYTES`, and for what no worker would take."""
     text = to_json(request)
-    if len(text.encode()) > MAX_REQUEST_BYTES:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_REQUEST_BYTES:
         raise BadInput(f"The request has more than {MAX_REQUEST_BYTES >> 20} MiB.", "Say less at once.")
+    load_request(text)
     return text
 
 

@@ -161,3 +161,9 @@ def test_an_entry_of_an_unknown_kind_is_refused() -> None:
 def test_entry_ids_sort_by_attempt_and_number() -> None:
     assert entry_id(2, 0) == "2-0"
     assert attempt_of(b"12-7") == (12, 7)
+
+
+@pytest.mark.parametrize("text", ["half \ud800 a pair", "a NUL \0"])
+def test_what_no_worker_would_take_is_refused_before_it_is_sent(text: str) -> None:
+    with pytest.raises(BadInput, match="a character that is none"):
+        dump_request(TurnRequest("t", "c", "m", (Utterance(Role.USER, text),)))
