@@ -130,14 +130,14 @@ def _add_faults(app: FastAPI) -> None:
 
 
 def _add_completions(app: FastAPI, desk: Desk) -> None:
-    @app.post("/v1/chat/completions", response_model=None)
+    @app.post("/v1/chat/completions", response_model=None, responses=page.STREAMED)
     async def chat_completions(form: ChatForm, http: Request) -> Response:
         """Reply to a conversation."""
         request = form.request()
         shape = Shape(request.turn, form.model, chat=True, scored=form.logprobs)
         return await _complete(desk, http, request, shape, stream=form.stream, include_usage=form.include_usage)
 
-    @app.post("/v1/completions", response_model=None)
+    @app.post("/v1/completions", response_model=None, responses=page.STREAMED)
     async def completions(form: CompletionForm, http: Request) -> Response:
         """Go on with a text, without the model's chat template."""
         request = form.request()
@@ -168,7 +168,7 @@ def _add_state(app: FastAPI, desk: Desk) -> None:
         status = "ok" if workers else "no worker"
         return JSONResponse({"status": status, "workers": workers}, 200 if workers else 503)
 
-    @app.get("/metrics", response_model=None)
+    @app.get("/metrics", response_model=None, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """For Prometheus."""
         if desk.service.metrics is None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chat.api import Desk
 
 FILE = Path(__file__).with_name("page.html")
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/event-stream": {}}}}
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")]
 
 
@@ -106,7 +107,7 @@ def add(app: FastAPI, desk: Desk) -> None:
         asked = Inquiry(new_id(), What.UNDO_SUMMARY, conversation, summary=form.summary)
         return _told((await desk.inquire(asked)).story)
 
-    @app.post("/api/turns", response_model=None)
+    @app.post("/api/turns", response_model=None, responses=STREAMED)
     async def turns(form: TurnForm) -> Response:
         """Say something; what comes is told as events. Leaving stops nothing."""
         reply = await desk.client.ask(form.request())

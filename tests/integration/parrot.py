@@ -37,6 +37,7 @@ from chat.protocol import (
 )
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import ContextFacts, Counts, Fault, Finish
+from proctor.errors import ProctorError
 from proctor.nouns import Device, Lane, ModelRef, ModelSource, WorkerCard
 from proctor.store import turns
 from proctor.store.filing import Filing, file_turn
@@ -104,7 +105,7 @@ class Parrot:
         last = "0-0"
         while not self._over.is_set():
             try:
-                found: Any = self._redis.xread({REQUESTS: last}, count=1, block=100)
+                found: Any = self._redis.xread({REQUESTS: last}, count=1, block=20)
                 self._answer_inquiry()
                 if not found:
                     if not self._redis.exists(REQUESTS):
@@ -130,7 +131,10 @@ class Parrot:
         self.add(request.turn, entry_id(1, 0), Progress(Stage.CLAIMED, 1, LANE, worker=WORKER))
         self.add(request.turn, entry_id(1, 1), Progress(Stage.READING, 1, LANE, context=facts))
         finish, out = self._speak(request.turn, words)
-        self._keep(request, "".join(words[:out]))
+        try:
+            self._keep(request, "".join(words[:out]))
+        except ProctorError as error:
+            said = Refusal(Fault.BAD_REQUEST, str(error))
         counts = Counts(tokens_in=7, tokens_cached=3, tokens_out=out, first_token_s=0.25, generate_s=0.5)
         if isinstance(said, Refusal):
             ending = Ending(Finish.FAILED, counts, said.fault, said.error, window_tokens=512)
