@@ -32,9 +32,9 @@ from chat import context
 from chat.context import Context, Exchange, Message, Policy, Summary
 from chat.summary import Method, extract, instruction
 from proctor.catalog.refs import resolve
-from proctor.nouns import DType, Quant
+from proctor.nouns import Device, DType, Quant
 from proctor.settings import Settings
-from workers.devices import TorchDevice
+from workers.devices import own_device
 from workers.engine.framing import TemplateFraming
 from workers.models import Loaded, Models
 
@@ -98,7 +98,7 @@ class Bench:
         """The model's own summary, greedy."""
         ids = list(self.framing.first("", instruction(folding)))
         with torch.inference_mode():
-            made = self.model.model.model.generate(
+            made = self.model.model.model.generate(  # type: ignore[operator] # torch types attributes of modules so
                 torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 do_sample=False,
@@ -149,7 +149,8 @@ def conversations(bench: Bench, distance: int) -> Iterator[tuple[Fact, str, list
 def main() -> None:
     asked = _arguments()
     cache = Settings.read({**os.environ, "PROCTOR_CACHE": str(asked.cache.resolve())}).cache
-    bench = Bench(Models(TorchDevice("cpu"), cache).get(resolve(asked.model), Quant.NONE, DType.AUTO))
+    models = Models(own_device(Device.CPU), cache)
+    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.AUTO))
     results: dict[str, list[NDArray[np.bool_]]] = {}
     for way in bench.ways(asked.ways):
         for distance in asked.distances:
