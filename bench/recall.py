@@ -21,6 +21,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,8 +98,9 @@ class Bench:
     def in_its_own_words(self, folding: context.Folding) -> str:
         """The model's own summary, greedy."""
         ids = list(self.framing.first("", instruction(folding)))
+        transformer: Any = self.model.model.model
         with torch.inference_mode():
-            made = self.model.model.model.generate(  # type: ignore[operator] # torch types attributes of modules so
+            made = transformer.generate(  # type: ignore[operator] # torch types attributes of modules so
                 torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 do_sample=False,

@@ -66,8 +66,8 @@ def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
         text=True,
         env={**os.environ, **told},
     )
+    assert server.stderr is not None
     try:
-        assert server.stderr is not None
         address = next(
             found.group() for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
         )
