@@ -100,7 +100,7 @@ class Bench:
         ids = list(self.framing.first("", instruction(folding)))
         transformer: Any = self.model.model.model
         with torch.inference_mode():
-            made = transformer.generate(  # type: ignore[operator] # torch types attributes of modules so
+            made = transformer.generate(
                 torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 do_sample=False,
