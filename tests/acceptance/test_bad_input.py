@@ -121,7 +121,7 @@ def test_a_sweep_file_that_is_not_there(shell: Shell) -> None:
 def test_sqlite_with_a_broker_on_another_host_is_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCTOR_BROKER_URL", "redis://:secret@queue.example:6379/0")
     said = shell.submit("-m", "smollm2", "--benchmark", "demo")
-    refused(said, "'queue.example'", "PROCTOR_DATABASE_URL")
+    refused(said, "queue.example:6379", "PROCTOR_DATABASE_URL")
     assert "secret" not in said.err
 
 
