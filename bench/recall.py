@@ -152,7 +152,7 @@ def main() -> None:
     asked = _arguments()
     cache = Settings.read({**os.environ, "PROCTOR_CACHE": str(asked.cache.resolve())}).cache
     models = Models(own_device(Device.CPU), cache)
-    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.AUTO))
+    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.FLOAT32))
     results: dict[str, list[NDArray[np.bool_]]] = {}
     for way in bench.ways(asked.ways):
         for distance in asked.distances:
