@@ -25,8 +25,8 @@ def test_whatever_arrives_is_answered_as_the_schema_says(tmp_path: Path) -> None
     ):
         done = subprocess.run(
             [Path(sys.executable).with_name("schemathesis"), "run", f"{address}/openapi.json", "--checks", CHECKS,
-             "--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--request-timeout", "20", "--seed", "7", "--no-color",
-             "--exclude-path", "/health"],
+             "--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--request-timeout", "20", "--seed", "7",
+             "--no-color", "--exclude-path", "/health"],
             capture_output=True,
             text=True,
             cwd=tmp_path,
