@@ -93,7 +93,7 @@ def test_a_turn_is_filed_and_a_bell_is_rung(client: Client, store: Store, model:
     reply = conversations.find_turn(store, asked.turn)
     assert reply is not None
     assert (reply.status, reply.sampling.seed is not None) == (TurnStatus.PENDING, True)
-    assert rung == [Device.CPU]
+    wait_until(lambda: rung == [Device.CPU], "the bell was rung")
     wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "the request was acknowledged and is gone")
 
 
