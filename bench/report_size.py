@@ -1,6 +1,6 @@
 """How long the report of a large sweep takes: 27 models × 3 quantizations × 57 subjects, 1.1 million answers, made up.
 
-    python bench/report_size.py [--models 27] [--subjects 57] [--questions 246]
+    python -m bench.report_size [--models 27] [--subjects 57] [--questions 246]
 
 Prints one JSON line: seconds to read and to write, peak memory of the process, size of the page, and seconds of
 `proctor compare` as a command of its own. The database is made in a process of its own first, so that the peak is the

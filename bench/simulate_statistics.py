@@ -1,6 +1,6 @@
 """How often the intervals and verdicts are right, by simulation: a JSON line each.
 
-    python bench/simulate_statistics.py [--draws 20000] [--seed 1]
+    python -m bench.simulate_statistics [--draws 20000] [--seed 1]
 
 Coverage of the Wilson interval beside Wald's; coverage of the Bonett-Price interval; false "better or worse" of mid-p
 McNemar beside the exact test, and its power; false "within" at the margin; false claims of a family after Holm.
