@@ -41,6 +41,7 @@ from workers.models import Loaded, Models
 
 SYSTEM = "You are a helpful assistant. Remember what the user tells you."
 SUMMARY_TOKENS = 160
+PADDING = 64  # tokens
 Summarise = Callable[[context.Folding], str]
 
 
@@ -68,6 +69,7 @@ class Bench:
     def __init__(self, model: Loaded) -> None:
         self.model = model
         self.framing = TemplateFraming(model.reader)
+        self._heard: dict[tuple[int, ...], torch.Tensor] = {}  # without the fact four prompts are one
 
     def ways(self, names: Sequence[str]) -> list[Way]:
         window = min(self.model.reader.window, 8192)
@@ -89,11 +91,19 @@ class Bench:
         """Put the fact's question behind `said`."""
         shown = self._shown(way, said, fact)
         options = [self._single(each) for each in fact.words]
-        with torch.inference_mode():
-            logits = self.model.model.logits(torch.tensor([list(shown.ids)]), torch.tensor([len(shown.ids) - 1]))[0, 0]
+        if shown.ids not in self._heard:
+            self._heard[shown.ids] = self._next(shown.ids)
+        logits = self._heard[shown.ids]
         picked = max(range(len(options)), key=lambda n: float(logits[options[n]]))
         text = self.model.reader.tokenizer.decode(list(shown.ids))
         return Asked(fact.words[picked] == word, fact.said(word) in text)
+
+    def _next(self, ids: tuple[int, ...]) -> torch.Tensor:
+        """Logits (V,) of the token after `ids`. What stands behind them is not seen: it makes lengths, and with them
+        the shapes that are prepared for products, few."""
+        padded = [*ids, *[ids[-1]] * (-len(ids) % PADDING)]
+        with torch.inference_mode():
+            return self.model.model.logits(torch.tensor([padded]), torch.tensor([len(ids) - 1]))[0, 0].cpu()
 
     def in_its_own_words(self, folding: context.Folding) -> str:
         """The model's own summary, greedy."""
