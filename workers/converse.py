@@ -149,6 +149,7 @@ class Conversing:
 
     def serve(self) -> None:
         admit_until = time.monotonic() + ADMIT_S
+        self._look_at = 0.0
         while not self._means.link.stopped:
             if time.monotonic() < admit_until:
                 self._admit_waiting()

@@ -1,0 +1,280 @@
+"""Replies on a real broker and a real database, by the child's own code in this process: what a client gets to hear."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from chat.client import Client, Manner, Reply, new_id
+from chat.protocol import Ending, Piece, Progress, Stage, TurnRequest
+from proctor.broker.embedded import embedded
+from proctor.dialogue import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
+from proctor.errors import OutOfMemory
+from proctor.nouns import Device, DType, WorkerCard
+from proctor.settings import Settings
+from proctor.store import conversations
+from proctor.store.session import Store, open_store
+from tests import tiny
+from tests.integration.broker_settings import on_sqlite
+from workers.converse import Conversing, Means
+from workers.engine.generate_rows import RowGenerator
+from workers.intake import Intake
+from workers.link import Link
+from workers.models import Models
+from workers.patience import Patience
+from workers.pulse import Pulse
+from workers.replies import Replies
+
+ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
+GREEDY = Sampling(temperature=0, max_tokens=20)
+Make = Callable[..., "Desk"]
+
+
+class Desk:
+    """A worker's child without its parent: `work` does what waits."""
+
+    def __init__(self, settings: Settings, store: Store, name: str = ME.name) -> None:
+        assert settings.broker_url is not None
+        self.link, self.models = Link(), Models(tiny.CPU, settings.cache)
+        me = dataclasses.replace(ME, name=name)
+        patience = Patience(self.link.wait, 5.0)
+        means = Means(me, self.models, store, self.link, patience, Pulse(), lease_s=30.0)
+        self.chat = Conversing(means, Replies(settings.broker_url))
+
+    def work(self) -> None:
+        self.chat.serve()
+        while self.chat.take_up():
+            pass
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama"))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded(on_sqlite(tmp_path_factory.mktemp("fleet")), devices=None) as crew:
+        yield crew.broker_url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, broker: str) -> Settings:
+    return on_sqlite(tmp_path, broker)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    with open_store(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(broker: str, settings: Settings, store: Store) -> Iterator[Client]:
+    with Client(broker) as found:
+        found.redis.flushdb()
+        intake = Intake(broker, store, ME, lambda _: None)
+        intake.start()
+        yield found
+        intake.stop()
+        intake.join()
+
+
+@pytest.fixture
+def desk(settings: Settings, store: Store) -> Desk:
+    return Desk(settings, store)
+
+
+def request(model: str, said: str = "Why does the moon turn?", **more: object) -> TurnRequest:
+    plain = Manner(model, sampling=GREEDY).request(new_id(), [Utterance(Role.USER, said)])
+    return dataclasses.replace(plain, **more)  # type: ignore[arg-type] # fields of TurnRequest
+
+
+def accepted(client: Client, *requests: TurnRequest) -> list[Reply]:
+    """The Turns, filed."""
+    replies = [client.ask(one) for one in requests]
+    for reply in replies:
+        first = next(reply.entries())
+        assert isinstance(first, Progress), first
+    return replies
+
+
+def ended(client: Client, desk: Desk, *requests: TurnRequest) -> list[Reply]:
+    replies = accepted(client, *requests)
+    desk.work()
+    for reply in replies:
+        for _ in reply.entries():
+            pass
+    return replies
+
+
+def ending(reply: Reply) -> Ending:
+    assert reply.ending is not None
+    return reply.ending
+
+
+def test_a_reply_is_told_step_by_step_and_stands_in_the_store(
+    client: Client, desk: Desk, store: Store, model: str
+) -> None:
+    (reply,) = accepted(client, request(model))
+    desk.work()
+    told = list(reply.entries())
+    stages = [entry.stage for entry in told if isinstance(entry, Progress)]
+    assert stages == [Stage.LOADING, Stage.READING]
+    pieces = [entry for entry in told if isinstance(entry, Piece)]
+    assert [piece.at_token for piece in pieces] == list(range(20))
+    kept = conversations.find_turn(store, reply.turn)
+    assert kept is not None
+    assert (kept.content, kept.finish, kept.context) == (reply.text, Finish.LENGTH, ending(reply).context)
+    assert ending(reply).counts == kept.counts
+    assert (kept.counts.tokens_out, len(kept.token_ids)) == (20, 20)
+    assert client.redis.ttl(f"chat.reply.{reply.turn}") > 0
+
+
+def test_many_conversations_are_the_same_in_company(client: Client, desk: Desk, model: str) -> None:
+    said = [f"Number {n}, which is{' very' * n} large?" for n in range(6)]
+    alone = [ended(client, desk, request(model, one))[0].text for one in said]
+    together = ended(client, desk, *(request(model, one) for one in said))
+    assert [reply.text for reply in together] == alone
+
+
+def test_the_second_turn_computes_only_what_is_new(client: Client, desk: Desk, model: str) -> None:
+    (first,) = ended(client, desk, request(model))
+    (second,) = ended(client, desk, request(model, "And the sun?", conversation=first.request.conversation))
+    before, after = ending(first).counts, ending(second).counts
+    assert after.tokens_in > before.tokens_in + before.tokens_out
+    assert after.tokens_cached >= before.tokens_in + before.tokens_out - 1
+
+
+def test_with_history_off_no_earlier_word_is_read(client: Client, desk: Desk, model: str) -> None:
+    (alone,) = ended(client, desk, request(model, "And the sun?"))
+    (first,) = ended(client, desk, request(model))
+    (second,) = ended(
+        client, desk, request(model, "And the sun?", conversation=first.request.conversation, history=History.OFF)
+    )
+    assert second.text == alone.text
+    assert ending(second).counts.tokens_in == ending(alone).counts.tokens_in
+
+
+def test_a_stop_string_ends_a_reply_before_it(client: Client, desk: Desk, store: Store, model: str) -> None:
+    (whole,) = ended(client, desk, request(model))
+    stop = whole.text[6:9]
+    (reply,) = ended(client, desk, request(model, sampling=dataclasses.replace(GREEDY, stop=(stop,))))
+    assert reply.text == whole.text[: whole.text.index(stop)]
+    assert ending(reply).finish is Finish.STOP
+    kept = conversations.find_turn(store, reply.turn)
+    assert kept is not None
+    assert kept.content == reply.text
+
+
+def test_log_probabilities_come_with_each_token_and_are_kept(
+    client: Client, desk: Desk, store: Store, model: str
+) -> None:
+    (reply,) = accepted(client, request(model, sampling=dataclasses.replace(GREEDY, rivals=2)))
+    desk.work()
+    scores = [score for entry in reply.entries() if isinstance(entry, Piece) for score in entry.scores]
+    assert len(scores) == 20
+    assert all(score.rivals[0].logprob == pytest.approx(score.logprob, abs=1e-6) for score in scores)  # greedy
+    kept = conversations.find_turn(store, reply.turn)
+    assert kept is not None
+    assert kept.logprobs == tuple(score.logprob for score in scores)
+
+
+def test_a_probe_scores_its_options_behind_the_context(client: Client, desk: Desk, model: str) -> None:
+    probe = request(model, options=("A", "B", " It turns"))
+    (reply,) = ended(client, desk, probe)
+    loaded = desk.models.get(desk.models.held.ref, desk.models.held.quant, DType.AUTO)  # type: ignore[union-attr]
+    text = loaded.reader.chat([*_messages(probe)])
+    prompt = loaded.reader.ids(text)
+    for option, found in zip(probe.options, ending(reply).options_logprob, strict=True):
+        ids = loaded.reader.tokenizer(option, add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            logits = loaded.model.model(torch.tensor([[*prompt, *ids]])).logits[0]
+        logprobs = logits.float().log_softmax(-1)
+        expected = sum(float(logprobs[len(prompt) - 1 + n, token]) for n, token in enumerate(ids))
+        assert found == pytest.approx(expected, abs=1e-4)
+        assert not math.isnan(found)
+
+
+def _messages(asked: TurnRequest) -> list[Utterance]:
+    return list(asked.say)
+
+
+def test_what_is_too_long_is_refused_with_both_numbers(client: Client, desk: Desk, model: str) -> None:
+    (reply,) = ended(client, desk, request(model, "Why? " * 400))
+    found = ending(reply)
+    assert (found.finish, found.fault) == (Finish.FAILED, Fault.TOO_LONG)
+    assert found.counts.tokens_in > found.window_tokens > 0
+
+
+def test_a_model_without_a_chat_template_says_so(client: Client, desk: Desk, tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "bare")
+    (folder / "chat_template.jinja").unlink()
+    (reply,) = ended(client, desk, request(str(folder)))
+    assert ending(reply).fault is Fault.BAD_MODEL
+    assert "no chat template" in ending(reply).error
+
+
+def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
+    client: Client, desk: Desk, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = ended(client, desk, request(model))
+    (reply,) = accepted(client, request(model))
+    step, steps = RowGenerator.step, iter(range(100))
+
+    def stop_after_seven(generator: RowGenerator) -> list[object]:
+        if next(steps) == 7:
+            desk.link.stop()
+        return step(generator)  # type: ignore[return-value]
+
+    monkeypatch.setattr(RowGenerator, "step", stop_after_seven)
+    desk.work()
+    waiting = conversations.find_turn(store, reply.turn)
+    assert waiting is not None
+    assert (waiting.status, 0 < len(waiting.token_ids) < 20) == (TurnStatus.PENDING, True)
+    assert whole.text.startswith(waiting.content)
+    monkeypatch.undo()
+    Desk(settings, store, "cpu@here:2").work()
+    for _ in reply.entries():
+        pass
+    assert (reply.text, reply.hearing.tokens) == (whole.text, 20)
+
+
+def test_a_reply_that_runs_out_of_memory_three_times_is_failed_with_the_reason(
+    client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(client, desk, request(model))
+    (reply,) = accepted(client, request(model))
+
+    def full(generator: RowGenerator) -> list[object]:
+        generator.forget()
+        raise OutOfMemory("tiny", "test CPU")
+
+    monkeypatch.setattr(RowGenerator, "step", full)
+    for _ in range(3):
+        desk.work()
+    for _ in reply.entries():
+        pass
+    assert ending(reply).fault is Fault.INTERNAL
+    assert "out of memory" in ending(reply).error
+    monkeypatch.undo()
+    assert ending(ended(client, desk, request(model))[0]).finish is Finish.LENGTH
+
+
+def test_a_long_conversation_is_summarised_and_goes_on(client: Client, desk: Desk, store: Store, model: str) -> None:
+    conversation = new_id()
+    for n in range(8):
+        said = f"My cat {n} is called Tom{n}, and she was born in 19{n}0. Remember that."
+        (reply,) = ended(client, desk, request(model, said, conversation=conversation))
+        assert ending(reply).finish is not Finish.FAILED, ending(reply).error
+    found = conversations.load(store, conversation)
+    assert found.summaries
+    context = ending(reply).context
+    assert context is not None
+    assert context.tokens <= context.budget
+    assert context.summary_id is not None or context.left_out
