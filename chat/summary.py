@@ -14,6 +14,7 @@ from enum import StrEnum
 from chat.context import Folding, cut_middle
 
 LONGEST_LINE = 240  # characters
+NEW_SHARE = 2  # one part in so many of what is new is kept, in tokens
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _SPEAKER = re.compile(r"^- (User|Assistant): ")
 _FIRST_PERSON = re.compile(r"\b(I|I'm|I've|my|mine|me|we|our|us)\b", re.IGNORECASE)
@@ -46,9 +47,10 @@ class _Line:
 
 
 def extract(folding: Folding, count: Callable[[str], int], method: Method = Method.FACTS) -> str:
-    """A summary made of whole sentences of the source, in their order; at most the folding's limit in tokens.
+    """A summary made of whole sentences of the source, in their order.
 
-    "" where not even one sentence fits. `count` is the tokens of a text.
+    It has at most the folding's limit in tokens, and of what is new to it at most half: a summary that kept all would
+    be longer than its source, and be refused. "" where not even one sentence fits. `count` is the tokens of a text.
 
     Raises
     ------
@@ -58,14 +60,15 @@ def extract(folding: Folding, count: Callable[[str], int], method: Method = Meth
     if method is Method.MODEL:
         raise ValueError("a model's summary is asked for with `instruction`")
     score = _fact_score if method is Method.FACTS else _lead_score
+    limit = _limit(folding, count)
     ranked = sorted(_distinct(_lines(folding)), key=lambda line: (-score(line), line.place))
     kept: list[_Line] = []
     tokens = 0
     for line in ranked:
         more = count(f"{line}\n")
-        if tokens + more <= folding.limit_tokens:
+        if tokens + more <= limit:
             kept, tokens = [*kept, line], tokens + more
-    while kept and count(_text(kept)) > folding.limit_tokens:  # lines may take more together than one by one
+    while kept and count(_text(kept)) > limit:  # lines may take more together than one by one
         kept = kept[:-1]
     return _text(kept)
 
@@ -79,6 +82,11 @@ def instruction(folding: Folding) -> str:
         "Write a short summary of all of the above for the assistant to read later. Keep every name, number and date "
         "that the user gave, word for word. Write only the summary."
     )
+
+
+def _limit(folding: Folding, count: Callable[[str], int]) -> int:
+    before = count(folding.before.text) if folding.before else 0
+    return min(folding.limit_tokens, before + (count(folding.source) - before) // NEW_SHARE)
 
 
 def _text(kept: list[_Line]) -> str:
