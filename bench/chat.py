@@ -32,6 +32,7 @@ from workers.engine.talking import generator_for
 SEVERAL = (1, 4, 8, 16)
 SHORT, ADDED = 64, 30  # tokens of a prompt, and of what is said in the second Turn
 GREEDY = Sampling(temperature=0)
+Measure = Callable[[Engine, TorchDevice, list[int], argparse.Namespace], dict[str, object]]
 
 
 def main() -> None:
@@ -51,7 +52,8 @@ def main() -> None:
         "transformers": hf.__version__,
         "tokens": asked.tokens,
     }
-    for measure in (_one, *(partial(_several, count) for count in SEVERAL), _second_turn):
+    measures: tuple[Measure, ...] = (_one, *(partial(_several, count) for count in SEVERAL), _second_turn)
+    for measure in measures:
         print(json.dumps({**common, **measure(engine, device, ids, asked)}), flush=True)
 
 

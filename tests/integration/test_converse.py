@@ -15,6 +15,7 @@ from chat.protocol import Ending, Piece, Progress, Stage, TurnRequest
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
 from proctor.errors import OutOfMemory
+from proctor.exams.prompts import Message
 from proctor.nouns import Device, DType, WorkerCard
 from proctor.settings import Settings
 from proctor.store import conversations
@@ -189,7 +190,7 @@ def test_a_probe_scores_its_options_behind_the_context(client: Client, desk: Des
     probe = request(model, options=("A", "B", " It turns"))
     (reply,) = ended(client, desk, probe)
     loaded = desk.models.get(desk.models.held.ref, desk.models.held.quant, DType.AUTO)  # type: ignore[union-attr]
-    text = loaded.reader.chat([*_messages(probe)])
+    text = loaded.reader.chat([Message(said.role.value, said.content) for said in probe.say])
     prompt = loaded.reader.ids(text)
     for option, found in zip(probe.options, ending(reply).options_logprob, strict=True):
         ids = loaded.reader.tokenizer(option, add_special_tokens=False)["input_ids"]
@@ -199,10 +200,6 @@ def test_a_probe_scores_its_options_behind_the_context(client: Client, desk: Des
         expected = sum(float(logprobs[len(prompt) - 1 + n, token]) for n, token in enumerate(ids))
         assert found == pytest.approx(expected, abs=1e-4)
         assert not math.isnan(found)
-
-
-def _messages(asked: TurnRequest) -> list[Utterance]:
-    return list(asked.say)
 
 
 def test_what_is_too_long_is_refused_with_both_numbers(client: Client, desk: Desk, model: str) -> None:
