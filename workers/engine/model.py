@@ -62,10 +62,15 @@ class CausalModel:
 
     @contextmanager
     def _attending(self, name: str) -> Iterator[None]:
-        """The model's attention is the one of this name within this block, and what it was before after it."""
-        before = self.model.config._attn_implementation
-        self.model.set_attn_implementation(name)
+        """The model's attention is the one of this name within this block, and what it was before after it.
+
+        Set in the config, where every layer looks it up: `set_attn_implementation` goes through all modules each time,
+        which a reply's token would pay for twice.
+        """
+        config = self.model.config
+        before = config._attn_implementation
+        config._attn_implementation = name
         try:
             yield
         finally:
-            self.model.set_attn_implementation(before)
+            config._attn_implementation = before
