@@ -43,6 +43,12 @@ def test_a_newcomer_talks_to_a_model_and_finds_the_conversation_again(tmp_path: 
         assert "nan" not in probed
         assert "exchanges 2" in seen.say("/stats", "tokens/s  model")
         seen.say("/save talk.json", "4 messages written to")
+        for number in range(3, 8):
+            seen.say(f"I have {number} cats and they like to sleep on the roof. Is that normal?", "first token")
+        summarised = seen.say("/summary", "made by facts")
+        assert "messages 1 to 6" in summarised
+        assert "- User: My name is Ada." in summarised
+        assert "earlier ones summarised" in seen.say("And what is my name?", "first token")
         seen.type("/quit\r")
         assert seen.ended() == 0
     wait_until(lambda: not any(each.is_running() for each in family), "nothing was left running")
@@ -55,7 +61,7 @@ def test_a_newcomer_talks_to_a_model_and_finds_the_conversation_again(tmp_path: 
     )
     (found,) = json.loads(listed.stdout)
     # Both scorings of the probe are kept too: a question and a reply without words each.
-    assert (found["title"], found["messages"]) == ("My name is Ada.", 8)
+    assert (found["title"], found["messages"]) == ("My name is Ada.", 20)
 
 
 def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
