@@ -42,6 +42,7 @@ from workers.models import Loaded, Models
 SYSTEM = "You are a helpful assistant. Remember what the user tells you."
 SUMMARY_TOKENS = 160
 PADDING = 64  # tokens
+RESERVE = 64  # tokens for the answer, of which one is looked at
 Summarise = Callable[[context.Folding], str]
 
 
@@ -66,14 +67,14 @@ class Asked:
 class Bench:
     """A loaded model, and conversations with it."""
 
-    def __init__(self, model: Loaded) -> None:
+    def __init__(self, model: Loaded, window_tokens: int) -> None:
         self.model = model
         self.framing = TemplateFraming(model.reader)
+        self.usual = Policy(min(model.reader.window, window_tokens), reserve_tokens=RESERVE)
         self._heard: dict[tuple[int, ...], torch.Tensor] = {}  # without the fact four prompts are one
 
     def ways(self, names: Sequence[str]) -> list[Way]:
-        window = min(self.model.reader.window, 8192)
-        usual = Policy(window)
+        usual = self.usual
         found = {
             "all": Way("all", replace(usual, exchanges=None, summarize=False)),
             "window": Way("window", replace(usual, summarize=False)),
@@ -162,7 +163,7 @@ def main() -> None:
     asked = _arguments()
     cache = Settings.read({**os.environ, "PROCTOR_CACHE": str(asked.cache.resolve())}).cache
     models = Models(own_device(Device.CPU), cache)
-    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.FLOAT32))
+    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.FLOAT32), asked.window)
     results: dict[str, list[NDArray[np.bool_]]] = {}
     for way in bench.ways(asked.ways):
         for distance in asked.distances:
@@ -183,6 +184,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="where the converted model lies")
     parser.add_argument("--distances", type=int, nargs="+", default=[1, 2, 4, 6, 8, 12, 16, 20, 30])
+    parser.add_argument("--window", type=int, default=8192, help="tokens that the model is taken to read, at most")
     parser.add_argument("--ways", nargs="+", default=["all", "window", "facts", "lead", "model", "off"])
     return parser.parse_args()
 
