@@ -33,12 +33,15 @@ from chat.hearing import QUIET_S, Hearing
 from chat.inquiry import INQUIRIES, INQUIRY_S, Inquiry, answer_key
 from chat.protocol import (
     BLOCK_MS,
+    EXPECTED,
+    EXPECTED_S,
     REQUEST_S,
     REQUESTS,
     REQUESTS_S,
     STOP_S,
     Ending,
     Entry,
+    Expectation,
     Piece,
     TurnRequest,
     dump_request,
@@ -159,6 +162,11 @@ class Client:
                 pipeline.execute()
 
         self.patiently(write)
+
+    def expect(self, manner: Manner) -> None:
+        """Say what is about to be asked for, to a worker of one's own: if it holds no model yet, it loads this one."""
+        text = to_json(Expectation(new_id(), manner.model, manner.quant, manner.device))
+        self.patiently(lambda: self.redis.set(EXPECTED, text, ex=EXPECTED_S))
 
     def stop(self, turn: str) -> None:
         """Stop a Turn's reply within a token, wherever it is worked on. What came is kept."""

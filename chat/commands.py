@@ -21,6 +21,7 @@ HISTORIES = {
     "window": History.WINDOW,
     "all": History.ALL,
 }
+HISTORY_NAMES = {history: name for name, history in HISTORIES.items()}
 SETTABLE: dict[str, Callable[[str], object]] = {
     "temperature": float,
     "top_p": float,
@@ -45,7 +46,9 @@ class Parlour:
     streaming: bool = True
 
     def story(self) -> Story:
-        """The conversation as it is kept."""
+        """The conversation as it is kept. Raises `BadInput` before anything was said in it."""
+        if self.talk.last_asked is None:
+            raise BadInput("Nothing has been said in this conversation yet.")
         return story_of(self.place.ask(Inquiry(new_id(), What.CONVERSATION, self.talk.conversation)))
 
 
@@ -63,6 +66,11 @@ class Command:
     @property
     def name(self) -> str:
         return self.usage.split()[0]
+
+
+def history_name(history: History) -> str:
+    """What a person calls it."""
+    return HISTORY_NAMES.get(history, history.value)
 
 
 def obey(parlour: Parlour, line: str) -> Reply | None:
@@ -87,10 +95,8 @@ def show_help(parlour: Parlour, _rest: str) -> None:
     width = max(len(command.usage) for command in COMMANDS)
     for command in COMMANDS:
         parlour.screen.line(f"{command.usage:<{width}}  {command.does}")
-    parlour.screen.line(
-        "Alt-Enter begins a new line. Ctrl-C stops a reply and keeps what came; at the prompt it clears."
-    )
-    parlour.screen.line("/history is the model's memory of this conversation; the up arrow has the lines you typed.")
+    parlour.screen.line("Alt-Enter begins a new line. Ctrl-C stops a reply and keeps what came.")
+    parlour.screen.line("/history is the model's memory; the up arrow has the lines you typed.")
 
 
 def save(parlour: Parlour, name: str, *, over: bool = False) -> None:
@@ -117,7 +123,7 @@ def clear(parlour: Parlour, _rest: str) -> None:
 
 
 def stats(parlour: Parlour, _rest: str) -> None:
-    for line in facts.statistics(parlour.story(), parlour.talk.manner.history.value):
+    for line in facts.statistics(parlour.story(), history_name(parlour.talk.manner.history)):
         parlour.screen.line(line)
 
 
@@ -176,7 +182,14 @@ def set_(parlour: Parlour, rest: str) -> None:
         parlour.talk.manner = replace(parlour.talk.manner, sampling=sampling)
     for each in SETTABLE:
         if name in ("", each):
-            parlour.screen.line(f"{each} {getattr(sampling, each)!r}")
+            parlour.screen.line(f"{each} {_shown(getattr(sampling, each))}")
+
+
+def _shown(value: object) -> str:
+    """A value of /set as it would be typed."""
+    if isinstance(value, tuple):
+        return "|".join(str(part).replace("\n", "\\n") for part in value) or "none"
+    return "none" if value is None else str(value)
 
 
 def changed(sampling: Sampling, name: str, value: str) -> Sampling:
@@ -230,16 +243,16 @@ def leave(_parlour: Parlour, _rest: str) -> None:
 COMMANDS = (
     Command("/help", "this list", show_help),
     Command("/history on|off|window|all", "what of this conversation the model reads", history),
-    Command("/retry", "another answer to your last message; the first is kept", retry),
+    Command("/retry", "another answer; the first is kept", retry),
     Command("/continue", "go on with the last reply", go_on),
     Command("/system TEXT", "the system prompt from now on", system),
-    Command("/set NAME VALUE", "temperature, top_p, top_k, repetition_penalty, seed, max_tokens, stop", set_),
+    Command("/set NAME VALUE", "a value of the sampling, such as temperature; /set shows all", set_),
     Command("/stats", "messages, tokens, times, summaries", stats),
-    Command("/summary [undo]", "what stands for earlier messages; take the newest back", summary),
+    Command("/summary [undo]", "what stands for earlier messages; take it back", summary),
     Command("/stream [on|off]", "show replies as they come, or when complete", stream),
     Command("/file FILE [TEXT]", "say a file's text, with a question", file),
     Command("/edit [TEXT]", "write a message in your editor", edit),
-    Command("/probe SUBJECT N", "an exam question's options: log-probabilities here and without the conversation",
+    Command("/probe SUBJECT N", "an exam question, with and without this conversation",
             put_question),
     Command("/save FILE", "write the conversation as JSON into this folder", save),
     Command("/save! FILE", "the same over a file that is there", save_over),

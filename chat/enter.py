@@ -12,7 +12,7 @@ import click
 
 from chat import terminal
 from chat.client import Manner, new_id
-from chat.commands import HISTORIES, Parlour
+from chat.commands import HISTORIES, Parlour, history_name
 from chat.host import Place, connected, read_settings, story_of
 from chat.inquiry import Inquiry, Story, What
 from chat.screen import Screen
@@ -66,14 +66,25 @@ def enter(wish: Wish) -> int:
     screen = Screen()
     piped = None if sys.stdin.isatty() else read_piped()
     say = _silent if piped is not None else screen.dim
+    if wish.model and not settings.broker_url:
+        check_model(wish.model)
     with ended_by_signals(), connected(settings, say, "cpu" if wish.device == "cpu" else "auto") as place:
         parlour = open_parlour(wish, place, screen)
         if piped is not None:
             terminal.one_reply(parlour, piped)
             return 0
+        if place.own:
+            place.client.expect(parlour.talk.manner)
         introduce(parlour)
         terminal.converse(parlour, settings)
     return 0
+
+
+def check_model(name: str) -> None:
+    """Raise what is wrong with a model's name before anything is started: a worker of ours sees the same files."""
+    from proctor.catalog.refs import resolve  # reads weights, and asks the hub
+
+    resolve(name)
 
 
 def open_parlour(wish: Wish, place: Place, screen: Screen) -> Parlour:
@@ -106,10 +117,9 @@ def find_story(wish: Wish, place: Place) -> Story | None:
 def introduce(parlour: Parlour) -> None:
     """The one line that says what is talked to."""
     manner = parlour.talk.manner
-    quant = "" if manner.quant is Quant.NONE else f" {manner.quant}"
-    parlour.screen.dim(
-        f"{manner.model}{quant} · {parlour.place.where} · history {manner.history} · /help lists the commands"
-    )
+    model = manner.model if manner.quant is Quant.NONE else f"{manner.model} {manner.quant}"
+    history = f"history {history_name(manner.history)}"
+    parlour.screen.dim(f"{model} · {parlour.place.where} · {history} · /help lists the commands")
 
 
 def recall(screen: Screen, story: Story) -> None:

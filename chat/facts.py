@@ -44,7 +44,8 @@ def waiting(progress: Progress) -> str:
     """What a Turn waits for."""
     match progress.stage:
         case Stage.ACCEPTED:
-            return f"waiting for a worker, {progress.ahead} ahead …" if progress.ahead else "waiting for a worker …"
+            ahead = f", {progress.ahead} ahead" if progress.ahead else ""
+            return f"waiting for a worker{ahead}: it is at work, or starts and loads the model …"
         case Stage.LOADING:
             return f"{progress.worker or 'a worker'} loads {progress.lane} …"
         case Stage.CLAIMED:

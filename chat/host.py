@@ -27,6 +27,7 @@ class Place:
     ask: Callable[[Inquiry], Answer]
     where: str  # in words, without the password
     broker_url: str
+    own: bool = False  # the worker is ours alone
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
     say("starting a broker and a worker on this machine …")
     with embedded(settings, devices, NO_SWEEP) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
-        yield Place(client, reader(settings), "a worker of this machine", crew.broker_url)
+        yield Place(client, reader(settings), "a worker of this machine", crew.broker_url, own=True)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -29,6 +29,9 @@ The way of a Turn
    gone (a broker that came back empty, an hour that passed) the client sends the request of 1 again: a worker then
    writes what is known of the Turn into the stream anew. A client that goes away changes nothing.
 
+Before any Turn a client that has a worker to itself may say what it is about to ask for, so that the model is loaded
+while somebody types: `SET chat.expected <Expectation as JSON> EX EXPECTED_S`. A worker without a model takes it, once.
+
 A client blocks for `BLOCK_MS` at most: redis-py's defaults turn longer blocks into a minute's silence and an error.
 Every key has an expiry.
 """
@@ -59,6 +62,7 @@ REQUESTS = "chat.requests"
 GROUP = "workers"
 REQUEST_S, REQUESTS_S, REPLY_S, STOP_S = 600, 3600, 3600, 600  # expiries, seconds
 BLOCK_MS = 2000
+EXPECTED, EXPECTED_S = "chat.expected", 60
 MAX_REQUEST_BYTES = 2 << 20
 MAX_UTTERANCES = 2000
 MAX_OPTIONS = 26
@@ -106,6 +110,19 @@ class TurnRequest:
             raise BadInput("The last message is the system's: there is nothing to answer.")
         if len(self.options) > MAX_OPTIONS or "" in self.options:
             raise BadInput(f"At most {MAX_OPTIONS} options can be scored, none of them empty.")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What somebody is about to ask for. Nobody answers it, and nothing is lost where nobody heeds it."""
+
+    id: str
+    model: str
+    quant: Quant = Quant.NONE
+    device: Device | None = None
+
+    def __post_init__(self) -> None:
+        check_id("expectation", self.id)
 
 
 class Stage(StrEnum):

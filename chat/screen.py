@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from typing import TextIO
 
+from chat.flow import Flow
 from proctor.dialogue import Finish
 from proctor.logs import printable
 
@@ -32,18 +34,19 @@ class Screen:
         self.styled = on if styled is None else styled
         self._status = ""
         self._at_line_start = True
+        self._flow: Flow | None = None  # of the line that was begun, at a terminal
 
     def text(self, text: str) -> None:
         """A piece of a reply, at once."""
         self.status("")
         if text:
-            self._write(plain(text))
+            self._write(self._broken(plain(text)))
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of ours, on a line of its own."""
         self.status("")
         self.break_line()
-        said = plain(text)
+        said = self._broken(plain(text))
         self._write(f"{style}{said}{RESET}\n" if style and self.styled and said else f"{said}\n")
 
     def dim(self, text: str) -> None:
@@ -63,9 +66,18 @@ class Screen:
             return
         if text:
             self.break_line()
-        self.out.write(f"\r\x1b[K{DIM}{plain(text)}{RESET}" if text else "\r\x1b[K")
+        shown = plain(text)[: shutil.get_terminal_size().columns - 1]  # a second line would not be taken away
+        self.out.write(f"\r\x1b[K{DIM}{shown}{RESET}" if text else "\r\x1b[K")
         self.out.flush()
         self._status = text
+
+    def _broken(self, text: str) -> str:
+        """`text` with line breaks between words, where there is a terminal to be as wide as."""
+        if not self.styled:
+            return text
+        if self._at_line_start or self._flow is None:
+            self._flow = Flow(shutil.get_terminal_size().columns)
+        return self._flow.take(text)
 
     def _write(self, text: str) -> None:
         self.out.write(text)

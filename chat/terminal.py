@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +58,7 @@ def answer(parlour: Parlour, line: str) -> None:
 def hear(parlour: Parlour, reply: Reply) -> None:
     """Show a reply as it comes, and the line after it. Ctrl-C stops it and keeps the part; again: goes on at once."""
     try:
-        with stopped_by_interrupt(reply):
+        with keys_unseen(), stopped_by_interrupt(reply):
             show(parlour, reply)
     except KeyboardInterrupt:
         parlour.screen.dim("not waited for: it goes on without you, and is kept")
@@ -115,6 +117,21 @@ def stopped_by_interrupt(reply: Reply) -> Iterator[threading.Event]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def keys_unseen() -> Iterator[None]:
+    """Keys that are pressed within this block aren't written into the reply; the next prompt has them."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def prompt_session(home: Path) -> PromptSession[str]:

@@ -1,8 +1,8 @@
 """Chat: the same worker's work on the same weights. It comes before exam packs, and leaves them their share.
 
 `serve` makes the replies that wait for the held model; `beside` does so between two packs of a Run, for a share of the
-time; `take_up` loads a model that replies wait for and that nobody else serves. In each decode step all replies under
-way get their next token, and replies that wait join in.
+time; `take_up` loads a model that replies wait for and that nobody else serves; `get_ready` loads one before it is
+asked for. In each decode step all replies under way get their next token, and replies that wait join in.
 
 Promised, whatever is killed, paused or cut off meanwhile, and held by tests/chaos/test_chat.py: no token of a reply is
 lost or said twice; a worker whose lease is over says not one more; a reply that is stopped ends within a token.
@@ -20,6 +20,7 @@ from typing import Protocol
 
 from chat.context import ContextTooLong
 from chat.protocol import Ending, Progress, Rival, Stage, TokenScore
+from proctor.catalog.refs import resolve
 from proctor.dialogue import Counts, Fault, Finish
 from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable, first_line
 from proctor.nouns import DType, Lane, WorkerCard
@@ -62,6 +63,9 @@ class Chat(Protocol):
     def take_up(self, waited_s: float = 0.0) -> bool:
         """Load a model that replies have waited for so long and that nobody else serves. Whether there was one."""
 
+    def get_ready(self) -> bool:
+        """Load the model that somebody is about to talk to, where none is held. Whether it was loaded."""
+
     def linger(self) -> bool:
         """After a reply, listen for the next for a moment before the worker falls idle. Whether there is one."""
 
@@ -74,6 +78,9 @@ class NoChat:
     def beside(self) -> None: ...
 
     def take_up(self, waited_s: float = 0.0) -> bool:  # noqa: ARG002 -- the protocol's
+        return False
+
+    def get_ready(self) -> bool:
         return False
 
     def linger(self) -> bool:
@@ -198,6 +205,20 @@ class Conversing:
         for claim, (voice, heard) in opened:
             self._begin(claim, voice, heard, load_s=time.monotonic() - began)
         self.serve()
+        return True
+
+    def get_ready(self) -> bool:
+        means = self._means
+        expected = self._replies.expected() if means.models.held is None else None
+        if expected is None or expected.device not in (None, means.me.device):
+            return False
+        try:
+            loaded = means.models.get(resolve(expected.model), expected.quant, DType.AUTO)
+        except ProctorError as error:
+            log.info("%s is not loaded before it is asked for: %s", expected.model, error)
+            return False
+        means.link.hold(self._lane(loaded))
+        self._voicebox()
         return True
 
     def linger(self) -> bool:

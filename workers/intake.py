@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError
 from chat import library
 from chat.inquiry import ANSWER_S, INQUIRIES, answer_key
 from chat.protocol import (
+    EXPECTED,
     GROUP,
     REPLY_S,
     REQUESTS,
@@ -77,6 +78,7 @@ class Intake:
         self.broker: str | None = None
         self._left = threading.Event()
         self._refs: dict[str, _Resolved] = {}
+        self._expected: object = None  # the expectation that was rung for last
         self._threads = [
             threading.Thread(target=self._listen, args=(work,), name=name, daemon=True)
             for name, work in (("chat-requests", self._take_requests), ("chat-inquiries", self._answer_inquiry))
@@ -111,10 +113,18 @@ class Intake:
                     log.exception("a request of a client was left")
                     self._left.wait(jittered(AWAY_S))
 
+    def _hear_expectation(self, broker: redis.Redis) -> None:
+        """Wake a worker for what somebody is about to ask for, once."""
+        expected = broker.get(EXPECTED)
+        if expected is not None and expected != self._expected:
+            self._ring(self._me.device)
+        self._expected = expected
+
     # --- Turns
 
     def _take_requests(self, broker: redis.Redis) -> None:
         self.broker = broker_mark(broker)
+        self._hear_expectation(broker)
         try:
             taken_over: Any = broker.xautoclaim(REQUESTS, GROUP, self._me.name, FORSAKEN_MS, count=PORTION)
             new: Any = broker.xreadgroup(GROUP, self._me.name, {REQUESTS: ">"}, count=PORTION, block=BLOCK_MS)

@@ -17,9 +17,11 @@ import redis
 from redis.exceptions import ResponseError
 
 from chat.protocol import (
+    EXPECTED,
     REPLY_S,
     Ending,
     Entry,
+    Expectation,
     Piece,
     Progress,
     TokenScore,
@@ -29,6 +31,7 @@ from chat.protocol import (
     reply_key,
     stop_key,
 )
+from chat.wire import from_json
 from proctor.broker.clients import client
 from proctor.broker.dispatch import BROKER_ERRORS
 from proctor.errors import BadInput
@@ -129,6 +132,15 @@ class Replies:
             return broker_mark(self._redis)
         except BROKER_ERRORS as error:
             self._away(error)
+            return None
+
+    def expected(self) -> Expectation | None:
+        """What somebody is about to ask for; whoever took it is the only one who did."""
+        try:
+            text = self._redis.getdel(EXPECTED)
+            return from_json(Expectation, text) if isinstance(text, bytes) else None
+        except (*BROKER_ERRORS, BadInput) as error:
+            log.info("nobody knows what is expected: %s", error)
             return None
 
     def open(self, turn_id: str, attempt: int, progress: Progress) -> tuple[Echo, tuple[int, ...]]:

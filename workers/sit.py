@@ -62,7 +62,7 @@ def drain(desk: Desk) -> None:
         desk.chat.serve()
         desk.chat.take_up(STARVED_S)
         claim = desk.patience(partial(runs.claim_best, desk.store, desk.me, desk.held, choose, desk.lease_s))
-        if claim is None and (desk.chat.take_up() or desk.chat.linger()):
+        if claim is None and (desk.chat.take_up() or desk.chat.get_ready() or desk.chat.linger()):
             continue
         if claim is None:
             return

@@ -33,6 +33,8 @@ def script(request: TurnRequest) -> Sequence[str] | Refusal:
         return ["\x1b[2J\x1b]0;owned\x07", " \u202eevil", "\ttab", "\r", "end"]
     if said == "tell":
         return STORY.split(" ")
+    if said == "tell it in words":
+        return [f"{word} " for word in STORY.split(" ")]
     return echo(request) if said else ["another", " answer"]
 
 
@@ -85,7 +87,7 @@ def run(
 
 
 def test_a_conversation_says_what_it_talks_to_streams_and_counts(seen: Seen, broker: Valkey) -> None:
-    assert f"parrot · 127.0.0.1:{broker.port} · history summary" in seen.text
+    assert f"parrot · 127.0.0.1:{broker.port} · history on" in seen.text
     assert broker.password not in seen.text
     after = seen.say("Good morning to you.", AFTER)
     assert "Good morning to you." in after
@@ -130,11 +132,34 @@ def test_what_a_model_says_cannot_drive_the_terminal(seen: Seen) -> None:
     assert "\u202e".encode() not in said
 
 
+def test_no_word_of_a_reply_is_torn_at_the_edge(seen: Seen) -> None:
+    after = seen.say("tell it in words", AFTER)
+    assert after.split()[: len(STORY.split())] == [*STORY.split()]
+
+
+def test_keys_pressed_during_a_reply_wait_for_the_prompt(seen: Seen, bird: Parrot) -> None:
+    bird.before_piece = lambda seq: bird.go_on.clear() if seq == 3 else None
+    seen.type("tell\r")
+    seen.wait_for("word2")
+    seen.type("and then?")
+    bird.before_piece = lambda _seq: None
+    bird.go_on.set()
+    seen.wait_for("> and then?")
+    assert seen.text.count("and then?") == 1
+    seen.type("\r")
+    seen.wait_for("out 2")
+
+
+def test_what_is_asked_about_a_conversation_before_it_began_is_said_so(seen: Seen) -> None:
+    for line in ("/summary", "/stats", "/save talk.json"):
+        assert "Nothing has been said in this conversation yet." in seen.say(line, "yet.")
+
+
 def test_history_system_and_settings_are_what_is_asked_for(seen: Seen, bird: Parrot) -> None:
     seen.say("/history off", "reads only what you say now")
     seen.say("/system You are a pirate.", "the system prompt from your next message on")
     seen.say("/set temperature 0", "temperature 0.0")
-    seen.say("/set stop END|\\n", "stop ('END', '\\n')")
+    seen.say("/set stop END|\\n", "stop END|\\n")
     seen.say("ahoy", AFTER)
     request = list(bird.requests.values())[-1]
     assert [(each.role, each.content) for each in request.say] == [
@@ -196,7 +221,7 @@ def test_stats_and_summary_show_what_is_kept(seen: Seen) -> None:
     seen.say("hello", "out 1")
     shown = seen.say("/stats", "tokens/s  model")
     assert "messages 2 (system 0, user 1, assistant 1), exchanges 1, on other branches 0" in shown
-    assert "history summary, summaries 0 in use, 0 taken back" in shown
+    assert "history on, summaries 0 in use, 0 taken back" in shown
     seen.say("/summary", "nothing is summarised yet")
     seen.say("/summary undo", "No summary is in use.")
 
@@ -297,3 +322,10 @@ def test_a_conversation_is_said_again_in_another_manner(bird: Parrot, environ: d
     assert (request.quant, request.history, request.model) == ("4bit", History.OFF, "parrot")
     assert [each.content for each in request.say] == ["Be kind.", "A heron wades."]
     assert request.conversation != first["id"]
+
+
+def test_a_models_name_misspelt_is_said_before_anything_is_started(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    said = run(["chat", "-m", "smolm2"], {"PROCTOR_BROKER_URL": "", "PROCTOR_HOME": str(home)}, folder, "Hello")
+    assert (said.returncode, "Did you mean smollm2?" in said.stderr) == (2, True)
+    assert not list(home.glob("**/guard-*"))

@@ -217,6 +217,33 @@ def test_a_model_without_a_chat_template_says_so(client: Client, desk: Desk, tmp
     assert "no chat template" in ending(reply).error
 
 
+def test_a_model_is_loaded_before_it_is_asked_for(client: Client, desk: Desk, model: str) -> None:
+    client.expect(Manner(model))
+    assert desk.chat.get_ready()
+    (reply,) = accepted(client, request(model))
+    desk.work()
+    stages = [entry.stage for entry in reply.entries() if isinstance(entry, Progress)]
+    assert stages == [Stage.CLAIMED, Stage.READING]
+    assert not desk.chat.get_ready()  # it was taken
+
+
+def test_what_is_expected_never_takes_a_model_away(client: Client, desk: Desk, model: str, tmp_path: Path) -> None:
+    ended(client, desk, request(model))
+    held = desk.models.held
+    client.expect(Manner(str(tiny.make(tmp_path / "another"))))
+    assert not desk.chat.get_ready()
+    assert desk.models.held is held
+
+
+@pytest.mark.parametrize(
+    "wish", [Manner("/there/is/no/such/model"), Manner("nobody-knows-it"), Manner("smollm2", device=Device.GPU)]
+)
+def test_what_cannot_be_loaded_here_is_left_until_it_is_asked_for(client: Client, desk: Desk, wish: Manner) -> None:
+    client.expect(wish)
+    assert not desk.chat.get_ready()
+    assert desk.models.held is None
+
+
 def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
     client: Client, desk: Desk, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

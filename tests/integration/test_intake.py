@@ -10,7 +10,7 @@ import pytest
 
 from chat.client import Client, Manner, Reply, new_id
 from chat.inquiry import Inquiry, What, load_answer
-from chat.protocol import REQUESTS, Ending, Piece, Progress, Stage, TurnRequest, reply_key, request_key
+from chat.protocol import EXPECTED, REQUESTS, Ending, Piece, Progress, Stage, TurnRequest, reply_key, request_key
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
 from proctor.nouns import Device, Lane, Quant, WorkerCard
@@ -70,6 +70,15 @@ def intake(fleet: Settings, store: Store, client: Client, rung: list[Device]) ->
 
 def request(model: str, said: str = "Hello") -> TurnRequest:
     return Manner(model).request(new_id(), [Utterance(Role.USER, said)])
+
+
+def test_what_is_expected_wakes_a_worker_once(client: Client, intake: Intake, rung: list[Device], model: str) -> None:
+    assert intake.broker is None or not rung
+    client.expect(Manner(model))
+    wait_until(lambda: rung == [Device.CPU], "a worker was woken")
+    client.expect(Manner(model))  # somebody else's
+    wait_until(lambda: rung == [Device.CPU] * 2, "it was woken for the second")
+    assert client.redis.ttl(EXPECTED) > 0  # it stays for whoever was woken
 
 
 def first(client: Client, asked: TurnRequest) -> object:
