@@ -76,10 +76,17 @@ class BadModel(ProctorError):
     """A model that can't be loaded: not found, gated, damaged, or of a kind that isn't supported."""
 
     exit_code = 2
+    cannot = "be loaded"
 
     def __init__(self, model: str, cause: str, next_step: str = "") -> None:
         self.model, self.cause = model, cause
-        super().__init__(f"Model {model!r} can't be loaded: {cause}.", next_step)
+        super().__init__(f"Model {model!r} can't {self.cannot}: {cause}.", next_step)
+
+
+class CantBeAsked(BadModel):
+    """A model that is loaded and can't be asked this: its chat template or its tokenizer won't have it."""
+
+    cannot = "be asked this"
 
 
 class NotHere(BadModel):

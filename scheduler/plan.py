@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
-from proctor.nouns import Device, Exam, Lane, ModelRef, Quant, RunSpec, SweepRequest
+from proctor.nouns import LETTERS, Device, Exam, Lane, ModelRef, Quant, RunSpec, Scoring, SweepRequest
 from proctor.power import smallest_difference
 
 # Shares of questions on which two models differ in being right, seen on 14 models and MMLU: two models of
@@ -157,7 +157,33 @@ def exam_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[ProctorErr
     empty = [exam.subject for exam in exams if not exam.questions]
     if empty:
         faults.append(BadInput(f"No questions in {', '.join(empty)}.", "Leave these subjects out with -s."))
-    return faults
+    return [*faults, *blank_option_faults(request, exams)]
+
+
+def blank_option_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[ProctorError]:
+    """Questions with an option that is empty or blank, where the options' own texts are to be scored.
+
+    In a chat such an option would have no token at all, or only the white space that the template ends in, which
+    every model expects there. By letters it is scored as any other.
+    """
+    if request.conditions.scoring is not Scoring.TEXT:
+        return []
+    blank = [
+        f"question {question.index} of {exam.subject}, option {LETTERS[number]}"
+        for exam in exams
+        for question in exam.questions[: request.conditions.limit]
+        for number, choice in enumerate(question.choices)
+        if not choice.strip()
+    ]
+    if not blank:
+        return []
+    return [
+        BadInput(
+            f"--scoring text: options without any text to score: {len(blank)} ({'; '.join(blank[:5])}"
+            f"{'; …' if len(blank) > 5 else ''}).",
+            "Give them words, take the questions out, or use --scoring letters.",
+        )
+    ]
 
 
 def quant_faults(quants: Sequence[Quant], serving: Sequence[Target]) -> list[ProctorError]:

@@ -76,6 +76,13 @@ def test_a_benchmark_row_that_is_wrong_is_named(shell: Shell, tmp_path: Path) ->
     refused(shell.submit("-m", "smollm2", "--benchmark", str(path), "--shots", "0"), "q.jsonl", "7")
 
 
+def test_an_option_without_text_where_its_text_is_to_be_scored(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "ways.jsonl"
+    path.write_text('{"question": "Up?", "choices": ["yes", ""], "answer": 0}\n')
+    words = ("-m", "smollm2", "--benchmark", str(path), "--shots", "0", "--scoring", "text", "--chat-template")
+    refused(shell.submit(*words), "question 0 of ways, option B", "--scoring letters")
+
+
 def test_more_shots_than_there_are_examples(shell: Shell) -> None:
     refused(shell.submit("-m", "smollm2", "--benchmark", "demo", "--shots", "9"), "--shots 9", "Use --shots 5")
 

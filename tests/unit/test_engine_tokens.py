@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proctor.errors import BadModel
+from proctor.errors import CantBeAsked
 from proctor.exams.prompts import Message
 from tests import tiny
 from workers.engine.tokens import Reader
@@ -67,12 +67,12 @@ def test_the_last_token_of_an_option_takes_no_place_in_the_window() -> None:
     text = "A. One\nB. Two\nAnswer:"
     exact = reader().count(text)
     assert reader(window=exact).encode([tiny.prompt(text)])[0].length == exact + 1
-    with pytest.raises(BadModel, match=f"question 0 has {exact} tokens and the window {exact - 1}"):
+    with pytest.raises(CantBeAsked, match=f"question 0 has {exact} tokens and the window {exact - 1}"):
         reader(window=exact - 1).encode([tiny.prompt(text)])
 
 
 def test_an_option_that_adds_no_token_is_refused() -> None:
-    with pytest.raises(BadModel, match="merges an option of question 7 into the prompt"):
+    with pytest.raises(CantBeAsked, match=r"can't be asked this: .* no token of its own for an option of question 7"):
         reader().encode([tiny.prompt("Answer:", (" A", ""), index=7)])
 
 
@@ -90,12 +90,12 @@ def test_a_model_without_a_template_says_so() -> None:
     model = reader()
     model.tokenizer.chat_template = None
     assert not model.has_chat_template
-    with pytest.raises(BadModel, match="no chat template"):
+    with pytest.raises(CantBeAsked, match="no chat template"):
         model.chat([Message("user", "Why?")])
 
 
 def test_a_template_that_refuses_a_role_says_so() -> None:
     model = reader()
     model.tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
-    with pytest.raises(BadModel, match="its chat template fails: no system role here"):
+    with pytest.raises(CantBeAsked, match="its chat template fails: no system role here"):
         model.chat([Message("system", "Be brief.")])

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from proctor.errors import DoesNotFit, SeveralFaults
-from proctor.nouns import Conditions, Device, DType, Exam, ModelRef, ModelSource, Quant, Question, SweepRequest
+from proctor.nouns import (
+    Conditions,
+    Device,
+    DType,
+    Exam,
+    ModelRef,
+    ModelSource,
+    Quant,
+    Question,
+    Scoring,
+    SweepRequest,
+)
 from proctor.power import smallest_difference
 from scheduler.plan import Candidate, Plan, Target, expand, serving_faults
 
@@ -102,3 +113,27 @@ def test_the_smallest_difference_shrinks_with_the_root_of_the_questions() -> Non
     assert many is not None
     assert few == pytest.approx(0.0990, abs=1e-4)
     assert many == pytest.approx(few / 2)
+
+
+def blank_exam() -> Exam:
+    """Two questions; the second has an option of blanks."""
+    asked = (Question("q0", 0, "Up?", ("yes", "no"), 0), Question("q1", 1, "Down?", ("yes", "no", " \t"), 0))
+    return Exam("ways", "up", (), asked, "hash")
+
+
+def by_text(*, limit: int | None = None, chat: bool = False) -> SweepRequest:
+    conditions = Conditions(shots=0, limit=limit, chat_template=chat, scoring=Scoring.TEXT)
+    return SweepRequest(("m",), (Quant.NONE,), "ways", ("all",), "auto", DType.AUTO, conditions)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_blank_option_is_no_text_to_score_and_is_found_before_anything_runs(chat: bool) -> None:
+    with pytest.raises(
+        SeveralFaults, match=r"without any text to score: 1 .*question 1 of up, option C.* --scoring letters"
+    ):
+        expand(by_text(chat=chat), [model("org/one")], [blank_exam()], (CPU,))
+
+
+def test_a_blank_option_that_is_not_asked_or_only_lettered_is_no_fault() -> None:
+    assert len(expand(by_text(limit=1), [model("org/one")], [blank_exam()], (CPU,)).runs) == 1
+    assert len(expand(request(shots=0), [model("org/one")], [blank_exam()], (CPU,)).runs) == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proctor.errors import BadModel
+from proctor.errors import BadModel, CantBeAsked
 from proctor.exams.prompts import Message
 from workers.engine.tokens import Reader
 
@@ -37,7 +37,7 @@ class TemplateFraming:
         text = self._reader.chat(turns)
         place = text.find(_REPLY)
         if place < 0:
-            raise BadModel(self._reader.model, "its chat template leaves replies out")
+            raise CantBeAsked(self._reader.model, "its chat template leaves replies out")
         return self.text_ids(text[place + len(_REPLY) :])
 
     def text_ids(self, text: str) -> Sequence[int]:

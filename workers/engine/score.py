@@ -74,7 +74,7 @@ class Scorer(Protocol):
 
         Raises
         ------
-        BadModel
+        CantBeAsked
             where a prompt is longer than the model's window, or an option adds no token to it.
         """
         ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from proctor.errors import BadModel
+from proctor.errors import CantBeAsked
 from proctor.exams.prompts import Message
 from proctor.nouns import Prompt
 from workers.engine.score import Continuation, EncodedPrompt
@@ -48,16 +48,16 @@ class Reader:
 
         Raises
         ------
-        BadModel
+        CantBeAsked
             where the model has no chat template, or its template refuses the roles.
         """
         if not self.has_chat_template:
-            raise BadModel(self.model, "its tokenizer has no chat template", "Leave --chat-template out.")
+            raise CantBeAsked(self.model, "its tokenizer has no chat template", "Leave --chat-template out.")
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         except Exception as error:  # a template is a program of the model's authors: it raises what it likes
-            raise BadModel(self.model, f"its chat template fails: {error}", "Leave --chat-template out.") from error
+            raise CantBeAsked(self.model, f"its chat template fails: {error}", "Leave --chat-template out.") from error
         return str(text)
 
     def encode(self, prompts: Sequence[Prompt]) -> tuple[EncodedPrompt, ...]:
@@ -68,7 +68,7 @@ class Reader:
 
         Raises
         ------
-        BadModel
+        CantBeAsked
             where an option adds no token of its own, or a line is longer than the window.
         """
         texts = [text for prompt in prompts for text in _texts(prompt)]
@@ -85,12 +85,15 @@ class Reader:
         )
         encoded = EncodedPrompt(prompt, lines)
         if min(line.scored for line in lines) < 1:
-            raise BadModel(
-                self.model, f"its tokenizer merges an option of question {prompt.question.index} into the prompt"
+            raise CantBeAsked(
+                self.model,
+                f"its tokenizer has no token of its own for an option of question {prompt.question.index} "
+                f"({prompt.question.text[:60]!r})",
+                "Give the option other words, or take the question out.",
             )
         # The last token of a line is only predicted, never read: it takes no place in the window.
         if encoded.length - 1 > self.window:
-            raise BadModel(
+            raise CantBeAsked(
                 self.model,
                 f"question {prompt.question.index} has {encoded.length - 1:,} tokens and the window {self.window:,}",
                 "Ask with fewer shots, or take a model with a longer window.",
