@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import click
 
 from chat.client import Manner, new_id
+from chat.commands import history_name
 from chat.enter import Wish, ended_by_signals
 from chat.host import connected, read_settings, story_of
 from chat.inquiry import Inquiry, What
@@ -86,7 +87,7 @@ def _earlier(reply: Turn | None) -> Side:
 
 
 def _name(manner: Manner) -> str:
-    return f"{manner.model} {manner.quant}, history {manner.history}"
+    return f"{manner.model} {manner.quant}, history {history_name(manner.history)}"
 
 
 def _devices(wish: Wish) -> str:

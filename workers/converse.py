@@ -12,110 +12,40 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from chat.context import ContextTooLong
-from chat.protocol import Ending, Progress, Rival, Stage, TokenScore
+from chat.protocol import Ending, Progress, Stage
 from proctor.catalog.refs import resolve
-from proctor.dialogue import Counts, Fault, Finish
-from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable, first_line
+from proctor.dialogue import Fault, Finish
+from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable
 from proctor.nouns import DType, Lane, WorkerCard
 from proctor.store import turns
 from proctor.store.session import Store
-from proctor.store.turns import Ended, Kept, Outcome, TurnClaim, TurnLost
-from workers.engine.generate import Generator, Request, Token
+from proctor.store.turns import Outcome, TurnClaim, TurnLost
+from workers.engine.generate import Generator, Request
 from workers.engine.probing import score_options
 from workers.engine.speech import Speech
 from workers.engine.talking import end_tokens, generator_for
+from workers.failures import Failures, fault_of
 from workers.link import Link
+from workers.live import Live
 from workers.models import Loaded, Models
 from workers.patience import Patience
-from workers.prompter import Prompter, Shown
+from workers.prompter import Prompter
 from workers.pulse import Pulse
 from workers.renewal import Renewal
-from workers.replies import Echo, Note, Replies, Voice
+from workers.replies import Echo, Replies, Voice
 
 MOST_LIVE = 32  # replies at a time
 LOOK_S = 0.05  # between two looks into the store while replies are made
 MARK_S = 2.0  # between two looks whether the broker is still the same
 ADMIT_S = 10.0  # between two Runs, replies that come later than that wait for the next pack
 SLICE_S, SHARE = 0.25, 3.0  # between two packs: at least so long, and so many times the pack's own time
-STARVED_S = 30.0  # a model that replies wait for is loaded between two Runs after so long, if no worker is idle
 LINGER_S, GLANCE_S = 1.0, 0.01  # a program's next message comes at once, a bell after up to half a second
 FIRST_CLAIM = 4  # replies that are claimed before their model is loaded
 
 log = logging.getLogger(__name__)
-
-
-class Chat(Protocol):
-    """What the main job knows of chat."""
-
-    def serve(self) -> None:
-        """Make the replies that wait for the held model, until none is left under way."""
-
-    def beside(self) -> None:
-        """The same between two packs, for a share of the time; at once where nothing waits."""
-
-    def take_up(self, waited_s: float = 0.0) -> bool:
-        """Load a model that replies have waited for so long and that nobody else serves. Whether there was one."""
-
-    def get_ready(self) -> bool:
-        """Load the model that somebody is about to talk to, where none is held. Whether it was loaded."""
-
-    def linger(self) -> bool:
-        """After a reply, listen for the next for a moment before the worker falls idle. Whether there is one."""
-
-
-class NoChat:
-    """The `Chat` of a worker without a broker."""
-
-    def serve(self) -> None: ...
-
-    def beside(self) -> None: ...
-
-    def take_up(self, waited_s: float = 0.0) -> bool:  # noqa: ARG002 -- the protocol's
-        return False
-
-    def get_ready(self) -> bool:
-        return False
-
-    def linger(self) -> bool:
-        return False
-
-
-@dataclass
-class _Live:
-    """A reply under way."""
-
-    claim: TurnClaim
-    voice: Voice
-    speech: Speech
-    shown: Shown
-    cached: int
-    began: float
-    first_at: float = 0.0
-    last_at: float = 0.0
-    load_s: float = 0.0
-    finish: Finish | None = None
-
-    @property
-    def kept(self) -> Kept:
-        return Kept(self.claim, tuple(self.speech.tokens), self.speech.text)
-
-    def counts(self, tokens: int) -> Counts:
-        return Counts(
-            tokens_in=len(self.shown.ids),
-            tokens_cached=self.cached,
-            tokens_out=tokens,
-            wait_s=self.claim.wait_s,
-            load_s=self.load_s,
-            first_token_s=max(0.0, self.first_at - self.began),
-            generate_s=self.last_at - self.first_at,
-        )
 
 
 @dataclass(frozen=True)
@@ -145,7 +75,8 @@ class Conversing:
 
     def __init__(self, means: Means, replies: Replies) -> None:
         self._means, self._replies = means, replies
-        self._live: dict[str, _Live] = {}
+        self._failures = Failures(means.store, means.patience, replies)
+        self._live: dict[str, Live] = {}
         self._box: _Voicebox | None = None
         self._renewal = Renewal(means.store, means.lease_s, lambda: [live.kept for live in list(self._live.values())])
         self._renewal.start()
@@ -199,7 +130,7 @@ class Conversing:
         except ProctorError as error:
             fault = Fault.BAD_MODEL if isinstance(error, BadModel | BadInput) else Fault.INTERNAL
             for claim, (voice, _) in opened:
-                self._fail(claim, voice, fault, error, final=fault is Fault.BAD_MODEL)
+                self._failures.file(claim, voice, fault, error, final=fault is Fault.BAD_MODEL)
             return True
         means.link.hold(self._lane(loaded))
         for claim, (voice, heard) in opened:
@@ -252,7 +183,7 @@ class Conversing:
         self._renewal.claimed()
         got = means.patience(partial(turns.claim, means.store, means.me, broker, lane, most, means.lease_s))
         for ended in got.ended:
-            self._tell_ended(ended)
+            self._failures.tell_ended(ended)
         return got.claims
 
     def _open(self, claim: TurnClaim, stage: Stage) -> tuple[Voice, tuple[Echo, tuple[int, ...]]]:
@@ -275,18 +206,13 @@ class Conversing:
                 self._end(live, Finish.STOPPED)
             elif live.speech.stopped or len(emitted) >= self._limit(live):
                 self._end(live, Finish.STOP if live.speech.stopped else Finish.LENGTH)
-        except ContextTooLong as error:
-            self._fail(claim, voice, Fault.TOO_LONG, error, final=True)
-        except BadModel as error:
-            self._fail(claim, voice, Fault.BAD_MODEL, error, final=True)
-        except BadInput as error:
-            self._fail(claim, voice, Fault.BAD_REQUEST, error, final=True)
         except TurnLost as error:
             log.warning("%s", error)
         except ProctorError as error:
-            self._fail(claim, voice, Fault.INTERNAL, error, final=False)
+            fault = fault_of(error)
+            self._failures.file(claim, voice, fault, error, final=fault is not Fault.INTERNAL)
 
-    def _prepare(self, claim: TurnClaim, voice: Voice, emitted: tuple[int, ...], load_s: float) -> _Live | None:
+    def _prepare(self, claim: TurnClaim, voice: Voice, emitted: tuple[int, ...], load_s: float) -> Live | None:
         """The reply under way; None where it had to be left, or is over already."""
         began = time.monotonic() - load_s
         box = self._voicebox()
@@ -294,7 +220,7 @@ class Conversing:
         means = self._means
         turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype))
         speech = Speech(box.model.reader.tokenizer, claim.sampling.stop)
-        live = _Live(claim, voice, speech, shown, 0, began, load_s=load_s)
+        live = Live(claim, voice, speech, shown, 0, began, load_s=load_s)
         if claim.options:
             self._probe(box, live)
             return None
@@ -310,7 +236,7 @@ class Conversing:
         self._replies.send([voice.progress(reading)])
         return live
 
-    def _probe(self, box: _Voicebox, live: _Live) -> None:
+    def _probe(self, box: _Voicebox, live: Live) -> None:
         options = [box.prompter.framing.text_ids(option) for option in live.claim.options]
         scores = score_options(box.model.model, live.shown.ids, options)
         live.first_at = live.last_at = time.monotonic()
@@ -321,7 +247,7 @@ class Conversing:
         )
         self._replies.send(live.voice.end(ending))
 
-    def _limit(self, live: _Live) -> int:
+    def _limit(self, live: Live) -> int:
         left = live.shown.window - len(live.shown.ids)
         return max(1, min(live.claim.sampling.max_tokens or left, left))
 
@@ -337,8 +263,9 @@ class Conversing:
             self._fail_all(error)
             return
         self._leave_lost()
-        spoken = [self._take(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
-        echoes = self._replies.send([note for _, note in spoken])
+        tokenizer = self._voicebox().model.reader.tokenizer
+        spoken = [(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
+        echoes = self._replies.send([live.take(token, tokenizer) for live, token in spoken])
         for (live, _), echo in zip(spoken, echoes, strict=True):
             live.voice.heard(echo)
             if echo.lost:
@@ -346,30 +273,11 @@ class Conversing:
             elif live.finish is not None or echo.stopped:
                 self._end(live, live.finish or Finish.STOPPED)
 
-    def _take(self, live: _Live, token: Token) -> tuple[_Live, Note]:
-        live.last_at = time.monotonic()
-        live.first_at = live.first_at or live.last_at
-        if token.finish is not Finish.STOP:
-            live.voice.say([token.token], live.speech.push([token.token]), self._scores(token))
-        live.finish = Finish.STOP if live.speech.stopped else token.finish
-        return live, live.voice.piece()
-
-    def _scores(self, token: Token) -> list[TokenScore]:
-        if token.logprob is None:
-            return []
-        tokenizer = self._voicebox().model.reader.tokenizer
-        rivals = tuple(Rival(rank.token, str(tokenizer.decode([rank.token])), rank.logprob) for rank in token.rivals)
-        return [TokenScore(token.token, str(tokenizer.decode([token.token])), token.logprob, rivals)]
-
-    def _end(self, live: _Live, finish: Finish) -> None:
+    def _end(self, live: Live, finish: Finish) -> None:
         """Commit the reply, and only then tell of its end."""
-        claim, speech, voice = live.claim, live.speech, live.voice
+        claim, voice = live.claim, live.voice
         self._voicebox().generator.cancel(claim.turn_id)
-        voice.say([], speech.end())
-        tokens = tuple(speech.tokens[: speech.whole_tokens])
-        counts = live.counts(len(speech.tokens))
-        logprobs = tuple(score.logprob for score in voice.scores)[: len(tokens)]
-        outcome = Outcome(finish, speech.text, tokens, counts, logprobs if len(logprobs) == len(tokens) else ())
+        outcome = live.end(finish)
         try:
             self._means.patience(partial(turns.finish, self._means.store, claim, outcome))
         except TurnLost as error:
@@ -378,14 +286,15 @@ class Conversing:
             return
         del self._live[claim.turn_id]
         self._room, self._ended_at = True, time.monotonic()
-        ending = Ending(finish, counts, context=live.shown.facts, seed=claim.sampling.seed, worker=self._means.me.name)
+        seed, me = claim.sampling.seed, self._means.me.name
+        ending = Ending(finish, outcome.counts, context=live.shown.facts, seed=seed, worker=me)
         self._replies.send(voice.end(ending))
-        self._fold(live, tokens)
+        self._fold(live, outcome)
 
-    def _fold(self, live: _Live, tokens: Sequence[int]) -> None:
+    def _fold(self, live: Live, outcome: Outcome) -> None:
         """A summary that can't be made changes nothing: the window slides without it, and says so."""
         try:
-            self._voicebox().prompter.fold(live.claim, tokens, live.speech.text)
+            self._voicebox().prompter.fold(live.claim, outcome.token_ids, outcome.content)
         except ProctorError as error:
             log.warning("no summary was made after turn %s: %s", live.claim.turn_id, error)
 
@@ -400,7 +309,7 @@ class Conversing:
                 log.warning("turn %s is another worker's by now", turn_id)
                 self._drop(live)
 
-    def _drop(self, live: _Live) -> None:
+    def _drop(self, live: Live) -> None:
         self._live.pop(live.claim.turn_id, None)
         self._room = True
         if self._box is not None:
@@ -408,30 +317,12 @@ class Conversing:
 
     # --- what goes wrong
 
-    def _fail(self, claim: TurnClaim, voice: Voice, fault: Fault, error: Exception, *, final: bool) -> None:
-        """File a failure with its reply, and tell it where that is over; else it is claimed again."""
-        log.warning("turn %s failed: %s", claim.turn_id, error)
-        trace = "" if isinstance(error, ProctorError) else traceback.format_exc()
-        said = str(error) if isinstance(error, ProctorError) else first_line(error)
-        store = self._means.store
-        try:
-            over = self._means.patience(partial(turns.fail, store, claim, fault, said, trace, final=final))
-        except (TurnLost, StoreUnavailable) as lost:
-            log.warning("the failure isn't kept: %s", lost)
-            return
-        if over:
-            self._replies.send(voice.end(_failed(fault, said, error)))
-
     def _fail_all(self, error: ProctorError) -> None:
         """The step failed, and with it every reply in it: the generator has let go of all of them."""
         for live in list(self._live.values()):
             del self._live[live.claim.turn_id]
-            self._fail(live.claim, live.voice, Fault.INTERNAL, error, final=False)
+            self._failures.file(live.claim, live.voice, Fault.INTERNAL, error, final=False)
         self._room = True
-
-    def _tell_ended(self, ended: Ended) -> None:
-        voice = Voice(ended.turn_id, ended.attempt + 1)
-        self._replies.send(voice.end(Ending(Finish.FAILED, fault=ended.fault, error=ended.error)))
 
     def _hand_back(self) -> None:
         """The worker is to stop: others go on with what it has under way."""
@@ -469,10 +360,3 @@ class Conversing:
         if now >= self._mark_at:
             self._broker, self._mark_at = self._replies.broker(), now + MARK_S
         return self._broker
-
-
-def _failed(fault: Fault, said: str, error: Exception) -> Ending:
-    if isinstance(error, ContextTooLong):
-        counts = Counts(tokens_in=error.tokens)
-        return Ending(Finish.FAILED, counts, fault, said, window_tokens=error.budget_tokens)
-    return Ending(Finish.FAILED, fault=fault, error=said)

@@ -11,7 +11,7 @@ from celery import Celery
 from proctor.nouns import Lane, WorkerCard
 from proctor.settings import Settings
 from proctor.store.session import Store
-from workers.converse import Chat, Conversing, Means, NoChat
+from workers.converse import Conversing, Means
 from workers.devices import TorchDevice, own_device
 from workers.events import TaskEvents
 from workers.link import Link
@@ -19,6 +19,7 @@ from workers.models import Models
 from workers.patience import Patience
 from workers.pulse import Pulse
 from workers.replies import Replies
+from workers.talk import Chat, NoChat
 
 OUTAGE_S = 3600.0  # how long a worker waits for what is away, with a scored pack in its hands or before a load
 

@@ -33,12 +33,12 @@ from proctor.exams.prompts import fit
 from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus
 from proctor.store import runs
 from scheduler.choose import choose
-from workers.converse import STARVED_S
 from workers.desk import Desk
 from workers.fitting import FittingScorer, with_cut
 from workers.lease import Lease
 from workers.models import Loaded
 from workers.noise import check_noise
+from workers.talk import STARVED_S
 from workers.tally import Tally
 
 # Failures that the next attempt would only repeat. Others (a lack of memory, what nobody expected) get three.

@@ -35,6 +35,7 @@ from chat.protocol import (
     request_key,
     stop_key,
 )
+from chat.talk import NOT_FILED
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import ContextFacts, Counts, Fault, Finish
 from proctor.errors import ProctorError
@@ -132,7 +133,8 @@ class Parrot:
         self.add(request.turn, entry_id(1, 1), Progress(Stage.READING, 1, LANE, context=facts))
         finish, out = self._speak(request.turn, words)
         try:
-            self._keep(request, "".join(words[:out]))
+            if not (isinstance(said, Refusal) and said.fault in NOT_FILED):
+                self._keep(request, "".join(words[:out]))
         except ProctorError as error:
             said = Refusal(Fault.BAD_REQUEST, str(error))
         counts = Counts(tokens_in=7, tokens_cached=3, tokens_out=out, first_token_s=0.25, generate_s=0.5)

@@ -29,6 +29,8 @@ def script(request: TurnRequest) -> Sequence[str] | Refusal:
     said = request.say[-1].content if request.say else ""
     if said == "refuse":
         return Refusal(Fault.TOO_LONG, "It takes 900 tokens and 512 fit.")
+    if said == "crowd":
+        return Refusal(Fault.FULL, "128 replies wait already.")
     if said == "rivers":
         return ["The", " Rhine", " and", " the", " Po." if request.quant == "none" else " Elbe."]
     if said == "story":
@@ -194,6 +196,13 @@ def test_a_failure_is_told_and_the_page_goes_on(page: Page) -> None:
     page.wait_for("It takes 900 tokens and 512 fit.", "#log")
     say(page, "still here")
     page.wait_for("2 out", "#log")
+
+
+def test_a_message_that_was_refused_is_still_there_to_be_said(page: Page) -> None:
+    say(page, "crowd")
+    page.wait_for("128 replies wait already.", "#log")
+    wait_until(lambda: page.eval("document.getElementById('text').value") == "crowd", "the message was back")
+    page.problems.clear()  # the console tells that there is no such conversation
 
 
 def test_it_fits_a_phone_light_and_dark(page: Page) -> None:
