@@ -295,7 +295,7 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
     notes: tuple[str, ...] = ()  # what a reader must know, such as why the fast path was not taken
     cut_tokens: int | None = None  # packs went through the model in parts of at most this; None: whole
-    products: str = "torch"  # what multiplies matrices: torch, or "onednn" where weights were laid out for it
+    products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it
 
 
 @dataclass(frozen=True)

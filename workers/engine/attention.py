@@ -97,13 +97,14 @@ class Cascade:
             self._masks[number, window] = _own_mask(group, window)
         return self._masks[number, window]
 
-    def prefix_mask(self, window: int) -> torch.Tensor:
-        """(1, 1, N, keys), to be added to the scores of the prefix's last `window - 1` tokens."""
+    def prefix_mask(self, window: int, reads: torch.Tensor | None = None) -> torch.Tensor:
+        """(1, 1, N, keys), to be added to the scores of the prefix's last `window - 1` tokens; or of `reads`."""
         if (-1, window) not in self._masks:
             keys = torch.arange(max(0, self.shared - window + 1), self.shared, device=self._position.device)
             far = self._position[:, None] - keys >= window
             self._masks[-1, window] = _additive(far)[None, None]
-        return self._masks[-1, window]
+        mask = self._masks[-1, window]
+        return mask if reads is None else mask[:, :, reads]
 
 
 def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
@@ -118,26 +119,37 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     sliding_window: int | None = None,
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
+    reads: torch.Tensor | None = None,
     **_others: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of a row behind its prefix: (1, N, H, D). The signature is transformers'; `s_aux` are sinks (H,)."""
+    """Attention of a row behind its prefix: (1, N, H, D). The signature is transformers'; `s_aux` are sinks (H,).
+
+    With `reads` (K,), indexes into the row, what is returned for all other tokens has no meaning.
+    """
     layer = int(module.layer_idx)  # type: ignore[arg-type] # a plain attribute
     if cascade.recording:
         cascade.prefix.layers[layer] = LayerPrefix(key.contiguous(), value.contiguous(), sliding_window)
     way = Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
     window = cascade.narrowed(sliding_window)
     out, weight = _own_part(cascade, query, key, value, window, way)
+    if reads is not None:
+        query, out, weight = query[:, :, reads], out[:, reads], weight[:, :, reads]
     if cascade.shared and window != 1:
         before = cascade.prefix.layers[layer]
         first = 0 if window is None else max(0, cascade.shared - window + 1)
-        mask = None if window is None else cascade.prefix_mask(window)
+        mask = None if window is None else cascade.prefix_mask(window, reads)
         seen, sum_seen = way.attend(query, before.key[:, :, first:], before.value[:, :, first:], mask=mask)
         share = torch.sigmoid(sum_seen - weight).transpose(1, 2)[..., None]  # (1, N, H, 1), float32
         out = torch.lerp(out, seen.transpose(1, 2), share.to(out.dtype))
         weight = torch.logaddexp(sum_seen, weight)
     if s_aux is not None:
         out = out * torch.sigmoid(weight - s_aux.float()[:, None]).transpose(1, 2)[..., None].to(out.dtype)
-    return out, None
+    return out if reads is None else _spread(out, reads, key.shape[2]), None
+
+
+def _spread(rows: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
+    """(1, K, …) at their places among `count` rows, the others 0: a layer wants as many rows as it gave."""
+    return rows.new_zeros(1, count, *rows.shape[2:]).index_copy(1, places, rows)
 
 
 def _own_part(

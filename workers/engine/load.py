@@ -15,6 +15,7 @@ from proctor.catalog.weights import Weights, read_folder
 from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
 from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
+from workers.engine.fused import fuse
 from workers.engine.head import widen_head
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
@@ -66,6 +67,8 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model = _load_model(folder, name, quant, computed, device)
             products = pack(model, device)
+            if fuse(model):
+                products += ", gates fused"
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
             if is_shortage(error):
                 raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from workers.engine import attention, lines
+from workers.engine import attention, lines, narrow
 from workers.engine.attention import Cascade
 from workers.engine.lines import Lines
 
@@ -20,6 +20,20 @@ class CausalModel:
     def __init__(self, model: PreTrainedModel, padding: int) -> None:
         self.model, self.padding = model, padding
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._narrow = False
+
+    def narrow(self) -> bool:
+        """From now on the last layer of a row computes only what is read, where the layer is known to allow it.
+
+        Returns whether it is; the numbers are the same, up to rounding, unless the layer is of another make inside.
+        """
+        self._narrow = self._keeps_logits and narrow.narrow(self.model)
+        return self._narrow
+
+    def widen(self) -> None:
+        """Undo `narrow`."""
+        narrow.widen(self.model)
+        self._narrow = False
 
     @torch.inference_mode()
     def logits(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -39,7 +53,12 @@ class CausalModel:
         """
         with self._attending(attention.NAME):
             places = places[None].to(self.model.device)
-            return self._forward(tokens[None], reads, position_ids=places, cascade=cascade)[0]
+            if not self._narrow:
+                return self._forward(tokens[None], reads, position_ids=places, cascade=cascade)[0]
+            read = {narrow.READS: reads.to(self.model.device)}
+            return self._forward(tokens[None], torch.arange(len(reads)), position_ids=places, cascade=cascade, **read)[
+                0
+            ]
 
     @torch.inference_mode()
     def line_logits(

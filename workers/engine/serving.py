@@ -28,7 +28,7 @@ def scorer_for(model: CausalModel, reader: Reader, device: TorchDevice) -> tuple
     """The fast scorer where it serves this model, else the plain one and the reason."""
     try:
         check_config(model.model)
-        check_numbers(model)
+        _check_narrow_or_whole(model)
     except Unfit as reason:
         return PlainScorer(model, reader, device), f"plain attention: {reason}"
     return SharedScorer(model, reader, device), ""
@@ -53,6 +53,16 @@ def rope_types(config: PreTrainedConfig) -> set[str]:
     said = getattr(config, "rope_parameters", None) or {}
     each = [said, *(value for value in said.values() if isinstance(value, dict))]
     return {str(one["rope_type"]) for one in each if "rope_type" in one}
+
+
+def _check_narrow_or_whole(model: CausalModel) -> None:
+    """Leave the model with a last layer that computes only what is read, unless its numbers are then wrong."""
+    if model.narrow():
+        try:
+            return check_numbers(model)
+        except Unfit:
+            model.widen()
+    return check_numbers(model)
 
 
 @torch.inference_mode()
