@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_
+from sqlalchemy import bindparam, func, or_
 from sqlmodel import Session, col, select
 
 from proctor import logs
 from proctor.nouns import Cost, Measures, RunStatus
 from proctor.store.codec import measures_of, storable, sum_of
-from proctor.store.tables import AttemptRow, PackRow, RunRow
+from proctor.store.tables import AttemptRow, PackRow, RunRow, UtcDateTime
 
 MAX_FAILURES = 3
 LEASE_RAN_OUT = "its lease ran out"
 
 log = logging.getLogger(__name__)
+
+_LEFT = (  # made once, for each claim asks it
+    select(RunRow)
+    .where(
+        col(RunRow.status) == RunStatus.RUNNING,
+        or_(col(RunRow.lease_until) < bindparam("now", type_=UtcDateTime), col(RunRow.worker) == bindparam("asking")),
+    )
+    .with_for_update(skip_locked=True)
+)
 
 
 def take_back(session: Session, asking: str, now: datetime) -> None:
@@ -27,18 +36,22 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
     the database went away before it answered: no failure of the Run. Runs that a transaction is writing to at this
     moment are passed by.
     """
-    left = session.exec(
-        select(RunRow)
-        .where(
-            col(RunRow.status) == RunStatus.RUNNING, or_(col(RunRow.lease_until) < now, col(RunRow.worker) == asking)
-        )
-        .with_for_update(skip_locked=True)
-    ).all()
+    left = session.exec(_LEFT, params={"now": now, "asking": asking}).all()
     for run in left:
         if run.lease_until is not None and run.lease_until < now:
             lose(session, run, now, f"worker {run.worker} fell silent: {LEASE_RAN_OUT}")
         else:
             give_back(session, run, now, "its worker asked for another: the database had been away")
+    session.flush()
+
+
+def begin(session: Session, run: RunRow, worker: str, now: datetime, lease_s: float) -> None:
+    """Pending -> running, with a lease and an attempt of a number of its own. `run` is as it becomes."""
+    run.status, run.worker, run.attempt = RunStatus.RUNNING, worker, run.attempt + 1
+    run.lease_until, run.moved_at = now + timedelta(seconds=lease_s), now
+    run.started_at = run.started_at or now
+    assert run.id is not None
+    session.add(AttemptRow(run_id=run.id, number=run.attempt, worker=worker, started_at=now, outcome="running"))
 
 
 def give_back(session: Session, run: RunRow, now: datetime, reason: str = "", measures: Measures | None = None) -> None:

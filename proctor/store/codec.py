@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 
 from proctor.nouns import (
     Conditions,
@@ -24,6 +25,7 @@ from proctor.nouns import (
 from proctor.store.tables import ExamRow, JsonObject, RunRow
 
 
+@lru_cache(maxsize=4096)  # a claim reads the names of all lanes
 def lane_of(text: str) -> Lane:
     """The Lane that `str` wrote: of its parts only the model may hold a slash."""
     device, _, rest = text.partition("/")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from sqlalchemy import ColumnElement, func, or_, true
+from sqlalchemy import BigInteger, Integer, String, bindparam, func, or_, true
 from sqlmodel import Session, col, select
 
 from proctor.nouns import Lane, RunStatus, WorkerCard
@@ -23,6 +23,20 @@ from proctor.store.workers import WorkerRecord, records
 
 WHOLE_LANE = 0  # a refusal's run_id
 Refusals = Mapping[str, Mapping[int, str]]  # of one lane: worker -> Run, or WHOLE_LANE -> reason
+
+# The worker that asks: `asking` fills them in. So the statements of the claim are made once, not for each claim.
+MY_NAME = bindparam("my_name", type_=String())
+MY_SWEEP = bindparam("my_sweep", type_=Integer())
+MY_MEMORY = bindparam("my_memory", type_=BigInteger())
+
+# A worker that was started for one sweep takes nothing of another.
+MEANT_FOR_ME = or_(MY_SWEEP.is_(None), col(RunRow.sweep_id) == MY_SWEEP)
+# What is predicted to need more memory than the worker has is left to others; what isn't predicted is tried.
+FITS_ME = or_(col(RunRow.needs_bytes).is_(None), col(RunRow.needs_bytes) <= MY_MEMORY)
+# Single Runs that this worker found that it can't do. Whole lanes are in `refused_lanes`.
+NOT_REFUSED = col(RunRow.id).not_in(
+    select(RefusalRow.run_id).where(col(RefusalRow.worker) == MY_NAME, col(RefusalRow.run_id) != WHOLE_LANE)
+)
 
 
 @dataclass(frozen=True)
@@ -35,14 +49,9 @@ class Unservable:
     reasons: tuple[str, ...]  # why not, each once; "no worker for … is alive" where there is none
 
 
-def meant_for(me: WorkerCard) -> ColumnElement[bool]:
-    """A worker that was started for one sweep takes nothing of another."""
-    return true() if me.sweep_id is None else col(RunRow.sweep_id) == me.sweep_id
-
-
-def fits(me: WorkerCard) -> ColumnElement[bool]:
-    """What is predicted to need more memory than the worker has is left to others; what isn't predicted is tried."""
-    return or_(col(RunRow.needs_bytes).is_(None), col(RunRow.needs_bytes) <= me.memory_bytes)
+def asking(me: WorkerCard) -> dict[str, object]:
+    """The values of `MY_NAME`, `MY_SWEEP` and `MY_MEMORY`, for statements that hold one of these clauses."""
+    return {"my_name": me.name, "my_sweep": me.sweep_id, "my_memory": me.memory_bytes}
 
 
 def serves(me: WorkerCard, lane: str) -> bool:
@@ -77,12 +86,6 @@ def refused_lanes(session: Session, worker: str) -> frozenset[str]:
     """The lanes that this worker found that it can't do."""
     of_worker = select(RefusalRow.lane).where(col(RefusalRow.worker) == worker, col(RefusalRow.run_id) == WHOLE_LANE)
     return frozenset(session.exec(of_worker))
-
-
-def not_refused(me: WorkerCard) -> ColumnElement[bool]:
-    """Single Runs that this worker found that it can't do."""
-    of_worker = select(RefusalRow.run_id).where(col(RefusalRow.worker) == me.name, col(RefusalRow.run_id) != WHOLE_LANE)
-    return col(RunRow.id).not_in(of_worker)
 
 
 def others_can(session: Session, run: RunRow, but: str, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from proctor.store import workers
 from proctor.store.attempts import LEASE_RAN_OUT
 from proctor.store.codec import lane_of
 from proctor.store.fit import Unservable, in_vain
-from proctor.store.lanes import means
+from proctor.store.lanes import MEAN_LOAD_S, MEAN_RUN_S
 from proctor.store.session import Store
 from proctor.store.tables import AttemptRow, ExamRow, LaneRow, PackRow, RunRow
 from proctor.store.workers import WorkerRecord
@@ -219,9 +219,12 @@ def _lanes(session: Session, records: list[WorkerRecord], mine: ColumnElement[bo
         .group_by(col(RunRow.lane))
         .order_by(col(RunRow.lane))
     )
-    pace = {row.lane: row for row in session.exec(select(LaneRow))}
+    pace = {
+        lane: (run_s, load_s)
+        for lane, run_s, load_s in session.connection().execute(select(LaneRow.lane, MEAN_RUN_S, MEAN_LOAD_S))
+    }
     return [
-        LaneSight(lane_of(lane), waiting, busy, int(left), holders.get(lane, 0), *means(pace.get(lane)))
+        LaneSight(lane_of(lane), waiting, busy, int(left), holders.get(lane, 0), *pace.get(lane, (None, None)))
         for lane, waiting, busy, left in rows
     ]
 

@@ -1,177 +1,226 @@
-"""What waits on each lane for a worker: the facts that the choice of the next lane is made from."""
+"""What waits on each lane for a worker: the facts that the choice of the next lane is made from, and the pick."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, update
+import sqlalchemy
+from sqlalchemy import bindparam, exists, func, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from proctor.nouns import Lane, LaneLoad, Measures, RunStatus, WorkerCard
 from proctor.store.codec import lane_of
-from proctor.store.fit import fits, meant_for, not_refused, refused_lanes, serves
+from proctor.store.fit import (
+    FITS_ME,
+    MEANT_FOR_ME,
+    MY_NAME,
+    MY_SWEEP,
+    NOT_REFUSED,
+    WHOLE_LANE,
+    asking,
+    refused_lanes,
+    serves,
+)
 from proctor.store.session import Store
-from proctor.store.tables import LaneRow, RunRow, SweepRow, WorkerRow
+from proctor.store.tables import ExamRow, LaneRow, RefusalRow, RunRow, SweepRow, UtcDateTime, WorkerRow
 from proctor.store.workers import oldest_alive
 
 Choose = Callable[[Lane | None, Sequence[LaneLoad]], Lane | None]
 
+# Mean seconds of a lane's Runs and of its loads; NULL for what was never measured.
+MEAN_RUN_S = col(LaneRow.run_s) / func.nullif(col(LaneRow.runs), 0)
+MEAN_LOAD_S = col(LaneRow.load_s) / func.nullif(col(LaneRow.loads), 0)
+
 
 @dataclass(frozen=True)
-class _Backlog:
-    """Runs of one sweep that wait on one lane for this worker; none where it only has running ones there."""
+class _Part:
+    """What of one sweep stands on one lane, for one worker: a row of `_STANDING`."""
 
     lane: str
     sweep_id: int
-    waiting: int
+    waiting: int  # 0 where it only has running Runs there
     needs_bytes: int | None  # the most that one of them is predicted to need
+    priority: int  # the sweep's
+    workers: int  # others that hold the lane now
+    mean_run_s: float | None
+    mean_load_s: float | None
+    refused: bool  # this worker found that it can't do the lane
 
 
-def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
-    """The lanes that hold a pending Run that this worker may take, in the order of their names."""
-    backlog = _backlog(session, me)
-    sweeps = _in_turn(session, {each.sweep_id for each in backlog})
-    refused = refused_lanes(session, me.name)
-    waiting: dict[str, list[_Backlog]] = {}
-    for each in backlog:
-        if each.waiting and each.sweep_id in sweeps and each.lane not in refused and serves(me, each.lane):
-            waiting.setdefault(each.lane, []).append(each)
-    there = _holders(session, me, now)
-    shares = _shares(backlog, there)
-    pace = {row.lane: row for row in session.exec(select(LaneRow).where(col(LaneRow.lane).in_(list(waiting))))}
-    found = []
-    for lane, parts in sorted(waiting.items()):
-        priority = max(sweeps[part.sweep_id].priority for part in parts)
-        first = [part.sweep_id for part in parts if sweeps[part.sweep_id].priority == priority]
-        share, turn = min((shares[sweep], sweeps[sweep].turn) for sweep in first)
-        count = sum(part.waiting for part in parts)
-        needs = max((part.needs_bytes for part in parts if part.needs_bytes is not None), default=None)
-        held_by = there.get(lane, 0)
-        found.append(LaneLoad(lane_of(lane), priority, count, held_by, *means(pace.get(lane)), share, turn, needs))
-    return found
+def _standing() -> sqlalchemy.Select[Any]:
+    """What the choice of a lane depends on, in one statement: pending and running Runs by lane and sweep.
 
-
-def _backlog(session: Session, me: WorkerCard) -> list[_Backlog]:
-    """What the one index of the claim says, without a look at the rows."""
+    Sweeps that a worker went to longest ago come first. A paused one isn't there; Runs of a cancelled one are
+    cancelled themselves.
+    """
     pending = col(RunRow.status) == RunStatus.PENDING
-    rows = session.exec(
-        select(RunRow.lane, RunRow.sweep_id, func.count().filter(pending & fits(me)), func.max(RunRow.needs_bytes))
-        .where(col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING)), meant_for(me))
+    backlog = (  # all of it is in one index
+        sqlalchemy.select(
+            col(RunRow.lane),
+            col(RunRow.sweep_id),
+            func.count().filter(pending & FITS_ME).label("waiting"),
+            func.max(RunRow.needs_bytes).label("needs_bytes"),
+        )
+        .where(col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING)), MEANT_FOR_ME)
         .group_by(col(RunRow.lane), col(RunRow.sweep_id))
-        .order_by(col(RunRow.lane), col(RunRow.sweep_id))
+        .subquery()
     )
-    return [_Backlog(*row) for row in rows]
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """A sweep's priority, and its place among those that wait: the one that a worker went to longest ago is first."""
-
-    priority: int
-    turn: int
-
-
-def _in_turn(session: Session, sweep_ids: Collection[int]) -> dict[int, _Turn]:
-    """Those of these sweeps that go on: a paused one doesn't. (Runs of a cancelled one are cancelled themselves.)"""
-    rows = session.exec(
-        select(SweepRow.id, SweepRow.priority)
-        .where(col(SweepRow.id).in_(sweep_ids), col(SweepRow.paused_at).is_(None))
-        .order_by(col(SweepRow.served_at).asc().nulls_first(), col(SweepRow.id))
-    )
-    return {sweep: _Turn(priority, turn) for turn, (sweep, priority) in enumerate(rows) if sweep is not None}
-
-
-def _holders(session: Session, me: WorkerCard, now: datetime) -> dict[str, int]:
-    """How many other workers hold each lane now."""
-    rows = session.exec(
-        select(WorkerRow.held, func.count())
+    holders = (
+        select(WorkerRow.held, func.count().label("workers"))
         .where(
             col(WorkerRow.held).is_not(None),
-            col(WorkerRow.name) != me.name,
+            col(WorkerRow.name) != MY_NAME,
             col(WorkerRow.left_at).is_(None),
-            col(WorkerRow.seen_at) >= oldest_alive(now),
+            col(WorkerRow.seen_at) >= bindparam("alive_since", type_=UtcDateTime),
             # Who was started for another sweep is no help with these.
-            or_(col(WorkerRow.sweep_id).is_(None), col(WorkerRow.sweep_id) == me.sweep_id),
+            or_(col(WorkerRow.sweep_id).is_(None), col(WorkerRow.sweep_id) == MY_SWEEP),
         )
         .group_by(col(WorkerRow.held))
+        .subquery()
     )
-    return {lane: count for lane, count in rows if lane is not None}
+    refused = exists().where(
+        col(RefusalRow.worker) == MY_NAME,
+        col(RefusalRow.lane) == backlog.c.lane,
+        col(RefusalRow.run_id) == WHOLE_LANE,
+    )
+    return (
+        sqlalchemy.select(
+            *backlog.c, col(SweepRow.priority), func.coalesce(holders.c.workers, 0), MEAN_RUN_S, MEAN_LOAD_S, refused,
+        )
+        .join(SweepRow, col(SweepRow.id) == backlog.c.sweep_id)
+        .outerjoin(holders, holders.c.held == backlog.c.lane)
+        .outerjoin(LaneRow, col(LaneRow.lane) == backlog.c.lane)
+        .where(col(SweepRow.paused_at).is_(None))
+        .order_by(col(SweepRow.served_at).asc().nulls_first(), col(SweepRow.id), backlog.c.lane)
+    )  # fmt: skip
 
 
-def _shares(backlog: Sequence[_Backlog], there: Mapping[str, int]) -> Counter[int]:
-    """How many other workers hold a lane on which a sweep has something pending or running."""
-    shares: Counter[int] = Counter()
-    for each in backlog:
-        shares[each.sweep_id] += there.get(each.lane, 0)
-    return shares
-
-
-def pick(store: Store, session: Session, me: WorkerCard, held: Lane | None, choose: Choose) -> RunRow | None:
-    """The next Run for this worker, its row locked."""
-    passed: set[Lane] = set()
-    choosing = False
-    while True:
-        now = store.now(session)
-        lane = choose(held, [load for load in loads(session, me, now) if load.lane not in passed])
-        if lane is None or lane in passed:
-            return None
-        if lane != held and not choosing:
-            # One worker at a time goes to a new lane, and the next one sees where it went.
-            store.lock(session, "proctor choice of a lane")
-            choosing = True
-            continue
-        run = _next_in(session, me, lane)
-        if run is not None:
-            if choosing:
-                session.exec(update(SweepRow).where(col(SweepRow.id) == run.sweep_id).values(served_at=now))
-            return run
-        passed.add(lane)  # other claims, not yet committed, have taken the last of it
-
-
-def _next_in(session: Session, me: WorkerCard, lane: Lane) -> RunRow | None:
+def _next_in_lane() -> Select[RunRow, ExamRow]:
+    """The Run of a lane whose turn it is, and its Exam."""
     busy = (
         select(RunRow.sweep_id, func.count().label("running"))
         .where(col(RunRow.status) == RunStatus.RUNNING)
         .group_by(col(RunRow.sweep_id))
         .subquery()
     )
-    return session.exec(
-        select(RunRow)
+    return (
+        select(RunRow, ExamRow)
+        .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
         .outerjoin(busy, busy.c.sweep_id == col(RunRow.sweep_id))
         .where(
             col(RunRow.status) == RunStatus.PENDING,
-            col(RunRow.lane) == str(lane),
+            col(RunRow.lane) == bindparam("lane"),
             col(SweepRow.paused_at).is_(None),
-            meant_for(me),
-            fits(me),
-            not_refused(me),
+            MEANT_FOR_ME,
+            FITS_ME,
+            NOT_REFUSED,
         )
         .order_by(col(SweepRow.priority).desc(), func.coalesce(busy.c.running, 0), col(RunRow.failures), col(RunRow.id))
         .limit(1)
         .with_for_update(of=RunRow, skip_locked=True)
         .execution_options(populate_existing=True)
-    ).one_or_none()
+    )
 
 
-def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
-    """How many Runs this worker could claim now: pending ones, and running ones whose lease is over."""
-    expired = (col(RunRow.status) == RunStatus.RUNNING) & (col(RunRow.lease_until) < now)
-    rows = session.exec(
+def _claimable() -> Select[str, int]:
+    """Pending Runs, and running ones whose lease is over, by lane."""
+    expired = (col(RunRow.status) == RunStatus.RUNNING) & (
+        col(RunRow.lease_until) < bindparam("now", type_=UtcDateTime)
+    )
+    return (
         select(RunRow.lane, func.count())
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
         .where(
             or_(col(RunRow.status) == RunStatus.PENDING, expired),
             col(SweepRow.paused_at).is_(None),
-            meant_for(me),
-            fits(me),
-            not_refused(me),
+            MEANT_FOR_ME,
+            FITS_ME,
+            NOT_REFUSED,
         )
         .group_by(col(RunRow.lane))
     )
+
+
+# Made once: making them takes as long as PostgreSQL takes to answer, and SQLAlchemy keeps what it finds out about them.
+_STANDING = _standing()
+_NEXT_IN_LANE = _next_in_lane()
+_CLAIMABLE = _claimable()
+
+
+def loads(session: Session, me: WorkerCard, now: datetime) -> list[LaneLoad]:
+    """The lanes that hold a pending Run that this worker may take, in the order of their names."""
+    rows = session.connection().execute(_STANDING, {**asking(me), "alive_since": oldest_alive(now)})
+    turns: dict[int, int] = {}  # sweep -> its place among those that wait
+    shares: Counter[int] = Counter()  # sweep -> other workers on lanes where it has something pending or running
+    waiting: dict[str, list[_Part]] = {}
+    for part in (_Part(*row) for row in rows):
+        turns.setdefault(part.sweep_id, len(turns))
+        shares[part.sweep_id] += part.workers
+        if part.waiting and not part.refused and serves(me, part.lane):
+            waiting.setdefault(part.lane, []).append(part)
+    return [_load(parts, shares, turns) for _, parts in sorted(waiting.items())]
+
+
+def _load(parts: Sequence[_Part], shares: Mapping[int, int], turns: Mapping[int, int]) -> LaneLoad:
+    """All that waits on one lane. Its share and turn are those of the sweep that it would be worked at for first."""
+    any_of_them = parts[0]
+    priority = max(part.priority for part in parts)
+    share, turn = min((shares[part.sweep_id], turns[part.sweep_id]) for part in parts if part.priority == priority)
+    return LaneLoad(
+        lane=lane_of(any_of_them.lane),
+        priority=priority,
+        waiting=sum(part.waiting for part in parts),
+        workers=any_of_them.workers,
+        mean_run_s=any_of_them.mean_run_s,
+        mean_load_s=any_of_them.mean_load_s,
+        share=share,
+        turn=turn,
+        needs_bytes=max((part.needs_bytes for part in parts if part.needs_bytes is not None), default=None),
+    )
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The Run that a worker is to have, its row locked, its Exam, and when it was picked."""
+
+    run: RunRow
+    exam: ExamRow
+    at: datetime
+
+
+def pick(
+    store: Store, session: Session, me: WorkerCard, held: Lane | None, choose: Choose, now: datetime
+) -> Picked | None:
+    """The next Run for this worker; None where `choose` finds nothing that suits."""
+    passed: set[Lane] = set()
+    choosing = False
+    while True:
+        lane = choose(held, [load for load in loads(session, me, now) if load.lane not in passed])
+        if lane is None or lane in passed:
+            return None
+        if lane != held and not choosing:
+            # One worker at a time goes to a new lane, and the next one sees where it went.
+            store.lock(session, "proctor choice of a lane")
+            choosing, now = True, store.now(session)
+            continue
+        found = session.exec(_NEXT_IN_LANE, params={**asking(me), "lane": str(lane)}).one_or_none()
+        if found is not None:
+            run, exam = found
+            if choosing:
+                session.exec(update(SweepRow).where(col(SweepRow.id) == run.sweep_id).values(served_at=now))
+            return Picked(run, exam, now)
+        passed.add(lane)  # other claims, not yet committed, have taken the last of it
+
+
+def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
+    """How many Runs this worker could claim now: pending ones, and running ones whose lease is over."""
+    rows = session.connection().execute(_CLAIMABLE, {**asking(me), "now": now})
     refused = refused_lanes(session, me.name)
     return sum(count for lane, count in rows if lane not in refused and serves(me, lane))
 
@@ -192,14 +241,4 @@ def add_to_pace(store: Store, session: Session, lane: str, measures: Measures) -
                 "load_s": LaneRow.load_s + measures.load.wall_s,
             },
         )
-    )
-
-
-def means(pace: LaneRow | None) -> tuple[float | None, float | None]:
-    """Mean seconds of a lane's Runs and of its loads; None for what was never measured."""
-    if pace is None:
-        return None, None
-    return (
-        pace.run_s / pace.runs if pace.runs else None,
-        pace.load_s / pace.loads if pace.loads else None,
     )

@@ -60,7 +60,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert, update
 from sqlmodel import Session, col, select
@@ -88,7 +88,7 @@ from proctor.store.codec import (
 )
 from proctor.store.exams import TEST
 from proctor.store.session import Store
-from proctor.store.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow
+from proctor.store.tables import AnswerRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow
 
 
 class AlreadyRecorded(ProctorError):
@@ -126,18 +126,16 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
     a time. All of it is one transaction.
     """
     with store.write() as session:
-        attempts.take_back(session, me.name, store.now(session))
-        run = lanes.pick(store, session, me, held, choose)
         now = store.now(session)
-        workers.see(store, session, me, held if run is None else lane_of(run.lane), now)
-        if run is None:
+        attempts.take_back(session, me.name, now)
+        picked = lanes.pick(store, session, me, held, choose, now)
+        if picked is None:
+            workers.hold(store, session, me, held, now)
             return None
-        run.status, run.worker, run.attempt = RunStatus.RUNNING, me.name, run.attempt + 1
-        run.lease_until, run.moved_at = now + timedelta(seconds=lease_s), now
-        run.started_at = run.started_at or now
-        session.add(AttemptRow(run_id=_id(run), number=run.attempt, worker=me.name, started_at=now, outcome="running"))
-        exam = session.get_one(ExamRow, run.exam_id)
-        spec = spec_of(run, exam)
+        run, now = picked.run, picked.at
+        workers.hold(store, session, me, lane_of(run.lane), now)
+        attempts.begin(session, run, me.name, now, lease_s)
+        spec = spec_of(run, picked.exam)
         fixed = run.answered > 0 and run.provenance is not None
         dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
         return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), run.check_noise and run.noise is None)
@@ -156,8 +154,8 @@ def renew(store: Store, claim: Claim, *, moved: bool = False) -> bool:
     Raises `LeaseLost`.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        now = store.now(session)
+        held = _fenced(store, session, claim)
+        run, now = held.run, held.now
         if moved:
             run.moved_at = now
         session.exec(update(WorkerRow).where(col(WorkerRow.name) == run.worker).values(seen_at=now))
@@ -172,8 +170,8 @@ def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
     must compute as it says, so that one Run is never a mixture. Raises `LeaseLost`.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        run.moved_at = store.now(session)
+        held = _fenced(store, session, claim)
+        run, run.moved_at = held.run, held.now
         if run.answered == 0 or run.provenance is None:
             run.provenance = provenance_object(provenance)
         return provenance_of(run.provenance)
@@ -196,8 +194,8 @@ def cut(store: Store, claim: Claim, provenance: Provenance) -> None:
     To be called before anything that was computed so is recorded. Raises `LeaseLost`.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        run.moved_at = store.now(session)
+        held = _fenced(store, session, claim)
+        run, run.moved_at = held.run, held.now
         run.provenance = provenance_object(provenance)
 
 
@@ -221,11 +219,11 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         where the pack is there already, by whichever attempt.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
+        held = _fenced(store, session, claim)
+        run, now = held.run, held.now
         earlier = session.get(PackRow, (claim.run_id, pack_index))
         if earlier is not None:
             raise AlreadyRecorded(claim.run_id, pack_index, earlier.attempt)
-        now = store.now(session)
         run.moved_at = now
         run.answered += len(answers)
         run.correct += sum(answer.correct for answer in answers)
@@ -269,10 +267,10 @@ def finish(store: Store, claim: Claim, measures: Measures, noise: Noise | None =
         where a question has no Answer yet.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
+        held = _fenced(store, session, claim)
+        run, now = held.run, held.now
         if run.answered != run.questions:
             raise IncompleteRun(claim.run_id, run.answered, run.questions)
-        now = store.now(session)
         attempts.end(session, run, now, "done", measures=measures)
         run.status, run.ended_at, run.reason, run.traceback = RunStatus.DONE, now, "", ""
         if noise is not None:
@@ -289,8 +287,8 @@ def fail(store: Store, claim: Claim, reason: str, traceback: str = "", *, final:
     Raises `LeaseLost`.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        now = store.now(session)
+        held = _fenced(store, session, claim)
+        run, now = held.run, held.now
         run.traceback = storable(traceback)
         attempts.end(session, run, now, "failed", reason).traceback = run.traceback
         attempts.count_failure(run, now, storable(reason), final=final)
@@ -302,8 +300,8 @@ def hand_back(store: Store, claim: Claim, measures: Measures | None = None, reas
     `measures` of the part that was done, if known, count into the Run's.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        attempts.give_back(session, run, store.now(session), reason, measures)
+        held = _fenced(store, session, claim)
+        attempts.give_back(session, held.run, held.now, reason, measures)
 
 
 def refuse(store: Store, claim: Claim, me: WorkerCard, reason: str, *, whole_lane: bool) -> RunStatus:
@@ -313,8 +311,8 @@ def refuse(store: Store, claim: Claim, me: WorkerCard, reason: str, *, whole_lan
     that is alive could take the Run: nobody would ever come. Returns which. Raises `LeaseLost`.
     """
     with store.write() as session:
-        run = _fenced(store, session, claim)
-        now = store.now(session)
+        held = _fenced(store, session, claim)
+        run, now = held.run, held.now
         fit.refuse(session, store, me.name, run.lane, reason, now, fit.WHOLE_LANE if whole_lane else _id(run))
         if me.sweep_id is None or fit.others_can(session, run, me.name, now):
             attempts.give_back(session, run, now, reason)
@@ -365,21 +363,31 @@ def overdue(store: Store, worker_name: str, limit_s: float) -> Overdue | None:
         return Overdue(_id(run), run.attempt, (now - run.moved_at).total_seconds())
 
 
-def _fenced(store: Store, session: Session, claim: Claim) -> RunRow:
+@dataclass(frozen=True)
+class _Held:
+    """A Run that its attempt still holds, and the time at which that was seen."""
+
+    run: RunRow
+    now: datetime
+
+
+def _fenced(store: Store, session: Session, claim: Claim) -> _Held:
     """The claim's Run, locked and its lease extended, if this attempt holds it: the first statement of every write."""
-    until = store.now(session) + timedelta(seconds=claim.lease_s)
-    kept = session.exec(
+    lease = timedelta(seconds=claim.lease_s)
+    run = session.exec(
         update(RunRow)
         .where(
             col(RunRow.id) == claim.run_id,
             col(RunRow.attempt) == claim.attempt,
             col(RunRow.status) == RunStatus.RUNNING,
         )
-        .values(lease_until=until)
-    )
-    if kept.rowcount != 1:
+        .values(lease_until=store.after(lease))
+        .returning(RunRow)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if run is None or run.lease_until is None:
         raise LeaseLost(claim.run_id, claim.attempt)
-    return session.get_one(RunRow, claim.run_id)
+    return _Held(run, run.lease_until - lease)
 
 
 def _answer_rows(session: Session, run: RunRow, pack_index: int, answers: Sequence[Answer]) -> list[dict[str, object]]:

@@ -14,12 +14,24 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, event, func, make_url, select
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    event,
+    func,
+    literal,
+    make_url,
+    select,
+    type_coerce,
+)
 from sqlalchemy import create_engine as make_engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,10 +40,11 @@ from sqlmodel import Session
 from proctor.errors import BadInput, StoreUnavailable
 from proctor.settings import Settings
 from proctor.store.faults import database_name, unavailable
-from proctor.store.tables import Row
+from proctor.store.tables import Row, UtcDateTime
 
 Clock = Callable[[], datetime]
 BEGIN = "proctor_begin"  # execution option: how a SQLite transaction starts
+TIME = select(func.clock_timestamp())
 STALLED_S = 120.0  # PostgreSQL ends a transaction that does nothing for so long: its process was stopped
 
 
@@ -97,9 +110,15 @@ class Store:
         if self._clock is not None:
             return self._clock()
         if self.is_postgresql:
-            told: datetime = session.connection().execute(select(func.clock_timestamp())).scalar_one()
+            told: datetime = session.connection().execute(TIME).scalar_one()
             return told.astimezone(UTC)
         return utc_now()
+
+    def after(self, time: timedelta) -> ColumnElement[datetime]:
+        """`now` and this much more, for a statement to reckon with: on PostgreSQL when it writes, after any wait."""
+        if self.is_postgresql and self._clock is None:
+            return type_coerce(func.clock_timestamp(type_=DateTime(timezone=True)) + time, UtcDateTime)
+        return literal((self._clock or utc_now)() + time, UtcDateTime)
 
     def lock(self, session: Session, name: str) -> None:
         """Wait until no other transaction holds the lock `name`; it is let go at the end of this one.
@@ -109,6 +128,14 @@ class Store:
         if self.is_postgresql:
             key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
             session.connection().execute(select(func.pg_advisory_xact_lock(key)))
+
+    def take_stock(self, session: Session, row: type[Row]) -> None:
+        """Tell PostgreSQL what a table holds after much was added: else it plans by its old size, for up to a minute.
+
+        Left to the database where it does so itself at this moment.
+        """
+        if self.is_postgresql:
+            session.connection().exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {row.__tablename__}")
 
     def insert(self, row: type[Row]) -> postgresql.Insert | sqlite.Insert:
         """An INSERT in this database's dialect, for `on_conflict_do_update`."""

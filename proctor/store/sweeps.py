@@ -88,6 +88,7 @@ def submit(
         retried = 0
         if found is None:
             _add_runs(session, sweep, wanted, needs_bytes)
+            store.take_stock(session, RunRow)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
         if request.check_noise:

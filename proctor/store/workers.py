@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from proctor.nouns import Device, Lane, Quant, RunStatus, WorkerCard
@@ -14,6 +14,12 @@ from proctor.store.session import Store
 from proctor.store.tables import RefusalRow, RunRow, WorkerRow
 
 ALIVE_S = 90.0  # a worker that wasn't heard of for so long is not counted as one that serves its lane
+
+_HOLD = (  # made once, for each claim says it
+    update(WorkerRow)
+    .where(col(WorkerRow.name) == bindparam("asking"))
+    .values(held=bindparam("lane"), seen_at=bindparam("now"), left_at=None, waits_for="")
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,13 @@ def see(
         .values(name=card.name, registered_at=now, **fresh)
         .on_conflict_do_update(index_elements=["name"], set_=again)
     )
+
+
+def hold(store: Store, session: Session, card: WorkerCard, held: Lane | None, now: datetime) -> None:
+    """`see` for one that is known by its card already, as it is in all claims but the first of a worker's life."""
+    now_held = {"asking": card.name, "lane": None if held is None else str(held), "now": now}
+    if session.connection().execute(_HOLD, now_held).rowcount == 0:
+        see(store, session, card, held, now)
 
 
 def oldest_alive(now: datetime) -> datetime:
