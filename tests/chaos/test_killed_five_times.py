@@ -5,17 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from proctor.nouns import ModelRef, Quant, RunStatus
+from proctor.nouns import ModelRef, Pack, Prompt, Quant, RunStatus
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
+from tests import tiny
 from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
+from workers.engine.score import PackScores, Prepared, Scorer
 from workers.link import Link
+from workers.models import Loaded, Models, _Key
 from workers.sit import drain
 
 KILLS = 5
@@ -35,8 +39,45 @@ def live(settings: Settings, packs: int | None) -> None:
         drain(make_desk(store, settings, link))
 
 
+class MortalScorer:
+    """A model's own scorer; the process is killed at the third pack of questions that were scored before."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer, self.name = scorer, scorer.name
+        self.scored: set[int] = set()
+        self.again = 0
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        return self.scorer.prepare(prompts)
+
+    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+        self.again += self.scored.issuperset(pack.members)
+        self.scored.update(pack.members)
+        if self.again == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.scorer.score(prepared, pack)
+
+
+class MortalModels(Models):
+    """Models that are scored by a `MortalScorer`."""
+
+    def _load(self, key: _Key) -> Loaded:
+        loaded = super()._load(key)
+        return replace(loaded, scorer=MortalScorer(loaded.scorer))
+
+
+def live_until_the_noise_pass(settings: Settings) -> None:
+    """One worker's life that is killed in the middle of its first Run's noise check."""
+    with open_store(settings) as store:
+        drain(make_desk(store, settings, models=MortalModels(tiny.CPU, settings.cache)))
+
+
 def exit_code(settings: Settings, packs: int | None = None) -> int | None:
-    life = processes.Process(target=live, args=(settings, packs))
+    return exit_code_of(live, settings, packs)
+
+
+def exit_code_of(target: Callable[..., None], *arguments: object) -> int | None:
+    life = processes.Process(target=target, args=arguments)
     life.start()
     life.join()
     return life.exitcode
@@ -63,3 +104,23 @@ def test_a_run_killed_five_times_is_the_undisturbed_run_bit_for_bit(
     assert (run.status, run.attempt, run.failures) == (RunStatus.DONE, KILLS + 1, 0)
     assert_every_answer_once(store, disturbed)
     assert scores_of(store, disturbed) == scores_of(store, undisturbed)
+
+
+def test_a_run_killed_in_its_noise_check_has_the_noise_of_an_undisturbed_one_and_its_answers_once(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    assert exit_code(settings) == 0
+    disturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    assert exit_code_of(live_until_the_noise_pass, settings) == -signal.SIGKILL
+    (killed,) = runs_of(store, disturbed)
+    assert (killed.status, killed.answered, killed.noise) == (RunStatus.RUNNING, QUESTIONS, None)
+    assert exit_code(settings) == 0
+    (first,), (second,) = (runs_of(store, sweep) for sweep in (undisturbed, disturbed))
+    assert (second.status, second.attempt, second.failures) == (RunStatus.DONE, 2, 0)
+    assert_every_answer_once(store, disturbed)
+    assert scores_of(store, disturbed) == scores_of(store, undisturbed)
+    assert first.noise is not None
+    assert second.noise is not None
+    assert (first.noise.questions, first.noise.largest > 1e-3) == (QUESTIONS // 4, True)  # 8 bit: there is noise to see
+    assert replace(second.noise, wall_s=0) == replace(first.noise, wall_s=0)
