@@ -1,7 +1,7 @@
 """Summaries of what slides out of the window. Pure: one way without any model, and the request for a model's own.
 
 Small models summarise badly, and a summary that invents is worse than none: `extract` copies whole sentences, those
-that a person would be asked about later. `docs/experiments.md` has the recall of each way (`bench/memory.py`).
+that a person would be asked about later. `docs/experiments.md` has the recall of each way (`bench/recall.py`).
 """
 
 from __future__ import annotations
