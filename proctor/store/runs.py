@@ -58,11 +58,12 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import Update, bindparam, insert, update
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from proctor.errors import LeaseLost, ProctorError
@@ -219,38 +220,25 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         where the pack is there already, by whichever attempt.
     """
     with store.write() as session:
-        held = _fenced(store, session, claim)
-        run, now = held.run, held.now
-        earlier = session.get(PackRow, (claim.run_id, pack_index))
+        connection = session.connection()
+        run = connection.execute(_counted(store, claim, answers)).one_or_none()
+        if run is None:
+            raise LeaseLost(claim.run_id, claim.attempt)
+        pack = {"run_id": claim.run_id, "pack_index": pack_index}
+        earlier = connection.execute(_RECORDED_BY, pack).scalar_one_or_none()
         if earlier is not None:
-            raise AlreadyRecorded(claim.run_id, pack_index, earlier.attempt)
-        run.moved_at = now
-        run.answered += len(answers)
-        run.correct += sum(answer.correct for answer in answers)
-        run.tied += sum(answer.picked is None for answer in answers)
-        run.correct_norm += sum(answer.correct_norm for answer in answers)
-        session.flush()
-        session.connection().execute(insert(AnswerRow), _answer_rows(session, run, pack_index, answers))
+            raise AlreadyRecorded(claim.run_id, pack_index, earlier)
+        asked = {"exam_id": run.exam_id, "content_ids": [answer.question_id for answer in answers]}
+        ids = {content_id: row_id for content_id, row_id in connection.execute(_QUESTION_IDS, asked)}  # noqa: C416 -- typed
+        connection.execute(_NEW_ANSWERS, [_answer_row(pack, ids[answer.question_id], answer) for answer in answers])
         # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
-        position, paused_at = session.exec(
-            update(SweepRow)
-            .where(col(SweepRow.id) == run.sweep_id)
-            .values(feed=SweepRow.feed + 1)
-            .returning(col(SweepRow.feed), col(SweepRow.paused_at))
-        ).one()
-        session.add(
-            PackRow(
-                run_id=claim.run_id,
-                pack_index=pack_index,
-                sweep_id=run.sweep_id,
-                position=position,
-                attempt=claim.attempt,
-                questions=len(answers),
-                recorded_at=now,
-                **asdict(cost),
-            )
-        )
-        return paused_at is None
+        sweep = connection.execute(_NEXT_POSITION, {"sweep": run.sweep_id}).one()
+        row = {
+            "sweep_id": run.sweep_id, "position": sweep.feed, "attempt": claim.attempt, "questions": len(answers),
+            "recorded_at": run.moved_at, **pack, **asdict(cost),
+        }  # fmt: skip
+        connection.execute(_NEW_PACK, row)
+        return sweep.paused_at is None
 
 
 def finish(store: Store, claim: Claim, measures: Measures, noise: Noise | None = None) -> None:
@@ -375,12 +363,7 @@ def _fenced(store: Store, session: Session, claim: Claim) -> _Held:
     """The claim's Run, locked and its lease extended, if this attempt holds it: the first statement of every write."""
     lease = timedelta(seconds=claim.lease_s)
     run = session.exec(
-        update(RunRow)
-        .where(
-            col(RunRow.id) == claim.run_id,
-            col(RunRow.attempt) == claim.attempt,
-            col(RunRow.status) == RunStatus.RUNNING,
-        )
+        _while_held(claim)
         .values(lease_until=store.after(lease))
         .returning(RunRow)
         .execution_options(synchronize_session=False)
@@ -390,29 +373,58 @@ def _fenced(store: Store, session: Session, claim: Claim) -> _Held:
     return _Held(run, run.lease_until - lease)
 
 
-def _answer_rows(session: Session, run: RunRow, pack_index: int, answers: Sequence[Answer]) -> list[dict[str, object]]:
-    ids = dict(
-        session.exec(
-            select(QuestionRow.content_id, QuestionRow.id).where(
-                col(QuestionRow.exam_id) == run.exam_id,
-                col(QuestionRow.split) == TEST,
-                col(QuestionRow.content_id).in_([answer.question_id for answer in answers]),
-            )
-        ).all()
+def _counted(store: Store, claim: Claim, answers: Sequence[Answer]) -> ReturningUpdate[int, int, datetime | None]:
+    """The same fence for a pack, with its Answers counted: the row is read and written at once."""
+    return (
+        _while_held(claim)
+        .values(
+            lease_until=store.after(timedelta(seconds=claim.lease_s)),
+            moved_at=store.after(timedelta()),
+            answered=col(RunRow.answered) + len(answers),
+            correct=col(RunRow.correct) + sum(answer.correct for answer in answers),
+            tied=col(RunRow.tied) + sum(answer.picked is None for answer in answers),
+            correct_norm=col(RunRow.correct_norm) + sum(answer.correct_norm for answer in answers),
+        )
+        .returning(col(RunRow.sweep_id), col(RunRow.exam_id), col(RunRow.moved_at))
     )
-    return [
-        {
-            "run_id": run.id,
-            "question_id": ids[answer.question_id],
-            "pack_index": pack_index,
-            "shots": answer.shots,
-            "picked": answer.picked,
-            "correct": answer.correct,
-            "prompt_hash": answer.prompt_hash,
-            "options_logprob": answer.options_logprob,
-        }
-        for answer in answers
-    ]
+
+
+def _while_held(claim: Claim) -> Update:
+    return update(RunRow).where(
+        col(RunRow.id) == claim.run_id,
+        col(RunRow.attempt) == claim.attempt,
+        col(RunRow.status) == RunStatus.RUNNING,
+    )
+
+
+# Made once: each pack takes them.
+_RECORDED_BY = select(PackRow.attempt).where(
+    col(PackRow.run_id) == bindparam("run_id"), col(PackRow.pack_index) == bindparam("pack_index")
+)
+_QUESTION_IDS = select(QuestionRow.content_id, QuestionRow.id).where(
+    col(QuestionRow.exam_id) == bindparam("exam_id"),
+    col(QuestionRow.split) == TEST,
+    col(QuestionRow.content_id).in_(bindparam("content_ids", expanding=True)),
+)
+_NEXT_POSITION = (
+    update(SweepRow)
+    .where(col(SweepRow.id) == bindparam("sweep"))
+    .values(feed=SweepRow.feed + 1)
+    .returning(col(SweepRow.feed), col(SweepRow.paused_at))
+)
+_NEW_ANSWERS, _NEW_PACK = insert(AnswerRow), insert(PackRow)
+
+
+def _answer_row(pack: Mapping[str, int], question_id: int, answer: Answer) -> dict[str, object]:
+    return {
+        **pack,
+        "question_id": question_id,
+        "shots": answer.shots,
+        "picked": answer.picked,
+        "correct": answer.correct,
+        "prompt_hash": answer.prompt_hash,
+        "options_logprob": answer.options_logprob,
+    }
 
 
 def _id(run: RunRow) -> int:
