@@ -117,7 +117,7 @@ class RowGenerator:
             (reply, part) for (reply, tokens), part in zip(taken, parts, strict=True) if tokens == reply.unread
         ]
         reads = torch.tensor([part.row + part.count - 1 for _, part in ready] or [len(row) - 1])
-        lines = Lines(parts, self._model.model.device)
+        lines = Lines(parts)
         logits = self._model.line_logits(torch.tensor(row), torch.tensor(places), reads, lines)  # (replies, V)
         for reply, tokens in taken:
             reply.line.tokens += tokens

@@ -35,13 +35,12 @@ class Part:
 
 @dataclass
 class Lines:
-    """A row's layout. Masks are made once for all layers with the same window."""
+    """A row's layout. Masks are made once for all layers with the same window on the same device."""
 
     parts: Sequence[Part]
-    device: torch.device
-    _masks: dict[tuple[int, int | None], torch.Tensor | None] = field(default_factory=dict)
+    _masks: dict[tuple[int, int | None, torch.device], torch.Tensor] = field(default_factory=dict)
 
-    def mask(self, number: int, window: int | None) -> torch.Tensor | None:
+    def mask(self, number: int, window: int | None, device: torch.device) -> torch.Tensor | None:
         """(1, 1, count, keys), to be added to a part's scores; None where each of its tokens sees all keys.
 
         The keys are those from `first_key` on.
@@ -49,16 +48,16 @@ class Lines:
         part = self.parts[number]
         if part.count == 1:
             return None
-        if (number, window) not in self._masks:
+        if (number, window, device) not in self._masks:
             first = first_key(part, window)
-            places = torch.arange(part.start, part.start + part.count, device=self.device)[:, None]
-            keys = torch.arange(first, part.start + part.count, device=self.device)
+            places = torch.arange(part.start, part.start + part.count, device=device)[:, None]
+            keys = torch.arange(first, part.start + part.count, device=device)
             hidden = keys > places
             if window is not None:
                 hidden |= places - keys >= window
-            scores = torch.zeros(hidden.shape, device=self.device)
-            self._masks[number, window] = scores.masked_fill(hidden, _HIDDEN)[None, None]
-        return self._masks[number, window]
+            scores = torch.zeros(hidden.shape, device=device)
+            self._masks[number, window, device] = scores.masked_fill(hidden, _HIDDEN)[None, None]
+        return self._masks[number, window, device]
 
 
 def first_key(part: Part, window: int | None) -> int:
@@ -88,7 +87,7 @@ def lines_attention(  # noqa: PLR0913 -- transformers calls it so
         place = slice(part.row, part.row + part.count)
         keys, values = part.line.write(layer, part.start, key[:, :, place], value[:, :, place])
         first = first_key(part, sliding_window)
-        mask = lines.mask(number, sliding_window)
+        mask = lines.mask(number, sliding_window, query.device)
         outs.append(_attend(way, query[:, :, place], keys[:, :, first:], values[:, :, first:], mask, s_aux))
     return torch.cat(outs, 2).transpose(1, 2).contiguous(), None
 

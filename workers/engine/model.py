@@ -21,6 +21,10 @@ class CausalModel:
         self.model, self.padding = model, padding
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._narrow = False
+        # What is read is cut out where the last layer lies. Of a model on several devices no one says where that is:
+        # indexes on the CPU are right for tensors anywhere.
+        placed = set(getattr(model, "hf_device_map", {}).values())
+        self._reads_device = torch.device("cpu") if len(placed) > 1 else model.device
 
     def narrow(self) -> bool:
         """From now on the last layer of a row computes only what is read, where the layer is known to allow it.
@@ -70,8 +74,7 @@ class CausalModel:
             return self._forward(tokens[None], reads, position_ids=places, lines=lines_)[0]
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, **more: object) -> torch.Tensor:
-        device = self.model.device
-        tokens, positions = tokens.to(device), positions.to(device)
+        tokens, positions = tokens.to(self.model.device), positions.to(self._reads_device)
         if self._keeps_logits:
             output = self.model(input_ids=tokens, use_cache=False, logits_to_keep=positions, **more)
             found: torch.Tensor = output.logits

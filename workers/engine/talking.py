@@ -73,7 +73,7 @@ def _in_lines(model: CausalModel, one: list[int], two: list[int]) -> torch.Tenso
         tokens = [token for part in row for token in (one if part.line is first else two)[part.start :][: part.count]]
         places = [part.start + n for part in row for n in range(part.count)]
         reads = torch.tensor([part.row + part.count - 1 for part in reversed(row)])
-        lines = Lines(row, model.model.device)
+        lines = Lines(row)
         logits = model.line_logits(torch.tensor(tokens), torch.tensor(places), reads, lines)
     return logits.float()
 
