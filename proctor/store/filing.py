@@ -124,7 +124,9 @@ def _check_room(session: Session, filing: Filing, most: int, now: datetime) -> N
         session.flush()
     lane = str(filing.lane)
     waiting = session.exec(
-        select(func.count()).where(col(ReplyRow.lane) == lane, col(ReplyRow.status) == TurnStatus.PENDING)
+        select(func.count()).where(
+            col(ReplyRow.lane) == lane, col(ReplyRow.broker) == filing.broker, col(ReplyRow.status) == TurnStatus.PENDING
+        )
     ).one()
     if waiting >= most:
         raise LaneFull(filing.lane, waiting, max(1.0, waiting * _usual_s(session, lane) / 8))
@@ -211,6 +213,7 @@ def _ahead(session: Session, reply: ReplyRow) -> int:
     return session.exec(
         select(func.count()).where(
             col(ReplyRow.lane) == reply.lane,
+            col(ReplyRow.broker) == reply.broker,
             col(ReplyRow.status) == TurnStatus.PENDING,
             col(ReplyRow.created_at) < reply.created_at,
         )

@@ -106,6 +106,12 @@ def test_a_second_turn_in_a_running_conversation_is_refused(store: Store) -> Non
     assert file(store, "t2").new
 
 
+def test_replies_that_wait_at_a_broker_that_is_gone_are_in_nobodys_way(store: Store) -> None:
+    for n in range(3):
+        file(store, f"old{n}", f"old{n}", broker="b0")
+    assert file_turn(store, filing(), most=1).ahead == 0
+
+
 def test_the_database_holds_one_live_reply_a_conversation(store: Store) -> None:
     file(store)
     (held,) = claim(store)
