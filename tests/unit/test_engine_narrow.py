@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from proctor.nouns import DType, Quant
 from tests import tiny
-from workers.engine.attention import Cascade, Prefix, Segment
+from workers.engine.layout import Cascade, Prefix, Segment
 from workers.engine.load import Engine, load
 from workers.engine.model import CausalModel
 from workers.engine.narrow import NarrowLayer, narrow, widen

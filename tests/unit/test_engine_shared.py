@@ -12,7 +12,7 @@ from proctor.nouns import DType, Pack, Prompt, Quant
 from tests import tiny
 from tests.support import ROOT
 from workers.engine import attention
-from workers.engine.attention import Cascade, Prefix, Segment
+from workers.engine.layout import Cascade, Prefix, Segment
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
 from workers.engine.rows import common_length, length_of, row_of

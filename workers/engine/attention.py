@@ -12,99 +12,16 @@ B questions of a group, L tokens of its longest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from workers.engine import varlen
+from workers.engine.layout import Cascade, Group, LayerPrefix, additive
+
 NAME = "cascade"
-_HIDDEN = -1e30  # added to a score: its weight is 0 beside any other, and a row of nothing else stays finite
-_UNLIKE = 1.25  # how much longer than its shortest question a group's longest may be
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One question's place in a row: `stem` tokens of its own, then branches of these lengths behind them."""
-
-    stem: int  # at least 1
-    branches: tuple[int, ...] = ()
-
-    @property
-    def length(self) -> int:
-        return self.stem + sum(self.branches)
-
-
-@dataclass(frozen=True)
-class LayerPrefix:
-    """One layer's keys and values of the prefix, each (1, J, P, D), and the layer's window in tokens."""
-
-    key: torch.Tensor
-    value: torch.Tensor
-    window: int | None
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """What a Run's prompts begin with, computed once."""
-
-    length: int
-    layers: dict[int, LayerPrefix] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Questions that stand behind one another in the row and attend in one call, padded to the longest on the right.
-
-    `index` (B, L) are places in the row, with a question's last place for padding; `back` are the places of the
-    flattened (B × L) that are no padding, in the row's order. `position` and `branch` (B, L) tell who sees whom:
-    branch 0 is the question itself, which its branches 1, 2, … all see; no branch sees another.
-    """
-
-    index: torch.Tensor
-    back: torch.Tensor
-    position: torch.Tensor
-    branch: torch.Tensor
-    padded: bool
-    branched: bool
-
-
-class Cascade:
-    """A row's layout, and the prefix it stands behind. Masks are made once for all layers with the same window.
-
-    With `recording`, the row itself is a prefix to be: each layer's keys and values are kept in `prefix.layers`.
-    """
-
-    def __init__(self, segments: Sequence[Segment], prefix: Prefix, device: torch.device, *, recording: bool = False):
-        self.prefix, self.recording = prefix, recording
-        self.shared = 0 if recording else prefix.length
-        self.groups = tuple(_group(part, start, self.shared, device) for start, part in _parts(segments))
-        self._longest = max(int(group.position.max()) + 1 for group in self.groups)
-        self._position = torch.cat([group.position.flatten()[group.back] for group in self.groups])  # (N,)
-        self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
-
-    def narrowed(self, window: int | None) -> int | None:
-        """The window, or None where no token of the row stands that far behind another."""
-        return window if window is not None and window < self._longest else None
-
-    def own_mask(self, number: int, window: int | None) -> torch.Tensor | None:
-        """(B, 1, L, L), to be added to group `number`'s scores; None where it is plainly causal."""
-        group = self.groups[number]
-        if window is None and not group.branched:
-            return None
-        if (number, window) not in self._masks:
-            self._masks[number, window] = _own_mask(group, window)
-        return self._masks[number, window]
-
-    def prefix_mask(self, window: int, reads: torch.Tensor | None = None) -> torch.Tensor:
-        """(1, 1, N, keys), to be added to the scores of the prefix's last `window - 1` tokens; or of `reads`."""
-        if (-1, window) not in self._masks:
-            keys = torch.arange(max(0, self.shared - window + 1), self.shared, device=self._position.device)
-            far = self._position[:, None] - keys >= window
-            self._masks[-1, window] = _additive(far)[None, None]
-        mask = self._masks[-1, window]
-        return mask if reads is None else mask[:, :, reads]
 
 
 def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
@@ -127,6 +44,7 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     With `reads` (K,), indexes into the row, what is returned for all other tokens has no meaning.
     """
     layer = int(module.layer_idx)  # type: ignore[arg-type] # a plain attribute
+    cascade = cascade.on(query.device)
     if cascade.recording:
         cascade.prefix.layers[layer] = LayerPrefix(key.contiguous(), value.contiguous(), sliding_window)
     way = Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
@@ -138,9 +56,9 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
         before = cascade.prefix.layers[layer]
         first = 0 if window is None else max(0, cascade.shared - window + 1)
         mask = None if window is None else cascade.prefix_mask(window, reads)
-        seen, sum_seen = way.attend(query, before.key[:, :, first:], before.value[:, :, first:], mask=mask)
+        seen, sum_seen = way.behind(query, before.key[:, :, first:], before.value[:, :, first:], mask)
         share = torch.sigmoid(sum_seen - weight).transpose(1, 2)[..., None]  # (1, N, H, 1), float32
-        out = torch.lerp(out, seen.transpose(1, 2), share.to(out.dtype))
+        out = torch.lerp(out, seen, share.to(out.dtype))
         weight = torch.logaddexp(sum_seen, weight)
     if s_aux is not None:
         out = out * torch.sigmoid(weight - s_aux.float()[:, None]).transpose(1, 2)[..., None].to(out.dtype)
@@ -161,6 +79,8 @@ def _own_part(
     way: Way,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention inside each question (1, N, H, D) and its log-sum-exp (1, H, N)."""
+    if way.softcap is None and not cascade.branched and varlen.serves(query, value):
+        return varlen.within(query, key, value, cascade.lines, way.scale, window)
     outs, sums = [], []
     for number, group in enumerate(cascade.groups):
         q, k, v = (_gather(part, group) for part in (query, key, value))
@@ -176,8 +96,8 @@ def _gather(part: torch.Tensor, group: Group) -> torch.Tensor:
     """(1, H, N, D) to the group's (B, H, L, D)."""
     rows = part[0].transpose(0, 1)  # (N, H, D)
     if not group.padded:
-        start, (questions, longest) = int(group.index[0, 0]), group.index.shape
-        rows = rows[start : start + questions * longest].reshape(questions, longest, *rows.shape[1:])
+        questions, longest = group.index.shape
+        rows = rows[group.start : group.start + questions * longest].reshape(questions, longest, *rows.shape[1:])
     else:
         rows = rows[group.index]
     return rows.transpose(1, 2)
@@ -208,6 +128,15 @@ class Way:
         )
         return out, total
 
+    def behind(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention over a prefix (1, J, P, D): the result (1, N, H, D) and its log-sum-exp (1, H, N)."""
+        if mask is None and self.softcap is None and varlen.serves(query, value):
+            return varlen.behind(query, key, value, self.scale)
+        out, total = self.attend(query, key, value, mask=mask)
+        return out.transpose(1, 2), total
+
 
 def explicit(
     query: torch.Tensor,
@@ -225,64 +154,10 @@ def explicit(
     if way.softcap is not None:
         scores = torch.tanh(scores / way.softcap) * way.softcap
     if causal:
-        scores = scores + _additive(torch.ones(scores.shape[-2:], device=scores.device).triu(1).bool())
+        scores = scores + additive(torch.ones(scores.shape[-2:], device=scores.device).triu(1).bool())
     if mask is not None:
         scores = scores + mask
     return functional.softmax(scores, -1).to(value.dtype) @ value, scores.logsumexp(-1)
-
-
-def _parts(segments: Sequence[Segment]) -> list[tuple[int, list[Segment]]]:
-    """Neighbours of about one length, with the place of the first in the row."""
-    parts: list[tuple[int, list[Segment]]] = []
-    place = 0
-    for segment in segments:
-        lengths = [one.length for one in parts[-1][1]] if parts else []
-        if parts and max(*lengths, segment.length) <= _UNLIKE * min(*lengths, segment.length):
-            parts[-1][1].append(segment)
-        else:
-            parts.append((place, [segment]))
-        place += segment.length
-    return parts
-
-
-def _group(segments: Sequence[Segment], start: int, shared: int, device: torch.device) -> Group:
-    longest = max(segment.length for segment in segments)
-    index: list[list[int]] = []
-    position: list[list[int]] = []
-    branch: list[list[int]] = []
-    back: list[int] = []
-    for b, segment in enumerate(segments):
-        fill = longest - segment.length
-        places, branches = list(range(shared, shared + segment.stem)), [0] * segment.stem
-        for number, length in enumerate(segment.branches, start=1):
-            places += range(shared + segment.stem, shared + segment.stem + length)
-            branches += [number] * length
-        index.append([*range(start, start + segment.length), *[start + segment.length - 1] * fill])
-        position.append(places + places[-1:] * fill)
-        branch.append(branches + branches[-1:] * fill)
-        back += range(b * longest, b * longest + segment.length)
-        start += segment.length
-    return Group(
-        index=torch.tensor(index, device=device),
-        back=torch.tensor(back, device=device),
-        position=torch.tensor(position, device=device),
-        branch=torch.tensor(branch, device=device),
-        padded=len(back) < longest * len(segments),
-        branched=any(segment.branches for segment in segments),
-    )
-
-
-def _own_mask(group: Group, window: int | None) -> torch.Tensor:
-    later = torch.ones(group.index.shape[1], group.index.shape[1], device=group.index.device).triu(1).bool()
-    of_key, of_query = group.branch[:, None, :], group.branch[:, :, None]
-    hidden = later | ((of_key != 0) & (of_key != of_query))
-    if window is not None:
-        hidden |= group.position[:, :, None] - group.position[:, None, :] >= window
-    return _additive(hidden)[:, None]
-
-
-def _additive(hidden: torch.Tensor) -> torch.Tensor:
-    return torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, _HIDDEN)
 
 
 def no_mask(*_arguments: object, **_more: object) -> None:

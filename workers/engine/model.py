@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from workers.engine import attention, lines, narrow
-from workers.engine.attention import Cascade
+from workers.engine.layout import Cascade
 from workers.engine.lines import Lines
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.engine.attention import Segment
+from workers.engine.layout import Segment
 from workers.engine.score import EncodedPrompt
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proctor.nouns import Cost, Pack, Prompt
-from workers.engine.attention import Prefix
+from workers.engine.layout import Prefix
 
 
 @dataclass(frozen=True)

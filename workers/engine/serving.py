@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from workers.devices import TorchDevice
-from workers.engine.attention import Cascade, Prefix, Segment
+from workers.engine.layout import Cascade, Prefix, Segment
 from workers.engine.model import CausalModel
 from workers.engine.plain import PlainScorer
 from workers.engine.score import Scorer

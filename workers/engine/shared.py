@@ -8,7 +8,8 @@ import torch
 
 from proctor.nouns import Pack, Prompt
 from workers.devices import TorchDevice
-from workers.engine.attention import NAME, Cascade, Prefix, Segment
+from workers.engine.attention import NAME
+from workers.engine.layout import Cascade, Prefix, Segment
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
 from workers.engine.plain import check
