@@ -259,7 +259,13 @@ def _postgresql(url: URL, timeout_s: float) -> Engine:
         url,
         connect_args={
             "connect_timeout": max(2, int(timeout_s)),  # libpq takes 1 for 2
+            # A server that vanished without a word (its machine lost power, a NAT forgot the connection) is noticed
+            # by what it doesn't acknowledge, and where we only wait for its answer, by the kernel's asking.
             "tcp_user_timeout": milliseconds,
+            "keepalives": 1,
+            "keepalives_idle": max(1, int(timeout_s / 3)),
+            "keepalives_interval": max(1, int(timeout_s / 6)),
+            "keepalives_count": 3,
             "application_name": "proctor",
         },
         pool_timeout=timeout_s,

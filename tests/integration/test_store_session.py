@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import socket
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -13,7 +15,7 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from proctor.errors import BadExam, BadInput, StoreUnavailable, UnknownName
@@ -22,7 +24,16 @@ from proctor.store import exams, reads, schema, sweeps
 from proctor.store.migrations import HEAD, KNOWN
 from proctor.store.session import Store, open_store
 from proctor.store.tables import ExamRow
+from tests.chaos.proxy import Proxy
 from tests.integration.store_world import claim, exam, sit, spec, submit
+
+KEEPALIVE = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+
+
+def unix_socket(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    return connection
 
 
 def row(subject: str) -> ExamRow:
@@ -60,6 +71,21 @@ def test_a_reader_sees_one_moment_and_keeps_no_writer_waiting(store: Store) -> N
             writer.add(row("new"))
         assert reader.connection().execute(count).scalar_one() == before == 0
     assert subjects(store) == ["new"]
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has all four")
+def test_the_kernel_asks_whether_a_silent_postgresql_is_still_there(postgres: str) -> None:
+    socket_folder = make_url(postgres.format(database="postgres")).query["host"]
+    with Proxy(lambda: unix_socket(f"{socket_folder}/.s.PGSQL.5432")) as proxy:
+        over_tcp = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+        with Store(over_tcp, timeout_s=30.0) as store, store.read() as session:
+            driver = session.connection().connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            with socket.socket(fileno=os.dup(driver.fileno())) as ours:
+                assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                found = [ours.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) for option in KEEPALIVE]
+    assert found == [10, 5, 3, 30_000]
 
 
 def test_a_broken_constraint_is_a_bug_and_stays_what_it_is(store: Store) -> None:
