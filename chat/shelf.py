@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +28,8 @@ def show_list(text: str, limit: int, *, as_json: bool) -> None:
     elif not found:
         click.echo(f"No conversation holds {plain(text)!r}." if text else "There is no conversation yet.")
     else:
-        click.echo("\n".join(_lines(found)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n".join(line[:columns] for line in _lines(found)))
 
 
 def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> None:

@@ -24,7 +24,8 @@ def resolve(text: str) -> ModelRef:
     """The model that a person means: a demo model's short name, a folder, a GGUF file, or a hub id with `@revision`.
 
     What lies on this machine comes first. The revision of a hub model is its commit, asked from the hub, or found in
-    the local cache where the hub is out of reach; that of local files is a fingerprint.
+    the local cache where the hub is out of reach; that of local files is a fingerprint. A resolved model as it is
+    written (`str`, with its revision) resolves to itself.
 
     Raises
     ------
@@ -44,12 +45,23 @@ def resolve(text: str) -> ModelRef:
     if path.is_file():
         read_gguf(path, name)
         return ModelRef(str(path.absolute()), ModelSource.GGUF, file_fingerprint(path))
+    bare, _, revision = name.rpartition("@")
+    if bare and (demo_model(bare) is not None or Path(bare).expanduser().exists()):
+        return _of_revision(resolve(bare), revision)
     if _is_path(name):
         raise BadModel(name, "there is nothing at this path", _nearest_files(path))
     match, nearest = _HUB_ID.fullmatch(name), _nearest_demos(name)
     if match is None or ("/" not in name and nearest):
         raise UnknownName("model", name, nearest, _HOW)
     return ModelRef(match["repo"], ModelSource.HUB, hub.commit(match["repo"], match["revision"]))
+
+
+def _of_revision(ref: ModelRef, revision: str) -> ModelRef:
+    """What lies on this machine, where it still is what it was."""
+    if ref.revision != revision:
+        cause = f"on this machine it is {ref.revision}, not {revision}"
+        raise BadModel(ref.name, cause, f"Name it without a revision: {ref.name}.")
+    return ref
 
 
 def weights_of(ref: ModelRef) -> Weights:

@@ -125,7 +125,9 @@ def _check_room(session: Session, filing: Filing, most: int, now: datetime) -> N
     lane = str(filing.lane)
     waiting = session.exec(
         select(func.count()).where(
-            col(ReplyRow.lane) == lane, col(ReplyRow.broker) == filing.broker, col(ReplyRow.status) == TurnStatus.PENDING
+            col(ReplyRow.lane) == lane,
+            col(ReplyRow.broker) == filing.broker,
+            col(ReplyRow.status) == TurnStatus.PENDING,
         )
     ).one()
     if waiting >= most:

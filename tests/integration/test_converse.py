@@ -227,6 +227,15 @@ def test_a_model_is_loaded_before_it_is_asked_for(client: Client, desk: Desk, mo
     assert not desk.chat.get_ready()  # it was taken
 
 
+def test_a_model_as_its_lane_names_it_is_the_one_that_is_held(client: Client, desk: Desk, model: str) -> None:
+    (first,) = ended(client, desk, request(model))
+    held = desk.models.held
+    assert held is not None
+    again = request(str(held.ref), "And the sun?", conversation=first.request.conversation)
+    assert ending(ended(client, desk, again)[0]).counts.tokens_cached > 0
+    assert desk.models.held is held
+
+
 def test_what_is_expected_never_takes_a_model_away(client: Client, desk: Desk, model: str, tmp_path: Path) -> None:
     ended(client, desk, request(model))
     held = desk.models.held

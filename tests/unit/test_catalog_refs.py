@@ -48,6 +48,20 @@ def test_a_gguf_file_is_read_before_it_is_accepted(tmp_path: Path) -> None:
         resolve(str(path))
 
 
+def test_a_resolved_model_as_it_is_written_resolves_to_itself(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(gguf_bytes())
+    for name in ("smollm2", str(folder), str(tmp_path / "m.gguf")):
+        assert resolve(str(resolve(name))) == resolve(name)
+
+
+def test_local_files_that_are_no_longer_of_the_revision_that_is_named_are_refused(folder: Path) -> None:
+    before = str(resolve(str(folder)))
+    (folder / "generation_config.json").write_text('{"temperature": 0.1}')
+    with pytest.raises(BadModel, match="on this machine it is") as caught:
+        resolve(before)
+    assert caught.value.next_step == f"Name it without a revision: {folder}."
+
+
 @pytest.mark.parametrize("name", ["smolm2", "gemma-270m", "smollm2:latest"])
 def test_an_unknown_short_name_gets_the_nearest(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
