@@ -60,6 +60,11 @@ def test_a_newcomer_talks_to_a_model_and_finds_the_conversation_again(tmp_path: 
         check=True,
     )
     (found,) = json.loads(listed.stdout)
+    with terminal(["chat", "-c", "-t", "0", "--max-tokens", "8"], told, tmp_path) as seen:
+        seen.wait_for_prompt()
+        assert re.search(r"in \d+ of [\d,]+", seen.say("And once more?", "first token"))
+        seen.type("/quit\r")
+        assert seen.ended() == 0
     # Both scorings of the probe are kept too: a question and a reply without words each.
     assert (found["title"], found["messages"]) == ("My name is Ada.", 20)
 
