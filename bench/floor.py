@@ -27,10 +27,10 @@ class Floor:
 
 def floor_of(model: PreTrainedModel, tokens: int, dtype: torch.dtype) -> Floor:
     """Measure, now, each shape of the layers' matrices times a row of `tokens` tokens; the best of several counts."""
-    shapes = layer_shapes(model)
+    shapes, device = layer_shapes(model), model.device
     flops = seconds = 0.0
     for (rows, columns), count in shapes.items():
-        weight, hidden = torch.randn(rows, columns).to(dtype), torch.randn(tokens, columns).to(dtype)
+        weight, hidden = (torch.randn(n, columns, dtype=dtype, device=device) for n in (rows, tokens))
         seconds += count * best(lambda w=weight, h=hidden: torch.nn.functional.linear(h, w))  # type: ignore[misc]
         flops += count * 2 * tokens * rows * columns
     return Floor(flops / seconds, sum(rows * columns * count for (rows, columns), count in shapes.items()))
@@ -49,5 +49,7 @@ def best(work: Callable[[], object]) -> float:
     for _ in range(_BEST_OF):
         began = time.perf_counter()
         work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         found.append(time.perf_counter() - began)
     return min(found)
