@@ -20,17 +20,19 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 from sqlmodel import col, select
 
 from proctor.catalog.refs import resolve
 from proctor.store.tables import PackRow
 from tests import tiny
 from tests.chaos.faults import broker_killed, child_killed, database_killed, parent_killed
-from tests.chaos.fleet import LEASE_S, Fleet, a_fleet
-from tests.chaos.scene import runs_of, wait_for_end
+from tests.chaos.fleet import LEASE_S, Fleet, Member, a_fleet
+from tests.chaos.scene import is_running, runs_of, wait_for_end
+from tests.support import wait_until
 
 WORKERS = 2
-SETTLE_S = 8.0  # a worker that is up imports torch before it looks for Runs, and nothing outside it shows when
+SETTLE_S = 12.0  # a worker that is up imports torch before it looks for Runs, and nothing outside it shows when
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,15 @@ def make_whole(fleet: Fleet) -> None:
     fleet.members[:] = [member for member in fleet.members if member.launcher.poll() is None]
     while len(fleet.members) < WORKERS:
         fleet.start()
-    fleet.wait_until_up()
+    wait_until(lambda: all(has_child(member) for member in fleet.members), "every worker had a child")
     time.sleep(SETTLE_S)
+
+
+def has_child(member: Member) -> bool:
+    try:
+        return is_running(member.child)
+    except psutil.NoSuchProcess:  # its parent went meanwhile, or was only asked for the devices
+        return False
 
 
 def line(kind: str, found: Sequence[Recovery]) -> dict[str, object]:

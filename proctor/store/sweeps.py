@@ -88,13 +88,12 @@ def submit(
         retried = 0
         if found is None:
             _add_runs(session, sweep, wanted, needs_bytes)
-            store.take_stock(session, RunRow)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
         if request.check_noise:
             _ask_for_noise(session, sweep)
         counts = _counts(session, sweep)
-        return Submission(
+        submission = Submission(
             sweep_id=_id(sweep),
             name=sweep.name,
             continued=found is not None,
@@ -104,6 +103,9 @@ def submit(
             retried=retried,
             resumed=resumed,
         )
+    if not submission.continued:
+        store.take_stock(RunRow)
+    return submission
 
 
 def fingerprint_of(specs: Sequence[RunSpec]) -> str:
