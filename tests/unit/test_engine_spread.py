@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import dispatch_model
+from accelerate import dispatch_model  # type: ignore[import-untyped]
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from proctor.exams.packs import compose
 from proctor.nouns import DType, Quant
 from tests import tiny
 from workers.devices import TORCH_DTYPES
+from workers.engine.generate_cache import Line
 from workers.engine.head import WideHead, widen_head
-from workers.engine.lines import Line, Lines, Part
+from workers.engine.lines import Lines, Part
 from workers.engine.load import load
 from workers.engine.model import CausalModel
 from workers.engine.plain import PlainScorer
