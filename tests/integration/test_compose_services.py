@@ -37,9 +37,8 @@ def test_valkey_takes_its_password_over_standard_input_and_wants_it(tmp_path: Pa
     (tmp_path / "valkey-server").symlink_to(binary())
     port = free_port()
     environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "VALKEY_PASSWORD": "of24hexdigits"}
-    server = subprocess.Popen(
-        [shell, flag, f"{unescaped(line)} --port {port} --bind {HOST}"], env=environ, cwd=tmp_path
-    )
+    here = unescaped(line).replace("valkey-server -", f"valkey-server - --port {port} --bind {HOST}")
+    server = subprocess.Popen([shell, flag, here], env=environ, cwd=tmp_path)
     try:
         wait_until(lambda: listens(port), "valkey listens")
         with redis.Redis(HOST, port, password="of24hexdigits") as client:
@@ -51,6 +50,7 @@ def test_valkey_takes_its_password_over_standard_input_and_wants_it(tmp_path: Pa
     finally:
         server.terminate()
         server.wait(timeout=30)
+    assert not listens(port), "the server itself is what is told to stop, no shell before it"
 
 
 @pytest.mark.parametrize("host", [socket.gethostname(), "another"])
