@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -76,12 +77,16 @@ class Cascade:
         self.shared = 0 if recording else prefix.length
         self.segments, self.device = tuple(segments), device
         self.groups = tuple(_group(part, start, self.shared, device) for start, part in _parts(segments))
-        self.lines = varlen.bounds([segment.length for segment in segments], device)
         self.branched = any(group.branched for group in self.groups)
         self._longest = self.shared + max(one.stem + max(one.branches, default=0) for one in self.segments)
         self._position = torch.cat([group.position.flatten()[group.back] for group in self.groups])  # (N,)
         self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
         self._elsewhere: dict[torch.device, Cascade] = {}
+
+    @cached_property
+    def lines(self) -> varlen.Bounds:
+        """Where the questions begin and end in the row."""
+        return varlen.bounds([segment.length for segment in self.segments], self.device)
 
     def on(self, device: torch.device) -> Cascade:
         """The same layout on another device: the layers of a large model lie on several."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.nn.attention.varlen import AuxRequest, varlen_attn
@@ -28,6 +29,11 @@ def bounds(lengths: Sequence[int], device: torch.device) -> Bounds:
     """Of lines of these lengths behind one another."""
     edges = torch.tensor([0, *lengths], device=device).cumsum(0).int()
     return Bounds(edges, max(lengths))
+
+
+@lru_cache(maxsize=64)  # every layer of a row asks for the same, and each would wait for the GPU to be given it
+def _one_line(tokens: int, device: torch.device) -> Bounds:
+    return bounds([tokens], device)
 
 
 def serves(query: torch.Tensor, value: torch.Tensor) -> bool:
@@ -51,7 +57,7 @@ def behind(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Every token over the whole of a prefix (1, J, P, D): (1, N, H, D) and (1, H, N)."""
-    queries, keys = (bounds([part.shape[2]], part.device) for part in (query, key))
+    queries, keys = (_one_line(part.shape[2], part.device) for part in (query, key))
     return _attend(query, key, value, queries, keys, scale, (-1, -1))
 
 
