@@ -19,10 +19,14 @@ def shared_data(part: str) -> Path:
     return path
 
 
-def wait_until(predicate: Callable[[], bool], description: str, limit_s: float = 60.0) -> None:
-    """Poll until `predicate()` holds; fail the test with `description` after `limit_s`, a bound for hangs only."""
+def wait_until(predicate: Callable[[], bool], description: str | Callable[[], str], limit_s: float = 60.0) -> None:
+    """Poll until `predicate()` holds; fail the test with `description` after `limit_s`, a bound for hangs only.
+
+    A description that tells how things stand is a function: it is asked at the end, not at the beginning.
+    """
     end = time.monotonic() + limit_s
     while not predicate():
         if time.monotonic() > end:
-            pytest.fail(f"waited {limit_s:.0f} s in vain until {description}")
+            told = description if isinstance(description, str) else description()
+            pytest.fail(f"waited {limit_s:.0f} s in vain until {told}")
         time.sleep(0.02)

@@ -59,7 +59,7 @@ class Page:
 
     def wait_for(self, text: str, selector: str = "body") -> None:
         """Wait until `text` can be read."""
-        wait_until(lambda: text in self.text(selector), f"{text!r} was in {selector}: {self.text()[-2000:]}")
+        wait_until(lambda: text in self.text(selector), lambda: f"{text!r} was in {selector}: {self.text()[-2000:]}")
 
     def type(self, text: str) -> None:
         """Type into what has the focus."""

@@ -46,11 +46,11 @@ class Seen:
 
     def wait_for_prompt(self) -> None:
         """Wait until the program waits for a line."""
-        wait_until(lambda: self.text.endswith("\n>"), f"the prompt was back:\n{self.text}")
+        wait_until(lambda: self.text.endswith("\n>"), lambda: f"the prompt was back:\n{self.text}")
 
     def wait_for(self, text: str, times: int = 1) -> None:
         """Wait until `text` stands on the screen so many times."""
-        wait_until(lambda: self.text.count(text) >= times, f"{text!r} was on the screen {times}x:\n{self.text}")
+        wait_until(lambda: self.text.count(text) >= times, lambda: f"{text!r} was on the screen {times}x:\n{self.text}")
 
     def ended(self) -> int:
         """Wait for the program's end; its exit code."""

@@ -45,7 +45,7 @@ def pack(model: PreTrainedModel, device: TorchDevice) -> str:
         _replace(layer, torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach()), PackedLinear)
     try:
         model(input_ids=torch.zeros(1, 1, dtype=torch.long), use_cache=False)
-    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):  # it reads its weights itself
         for layer in layers:
             _replace(layer, layer.weight.to_dense(), nn.Linear)
         return PLAIN
