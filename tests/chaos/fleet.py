@@ -127,11 +127,19 @@ class Fleet:
         """All workers in order; nothing of them is left."""
         for member in self.members:
             member.launcher.send_signal(signal.SIGTERM)
-        for member in self.members:
-            member.launcher.wait(timeout=90)
-            left = Processes(tuple(member.everything))
-            wait_until(lambda left=left: left.running == [], "nothing was left running")  # type: ignore[misc]
-        self.members.clear()
+        for member in list(self.members):
+            self._wait_until_gone(member)
+
+    def leave(self, member: Member) -> None:
+        """This one in order; nothing of it is left."""
+        member.launcher.send_signal(signal.SIGTERM)
+        self._wait_until_gone(member)
+
+    def _wait_until_gone(self, member: Member) -> None:
+        member.launcher.wait(timeout=90)
+        left = Processes(tuple(member.everything))
+        wait_until(lambda: left.running == [], "nothing was left running")
+        self.members.remove(member)
 
     def _alive(self) -> int:
         return sum(worker.alive for worker in workers.listing(self.store))

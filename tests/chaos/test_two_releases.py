@@ -11,6 +11,7 @@ import pytest
 import proctor
 from proctor.nouns import ModelRef
 from proctor.store.migrations import HEAD
+from proctor.store.session import Store
 from tests.chaos.fleet import a_fleet
 from tests.chaos.scene import runs_of
 from tests.support import ROOT, wait_until
@@ -45,16 +46,22 @@ def test_workers_of_two_releases_end_a_sweep_together_and_the_tables_grow_under_
 ) -> None:
     newer = next_release(tmp_path / "next")
     with a_fleet(tmp_path, model, count=1) as fleet:
-        sweep = fleet.sweep_in_its_middle(subjects=2)
+        (older,) = fleet.members
+        shared = fleet.sweep_in_its_middle(subjects=4)
         fleet.start(newer)  # its launcher adds what the next release has to the tables
         fleet.wait_until_up()
-        fleet.check_end(sweep)
-        releases = {run.provenance.versions["proctor"] for run in runs_of(fleet.store, sweep) if run.provenance}
-        later = fleet.sweep_in_its_middle(subjects=6)
-        fleet.check_end(later)
-        releases |= {run.provenance.versions["proctor"] for run in runs_of(fleet.store, later) if run.provenance}
-        assert releases == {proctor.__version__, NEXT}
+        fleet.check_end(shared)
+        fleet.leave(older)
+        alone = fleet.sweep_in_its_middle(subjects=1)
+        fleet.check_end(alone)
+        assert proctor.__version__ in releases_of(fleet.store, shared)
+        assert releases_of(fleet.store, alone) == {NEXT}
         left_behind = fleet.start()  # of the older release, after the upgrade: it says what is wrong, and ends
         wait_until(lambda: left_behind.launcher.poll() is not None, "a worker of the older release was refused")
         fleet.members.remove(left_behind)
     assert f"tables of revision {REVISION}, which this Proctor doesn't know" in (tmp_path / "launchers.log").read_text()
+
+
+def releases_of(store: Store, sweep: int) -> set[str]:
+    """Of the workers that ended this sweep's Runs."""
+    return {run.provenance.versions["proctor"] for run in runs_of(store, sweep) if run.provenance}
