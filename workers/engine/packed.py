@@ -53,11 +53,13 @@ def pack(model: PreTrainedModel, device: TorchDevice) -> str:
 
 
 def _packable(model: PreTrainedModel, device: TorchDevice) -> Sequence[nn.Linear]:
-    types = {torch.float32, *([torch.bfloat16] if device.has_bfloat16 else [])}
     if device.kind is not Device.CPU or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return ()
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return ()
+    types = {torch.float32}
+    if device.has_bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        types.add(torch.bfloat16)
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call] # transformers leaves it untyped
     return [
         module
