@@ -61,7 +61,7 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
         pulse.beat()  # a wait is bounded by its own patience
 
     models = Models(device, settings.cache, progress=log.info, moved=pulse.beat)
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, timeout_s=settings.lease_s)
     patience = Patience(link.wait, OUTAGE_S, wait_for)
     chat: Chat = NoChat()
     if settings.broker_url is not None:

@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 BEGIN = "proctor_begin"  # execution option: how a SQLite transaction starts
 TIME = select(func.clock_timestamp())
-STALLED_S = 120.0  # PostgreSQL ends a transaction that does nothing for so long: its process was stopped
 
 
 def utc_now() -> datetime:
@@ -183,7 +182,9 @@ class Store:
 
     def _make_engine(self) -> Engine:
         if self.is_postgresql:
-            return _postgresql(self.url, self.timeout_s)
+            from proctor.store.postgresql import make_engine as on_postgresql  # its driver takes a while to import
+
+            return on_postgresql(self.url, self.timeout_s)
         return _sqlite(self.url, self.timeout_s)
 
 
@@ -260,33 +261,3 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
             time.sleep(0.01)  # there is no event to wait for: the other process may be gone
         else:
             return
-
-
-def _postgresql(url: URL, timeout_s: float) -> Engine:
-    milliseconds = int(timeout_s * 1000)
-    engine = make_engine(
-        url,
-        connect_args={
-            "connect_timeout": max(2, int(timeout_s)),  # libpq takes 1 for 2
-            # A server that vanished without a word (its machine lost power, a NAT forgot the connection) is noticed
-            # by what it doesn't acknowledge, and where we only wait for its answer, by the kernel's asking.
-            "tcp_user_timeout": milliseconds,
-            "keepalives": 1,
-            "keepalives_idle": max(1, int(timeout_s / 3)),
-            "keepalives_interval": max(1, int(timeout_s / 6)),
-            "keepalives_count": 3,
-            "application_name": "proctor",
-        },
-        pool_timeout=timeout_s,
-        pool_pre_ping=True,  # a server that was started anew costs one ping, not one failed transaction
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {milliseconds}")
-            cursor.execute(f"SET idle_in_transaction_session_timeout = {int(STALLED_S * 1000)}")
-        connection.commit()
-
-    return engine

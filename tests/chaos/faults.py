@@ -84,6 +84,12 @@ def database_away(fleet: Fleet, _sweep: int) -> None:
     fleet.database.proxy.mend()
 
 
+def database_half_open(fleet: Fleet, _sweep: int) -> None:
+    fleet.database.proxy.half_open()
+    time.sleep(SHORT_S)
+    fleet.database.proxy.mend()
+
+
 def database_slow(fleet: Fleet, _sweep: int) -> None:
     fleet.database.proxy.delay_s = 0.1
     time.sleep(SHORT_S)
@@ -91,7 +97,14 @@ def database_slow(fleet: Fleet, _sweep: int) -> None:
 
 
 # Those that no other test of this folder strikes with, a process of their own each.
-SELDOM_SEEN: tuple[Fault, ...] = (parent_killed, broker_emptied, broker_half_open, database_killed, database_away)
+SELDOM_SEEN: tuple[Fault, ...] = (
+    parent_killed,
+    broker_emptied,
+    broker_half_open,
+    database_killed,
+    database_away,
+    database_half_open,
+)
 FAULTS: tuple[Fault, ...] = (
     child_killed,
     parent_killed,
@@ -104,5 +117,6 @@ FAULTS: tuple[Fault, ...] = (
     broker_slow,
     database_killed,
     database_away,
+    database_half_open,
     database_slow,
 )

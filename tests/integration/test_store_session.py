@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from proctor.errors import BadExam, BadInput, StoreUnavailable, UnknownName
 from proctor.settings import Settings
-from proctor.store import exams, reads, schema, sweeps
+from proctor.store import exams, postgresql, reads, schema, sweeps
 from proctor.store.migrations import HEAD, KNOWN
 from proctor.store.session import Store, open_store
 from proctor.store.tables import ExamRow
@@ -86,6 +87,28 @@ def test_the_kernel_asks_whether_a_silent_postgresql_is_still_there(postgres: st
                 assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
                 found = [ours.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) for option in KEEPALIVE]
     assert found == [10, 5, 3, 30_000]
+
+
+@pytest.mark.postgres
+def test_a_postgresql_behind_a_proxy_that_swallows_everything_is_given_up_and_then_found_again(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "LEAST_S", 1.0)
+    socket_folder = make_url(postgres.format(database="postgres")).query["host"]
+    with (
+        Proxy(lambda: unix_socket(f"{socket_folder}/.s.PGSQL.5432")) as proxy,
+        Store(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres", timeout_s=0.5) as store,
+    ):
+
+        def ask(first: Callable[[], None] = lambda: None) -> None:
+            with store.read() as session:
+                first()
+                session.execute(text("SELECT pg_sleep(0.3)"))
+
+        with pytest.raises(StoreUnavailable, match="the server has said nothing for 1 s"):
+            ask(proxy.half_open)
+        proxy.mend()
+        ask()
 
 
 def test_a_broken_constraint_is_a_bug_and_stays_what_it_is(store: Store) -> None:
