@@ -19,6 +19,12 @@ from workers.engine.packed import pack
 TOKENS = torch.arange(3, 40)[None]
 
 
+@pytest.fixture(autouse=True)
+def _avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed and fused layers compute on every CPU, whichever are quicker with them."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
 def packed(folder: Path, architecture: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(tiny.make(folder, architecture), dtype=dtype)
     pack(model, tiny.CPU)

@@ -19,6 +19,12 @@ from workers.engine.packed import PackedLinear, pack
 TOKENS = torch.arange(3, 40)[None]
 
 
+@pytest.fixture(autouse=True)
+def _avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed layers compute on every CPU, whichever are quicker with them."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> PreTrainedModel:
     return made(tmp_path, torch.float32)
@@ -77,3 +83,11 @@ def test_nothing_is_packed_for_a_gpu_or_for_types_that_the_cpu_lacks(model: PreT
     assert pack(model, gpu) == packed.PLAIN
     assert pack(made(tmp_path / "half", torch.bfloat16), old) == packed.PLAIN
     assert pack(model, old) == packed.NAME
+
+
+@pytest.mark.parametrize("capability", ["AVX2", "DEFAULT"])
+def test_nothing_is_packed_where_that_would_be_slower(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, capability: str
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert pack(model, tiny.CPU) == packed.PLAIN

@@ -2,8 +2,8 @@
 
 A layer's weight then lies in the blocks that the CPU's own instructions want, and goes through oneDNN in float32 too,
 where torch would take MKL. On AMD with AVX-512 that is a fifth more products a second in float32, a tenth in bfloat16,
-and twice as many for the few tokens of a reply (docs/experiments.md). The numbers differ from torch's own by rounding,
-so a Run records which it had (`Provenance.products`).
+and twice as many for the few tokens of a reply; without AVX-512 it is a tenth fewer (docs/experiments.md), and nothing
+is laid out. The numbers differ from torch's own by rounding, so a Run records which it had (`Provenance.products`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class PackedLinear(nn.Linear):
 def pack(model: PreTrainedModel, device: TorchDevice) -> str:
     """Lay out the model's linear layers, all but its output head; returns what multiplies from now on.
 
-    Left as they are: everything on a GPU, quantized layers, types that the CPU has no instructions for, and a model
-    whose own code reads its weights in another way (tried with one token).
+    Left as they are: everything on a GPU or a CPU without AVX-512, quantized layers, types that the CPU has no
+    instructions for, and a model whose own code reads its weights in another way (tried with one token).
     """
     layers = _packable(model, device)
     if not layers:
@@ -53,7 +53,9 @@ def pack(model: PreTrainedModel, device: TorchDevice) -> str:
 
 
 def _packable(model: PreTrainedModel, device: TorchDevice) -> Sequence[nn.Linear]:
-    if device.kind is not Device.CPU or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if device.kind is not Device.CPU or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return ()
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return ()
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return ()
