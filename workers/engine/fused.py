@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from workers.engine.hooked import set_forward
 from workers.engine.packed import PackedLinear
 
 # oneDNN's activations, name and algorithm, and the functions that they are.
@@ -40,7 +41,7 @@ def fuse(model: PreTrainedModel) -> int:
     for module in model.modules():
         products = _products(module)
         if products is not None and _agree(module, products):
-            module.forward = products
+            set_forward(module, products)
             fused += 1
     return fused
 

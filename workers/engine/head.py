@@ -14,6 +14,8 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from workers.engine.hooked import is_hooked, set_forward
+
 # Rows of the vocabulary that are widened at a time. On a CPU the copy stays in its cache, which makes a reply's token
 # several times cheaper than with one in memory (docs/experiments.md); on a GPU it stays small beside a pack.
 _CPU_ROWS, _GPU_ROWS = 2048, 16_384
@@ -37,5 +39,5 @@ def widen_head(model: PreTrainedModel) -> None:
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call] # transformers leaves it untyped
     if type(head) is nn.Linear and head.weight.dtype in (torch.bfloat16, torch.float16):
         head.__class__ = WideHead  # the module stays, with its weights and what they are tied to
-        if "_old_forward" in vars(head):  # accelerate's hook on layers of several GPUs keeps the forward that it found
-            head._old_forward = WideHead.forward.__get__(head)
+        if is_hooked(head):
+            set_forward(head, WideHead.forward.__get__(head))

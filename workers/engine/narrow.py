@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from workers.engine.hooked import forward_of, set_forward
+
 READS = "last_layer_reads"  # the keyword that a model passes down to its layers: indexes (K,) into the row
 # What the layers of Llama, Mistral, Qwen2, Qwen3 and their like consist of.
 _PARTS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
@@ -47,28 +49,18 @@ def narrow(model: PreTrainedModel) -> bool:
     layer = _last_layer(model)
     if layer is None or {name for name, _ in layer.named_children()} != _PARTS:
         return False
-    if not isinstance(_forward(layer), NarrowLayer):
-        _set_forward(layer, NarrowLayer(layer, _forward(layer)))
+    if not isinstance(forward_of(layer), NarrowLayer):
+        set_forward(layer, NarrowLayer(layer, forward_of(layer)))
     return True
 
 
 def widen(model: PreTrainedModel) -> None:
     """Undo `narrow`."""
     layer = _last_layer(model)
-    if layer is not None and isinstance(now := _forward(layer), NarrowLayer):
-        _set_forward(layer, now.own)
+    if layer is not None and isinstance(now := forward_of(layer), NarrowLayer):
+        set_forward(layer, now.own)
 
 
 def _last_layer(model: PreTrainedModel) -> nn.Module | None:
     layers = getattr(model.get_decoder(), "layers", None)  # type: ignore[no-untyped-call] # transformers leaves it untyped
     return layers[-1] if isinstance(layers, nn.ModuleList) and len(layers) else None
-
-
-def _forward(layer: nn.Module) -> Callable[..., torch.Tensor]:
-    """What computes the layer, inside of the hook that accelerate puts around it on several GPUs."""
-    found: Callable[..., torch.Tensor] = vars(layer).get("_old_forward", layer.forward)
-    return found
-
-
-def _set_forward(layer: nn.Module, forward: Callable[..., torch.Tensor]) -> None:
-    setattr(layer, "_old_forward" if "_old_forward" in vars(layer) else "forward", forward)
