@@ -10,8 +10,8 @@ from functools import partial
 from typing import TypeVar
 
 from proctor.catalog.memory import computed_dtype, predicted_memory
-from proctor.catalog.refs import resolve, weights_of
-from proctor.errors import BadInput, ProctorError, SeveralFaults
+from proctor.catalog.refs import has_chat_template, resolve, weights_of
+from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
 from proctor.exams.load import load_benchmark
 from proctor.machine import Machine, look
 from proctor.nouns import Device, Exam, Quant, SweepRequest
@@ -63,9 +63,14 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
-    """The model of this name with the memory that it will need, in bytes, by quantization."""
+    """The model of this name with the memory that it will need, in bytes, by quantization.
+
+    Raises `BadModel`, also where its files are here and have no chat template while the request wants one.
+    """
     ref = resolve(name)
     weights = weights_of(ref)
+    if request.conditions.chat_template and has_chat_template(ref) is False:
+        raise CantBeAsked(name, "its tokenizer has no chat template", "Leave --chat-template out.")
     needs = {
         quant: predicted_memory(
             weights,

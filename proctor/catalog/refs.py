@@ -7,9 +7,15 @@ import hashlib
 import re
 from pathlib import Path
 
-from proctor.catalog import hub
+from proctor.catalog import gguf, hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
-from proctor.catalog.weights import Weights, read_folder, read_gguf, weight_files
+from proctor.catalog.weights import (
+    Weights,
+    folder_has_chat_template,
+    read_folder,
+    read_gguf,
+    weight_files,
+)
 from proctor.errors import BadModel, NotHere, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 
@@ -82,6 +88,16 @@ def weights_of(ref: ModelRef) -> Weights:
     if ref.source is ModelSource.GGUF:
         return read_gguf(Path(ref.name), ref.name)
     return hub.weights(ref.name, ref.revision)
+
+
+def has_chat_template(ref: ModelRef) -> bool | None:
+    """Whether a resolved model's tokenizer can put a conversation into words; None where its files aren't here yet."""
+    if ref.source is ModelSource.GGUF:
+        return bool(gguf.read(Path(ref.name), ref.name).facts.get("tokenizer.chat_template"))
+    folder = Path(ref.name) if ref.source is ModelSource.FOLDER else None
+    if ref.source is ModelSource.HUB:
+        folder = hub.cached(ref.name, ref.revision)
+    return None if folder is None else folder_has_chat_template(folder, ref.name)
 
 
 def check_unchanged(ref: ModelRef) -> None:

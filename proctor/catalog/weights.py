@@ -100,6 +100,14 @@ def read_gguf(path: Path, name: str = "") -> Weights:
     )
 
 
+def folder_has_chat_template(folder: Path, name: str) -> bool:
+    """Whether a model folder has one, wherever the versions of transformers have put it. Raises `BadModel`."""
+    if any((folder / file).is_file() for file in ("chat_template.jinja", "chat_template.json")):
+        return True
+    config = folder / "tokenizer_config.json"
+    return config.is_file() and bool(_read_json(config, name).get("chat_template"))
+
+
 def from_config(config: Mapping[str, object], tensors: Sequence[Tensor]) -> Weights:
     """Facts from a config and the description of all tensors. Multimodal configs nest the text model's."""
     text = config.get("text_config")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.acceptance.conftest import Said, Shell
 
 
@@ -85,6 +86,13 @@ def test_an_option_without_text_where_its_text_is_to_be_scored(shell: Shell, tmp
 
 def test_more_shots_than_there_are_examples(shell: Shell) -> None:
     refused(shell.submit("-m", "smollm2", "--benchmark", "demo", "--shots", "9"), "--shots 9", "Use --shots 5")
+
+
+def test_a_chat_template_that_the_model_does_not_have(shell: Shell, tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "plain")
+    (folder / "chat_template.jinja").unlink()
+    said = shell.submit("-m", str(folder), "--benchmark", "demo", "--chat-template")
+    refused(said, str(folder), "its tokenizer has no chat template", "Leave --chat-template out")
 
 
 def test_a_gpu_where_there_is_none(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from proctor.catalog.demo import DEMO_MODELS
-from proctor.catalog.refs import check_unchanged, file_fingerprint, folder_fingerprint, resolve, weights_of
+from proctor.catalog.refs import (
+    check_unchanged,
+    file_fingerprint,
+    folder_fingerprint,
+    has_chat_template,
+    resolve,
+    weights_of,
+)
 from proctor.errors import BadModel, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 from tests import tiny
@@ -158,3 +166,25 @@ def test_files_are_compared_with_the_revision(folder: Path) -> None:
         check_unchanged(ref)
     with pytest.raises(BadModel, match="nothing at this path on this machine"):
         check_unchanged(ModelRef(str(folder.parent / "gone"), ModelSource.FOLDER, ref.revision))
+
+
+def test_a_folders_chat_template_is_found_wherever_it_lies(folder: Path) -> None:
+    config = folder / "tokenizer_config.json"
+    assert has_chat_template(resolve(str(folder))) is True
+    (folder / "chat_template.jinja").unlink()
+    assert has_chat_template(resolve(str(folder))) is False
+    config.write_text(json.dumps({**json.loads(config.read_text()), "chat_template": "{{ messages }}"}))
+    assert has_chat_template(resolve(str(folder))) is True
+    config.unlink()
+    assert has_chat_template(resolve(str(folder))) is False
+
+
+def test_of_a_gguf_file_its_header_says_whether_it_has_a_chat_template(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf_bytes())
+    assert has_chat_template(resolve(str(path))) is False
+
+
+def test_of_a_model_that_is_not_here_yet_nobody_knows_whether_it_has_a_chat_template() -> None:
+    assert has_chat_template(resolve("smollm2")) is None
+    assert has_chat_template(ModelRef("team/absent", ModelSource.HUB, "0" * 40)) is None
