@@ -9,9 +9,11 @@ This module is the start of a process (`celery -A workers ...` finds `app` here)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from celery import signals
@@ -131,10 +133,17 @@ def stop_child(**_: object) -> None:
         tell_launcher(Report(ReportKind.WORKER_IDLE, me().name), os.environ)
 
 
+def import_ahead() -> None:
+    """Import what work takes, torch above all, before the first bell; that one tells of a failure."""
+    with contextlib.suppress(Exception):
+        import workers.sit  # noqa: F401 -- seconds
+
+
 @signals.worker_process_init.connect
 def begin_child(**_: object) -> None:
     """What is leased under this worker's name is a dead child's: take it back, so that it is claimable at once."""
     link().become_child()
+    threading.Thread(target=import_ahead, name="import", daemon=True).start()
     try:
         with Store(settings.database_url, timeout_s=settings.lease_s) as store:
             why = "its worker's process died: killed from outside, or for memory"
