@@ -6,13 +6,13 @@ import logging
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, or_
+from sqlalchemy import bindparam, func, or_, update
 from sqlmodel import Session, col, select
 
 from proctor import logs
 from proctor.nouns import Cost, Measures, RunStatus
 from proctor.store.codec import measures_of, storable, sum_of
-from proctor.store.tables import AttemptRow, PackRow, RunRow, UtcDateTime
+from proctor.store.tables import AttemptRow, PackRow, RunRow, UtcDateTime, WorkerRow
 
 MAX_FAILURES = 3
 LEASE_RAN_OUT = "its lease ran out"
@@ -27,10 +27,14 @@ _LEFT = (  # made once, for each claim asks it
     )
     .with_for_update(skip_locked=True)
 )
+# Else its lane would count as served until it is no longer thought alive, and nobody load what it held.
+_HOLDS_NOTHING = update(WorkerRow).where(col(WorkerRow.name) == bindparam("lost")).values(held=None)
 
 
 def take_back(session: Session, asking: str, now: datetime) -> None:
     """Take back Runs whose lease is over, which counts as a failure, and what the asking worker still has.
+
+    A worker that fell silent holds no model any more either, unless it is heard of again.
 
     A worker asks when it has nothing in hand. What stands under its name then was claimed, or ended, at a moment when
     the database went away before it answered: no failure of the Run. Runs that a transaction is writing to at this
@@ -39,6 +43,7 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
     left = session.exec(_LEFT, params={"now": now, "asking": asking}).all()
     for run in left:
         if run.lease_until is not None and run.lease_until < now:
+            session.execute(_HOLDS_NOTHING, {"lost": run.worker})
             lose(session, run, now, f"worker {run.worker} fell silent: {LEASE_RAN_OUT}")
         else:
             give_back(session, run, now, "its worker asked for another: the database had been away")
@@ -99,6 +104,8 @@ def measures_of_all(session: Session, run: RunRow) -> Measures:
     session.flush()
     attempts = session.exec(select(AttemptRow).where(col(AttemptRow.run_id) == run.id)).all()
     told = {attempt.number: measures_of(attempt.measures) for attempt in attempts if attempt.measures is not None}
+    if len(told) == len(attempts):
+        return sum_of(told.values())
     packs = session.exec(
         select(PackRow.attempt, func.sum(PackRow.wall_s), func.sum(PackRow.cpu_s), func.sum(PackRow.gpu_s))
         .where(col(PackRow.run_id) == run.id)

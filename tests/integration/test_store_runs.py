@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from proctor.nouns import Cost, DType, Lane, LaneLoad, Measures, Quant, RunStatus
+from proctor.nouns import Claim, Cost, DType, Lane, LaneLoad, Measures, Quant, RunStatus
 from proctor.store import reads, runs, sweeps, workers
 from proctor.store.columns import export_rows
 from proctor.store.session import Store
@@ -94,6 +94,27 @@ def test_a_run_whose_lease_ran_out_is_claimed_again(timed: Store, clock: HandClo
     first, second = the_run(timed).attempts
     assert (first.outcome, first.worker, second.outcome) == ("lost", "one", "running")
     assert "lease ran out" in first.reason
+
+
+def test_what_a_silent_worker_held_is_loaded_by_another_even_where_a_load_would_not_have_paid(
+    timed: Store, clock: HandClock
+) -> None:
+    def ask(worker: str) -> Claim | None:
+        return runs.claim_best(timed, card(worker), None, choose, LEASE_S)
+
+    submit(timed, *(spec(subject=subject) for subject in ("anatomy", "astronomy", "virology")))
+    first = ask("one")
+    assert first is not None
+    runs.begin(timed, first, provenance())
+    record(timed, first, 0, 1)
+    runs.finish(timed, first, Measures(load=Cost(100.0), score=Cost(1.0)))
+    assert ask("one") is not None
+    assert ask("two") is None, "a load takes longer than the Run that waits"
+    clock.go_on(LEASE_S + 0.001)
+    taken = ask("two")
+    assert taken is not None
+    assert workers.listing(timed)[0].held == taken.spec.lane
+    assert [one.held for one in workers.listing(timed) if one.card.name == "one"] == [None]
 
 
 def test_renewing_and_recording_extend_the_lease(timed: Store, clock: HandClock) -> None:
