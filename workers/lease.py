@@ -57,7 +57,9 @@ class Lease:
         self.patience(partial(runs.cut, self.store, self.claim, provenance))
 
     def committed_packs(self) -> frozenset[int]:
-        """Indexes of the packs that are recorded, by whichever attempt."""
+        """Indexes of the packs that are recorded, by whichever attempt: none before the first."""
+        if self.claim.attempt == 1:
+            return frozenset()
         return self.patience(partial(runs.committed_packs, self.store, self.claim))
 
     def record(self, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import bindparam, exists, func, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
@@ -227,18 +228,19 @@ def waiting(session: Session, me: WorkerCard, now: datetime) -> int:
 
 def add_to_pace(store: Store, session: Session, lane: str, measures: Measures) -> None:
     """Count a finished Run, and the load that it began with if there was one, into its lane's means."""
-    loads = int(measures.load.wall_s > 0)
-    run_s = measures.scoring.wall_s + measures.write.wall_s
-    session.exec(
-        store.insert(LaneRow)
-        .values(lane=lane, runs=1, run_s=run_s, loads=loads, load_s=measures.load.wall_s)
-        .on_conflict_do_update(
-            index_elements=["lane"],
-            set_={
-                "runs": LaneRow.runs + 1,
-                "run_s": LaneRow.run_s + run_s,
-                "loads": LaneRow.loads + loads,
-                "load_s": LaneRow.load_s + measures.load.wall_s,
-            },
-        )
-    )
+    row = {
+        "lane": lane,
+        "runs": 1,
+        "run_s": measures.scoring.wall_s + measures.write.wall_s,
+        "loads": int(measures.load.wall_s > 0),
+        "load_s": measures.load.wall_s,
+    }
+    session.connection().execute(_PACE[store.is_postgresql], row)
+
+
+def _pace(new: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
+    sums = {name: getattr(LaneRow, name) + new.excluded[name] for name in ("runs", "run_s", "loads", "load_s")}
+    return new.on_conflict_do_update(index_elements=["lane"], set_=sums)
+
+
+_PACE = {True: _pace(postgresql.insert(LaneRow)), False: _pace(sqlite.insert(LaneRow))}

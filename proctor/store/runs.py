@@ -88,7 +88,7 @@ from proctor.store.codec import (
     storable,
 )
 from proctor.store.exams import TEST
-from proctor.store.session import Store
+from proctor.store.session import Store, after
 from proctor.store.tables import AnswerRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow
 
 
@@ -221,7 +221,7 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
     """
     with store.write() as session:
         connection = session.connection()
-        run = connection.execute(_counted(store, claim, answers)).one_or_none()
+        run = connection.execute(_COUNTED[store.server_reckons], _counts(store, claim, answers)).one_or_none()
         if run is None:
             raise LeaseLost(claim.run_id, claim.attempt)
         pack = {"run_id": claim.run_id, "pack_index": pack_index}
@@ -362,42 +362,65 @@ class _Held:
 def _fenced(store: Store, session: Session, claim: Claim) -> _Held:
     """The claim's Run, locked and its lease extended, if this attempt holds it: the first statement of every write."""
     lease = timedelta(seconds=claim.lease_s)
-    run = session.exec(
-        _while_held(claim)
-        .values(lease_until=store.after(lease))
-        .returning(RunRow)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
+    run = session.exec(_FENCE[store.server_reckons], params=_held_by(store, claim)).scalar_one_or_none()
     if run is None or run.lease_until is None:
         raise LeaseLost(claim.run_id, claim.attempt)
     return _Held(run, run.lease_until - lease)
 
 
-def _counted(store: Store, claim: Claim, answers: Sequence[Answer]) -> ReturningUpdate[int, int, datetime | None]:
-    """The same fence for a pack, with its Answers counted: the row is read and written at once."""
+def _held_by(store: Store, claim: Claim) -> dict[str, object]:
+    """What `_while_held` asks for."""
+    until = store.hence(timedelta(seconds=claim.lease_s))
+    return {"held": claim.run_id, "by": claim.attempt, "until": until}
+
+
+def _while_held(*, by_server: bool) -> Update:
+    """The Run, its lease extended, if this attempt holds it."""
     return (
-        _while_held(claim)
+        update(RunRow)
+        .where(
+            col(RunRow.id) == bindparam("held"),
+            col(RunRow.attempt) == bindparam("by"),
+            col(RunRow.status) == RunStatus.RUNNING,
+        )
+        .values(lease_until=after("until", by_server=by_server))
+    )
+
+
+def _fence(*, by_server: bool) -> ReturningUpdate[RunRow]:
+    return _while_held(by_server=by_server).returning(RunRow).execution_options(synchronize_session=False)
+
+
+def _counted(*, by_server: bool) -> ReturningUpdate[int, int, datetime | None]:
+    """The same for a pack, with its Answers counted: the row is read and written at once."""
+    return (
+        _while_held(by_server=by_server)
         .values(
-            lease_until=store.after(timedelta(seconds=claim.lease_s)),
-            moved_at=store.after(timedelta()),
-            answered=col(RunRow.answered) + len(answers),
-            correct=col(RunRow.correct) + sum(answer.correct for answer in answers),
-            tied=col(RunRow.tied) + sum(answer.picked is None for answer in answers),
-            correct_norm=col(RunRow.correct_norm) + sum(answer.correct_norm for answer in answers),
+            moved_at=after("moved", by_server=by_server),
+            answered=col(RunRow.answered) + bindparam("answers"),
+            correct=col(RunRow.correct) + bindparam("right"),
+            tied=col(RunRow.tied) + bindparam("ties"),
+            correct_norm=col(RunRow.correct_norm) + bindparam("right_norm"),
         )
         .returning(col(RunRow.sweep_id), col(RunRow.exam_id), col(RunRow.moved_at))
     )
 
 
-def _while_held(claim: Claim) -> Update:
-    return update(RunRow).where(
-        col(RunRow.id) == claim.run_id,
-        col(RunRow.attempt) == claim.attempt,
-        col(RunRow.status) == RunStatus.RUNNING,
-    )
+def _counts(store: Store, claim: Claim, answers: Sequence[Answer]) -> dict[str, object]:
+    """What `_counted` adds."""
+    return {
+        **_held_by(store, claim),
+        "moved": store.hence(timedelta()),
+        "answers": len(answers),
+        "right": sum(answer.correct for answer in answers),
+        "ties": sum(answer.picked is None for answer in answers),
+        "right_norm": sum(answer.correct_norm for answer in answers),
+    }
 
 
-# Made once: each pack takes them.
+# Made once: each pack takes them. Two of a kind are by whether the server reckons the time.
+_FENCE = {by_server: _fence(by_server=by_server) for by_server in (False, True)}
+_COUNTED = {by_server: _counted(by_server=by_server) for by_server in (False, True)}
 _RECORDED_BY = select(PackRow.attempt).where(
     col(PackRow.run_id) == bindparam("run_id"), col(PackRow.pack_index) == bindparam("pack_index")
 )

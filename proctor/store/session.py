@@ -26,9 +26,10 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Interval,
+    bindparam,
     event,
     func,
-    literal,
     make_url,
     select,
     type_coerce,
@@ -116,11 +117,14 @@ class Store:
             return told.astimezone(UTC)
         return utc_now()
 
-    def after(self, time: timedelta) -> ColumnElement[datetime]:
-        """`now` and this much more, for a statement to reckon with: on PostgreSQL when it writes, after any wait."""
-        if self.is_postgresql and self._clock is None:
-            return type_coerce(func.clock_timestamp(type_=DateTime(timezone=True)) + time, UtcDateTime)
-        return literal((self._clock or utc_now)() + time, UtcDateTime)
+    @property
+    def server_reckons(self) -> bool:
+        """Whether the database tells the time, when it writes, after any wait: PostgreSQL, with no clock of ours."""
+        return self.is_postgresql and self._clock is None
+
+    def hence(self, time: timedelta) -> timedelta | datetime:
+        """What to bind to a parameter of `after`."""
+        return time if self.server_reckons else (self._clock or utc_now)() + time
 
     def lock(self, session: Session, name: str) -> None:
         """Wait until no other transaction holds the lock `name`; it is let go at the end of this one.
@@ -186,6 +190,14 @@ class Store:
 
             return on_postgresql(self.url, self.timeout_s)
         return _sqlite(self.url, self.timeout_s)
+
+
+def after(name: str, *, by_server: bool) -> ColumnElement[datetime]:
+    """`Store.now` and as much more as the parameter `name` says (`Store.hence`), for a statement to reckon with."""
+    if by_server:
+        now = func.clock_timestamp(type_=DateTime(timezone=True))
+        return type_coerce(now + bindparam(name, type_=Interval()), UtcDateTime)
+    return bindparam(name, type_=UtcDateTime)
 
 
 def open_store(settings: Settings, *, clock: Clock | None = None, timeout_s: float = 30.0) -> Store:
