@@ -34,6 +34,7 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 - Workers that start together load a model each: `test_workers_that_start_together_take_a_model_each`.
 - A Run goes on at once when its lease is over or its worker's death is known:
   `test_a_run_whose_lease_ran_out_is_claimed_again`,
+  `test_what_a_silent_worker_held_is_loaded_by_another_even_where_a_load_would_not_have_paid`,
   `test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs`.
 - A worker whose attempt is over writes nothing, whatever it believes: `test_a_stale_worker_writes_nothing`.
 - Once a sweep is cancelled nothing is written: `test_after_cancel_no_answer_is_written`.
