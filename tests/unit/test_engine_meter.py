@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from pathlib import Path
 
@@ -41,8 +42,11 @@ def test_work_that_fails_is_measured_and_its_error_kept() -> None:
 
 
 def touch(size: int) -> None:
-    """Take and give back this many bytes of memory."""
-    bytearray(size)[::4096] = b"x" * -(-size // 4096)
+    """Take this many bytes for a tenth of a second: new pages, not what the heap has kept of earlier work."""
+    with mmap.mmap(-1, size) as pages:
+        for place in range(0, size, mmap.PAGESIZE):
+            pages[place] = 1
+        time.sleep(0.1)
 
 
 def test_a_peak_is_of_its_own_block_not_of_the_process() -> None:
@@ -59,9 +63,7 @@ def test_where_the_kernel_keeps_no_mark_a_thread_samples(monkeypatch: pytest.Mon
     monkeypatch.setattr(meter, "_CLEAR_REFS", tmp_path / "no such folder" / "clear_refs")
     with PeakMemory(tiny.CPU) as peak:
         before = peak.rss_bytes
-        held = torch.ones(50 * MB, dtype=torch.uint8)
-        time.sleep(0.1)
-        del held
+        touch(50 * MB)
     assert not peak.exact
     assert not meter.peaks_are_exact()
     assert peak.rss_bytes - before > 40 * MB
