@@ -1,7 +1,9 @@
-"""What several tests need: where the real exam data lies, and waiting for a condition."""
+"""What several tests need: where the real exam data lies, waiting for a condition, a process of one's own."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,3 +32,9 @@ def wait_until(predicate: Callable[[], bool], description: str | Callable[[], st
             told = description if isinstance(description, str) else description()
             pytest.fail(f"waited {limit_s:.0f} s in vain until {told}")
         time.sleep(0.02)
+
+
+def printed_by(program: str) -> list[str]:
+    """The words that this Python program prints, in a process of its own at the project's root."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.split()

@@ -9,7 +9,6 @@ This module is the start of a process (`celery -A workers ...` finds `app` here)
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
@@ -134,9 +133,11 @@ def stop_child(**_: object) -> None:
 
 
 def import_ahead() -> None:
-    """Import what work takes, torch above all, before the first bell; that one tells of a failure."""
-    with contextlib.suppress(Exception):
+    """Import what work takes, torch above all, before the first bell. What fails fails there again, and is told."""
+    try:
         import workers.sit  # noqa: F401 -- seconds
+    except Exception:
+        log.exception("importing ahead failed")
 
 
 @signals.worker_process_init.connect

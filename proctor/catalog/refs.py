@@ -9,13 +9,7 @@ from pathlib import Path
 
 from proctor.catalog import gguf, hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
-from proctor.catalog.weights import (
-    Weights,
-    folder_has_chat_template,
-    read_folder,
-    read_gguf,
-    weight_files,
-)
+from proctor.catalog.weights import Weights, folder_has_chat_template, read_folder, read_gguf, weight_files
 from proctor.errors import BadModel, NotHere, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 

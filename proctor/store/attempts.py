@@ -34,8 +34,6 @@ _HOLDS_NOTHING = update(WorkerRow).where(col(WorkerRow.name) == bindparam("lost"
 def take_back(session: Session, asking: str, now: datetime) -> None:
     """Take back Runs whose lease is over, which counts as a failure, and what the asking worker still has.
 
-    A worker that fell silent holds no model any more either, unless it is heard of again.
-
     A worker asks when it has nothing in hand. What stands under its name then was claimed, or ended, at a moment when
     the database went away before it answered: no failure of the Run. Runs that a transaction is writing to at this
     moment are passed by.
@@ -43,7 +41,6 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
     left = session.exec(_LEFT, params={"now": now, "asking": asking}).all()
     for run in left:
         if run.lease_until is not None and run.lease_until < now:
-            session.execute(_HOLDS_NOTHING, {"lost": run.worker})
             lose(session, run, now, f"worker {run.worker} fell silent: {LEASE_RAN_OUT}")
         else:
             give_back(session, run, now, "its worker asked for another: the database had been away")
@@ -68,9 +65,13 @@ def give_back(session: Session, run: RunRow, now: datetime, reason: str = "", me
 
 
 def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:
-    """The attempt's worker is gone: a failure, and at the third loss a Run that kills its workers."""
+    """The attempt's worker is gone: a failure, and at the third loss a Run that kills its workers.
+
+    It holds no model any more either, unless it is heard of again.
+    """
     with logs.about(f"run-{run.id}.{run.attempt}"):
         log.warning("lost by %s: %s", run.worker, reason)
+    session.execute(_HOLDS_NOTHING, {"lost": run.worker})
     end(session, run, now, "lost", reason)
     run.losses += 1
     if run.losses >= MAX_FAILURES:

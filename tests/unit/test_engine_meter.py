@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,7 +10,7 @@ import torch
 from proctor.errors import BadInput
 from proctor.nouns import Device
 from tests import tiny
-from tests.support import ROOT
+from tests.support import printed_by
 from workers.devices import own_device
 from workers.engine.meter import Meter
 
@@ -41,6 +39,7 @@ def test_work_that_fails_is_measured_and_its_error_kept() -> None:
     assert failing.cost.wall_s > 0
 
 
+# In processes of their own: here, what earlier tests left is given back at any moment, and counts against a peak.
 TOUCH = """
 import mmap, time
 from pathlib import Path
@@ -56,14 +55,8 @@ def touch(size):
 """
 
 
-def printed(program: str) -> list[str]:
-    """In a process of its own: here, what earlier tests left is given back at any moment, and counts against it."""
-    done = subprocess.run([sys.executable, "-c", TOUCH + program], capture_output=True, text=True, check=True, cwd=ROOT)
-    return done.stdout.split()
-
-
 def test_a_peak_is_of_its_own_block_not_of_the_process() -> None:
-    small, large, on_the_device = printed("""
+    small, large, on_the_device = printed_by(f"""{TOUCH}
 touch(400 * MB)
 with PeakMemory(tiny.CPU) as small:
     touch(20 * MB)
@@ -76,7 +69,7 @@ print(small.rss_bytes, large.rss_bytes, large.device_bytes)
 
 
 def test_where_the_kernel_keeps_no_mark_a_thread_samples() -> None:
-    grown, *exact = printed("""
+    grown, *exact = printed_by(f"""{TOUCH}
 meter._CLEAR_REFS = Path("/no such folder/clear_refs")
 with PeakMemory(tiny.CPU) as peak:
     before = peak.rss_bytes

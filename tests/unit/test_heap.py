@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.support import ROOT
+from tests.support import printed_by
 from workers import heap
 
 pytestmark = pytest.mark.skipif(heap._of_libc("mallopt") is None, reason="only glibc lets its heap be told so")
@@ -25,10 +22,8 @@ def held():
 
 
 def printed(program: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", CYCLES + program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    return int(done.stdout)
+    (number,) = printed_by(CYCLES + program)
+    return int(number)
 
 
 def test_a_block_that_is_freed_and_taken_again_costs_no_new_pages() -> None:
