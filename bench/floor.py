@@ -19,10 +19,14 @@ class Floor:
 
     rate: float  # of torch's own products, at the shapes of the layers
     parameters: int  # of the layers: neither embeddings nor output head
+    widths: int = 0  # of what a token's query meets of a key, and as much of a value: heads × width, over all layers
 
-    def seconds(self, tokens: int) -> float:
-        """The least time for so many tokens: tokens × 2 × parameters / rate."""
-        return tokens * 2 * self.parameters / self.rate
+    def seconds(self, tokens: int, pairs: int = 0) -> float:
+        """The least time for so many tokens: tokens × 2 × parameters / rate.
+
+        `pairs` of a query's token with one it sees are attention's share, 4 × widths operations each.
+        """
+        return (tokens * 2 * self.parameters + pairs * 4 * self.widths) / self.rate
 
 
 def floor_of(model: PreTrainedModel, tokens: int, dtype: torch.dtype) -> Floor:
@@ -33,7 +37,10 @@ def floor_of(model: PreTrainedModel, tokens: int, dtype: torch.dtype) -> Floor:
         weight, hidden = (torch.randn(n, columns, dtype=dtype, device=device) for n in (rows, tokens))
         seconds += count * best(lambda w=weight, h=hidden: torch.nn.functional.linear(h, w))  # type: ignore[misc]
         flops += count * 2 * tokens * rows * columns
-    return Floor(flops / seconds, sum(rows * columns * count for (rows, columns), count in shapes.items()))
+    parameters = sum(rows * columns * count for (rows, columns), count in shapes.items())
+    config = model.config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Floor(flops / seconds, parameters, config.num_attention_heads * width * config.num_hidden_layers)
 
 
 def layer_shapes(model: PreTrainedModel) -> Counter[tuple[int, int]]:

@@ -4,7 +4,8 @@
     python -m bench.scoring --benchmark ../shared/data/mmlu --lm-eval ../lm-eval/bin/python --shots 5 --dtype float32
 
 A line is one way at one dtype and number of shots, over all subjects: seconds to write, tokenize and score their
-prompts, the share of the floor (see `bench.floor`), and how far its numbers are from lm-eval's. Subjects are scored in
+prompts, the share of the floor (see `bench.floor`; `share_with_attention`: of the products in attention too, which the
+floor leaves out), and how far its numbers are from lm-eval's. Subjects are scored in
 turns, ours and theirs, so that whatever else the machine does meets both. `--lm-eval` names the Python of an
 environment that has it; without one that part is left out, and said. Lines of `case: shots` tell what five shots add to
 none where many questions share them.
@@ -49,12 +50,14 @@ class Total:
     seconds: float = 0.0
     forward_s: float = 0.0
     tokens: int = 0  # that went through the layers; 0 where it isn't known
+    pairs: int = 0  # of a token and one that it sees, itself included
     answers: dict[str, tuple[float, ...]] = field(default_factory=dict)  # log-probabilities by prompt_hash
 
     def add(self, one: Total) -> None:
         self.seconds += one.seconds
         self.forward_s += one.forward_s
         self.tokens += one.tokens
+        self.pairs += one.pairs
         self.answers |= one.answers
 
 
@@ -111,7 +114,9 @@ def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> 
     began = perf_counter()
     prompts = write_prompts(exam, conditions, model)
     prepared = scorer.prepare(prompts)
-    total = Total(forward_s=prepared.prefilling.wall_s, tokens=prepared.prefix.length)
+    shared = prepared.prefix.length
+    pairs = _seen(shared) + sum(_seen(shared + length) - _seen(shared) for length in prepared.lengths)
+    total = Total(forward_s=prepared.prefilling.wall_s, tokens=shared, pairs=pairs)
     for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
         scores = scorer.score(prepared, pack)
         total.tokens += scores.tokens_computed
@@ -120,6 +125,11 @@ def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> 
         total.answers |= {prompts[member].hash: row for member, row in rows}
     total.seconds = perf_counter() - began
     return total
+
+
+def _seen(length: int) -> int:
+    """Pairs of a token and one that it sees, in a prompt of this length."""
+    return length * (length + 1) // 2
 
 
 def _best_batch(other: Harness, subject: str, shots: int, asked: argparse.Namespace) -> int:
@@ -158,6 +168,7 @@ def _line(about: Mapping[str, object], way: str, total: Total, floor: Floor, ref
             "tokens": total.tokens,
             "floor_s": round(least_s, 2),
             "share_of_floor": round(least_s / total.seconds, 3),
+            "share_with_attention": round(floor.seconds(total.tokens, total.pairs) / total.seconds, 3),
             "tflops": round(floor.rate / 1e12, 3),
         }
         if total.tokens

@@ -179,13 +179,11 @@ def compare(text: str, models: tuple[str, ...], quants: tuple[str, ...], **given
 @click.option(
     "--history",
     type=click.Choice(["on", "off", "window", "all"]),
-    default="on",
-    show_default=True,
-    help="What of the conversation the model reads.",
+    help="What of the conversation the model reads; as it was, where nothing is said.",
 )
-@click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy.")
-@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply.")
-@click.option("--max-tokens", type=click.IntRange(1), help="The longest reply.")
+@click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy; as it was, else.")
+@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply; as it was, else.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest reply; as it was, else.")
 def replay(conversation: str, **given: Any) -> None:  # fmt: skip
     """Say what was said in a conversation once more, in another manner, and show both replies to each message.
 
@@ -215,15 +213,24 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
     show_default=True,
     help="Without PROCTOR_BROKER_URL: what the worker of this machine runs on.",
 )
-def serve(host: str, port: int, device: str) -> None:  # fmt: skip
+@click.option("-m", "--model", metavar="MODEL", help="Without PROCTOR_BROKER_URL: loaded at once, not when asked for.")
+@click.option("-q", "--quant", type=QUANTS, default="none", show_default=True, help="Quantization of that model.")
+def serve(host: str, port: int, device: str, model: str | None, quant: str) -> None:  # fmt: skip
     """Serve the models to programs that speak OpenAI's API (/v1), and to browsers (a page at /), until stopped.
+
+    Any model can be asked for by its name; the worker of this machine holds one at a time.
 
     \b
     Examples:
       proctor serve
+      proctor serve -m smollm2 -q 4bit
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
+    from chat.client import Manner
+    from chat.enter import device_of
     from chat.serve import Address
     from chat.serve import serve as work
+    from proctor.nouns import Quant
 
-    work(Address(host, port), "cpu" if device == "cpu" else "auto", lambda text: click.echo(text, err=True))
+    first = Manner(model, Quant(quant), device_of(device)) if model else None
+    work(Address(host, port), "cpu" if device == "cpu" else "auto", lambda text: click.echo(text, err=True), first)

@@ -43,18 +43,23 @@ def compare(rivals: Rivals, text: str) -> None:
 def replay(conversation: str, wish: Wish) -> None:
     """Say what the user said in a conversation once more, in another manner, and show both replies to each.
 
-    The replay is a conversation of its own, so that the first goes on where it did. Raises `TurnFailed`.
+    What the wish leaves open is for each message what it was then: sampling with its seed, and history. The replay is a
+    conversation of its own, so that the first goes on where it did. Raises `TurnFailed`.
     """
     with ended_by_signals(), connected(read_settings(os.environ), _say, _devices(wish)) as place:
         story = story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, conversation)))
         path = path_to(story.turns, story.last_turn_id)
         if not any(turn.role is Role.USER for turn in path):
             raise BadInput(f"Nobody said anything in conversation {story.id}.")
-        talk = Talk(place.client, wish.manner(manner_of(story, Manner("smollm2"))))
+        before = manner_of(story, Manner("smollm2"))
+        talk = Talk(place.client, wish.manner(before))
         for turn, reply in _exchanges(path):
             if turn.role is Role.SYSTEM:
                 talk.set_system(turn.content)
                 continue
+            if reply is not None:
+                then = replace(before, sampling=replace(reply.sampling, rivals=None), history=reply.history)
+                talk.manner = wish.manner(then)
             again = talk.say(turn.content)
             right = hear(_name(talk.manner), again)
             talk.ended(again)

@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from chat.host import Place, connected, read_settings, story_of
 from chat.inquiry import Inquiry, Story, What
 from chat.screen import Screen
 from chat.talk import Talk, manner_of
-from proctor.dialogue import Role, Sampling, path_to
+from proctor.dialogue import Role, path_to
 from proctor.errors import BadInput
 from proctor.nouns import Device, Quant
 
@@ -35,23 +36,21 @@ class Wish:
     continue_last: bool = False
     resume: str | None = None
     system: str | None = None
-    history: str = "on"
+    history: str | None = "on"
     temperature: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
     benchmark: str = "demo"
 
     def manner(self, otherwise: Manner) -> Manner:
-        """How to talk; `otherwise` has the model and quantization where none was asked for."""
-        sampling = replace(Sampling(), seed=self.seed, max_tokens=self.max_tokens)
-        if self.temperature is not None:
-            sampling = replace(sampling, temperature=self.temperature)
+        """How to talk; `otherwise` has what wasn't asked for."""
+        asked: dict[str, Any] = {"temperature": self.temperature, "seed": self.seed, "max_tokens": self.max_tokens}
         return Manner(
             model=self.model or otherwise.model,
             quant=Quant(self.quant) if self.quant else (Quant.NONE if self.model else otherwise.quant),
             device=device_of(self.device) if self.model or self.device != "auto" else otherwise.device,
-            sampling=sampling,
-            history=HISTORIES[self.history],
+            sampling=replace(otherwise.sampling, **{name: value for name, value in asked.items() if value is not None}),
+            history=HISTORIES[self.history] if self.history else otherwise.history,
         )
 
 

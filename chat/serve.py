@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from chat.api import Service, create_app
-from chat.enter import ended_by_signals
+from chat.client import Manner
+from chat.enter import check_model, ended_by_signals
 from chat.host import connected, read_settings
 from proctor import logs
 from proctor.broker_url import LOOPBACK
@@ -31,19 +32,22 @@ class Address:
     port: int = 8000
 
 
-def serve(address: Address, devices: str, say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
+def serve(address: Address, devices: str, say: Callable[[str], None], first: Manner | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; a worker of our own has the model of `first` loaded before anybody asks.
 
     Raises
     ------
     BadInput
-        where the address is not loopback and no token is set, the token is too short, or the port is taken.
+        where the address is not loopback and no token is set, the token is too short, the port is taken, or the
+        name of a model can't be meant.
     ProctorError
         where the broker can't be reached or started.
     """
     settings = read_settings(os.environ)
     token = os.environ.get(TOKEN) or None
     check(address, token)
+    if first is not None and not settings.broker_url:
+        check_model(first.model)
     logs.configure("WARNING")
     listening = bind(address)
     with listening, ended_by_signals(), connected(settings, say, devices) as place:
@@ -51,6 +55,8 @@ def serve(address: Address, devices: str, say: Callable[[str], None]) -> None:
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{where} has the page, {where}/v1 is for OpenAI's clients; the models are at {place.where}")
         say("a token is wanted" if token else "no token is wanted: for this machine alone")
+        if first is not None and place.own:
+            place.client.expect(first)
         service = Service(place.broker_url, token, _metrics(settings), None if settings.broker_url else place.ask)
         uvicorn.Server(
             uvicorn.Config(

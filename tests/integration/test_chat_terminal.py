@@ -14,7 +14,7 @@ import pytest
 
 from chat.protocol import TurnRequest
 from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault, History, Role
+from proctor.dialogue import Fault, History, Role, Sampling
 from proctor.settings import Settings
 from proctor.store.session import open_store
 from tests.integration.parrot import Parrot, Refusal, echo, empty, parrot, valkey
@@ -313,15 +313,21 @@ def test_two_models_stand_side_by_side_with_the_token_at_which_they_part(
 
 
 def test_a_conversation_is_said_again_in_another_manner(bird: Parrot, environ: dict[str, str], folder: Path) -> None:
-    run(["chat", "-m", "parrot", "--system", "Be kind."], environ, folder, "A heron wades.")
+    manner = ["-t", "0.3", "--seed", "5", "--max-tokens", "9", "--history", "window"]
+    run(["chat", "-m", "parrot", "--system", "Be kind.", *manner], environ, folder, "A heron wades.")
     (first,) = json.loads(run(["chat", "list", "--json"], environ, folder).stdout)
-    done = run(["chat", "replay", first["id"], "-q", "4bit", "--history", "off"], environ, folder)
+    done = run(["chat", "replay", first["id"], "-q", "4bit", "--history", "off", "-t", "0"], environ, folder)
     assert done.returncode == 0, done.stderr
     assert "They say the same." in done.stdout
     request = list(bird.requests.values())[-1]
     assert (request.quant, request.history, request.model) == ("4bit", History.OFF, "parrot")
     assert [each.content for each in request.say] == ["Be kind.", "A heron wades."]
     assert request.conversation != first["id"]
+    assert request.sampling == Sampling(temperature=0.0, seed=5, max_tokens=9)  # what isn't asked for is as it was
+    run(["chat", "replay", first["id"], "-q", "8bit"], environ, folder)
+    request = list(bird.requests.values())[-1]
+    assert (request.quant, request.history) == ("8bit", History.WINDOW)
+    assert request.sampling == Sampling(temperature=0.3, seed=5, max_tokens=9)
 
 
 def test_a_models_name_misspelt_is_said_before_anything_is_started(folder: Path, tmp_path: Path) -> None:
