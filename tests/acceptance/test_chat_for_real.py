@@ -83,7 +83,7 @@ def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
             found.group() for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
         )
         with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
-            wait_until(lambda: [each.id for each in client.models.list()] == ["smollm2"], "loaded before it is asked for")
+            wait_until(lambda: [each.id for each in client.models.list()] == ["smollm2"], "loaded before it is asked")
             asked: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
             whole = client.chat.completions.create(
                 model="smollm2", messages=asked, temperature=0, max_tokens=6, logprobs=True, top_logprobs=2
