@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
+from workers.engine.generate_cache import head_width
+
 _BEST_OF = 7
 
 
@@ -19,7 +21,7 @@ class Floor:
 
     rate: float  # of torch's own products, at the shapes of the layers
     parameters: int  # of the layers: neither embeddings nor output head
-    widths: int = 0  # of what a token's query meets of a key, and as much of a value: heads × width, over all layers
+    widths: int  # of what a token's query meets of a key, and as much of a value: heads × width, over all layers
 
     def seconds(self, tokens: int, pairs: int = 0) -> float:
         """The least time for so many tokens: tokens × 2 × parameters / rate.
@@ -39,8 +41,8 @@ def floor_of(model: PreTrainedModel, tokens: int, dtype: torch.dtype) -> Floor:
         flops += count * 2 * tokens * rows * columns
     parameters = sum(rows * columns * count for (rows, columns), count in shapes.items())
     config = model.config.get_text_config()
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return Floor(flops / seconds, parameters, config.num_attention_heads * width * config.num_hidden_layers)
+    widths = config.num_attention_heads * head_width(config) * config.num_hidden_layers
+    return Floor(flops / seconds, parameters, widths)
 
 
 def layer_shapes(model: PreTrainedModel) -> Counter[tuple[int, int]]:

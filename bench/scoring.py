@@ -5,10 +5,9 @@
 
 A line is one way at one dtype and number of shots, over all subjects: seconds to write, tokenize and score their
 prompts, the share of the floor (see `bench.floor`; `share_with_attention`: of the products in attention too, which the
-floor leaves out), and how far its numbers are from lm-eval's. Subjects are scored in
-turns, ours and theirs, so that whatever else the machine does meets both. `--lm-eval` names the Python of an
-environment that has it; without one that part is left out, and said. Lines of `case: shots` tell what five shots add to
-none where many questions share them.
+floor leaves out), and how far its numbers are from lm-eval's. Subjects are scored in turns, ours and theirs, so that
+whatever else the machine does meets both. `--lm-eval` names the Python of an environment that has it; without one that
+part is left out, and said. Lines of `case: shots` tell what five shots add to none where many questions share them.
 """
 
 from __future__ import annotations

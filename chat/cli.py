@@ -227,10 +227,10 @@ def serve(host: str, port: int, device: str, model: str | None, quant: str) -> N
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
     from chat.client import Manner
-    from chat.enter import device_of
+    from chat.enter import device_of, worker_devices
     from chat.serve import Address
     from chat.serve import serve as work
     from proctor.nouns import Quant
 
     first = Manner(model, Quant(quant), device_of(device)) if model else None
-    work(Address(host, port), "cpu" if device == "cpu" else "auto", lambda text: click.echo(text, err=True), first)
+    work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first)

@@ -10,7 +10,7 @@ import click
 
 from chat.client import Manner, new_id
 from chat.commands import history_name
-from chat.enter import Wish, ended_by_signals
+from chat.enter import Wish, ended_by_signals, worker_devices
 from chat.host import connected, read_settings, story_of
 from chat.inquiry import Inquiry, What
 from chat.side_by_side import Side, hear, lines, names, parting
@@ -33,7 +33,7 @@ def compare(rivals: Rivals, text: str) -> None:
     """Say one message to two at the same time, and show both replies. Raises `TurnFailed` where one failed."""
     pairs = names(rivals.models, rivals.quants)
     manner = rivals.wish.manner(Manner(rivals.models[0]))
-    with ended_by_signals(), connected(read_settings(os.environ), _say, _devices(rivals.wish)) as place:
+    with ended_by_signals(), connected(read_settings(os.environ), _say, worker_devices(rivals.wish.device)) as place:
         manners = [replace(manner, model=model, quant=Quant(quant)) for model, quant in pairs]
         replies = [place.client.ask(each.request(new_id(), [Utterance(Role.USER, text)])) for each in manners]
         left, right = (hear(_name(each), reply) for each, reply in zip(manners, replies, strict=True))
@@ -46,7 +46,7 @@ def replay(conversation: str, wish: Wish) -> None:
     What the wish leaves open is for each message what it was then: sampling with its seed, and history. The replay is a
     conversation of its own, so that the first goes on where it did. Raises `TurnFailed`.
     """
-    with ended_by_signals(), connected(read_settings(os.environ), _say, _devices(wish)) as place:
+    with ended_by_signals(), connected(read_settings(os.environ), _say, worker_devices(wish.device)) as place:
         story = story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, conversation)))
         path = path_to(story.turns, story.last_turn_id)
         if not any(turn.role is Role.USER for turn in path):
@@ -93,10 +93,6 @@ def _earlier(reply: Turn | None) -> Side:
 
 def _name(manner: Manner) -> str:
     return f"{manner.model} {manner.quant}, history {history_name(manner.history)}"
-
-
-def _devices(wish: Wish) -> str:
-    return "cpu" if wish.device == "cpu" else "auto"
 
 
 def _say(text: str) -> None:

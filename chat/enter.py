@@ -59,6 +59,11 @@ def device_of(name: str) -> Device | None:
     return {"auto": None, "cuda": Device.GPU, "cpu": Device.CPU}[name]
 
 
+def worker_devices(name: str) -> str:
+    """What a worker of our own runs on (`proctor worker --devices`) for that `--device`."""
+    return "cpu" if name == "cpu" else "auto"
+
+
 def enter(wish: Wish) -> int:
     """Lead a conversation until it is left; the exit code."""
     settings = read_settings(os.environ)
@@ -67,7 +72,7 @@ def enter(wish: Wish) -> int:
     say = _silent if piped is not None else screen.dim
     if wish.model and not settings.broker_url:
         check_model(wish.model)
-    with ended_by_signals(), connected(settings, say, "cpu" if wish.device == "cpu" else "auto") as place:
+    with ended_by_signals(), connected(settings, say, worker_devices(wish.device)) as place:
         parlour = open_parlour(wish, place, screen)
         if piped is not None:
             terminal.one_reply(parlour, piped)

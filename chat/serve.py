@@ -46,8 +46,9 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
     settings = read_settings(os.environ)
     token = os.environ.get(TOKEN) or None
     check(address, token)
-    if first is not None and not settings.broker_url:
-        check_model(first.model)
+    ahead = None if settings.broker_url else first  # a fleet's workers load what they are asked for
+    if ahead is not None:
+        check_model(ahead.model)
     logs.configure("WARNING")
     listening = bind(address)
     with listening, ended_by_signals(), connected(settings, say, devices) as place:
@@ -55,8 +56,8 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{where} has the page, {where}/v1 is for OpenAI's clients; the models are at {place.where}")
         say("a token is wanted" if token else "no token is wanted: for this machine alone")
-        if first is not None and place.own:
-            place.client.expect(first)
+        if ahead is not None:
+            place.client.expect(ahead)
         service = Service(place.broker_url, token, _metrics(settings), None if settings.broker_url else place.ask)
         uvicorn.Server(
             uvicorn.Config(

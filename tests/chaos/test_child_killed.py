@@ -28,7 +28,8 @@ from tests.chaos.scene import (
 from tests.support import wait_until
 from workers.devices import own_device
 
-WRITERS, GLANCES = "120", 200
+WRITERS = "120"  # SQLite's lock of writers: a byte of the file beside the database ("WAL-mode file format", 2.3.1)
+GLANCES = 200  # at the locks, between two looks at the clock: a write takes milliseconds
 EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
 
 
@@ -138,10 +139,7 @@ def _hang_in_a_write(crew: Embedded, store: Store) -> None:
 
 
 def _is_writing(pid: int, store: Store) -> bool:
-    """Whether a process holds SQLite's lock of writers, by the kernel's list: trying to write would keep it waiting.
-
-    The lock is byte 120 of the file beside the database (SQLite's "WAL-mode file format", 2.3.1).
-    """
+    """Whether a process holds the lock of writers, by the kernel's list: trying to write would keep it waiting."""
     inode = Path(f"{store.url.database}-shm").stat().st_ino
     held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
     return any(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from workers.engine.generate import common_beginning
 
@@ -99,9 +99,13 @@ class Kept:
         return beside.copy(common) if beside is not None and common >= _WORTH_COPYING else Line()
 
 
+def head_width(config: PretrainedConfig) -> int:
+    """Numbers in a head's query, key or value."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
 def token_bytes(model: PreTrainedModel) -> int:
     """Memory that a token's keys and values take, from the model's config."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
+    return int(2 * config.num_hidden_layers * heads * head_width(config) * model.dtype.itemsize)
