@@ -48,7 +48,8 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     """Write graphs, tables and one offline HTML page about SWEEPs (names or numbers; default: the latest).
 
     The accuracies are printed with their 95 % intervals. Runs that can't be compared (other benchmark, exam content,
-    shots, template or prompt) are never mixed; what failed or is missing comes first.
+    shots, template or prompt) are never mixed; what failed or is missing comes first. DIR holds one report: the files
+    of the one before go, and files that no report wrote are never touched.
 
     \b
     Examples:

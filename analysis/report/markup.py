@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape as html_escape
 
 from analysis.graphs.style import Graph, inline_svg
@@ -16,15 +17,15 @@ def escape(text: str) -> str:
     return html_escape(visible(text), quote=True)
 
 
-def section_html(section: Section) -> str:
-    """A section with its heading, named for screen readers by it."""
+def section_html(section: Section, formats: Sequence[str]) -> str:
+    """A section with its heading, named for screen readers by it. `formats` are those of the files beside the page."""
     name = escape(section.anchor)
-    body = "\n".join(map(block_html, section.blocks))
+    body = "\n".join(block_html(block, formats) for block in section.blocks)
     heading = f'<h2 id="{name}-h">{escape(section.heading)}</h2>'
     return f'<section id="{name}" aria-labelledby="{name}-h">{heading}\n{body}\n</section>'
 
 
-def block_html(block: Block) -> str:
+def block_html(block: Block, formats: Sequence[str]) -> str:
     """One block of any kind."""
     match block:
         case Text():
@@ -32,15 +33,15 @@ def block_html(block: Block) -> str:
         case Bullets():
             return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in block.items)}</ul>"
         case Folded():
-            inner = "\n".join(map(block_html, block.blocks))
+            inner = "\n".join(block_html(one, formats) for one in block.blocks)
             return f"<details><summary>{escape(block.summary)}</summary>\n{inner}\n</details>"
         case Table():
-            return table_html(block)
+            return table_html(block, formats)
         case Graph():
-            return graph_html(block)
+            return graph_html(block, formats)
 
 
-def table_html(table: Table) -> str:
+def table_html(table: Table, formats: Sequence[str]) -> str:
     """A real table: caption, column and row headers with their scope, in a region that scrolls by keyboard too."""
     numeric = [' class="n"' if column.numeric else "" for column in table.columns]
     heads = "".join(
@@ -53,7 +54,7 @@ def table_html(table: Table) -> str:
         rows.append(f'<tr><th scope="row"{numeric[0]}>{escape(first)}</th>{data}</tr>')
     caption = escape(table.caption)
     if len(table.rows) > table.most:
-        whole = f"{escape(table.name)}.csv has them all (--format csv)"
+        whole = f"{escape(table.name)}.csv has them all" if "csv" in formats else "--format csv writes them all"
         caption += f" The first {table.most:,} of {len(table.rows):,} rows; {whole}."
     shown = min(len(table.rows), table.most)
     on_paper = f'<p class="on-paper">The first {ROWS_ON_PAPER} of {shown:,} rows.</p>' if shown > ROWS_ON_PAPER else ""
@@ -63,11 +64,13 @@ def table_html(table: Table) -> str:
     )
 
 
-def graph_html(graph: Graph) -> str:
-    """The graph as inline SVG that reads as one image with its content in words, and links to its files."""
+def graph_html(graph: Graph, formats: Sequence[str]) -> str:
+    """The graph as inline SVG that reads as one image with its content in words, and links to its files if any."""
     alt, name = escape(graph.alt), escape(graph.name)
     svg = inline_svg(graph).replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
+    links = " ".join(f'<a href="{name}.{kind}">{kind.upper()}</a>' for kind in ("png", "svg") if kind in formats)
+    caption = f"<figcaption>{links}</figcaption>" if links else ""
     return (
         f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{escape(graph.title)}">{svg}</div>'
-        f'<figcaption><a href="{name}.png">PNG</a> <a href="{name}.svg">SVG</a></figcaption></figure>'
+        f"{caption}</figure>"
     )

@@ -14,11 +14,11 @@ from analysis.tables import Table, to_markdown, visible
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def page_html(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """The whole page, its style inside it."""
+def page_html(title: str, subtitle: str, sections: Sequence[Section], formats: Sequence[str]) -> str:
+    """The whole page, its style inside it. `formats` are those of the files beside it, which it links to."""
     style = files("analysis.report").joinpath("page.css").read_text(encoding="utf-8")
     links = "".join(f'<li><a href="#{escape(s.anchor)}">{escape(s.heading)}</a></li>' for s in sections)
-    body = "\n".join(map(section_html, sections))
+    body = "\n".join(section_html(section, formats) for section in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -44,27 +44,29 @@ def page_html(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 """
 
 
-def page_markdown(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """The same as Markdown, with the graphs as links to the PNG files beside it."""
+def page_markdown(title: str, subtitle: str, sections: Sequence[Section], formats: Sequence[str]) -> str:
+    """The same as Markdown; graphs are links to the PNG or SVG files beside it, or words where there are none."""
+    pictures = next((kind for kind in ("png", "svg") if kind in formats), None)
     parts = [f"# {_plain(title)}", _plain(subtitle)]
     for section in sections:
         parts.append(f"## {_plain(section.heading)}")
-        parts.extend(map(_markdown, section.blocks))
+        parts.extend(_markdown(block, pictures) for block in section.blocks)
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: Block, pictures: str | None) -> str:
     match block:
         case Text():
             return _plain(block.words)
         case Bullets():
             return "\n".join(f"- {_plain(item)}" for item in block.items)
         case Folded():
-            return "\n\n".join([f"### {_plain(block.summary)}", *map(_markdown, block.blocks)])
+            return "\n\n".join([f"### {_plain(block.summary)}", *(_markdown(one, pictures) for one in block.blocks)])
         case Table():
             return to_markdown(block)
         case Graph():
-            return f"![{_plain(block.alt)}]({block.name}.png)"
+            words = _plain(block.alt)
+            return words if pictures is None else f"![{words}]({block.name}.{pictures})"
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Putting the report together and writing it: each file whole or not at all, the page last."""
+"""Putting the report together and writing it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from analysis.files import whole_file
 from analysis.findings import counted, listed
 from analysis.frames import Results
 from analysis.graphs.style import Graph, write_png
 from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import costs_section
+from analysis.report.folder import report_folder
 from analysis.report.leads import leads_section
 from analysis.report.limits import calibration_section, limits_section
 from analysis.report.mistakes import mistakes_section
@@ -34,6 +34,7 @@ from proctor import __version__
 from proctor.errors import BadInput
 
 FORMATS = ("html", "png", "svg", "csv", "md")
+PAGES = {"html": "report.html", "md": "report.md"}
 
 
 @dataclass(frozen=True)
@@ -66,37 +67,32 @@ class Part:
 
 
 def write_report(results: Results, folder: Path, options: Options, now: datetime) -> Written:
-    """Write the report on `results` into `folder`, which is made where it is missing; files of the same names go.
+    """Write the report on `results` into `folder`, in the place of the report that lies there (see `report_folder`).
 
     Raises
     ------
     BadInput
-        where nothing has been answered yet, or the folder can't be written to.
+        where nothing has been answered yet, the folder can't be written to, or a file that no report wrote is in the
+        way.
     """
     if not results.panels:
         raise BadInput(
             f"None of the {counted(len(results.records), 'Run')} has an answer yet.",
             "See how far it is with: proctor status",
         )
-    levels = [level(panel) for panel in results.panels]
-    parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
-    sections = report_sections(results, levels, parts, options.margin)
-    title, subtitle = _title(results), f"Written on {now:%Y-%m-%d at %H:%M %Z} by Proctor {__version__}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = _write_parts(sections, folder, options.formats)
-        page = None
-        if "md" in options.formats:
-            files.append(_write_text(folder / "report.md", page_markdown(title, subtitle, sections)))
-        if "html" in options.formats:
-            page = _write_text(folder / "report.html", page_html(title, subtitle, sections))
-            files.append(page)
+        with report_folder(folder, [PAGES[kind] for kind in options.formats if kind in PAGES]) as beside:
+            levels = [level(panel) for panel in results.panels]
+            parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
+            sections = report_sections(results, levels, parts, options.margin)
+            names = _write_files(beside, _title(results), sections, options.formats, now)
     except OSError as error:
         raise BadInput(f"The report can't be written to {folder}: {error.strerror or error}.") from error
+    page = folder / PAGES["html"] if PAGES["html"] in names else None
     return Written(
         folder,
         page,
-        tuple(files),
+        tuple(folder / name for name in names),
         tuple(accuracy_table(part.panel, part.standings) for part in parts),
         tuple(tuple(finding_sentences(part.panel, part.standings, options.margin)) for part in parts),
         tuple(noise_table(part.panel, floors(results, part.panel)) for part in parts),
@@ -160,27 +156,25 @@ def _title(results: Results) -> str:
     return f"{counted(len(models), 'model')} on {benchmarks}"
 
 
-def _write_parts(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> list[Path]:
-    """The graphs and tables as files of their own."""
-    files = []
+def _write_files(
+    folder: Path, title: str, sections: Sequence[Section], formats: Sequence[str], now: datetime
+) -> list[str]:
+    """The graphs and tables as files of their own, then the page; the names of all, in that order."""
+    texts: dict[str, str] = {}
+    names = []
     for graph in (graph for section in sections for graph in section.graphs()):
         if "png" in formats:
-            files.append(_write_png(folder / f"{graph.name}.png", graph))
+            names.append(f"{graph.name}.png")
+            write_png(graph, folder / names[-1])
         if "svg" in formats:
-            files.append(_write_text(folder / f"{graph.name}.svg", graph.svg))
+            texts[f"{graph.name}.svg"] = graph.svg
     if "csv" in formats:
-        for section in sections:
-            files += [_write_text(folder / f"{table.name}.csv", to_csv(table)) for table in section.tables()]
-    return files
-
-
-def _write_png(path: Path, graph: Graph) -> Path:
-    with whole_file(path) as beside:
-        write_png(graph, beside)
-    return path
-
-
-def _write_text(path: Path, text: str) -> Path:
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-    return path
+        texts |= {f"{table.name}.csv": to_csv(table) for section in sections for table in section.tables()}
+    subtitle = f"Written on {now:%Y-%m-%d at %H:%M %Z} by Proctor {__version__}"
+    if "md" in formats:
+        texts[PAGES["md"]] = page_markdown(title, subtitle, sections, formats)
+    if "html" in formats:
+        texts[PAGES["html"]] = page_html(title, subtitle, sections, formats)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [*names, *texts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import pytest
 from analysis.export import COLUMNS, export_questions, export_to_file
 from analysis.frames import read_results
 from analysis.panel import level
+from analysis.report.folder import LIST
 from analysis.report.write import FORMATS, Options, Written, write_report
 from proctor.errors import BadInput
 from proctor.nouns import Conditions, Noise, Quant, Scoring
@@ -88,7 +90,7 @@ def test_the_report_is_complete_and_well_formed(written: Written) -> None:
     names = {path.name for path in written.folder.iterdir()}
     wanted = {"model_comparison.png", "mistake_overlap_distribution.png", "mistake_overlap_pairwise.png", "overall.svg"}
     assert wanted | {"report.html", "report.md", "accuracy.csv", "costs_by_run.csv"} <= names
-    assert names == {path.name for path in written.files}
+    assert names == {path.name for path in written.files} | {LIST}
     headings = [name for name, _ in page.tags if name in ("h1", "h2")]
     assert headings[0] == "h1"
     assert headings.count("h1") == 1
@@ -104,22 +106,42 @@ def test_the_report_asks_nothing_of_the_network(written: Written) -> None:
     assert not page.all("link")
     (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
     assert policy.startswith("default-src 'none'")
-    linked = [a["href"] for a in page.all("a") if not a["href"].startswith("#")]
-    assert all((written.folder / name).exists() for name in linked)
+    assert {a["href"] for a in page.all("a") if not a["href"].startswith("#")} == {
+        path.name for path in written.files if path.suffix in (".png", ".svg")
+    }
+
+
+def test_a_page_without_files_beside_it_links_to_none(desk: Store, tmp_path: Path) -> None:
+    results = read_results(desk, [sit_sweep(desk, Sat(questions=8))])
+    alone = write_report(results, tmp_path / "alone", Options(("html", "md")), NOW)
+    page = read(alone)
+    assert page.all("svg")
+    assert all(a["href"].startswith("#") for a in page.all("a"))
+    assert "](" not in (alone.folder / "report.md").read_text("utf-8")
+    with_svg = write_report(results, tmp_path / "svg", Options(("md", "svg")), NOW)
+    names = re.findall(r"\]\((.+?)\)", (with_svg.folder / "report.md").read_text("utf-8"))
+    assert len(names) > 5
+    assert all((with_svg.folder / name).is_file() for name in names)
 
 
 def test_every_anchor_leads_somewhere_and_ids_are_used_once(written: Written) -> None:
     page = read(written)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")} <= set(ids)
+    anchors = {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")}
+    assert {"main", "missing", "ran", "finding", "overall", "subjects", "mistakes", "costs", "limits"} <= anchors
+    assert anchors <= set(ids)
 
 
 def test_the_report_can_be_read_by_a_screen_reader(written: Written) -> None:
     page = read(written)
     assert page.all("html")[0]["lang"] == "en"
+    drawn, tables = (sum(path.suffix == kind for path in written.files) for kind in (".svg", ".csv"))
+    assert (len(page.all("svg")), len(page.all("table"))) == (drawn, tables)
+    assert min(drawn, tables) >= 10
+    assert len({svg["aria-label"] for svg in page.all("svg")}) >= drawn - 1  # the forest's sheet says much the same
     assert all(svg.get("aria-label") and svg.get("role") == "img" for svg in page.all("svg"))
-    assert all(head["scope"] in ("col", "row") for head in page.all("th"))
+    assert {head["scope"] for head in page.all("th")} == {"col", "row"}
     assert len(page.all("caption")) == len(page.all("table"))
 
 
@@ -143,6 +165,8 @@ def test_names_from_outside_are_text_and_nothing_else(desk: Store, tmp_path: Pat
     written = write_report(read_results(desk, [sit_sweep(desk, sat)]), tmp_path, ALL, NOW)
     page = read(written)
     assert page.open == []
+    for name in ("<script>alert(1)</script>", "\\u202ebold &amp; \\x85 $x$", '" onload="x', *subjects):
+        assert name in page.text
     assert not page.all("script")
     assert not page.all("img")
     assert not any(attribute.startswith("on") for _, attributes in page.tags for attribute in attributes)

@@ -1,0 +1,124 @@
+"""The folder of a report: the files of an earlier report go, everybody else's stay as they are.
+
+A list of the report's own files, with the SHA-256 of each, lies beside them as `.proctor-report.json`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from analysis.findings import counted, listed
+from proctor.errors import BadInput
+
+LIST = ".proctor-report.json"
+PAGES = ("report.html", "report.md")  # gone first and back last: a page that is there is whole, with its files
+_BESIDE = ".proctor-report.{}.part"
+
+Owned = Mapping[str, Sequence[str]]  # file name -> SHA-256 of each content that is ours
+
+
+@contextmanager
+def report_folder(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
+    """An empty folder to write a report to; at the end its files take the place of the earlier report's in `folder`.
+
+    Whoever is killed before the end leaves the earlier report whole; whoever is killed in the exchange of the files
+    leaves no page, and the next report finishes the work. `names` are files that are known to be written: where one
+    is in the way, that is found before the work and not after it.
+
+    Raises
+    ------
+    BadInput
+        where a file that isn't an earlier report's, or was changed since, has the name of one to be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(folder, names, _owned(folder))
+    beside = folder / _BESIDE.format(os.getpid())
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        with _locked(beside):
+            yield beside
+            with _locked(folder):
+                _exchange(folder, beside)
+                _forget_the_killed(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _exchange(folder: Path, beside: Path) -> None:
+    owned = _owned(folder)
+    new = {path.name: [_content(path)] for path in beside.iterdir()}
+    _refuse_foreign(folder, list(new), owned)
+    old = {name: hashes for name, hashes in owned.items() if _is_ours(folder / name, hashes)}
+    _write_list(
+        beside, folder, {name: [*old.get(name, ()), *new.get(name, ())] for name in {**old, **new}}, whole=False
+    )
+    for name in sorted(old, key=lambda name: name not in PAGES):
+        (folder / name).unlink(missing_ok=True)
+    for name in sorted(new, key=lambda name: name in PAGES):
+        (beside / name).replace(folder / name)
+    _write_list(beside, folder, new, whole=True)
+
+
+def _refuse_foreign(folder: Path, names: Sequence[str], owned: Owned) -> None:
+    foreign = [
+        name
+        for name in sorted(names)
+        if os.path.lexists(folder / name) and not _is_ours(folder / name, owned.get(name, ()))
+    ]
+    if foreign:
+        raise BadInput(
+            f"{folder} holds {counted(len(foreign), 'file')} that a report would overwrite and that no report wrote "
+            f"there, or that {'was' if len(foreign) == 1 else 'were'} changed since: {listed(foreign)}.",
+            "Name another folder with -o, or move them away.",
+        )
+
+
+def _owned(folder: Path) -> Owned:
+    path = folder / LIST
+    if not path.exists():
+        return {}
+    try:
+        files = json.loads(path.read_text("utf-8"))["files"]
+        return {str(name): [str(one) for one in hashes] for name, hashes in files.items() if Path(name).name == name}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path} is no list of a report's files.", "Name another folder with -o.") from error
+
+
+def _write_list(beside: Path, folder: Path, files: Owned, *, whole: bool) -> None:
+    text = json.dumps({"whole": whole, "files": files}, indent=1) + "\n"
+    (beside / LIST).write_text(text, encoding="utf-8")
+    (beside / LIST).replace(folder / LIST)
+
+
+def _is_ours(path: Path, hashes: Sequence[str]) -> bool:
+    return path.is_file() and not path.is_symlink() and _content(path) in hashes
+
+
+def _content(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _forget_the_killed(folder: Path) -> None:
+    """Remove what reports that were killed have left half written; one that still writes holds its lock."""
+    for left in folder.glob(_BESIDE.format("*")):
+        with suppress(OSError), _locked(left, wait=False):
+            shutil.rmtree(left)
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process. OSError where another has it and `wait` is False."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
