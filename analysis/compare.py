@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.candidates import Candidate
-from analysis.findings import listed
-from analysis.panel import Panel
+from analysis.findings import counted, listed
+from analysis.panel import Panel, Terms
+from analysis.prompts import Alike, alike, share_a_template
 from analysis.stats.families import benjamini_hochberg
 from analysis.stats.paired import Paired, pair_up
 from analysis.stats.verdict import Verdict, judge
@@ -45,6 +47,8 @@ class Comparison:
     panel: Panel  # of the two, in order, on common questions
     verdict: Verdict
     leads: tuple[Lead, ...]  # the smallest p first
+    prompts: Alike  # on the questions of `panel`
+    notes: tuple[str, ...] = ()  # what else the verdict stands on, in words
 
     @property
     def lost(self) -> list[int]:
@@ -63,9 +67,12 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
     Raises
     ------
     NotComparable
-        where terms or exams differ, or they share no question.
+        where terms or exams differ, or they share no question, or none in the same prompt.
     """
-    panel = side_by_side(first, second)
+    whole = side_by_side(first, second)
+    prompts = alike(whole, 0, 1)
+    kept = _same_prompts(first, second, prompts)
+    panel, prompts, left_out = whole.on(kept), prompts.on(kept), int((~kept).sum())
     leads = [
         (subject, pair_up(panel.correct[0, here], panel.correct[1, here]))
         for number, subject in enumerate(panel.subjects)
@@ -79,6 +86,8 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
         panel,
         judge(panel.pair(0, 1), margin),
         tuple(sorted(found, key=lambda lead: (lead.p, -abs(lead.pair.change)))),
+        prompts,
+        tuple(_notes(first, second, prompts, left_out)),
     )
 
 
@@ -99,13 +108,62 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
     if (first.panel.key[left] != second.panel.key[right]).any():
         raise NotComparable(first.label, second.label, ["another answer key for the same questions"])
     a, b = first.panel, second.panel
-    known = a.logprob is not None and b.logprob is not None
     return replace(
         a,
+        terms=b.terms if a.terms.imported else a.terms,
         contestants=(*a.contestants, *b.contestants),
         questions=a.questions.iloc[left].reset_index(drop=True),
         asked=np.ones((2, left.size), dtype=bool),
         correct=np.stack([a.correct[0, left], b.correct[0, right]]),
         picked=np.stack([a.picked[0, left], b.picked[0, right]]),
-        logprob=np.stack([a.logprob[0, left], b.logprob[0, right]]) if known else None,  # type: ignore[index]
+        logprob=None if a.logprob is None or b.logprob is None else _stacked(a.logprob[0, left], b.logprob[0, right]),
+        prompt=None if a.prompt is None or b.prompt is None else np.stack([a.prompt[0, left], b.prompt[0, right]]),
     )
+
+
+def _stacked(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(2, Q, K) of two (Q, K), of which one may know questions with more options than the other."""
+    widest = max(first.shape[1], second.shape[1])
+    both = np.full((2, len(first), widest), -np.inf, dtype=np.float32)
+    both[0, :, : first.shape[1]], both[1, :, : second.shape[1]] = first, second
+    return both
+
+
+def _same_prompts(first: Candidate, second: Candidate, prompts: Alike) -> NDArray[np.bool_]:
+    """The questions (Q,) to compare. Of imported results, only the prompts say whether the conditions agree.
+
+    Where both used a chat template, which is a model's own, or both are ours under the same terms, all questions are
+    compared, whatever their prompts.
+    """
+    terms = first.panel.terms, second.panel.terms
+    templates = all(one.chat_template for one in terms)
+    if templates or not any(one.imported for one in terms) or not prompts.others:
+        return np.ones(prompts.equal.size, dtype=bool)
+    if not prompts.equals:
+        raise NotComparable(first.label, second.label, [f"another prompt on {_of(prompts.others, prompts.equal.size)}"])
+    return prompts.equal
+
+
+def _notes(first: Candidate, second: Candidate, prompts: Alike, left_out: int) -> list[str]:
+    terms = first.panel.terms, second.panel.terms
+    size = prompts.equal.size
+    notes = [f"{one.label} is imported: {one.panel.terms}" for one in (first, second) if one.panel.terms.imported]
+    if left_out:
+        notes.append(f"{counted(left_out, 'question')} left out: not known to have been put in the same prompt")
+    if notes and prompts.equals:
+        notes.append(f"the same prompt, to the byte, on {_of(prompts.equals, size)} (SHA-256)")
+    if prompts.others:
+        notes.append(f"another prompt on {_of(prompts.others, size)}, {_why(first, second, terms[0])}")
+    if prompts.unknown:
+        notes.append(f"prompts of {_of(prompts.unknown, size)} are not known: they may have been put in other words")
+    return notes
+
+
+def _why(first: Candidate, second: Candidate, terms: Terms) -> str:
+    if share_a_template(first.panel.contestants[0], second.panel.contestants[0], terms):
+        return "although the terms agree, such as by a date in a chat template: part of any difference may be theirs"
+    return "as each model's chat template has it"
+
+
+def _of(some: int, questions: int) -> str:
+    return f"all {questions:,} questions" if some == questions else f"{some:,} of {questions:,} questions"

@@ -12,8 +12,8 @@ answers_frame(results.panels[0])  # a row an Answer
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from analysis.contestants import Contestant
 from analysis.panel import Panel, Terms
 from proctor.nouns import RunStatus
-from proctor.store.columns import AnswerColumns, QuestionColumns, answer_columns, question_columns
+from proctor.store.columns import AnswerColumns, QuestionColumns, answer_columns, prompts_apart, question_columns
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 
@@ -41,6 +41,7 @@ class Results:
     panels: tuple[Panel, ...]
     superseded: tuple[RunRecord, ...] = ()
     imported: tuple[Panel, ...] = ()  # those of the panels that were computed elsewhere
+    reworded: Mapping[int, int] = field(default_factory=dict)  # superseded Run -> its questions in another prompt
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""
@@ -117,7 +118,7 @@ def results_of(store: Store, records: Sequence[RunRecord]) -> Results:
     """The same for Runs that the caller has chosen, so that no other Answer is read."""
     chosen, superseded = _newest(record for record in records if record.answered)
     panels = tuple(_read_panel(store, group) for group in comparable_groups(chosen))
-    return Results(tuple(records), panels, tuple(superseded))
+    return Results(tuple(records), panels, tuple(superseded), reworded=_reworded(store, chosen, superseded))
 
 
 def comparable_groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
@@ -146,7 +147,7 @@ def _newest(records: Iterator[RunRecord]) -> tuple[list[RunRecord], list[RunReco
     kept: dict[object, RunRecord] = {}
     replaced = []
     for record in records:
-        key = (terms_of(record), contestant_of(record), record.spec.subject, record.spec.exam_hash)
+        key = _sitting(record)
         other = kept.get(key)
         if other is None:
             kept[key] = record
@@ -155,6 +156,18 @@ def _newest(records: Iterator[RunRecord]) -> tuple[list[RunRecord], list[RunReco
         kept[key] = newer
         replaced.append(older)
     return list(kept.values()), replaced
+
+
+def _sitting(record: RunRecord) -> tuple[Terms, Contestant, str, str]:
+    """What two Runs have in common of which only one is shown."""
+    return terms_of(record), contestant_of(record), record.spec.subject, record.spec.exam_hash
+
+
+def _reworded(store: Store, chosen: Sequence[RunRecord], superseded: Sequence[RunRecord]) -> dict[int, int]:
+    """Of superseded Runs, those that put other prompts than the Run in their place: on how many questions."""
+    kept = {_sitting(record): record.run_id for record in chosen}
+    counts = {run.run_id: prompts_apart(store, run.run_id, kept[_sitting(run)]) for run in superseded}
+    return {run_id: count for run_id, count in counts.items() if count}
 
 
 def _read_panel(store: Store, records: Sequence[RunRecord]) -> Panel:
@@ -166,15 +179,19 @@ def _read_panel(store: Store, records: Sequence[RunRecord]) -> Panel:
     widest = max(map(len, questions.choices), default=0)
     asked, correct = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     picked, logprob = np.full(shape, -1, dtype=np.int8), np.full((*shape, widest), -np.inf, dtype=np.float32)
+    prompt = np.zeros(shape, dtype=np.uint64)
     for some in _portions(records):
-        answers = answer_columns(store, some, options_logprob=True)
+        answers = answer_columns(store, some, options_logprob=True, prompt=True)
         who = np.array([seat[run] for run in answers.run_id.tolist()], dtype=np.int64)
         which = np.searchsorted(questions.question, answers.question)
         asked[who, which] = True
         correct[who, which] = answers.correct
         picked[who, which] = answers.picked
         logprob[who, which] = _padded(answers, widest)
-    panel = Panel(terms_of(records[0]), contestants, _questions_frame(questions), asked, correct, picked, logprob)
+        if answers.prompt is not None:
+            prompt[who, which] = answers.prompt
+    frame = _questions_frame(questions)
+    panel = Panel(terms_of(records[0]), contestants, frame, asked, correct, picked, logprob, prompt)
     return panel.on(np.asarray(asked.any(axis=0)))
 
 

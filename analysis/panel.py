@@ -18,37 +18,65 @@ from proctor.exams.prompts import characters
 from proctor.nouns import Scoring
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
-UNKNOWN = "unknown"  # prompt version of imported results
+UNKNOWN = "unknown"  # prompt version of imported results, and their scoring where nothing says it
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What must agree for Runs to be compared, besides the content of each subject's exam."""
+    """What must agree for Runs to be compared, besides the content of each subject's exam.
+
+    Imported results say only some of it: None or `UNKNOWN` stands for the rest, and their prompt version is `UNKNOWN`.
+    """
 
     benchmark: str
     prompt_version: str
-    shots: int
-    chat_template: bool
+    shots: int | None
+    chat_template: bool | None
     scoring: str = Scoring.LETTERS.value
 
+    @property
+    def imported(self) -> bool:
+        """Whether somebody else put the questions."""
+        return self.prompt_version == UNKNOWN
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What isn't known of how the questions were put, in words."""
+        parts = (
+            ("shots", self.shots is None),
+            ("chat template", self.chat_template is None),
+            ("scoring", self.scoring == UNKNOWN),
+        )
+        return tuple(name for name, missing in parts if missing)
+
     def __str__(self) -> str:
-        if self.prompt_version == UNKNOWN:
-            return f"{self.benchmark}, imported"
-        template = "chat template" if self.chat_template else "no chat template"
-        by = ", scored by text" if self.scoring == Scoring.TEXT else ""
-        return f"{self.benchmark}, {self.shots} shots, {template}, prompt {self.prompt_version}{by}"
+        known = [] if self.shots is None else [f"{self.shots} shots"]
+        if self.chat_template is not None:
+            known.append("chat template" if self.chat_template else "no chat template")
+        if not self.imported:
+            known.append(f"prompt {self.prompt_version}")
+        if self.scoring == Scoring.TEXT:
+            known.append("scored by text")
+        where = f"{self.benchmark}, imported" if self.imported else self.benchmark
+        unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
+        return ", ".join([where, *known, *unknown])
 
     def differences(self, other: Terms) -> list[str]:
-        """What sets the two apart, each in words."""
-        pairs = (
-            ("benchmark", self.benchmark, other.benchmark),
+        """What is known to set the two apart, each in words. Imported results are of no benchmark of ours."""
+        pairs: list[tuple[str, object, object]] = [
             ("prompt version", self.prompt_version, other.prompt_version),
             ("shots", self.shots, other.shots),
             ("chat template", self.chat_template, other.chat_template),
             ("scoring by", self.scoring, other.scoring),
-        )
-        return [f"{name} {mine} against {theirs}" for name, mine, theirs in pairs if mine != theirs]
+        ]
+        if not self.imported and not other.imported:
+            pairs.insert(0, ("benchmark", self.benchmark, other.benchmark))
+        return [
+            f"{name} {mine} against {theirs}"
+            for name, mine, theirs in pairs
+            if mine != theirs and not {mine, theirs} & {None, UNKNOWN}
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +85,7 @@ class Panel:
 
     `questions` has Q rows and the columns `QUESTION_COLUMNS`. `picked` is negative where no option was picked,
     `logprob` is -inf for options that a question lacks, and None where nobody's log-probabilities are known.
+    `prompt` holds the first 8 bytes of each prompt's SHA-256, 0 where that isn't known, and is None where none is.
     Entries where `asked` is False mean nothing.
     """
 
@@ -67,6 +96,7 @@ class Panel:
     correct: NDArray[np.bool_]  # (C, Q)
     picked: NDArray[np.int8]  # (C, Q)
     logprob: NDArray[np.float32] | None = None  # (C, Q, K)
+    prompt: NDArray[np.uint64] | None = None  # (C, Q)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -195,6 +225,7 @@ class Panel:
             correct=self.correct[places][:, questions],
             picked=self.picked[places][:, questions],
             logprob=None if self.logprob is None else self.logprob[places][:, questions],
+            prompt=None if self.prompt is None else self.prompt[places][:, questions],
         )
 
     def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def read_samples(paths: Sequence[Path], model: str | None) -> Panel:
             "Some of these samples were scored by the options' letters and some by their text.",
             "Import them apart, each under a --name of its own.",
         )
-    terms = Terms("lm-evaluation-harness", UNKNOWN, 0, chat_template=False, scoring=scorings.pop().value)
+    terms = Terms("lm-evaluation-harness", UNKNOWN, None, None, scorings.pop().value)
     return panel_from_rows([sample.row for sample in samples], terms)
 
 

@@ -40,6 +40,8 @@ def ids_of(store: Store, names: Sequence[str]) -> list[int]:
 
 def read_named(names: Sequence[str]) -> Results:
     """Everything about sweeps and imported results of these names; the latest sweep where none is named."""
+    from dataclasses import replace
+
     from analysis.frames import Results, read_results
     from analysis.imported import kept
 
@@ -51,7 +53,7 @@ def read_named(names: Sequence[str]) -> Results:
     with our_store() as store:
         results = read_results(store, ids_of(store, sweeps))
     theirs = tuple(imported.values())
-    return Results(results.records, (*results.panels, *theirs), results.superseded, theirs)
+    return replace(results, panels=(*results.panels, *theirs), imported=theirs)
 
 
 def objects(table: Table) -> list[dict[str, Value]]:

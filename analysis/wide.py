@@ -38,7 +38,7 @@ def read_wide_csv(path: Path) -> Panel:
         raise BadInput(f"{path} can't be read as CSV: {error}.") from error
     if not rows:
         raise BadInput(f"{path} has no question.")
-    return panel_from_rows(rows, Terms(path.stem, UNKNOWN, 0, chat_template=False))
+    return panel_from_rows(rows, Terms(path.stem, UNKNOWN, None, None, UNKNOWN))
 
 
 def _check(header: list[str], options: list[str], models: list[str], path: Path) -> None:

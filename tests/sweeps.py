@@ -52,6 +52,7 @@ class Sat:
     fail: Sequence[int] = ()  # these claims, counted from 0, fail at once for good
     name: str = "trial"
     noise: Noise | None = None  # of every Run
+    reworded: int = 0  # the first so many questions of a subject are put in another prompt than without this
 
 
 def exam(benchmark: str, subject: str, questions: int) -> Exam:
@@ -91,7 +92,7 @@ def sit_sweep(store: Store, sat: Sat, seed: int = 0) -> int:
         if number in sat.fail:
             store_runs.fail(store, claim, "out of memory <b>at once</b>", final=True)
             continue
-        _sit(store, claim, by_subject[claim.spec.subject], skill[claim.spec.model.name], seed, sat.noise)
+        _sit(store, claim, by_subject[claim.spec.subject], skill[claim.spec.model.name], seed, sat)
     return sweep_id
 
 
@@ -99,14 +100,14 @@ def _first(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
     return loads[0].lane if loads else None
 
 
-def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, noise: Noise | None) -> None:
+def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, sat: Sat) -> None:
     store_runs.begin(store, claim, PROVENANCE)
     # Quantizations of one model draw the same numbers, then a little noise of their own: they differ on few questions.
     words = [ord(c) for c in claim.spec.model.name + exam.subject]
     shared = np.random.default_rng([seed, *words])
     own = np.random.default_rng([seed, *words, *map(ord, claim.spec.quant)])
     answers = []
-    for question in exam.questions[: claim.spec.questions]:
+    for place, question in enumerate(exam.questions[: claim.spec.questions]):
         logits = shared.normal(size=4)
         logits[question.answer] += 3.0 * (shared.random() < skill)
         logits += own.normal(size=4) * (0.3 if claim.spec.quant is not Quant.NONE else 0.0)
@@ -114,7 +115,8 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, noise:
         picked = int(logprob.argmax())
         scores = tuple(float(score) for score in logprob)
         right = picked == question.answer
-        answers.append(Answer(question.id, question.id * 4, 5, scores, picked, right, right))
+        prompt = question.id[::-1] * 4 if place < sat.reworded else question.id * 4
+        answers.append(Answer(question.id, prompt, 5, scores, picked, right, right))
     store_runs.record(store, claim, 0, answers, Cost(1.5, 2.5))
     peak = {Quant.NONE: 4 << 30, Quant.EIGHT_BIT: 2 << 30, Quant.FOUR_BIT: 1 << 30}[claim.spec.quant]
-    store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak), noise)
+    store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak), sat.noise)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.findings import counted, margin_words, percent
+from analysis.findings import counted, listed, margin_words, percent
 from analysis.graphs.calibration import reliability
 from analysis.panel import Panel
+from analysis.prompts import apart
 from analysis.report.blocks import Bullets, Folded, Section, Text
 from analysis.standings import Standings
 from analysis.stats.intervals import subject_widening
@@ -69,10 +70,22 @@ def limits_section(panel: Panel, standings: Standings, margin: float) -> Section
             f"Intervals are for these {len(panel.subjects)} subjects. For subjects drawn anew they would be about "
             f"{wider:.1f} times as wide (errors clustered by subject, the median contestant)."
         )
+    facts += prompt_sentences(panel)
     if not rows:
         return Section("limits", "What this sweep could not show", (Bullets(tuple(facts)),))
     table = Folded("Pairs that can't be told apart", (_limits_table(rows),))
     return Section("limits", "What this sweep could not show", (Bullets(tuple(facts)), table))
+
+
+def prompt_sentences(panel: Panel) -> list[str]:
+    """Who read other prompts under the same conditions; none where all read the same, or theirs aren't known."""
+    asked = len(panel.questions)
+    return [
+        f"{listed([panel.labels[place] for place in one.contestants], most=8)} did not all read the same prompts, "
+        f"although their conditions are the same: on {one.questions:,} of {counted(asked, 'question')} the hashes "
+        "differ, as a date in a chat template makes them. Part of their differences may be the prompts'."
+        for one in apart(panel)
+    ]
 
 
 def _calibration_table(names: Sequence[str], found: Sequence[Calibration]) -> Table:

@@ -121,7 +121,15 @@ def _superseded(results: Results) -> list[str]:
     if not results.superseded:
         return []
     runs = listed([str(record.run_id) for record in results.superseded], most=12)
-    return [f"Runs {runs}: a fuller or later Run of the same contestant on the same exam is shown in their place."]
+    notes = [f"Runs {runs}: a fuller or later Run of the same contestant on the same exam is shown in their place."]
+    if results.reworded:
+        reworded = listed([str(run) for run in sorted(results.reworded)], most=12)
+        notes.append(
+            f"Runs {reworded} of these put other prompts than the Run that is shown, on "
+            f"{counted(sum(results.reworded.values()), 'question')}, although the conditions are the same: a date in a "
+            "chat template does that."
+        )
+    return notes
 
 
 def _incomparable(results: Results) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlmodel
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from proctor.nouns import RunStatus, Scoring
@@ -22,6 +23,7 @@ from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRo
 IntColumn = npt.NDArray[np.int64]
 FloatMatrix = npt.NDArray[np.float64]
 BoolColumn = npt.NDArray[np.bool_]
+PromptColumn = npt.NDArray[np.uint64]
 PORTION = 200  # ids a query
 NO_PICK = -1  # in `AnswerColumns.picked`: no single best option
 
@@ -37,6 +39,7 @@ class AnswerColumns:
     picked: IntColumn  # index of an option, or NO_PICK
     correct: BoolColumn
     options_logprob: FloatMatrix | None  # (answers, most options), NaN beyond an Answer's last; None: not asked for
+    prompt: PromptColumn | None = None  # first 8 bytes of the prompt's SHA-256, big-endian; None: not asked for
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,15 @@ EXPORT: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def answer_columns(store: Store, run_ids: Sequence[int], *, options_logprob: bool = False) -> AnswerColumns:
+def answer_columns(
+    store: Store, run_ids: Sequence[int], *, options_logprob: bool = False, prompt: bool = False
+) -> AnswerColumns:
     """All Answers of these Runs, those of unfinished ones included."""
-    wanted = (*ANSWER, AnswerRow.options_logprob) if options_logprob else ANSWER
+    wanted = [*ANSWER, *([AnswerRow.prompt_hash] if prompt else ())]
+    wanted += [AnswerRow.options_logprob] if options_logprob else []
     parts: list[list[IntColumn]] = [[] for _ in ANSWER]
     packed: list[bytes] = []
+    hashes: list[bytes] = []
     with store.read() as session:
         for some in _portions(sorted(set(run_ids))):
             result = session.connection().execute(
@@ -113,11 +120,14 @@ def answer_columns(store: Store, run_ids: Sequence[int], *, options_logprob: boo
                 part.append(np.array(values, dtype=np.int64))
             if options_logprob and fetched:
                 packed.extend(fetched[-1])
+            if prompt and fetched:
+                hashes.extend(fetched[len(ANSWER)])
     run_id, question, pack, shots, picked, correct = (
         np.concatenate(part) if part else np.empty(0, dtype=np.int64) for part in parts
     )
     logprob = _matrix(packed) if options_logprob else None
-    return AnswerColumns(run_id, question, pack, shots, picked, correct.astype(bool), logprob)
+    prompts = np.frombuffer(b"".join(one[:8] for one in hashes), dtype=">u8").astype(np.uint64) if prompt else None
+    return AnswerColumns(run_id, question, pack, shots, picked, correct.astype(bool), logprob, prompts)
 
 
 def _matrix(packed: Sequence[bytes]) -> FloatMatrix:
@@ -178,6 +188,19 @@ def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] |
         found = session.exec(statement).all()
     for run, exam in found:
         yield from _export_run(store, run, exam)
+
+
+def prompts_apart(store: Store, first: int, second: int) -> int:
+    """On how many questions these two Runs put different prompts, counted by the database."""
+    mine, theirs = aliased(AnswerRow), aliased(AnswerRow)
+    with store.read() as session:
+        return session.exec(
+            sqlmodel.select(func.count())
+            .select_from(mine)
+            .join(theirs, col(theirs.question_id) == col(mine.question_id))
+            .where(col(mine.run_id) == first, col(theirs.run_id) == second)
+            .where(col(mine.prompt_hash) != col(theirs.prompt_hash))
+        ).one()
 
 
 def latest_sweep_with(store: Store, prompt_hashes: Collection[str]) -> int | None:

@@ -150,7 +150,7 @@ def test_imported_results_are_never_mixed_with_a_sweep(typed: Typed, tmp_path: P
     file = tmp_path / "foreign.csv"
     file.write_text(WIDE)
     typed("import", str(file), "--force")
-    with pytest.raises(ProctorError, match="benchmark mmlu against foreign"):
+    with pytest.raises(ProctorError, match="they share no question"):
         typed("compare", "Large", "weak", "-s", "trial", "-s", "foreign")
 
 
