@@ -12,9 +12,8 @@ computed is used again by the worker all the same. Closing the connection of a c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,73 +22,24 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.exceptions import HTTPException
 
 from chat import faults, page
-from chat.asynchronous import AsyncClient, AsyncReply
-from chat.client import TurnFailed, new_id
+from chat.asynchronous import AsyncReply
+from chat.client import TurnFailed
 from chat.completions import DONE, Shape, event
+from chat.desk import Desk, Service
 from chat.faults import ErrorAnswer, Kind
-from chat.forms import ChatForm, CompletionForm, join_name
+from chat.forms import ChatForm, CompletionForm
 from chat.gate import Gate
-from chat.inquiry import Answer, Held, Inquiry, What, load_answer
 from chat.protocol import Ending, Entry, Piece, Progress, TokenScore, TurnRequest
 from proctor import __version__
 from proctor.dialogue import Fault, Finish
 from proctor.errors import ProctorError, StoreUnavailable
-from proctor.nouns import Quant
 
 PATIENT_S = 15.0  # before a stream begins although nothing was said yet: a proxy would give up on a silent one
-HEALTH_S = 5.0  # an answer about the fleet is good for so long
 SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503)
+    status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 }
-
-
-@dataclass(frozen=True)
-class Service:
-    """What the API stands on. `metrics` is None where this server has no database."""
-
-    broker_url: str
-    token: str | None = None
-    metrics: Callable[[], str] | None = None
-    ask: Callable[[Inquiry], Answer] | None = None  # None: inquiries go to the fleet
-    patience_s: float = 60.0
-
-
-class Desk:
-    """The client, and what was last heard of the fleet."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.client = AsyncClient(service.broker_url, service.patience_s)
-        self.health_client = AsyncClient(service.broker_url, HEALTH_S)
-        self._held: tuple[Held, ...] = ()
-        self._heard_at = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def inquire(self, inquiry: Inquiry) -> Answer:
-        if self.service.ask is not None:
-            return await asyncio.to_thread(self.service.ask, inquiry)
-        return load_answer(await self.client.inquire(inquiry))
-
-    async def held(self) -> tuple[Held, ...]:
-        """Workers that answer, and what they hold: asked anew where it was long ago. Raises `ProctorError`."""
-        async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if now - self._heard_at > HEALTH_S:
-                inquiry = Inquiry(new_id(), What.LANES)
-                await self.health_client.redis.ping()
-                self._held = (
-                    (await self.inquire(inquiry)).held
-                    if self.service.ask
-                    else load_answer(await self.health_client.inquire(inquiry)).held
-                )
-                self._heard_at = now
-            return self._held
-
-    async def close(self) -> None:
-        await self.client.close()
-        await self.health_client.close()
 
 
 def create_app(service: Service) -> Gate:
@@ -117,7 +67,7 @@ def _add_faults(app: FastAPI) -> None:
 
     async def malformed(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return faults.of_validation(error.errors())
+        return faults.of_validation(error.errors(), error.body)
 
     async def no_route(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -148,15 +98,15 @@ def _add_completions(app: FastAPI, desk: Desk) -> None:
 def _add_state(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/models", response_model=None)
     async def models() -> dict[str, Any]:
-        """Models that workers hold now. Others can be named too: a worker loads them."""
-        return {"object": "list", "data": [_model(name) for name in _names(await desk.held())]}
+        """Models that can be asked for without a wait for files. Others can be named too: a worker fetches them."""
+        return {"object": "list", "data": [_model(name) for name in await desk.models()]}
 
     @app.get("/v1/models/{name:path}", response_model=None)
     async def model(name: str) -> dict[str, Any] | Response:
         """One of them."""
-        if name in _names(await desk.held()):
+        if name in await desk.models() or name in await desk.models(now=True):
             return _model(name)
-        return faults.answer(faults.OF_FAULT[Fault.BAD_MODEL], f"No worker holds {name[:200]!r}.", "model")
+        return faults.answer(faults.OF_FAULT[Fault.BAD_MODEL], f"{name[:200]!r} is not among the models here.", "model")
 
     @app.get("/health", response_model=None)
     async def health() -> JSONResponse:
@@ -185,10 +135,14 @@ async def _complete(
 ) -> Response:
     reply = await desk.client.ask(request)
     if not stream:
-        return await _whole(http, reply, shape)
+        answer = await _whole(http, reply, shape)
+        desk.answered(shape.model)
+        return answer
     first = await _first_words(reply)
     if isinstance(first, Ending) and first.finish is Finish.FAILED:
         raise TurnFailed(first)
+    if first is not None:
+        desk.answered(shape.model)
     body = _stopped_by_leaving(http, reply, _stream(reply, first, shape, include_usage=include_usage))
     return StreamingResponse(body, media_type="text/event-stream", headers=SSE_HEADERS)
 
@@ -292,17 +246,6 @@ async def _chained(first: Entry | None, reply: AsyncReply) -> AsyncIterator[Entr
     if not isinstance(first, Ending):
         async for entry in reply.entries():
             yield entry
-
-
-def _names(held: Sequence[Held]) -> list[str]:
-    """Models by the names that a completion takes, each once."""
-    return sorted({lane_name(each.lane) for each in held if each.lane})
-
-
-def lane_name(lane: str) -> str:
-    """`cpu/smollm2@rev/4bit` as `smollm2:4bit`."""
-    model, _, quant = lane.partition("/")[2].rpartition("/")
-    return join_name(model.partition("@")[0], Quant(quant))
 
 
 def _model(name: str) -> dict[str, Any]:

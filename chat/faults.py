@@ -17,8 +17,6 @@ from proctor.dialogue import Fault
 from proctor.errors import BadInput, BrokerUnavailable, ProctorError, UnknownName
 
 INVALID = "invalid_request_error"
-# The causes that pydantic gives for a field that this server doesn't have, or has at one value only.
-UNSUPPORTED = {"extra_forbidden": "unsupported_parameter", "literal_error": "unsupported_value"}
 
 
 class ErrorBody(BaseModel):
@@ -114,23 +112,62 @@ def too_long(ending: Ending) -> str:
     ).rstrip()
 
 
-def of_validation(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
-    """The answer to what doesn't have the form that it should: 400 for what isn't supported or no JSON, else 422."""
-    first = min(errors, key=lambda each: each["type"] not in UNSUPPORTED)
-    name = _place(first["loc"])
+def of_validation(errors: Sequence[Mapping[str, Any]], said: object) -> JSONResponse:
+    """The answer to what doesn't have the form that it should. `said` is the body: JSON that was read, or bytes.
+
+    415 for another Content-Type, 400 for what isn't supported or no JSON, else 422.
+    """
+    if isinstance(said, bytes) and said:
+        return answer(Kind(415, INVALID, "unsupported_media_type"), "send Content-Type: application/json")
+    if errors[0]["type"] == "json_invalid":
+        return answer(Kind(400, INVALID, "invalid_json"), f"The body is no JSON: {errors[0]['msg']}.")
+    first = min(errors, key=lambda each: (not _is_unsupported(each), -len(_walk(each, said))))
+    name = _place(_walk(first, said))
+    if not name:
+        return answer(Kind(422, INVALID, "invalid_value"), "The body is no JSON object.")
     if first["type"] == "extra_forbidden":
         return answer(Kind(400, INVALID, "unsupported_parameter"), f"{name} is not supported by this server.", name)
-    if first["type"] == "literal_error":
-        message = f"{name} is not supported by this server at this value: {first['msg'].lower()}."
+    if _is_unsupported(first):
+        message = f"{name} is not supported by this server at this value: {_in_words(first)}."
         return answer(Kind(400, INVALID, "unsupported_value"), message, name)
-    if first["type"] == "json_invalid":
-        return answer(Kind(400, INVALID, "invalid_json"), f"The body is no JSON: {first['msg']}.")
-    return answer(Kind(422, INVALID, "invalid_value"), f"{name}: {first['msg']}.", name)
+    return answer(Kind(422, INVALID, "invalid_value"), f"{name}: {first['msg'].removeprefix('Value error, ')}.", name)
 
 
-def _place(location: Sequence[str | int]) -> str:
-    """`("body", "messages", 0, "role")` as `messages[0].role`."""
-    place = ""
-    for part in location[1:] if location and location[0] in ("body", "query", "path") else location:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return place.lstrip(".") or "body"
+def _is_unsupported(error: Mapping[str, Any]) -> bool:
+    """Whether a field is one that this server doesn't have, or has at the value only that changes nothing."""
+    return error["type"] in ("extra_forbidden", "literal_error") or _must_be_empty(error)
+
+
+def _must_be_empty(error: Mapping[str, Any]) -> bool:
+    return bool(error["type"] == "too_long" and error["ctx"]["max_length"] == 0)
+
+
+def _in_words(error: Mapping[str, Any]) -> str:
+    return "it has to be empty" if _must_be_empty(error) else error["msg"].lower()
+
+
+def _walk(error: Mapping[str, Any], said: object) -> list[str | int]:
+    """The way to what an error is about, through what was sent.
+
+    pydantic's own has the names of its types between (`function-after[_no_nul(), constrained-str]`): those stand for no
+    field, and only a field that is missing isn't found in what was sent.
+    """
+    location = list(error["loc"])
+    if location[0] in ("query", "path"):
+        return location[1:]
+    way: list[str | int] = []
+    for number, part in enumerate(location[1:], 2):
+        lacking = error["type"] == "missing" and number == len(location)
+        if isinstance(part, int) and isinstance(said, list) and part < len(said):
+            said = said[part]
+        elif isinstance(part, str) and isinstance(said, dict) and (part in said or lacking):
+            said = said.get(part)
+        else:
+            continue
+        way.append(part)
+    return way
+
+
+def _place(way: Sequence[str | int]) -> str:
+    """`("messages", 0, "role")` as `messages[0].role`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in way).lstrip(".")

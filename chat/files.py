@@ -32,8 +32,8 @@ def inside(folder: Path, name: str) -> Path:
         where it would be anywhere else.
     """
     root = folder.resolve()
-    path = (root / name).resolve()
-    if not name or "\0" in name or path == root or not path.is_relative_to(root) or Path(name).is_absolute():
+    path = root if "\0" in name else (root / name).resolve()
+    if path == root or not path.is_relative_to(root) or Path(name).is_absolute():
         raise BadInput(
             f"{name!r} is not a file in {root}.",
             "Name one in this folder; `proctor chat export ID -o FILE` writes anywhere.",

@@ -1,7 +1,7 @@
 """What arrives at the HTTP API, in the shapes of OpenAI's: checked, and turned into Turns.
 
-A parameter that is not supported is refused by its name, never ignored: an unknown field fails, and the known ones that
-this server can't do are taken at the value that changes nothing. `null` is the same as leaving a field out.
+A parameter that is not supported is refused by its name, never ignored: an unknown field fails, and OpenAI's own that
+this server can't do are taken at the values that change nothing. `null` is the same as leaving a field out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ def _no_nul(text: str) -> str:
     return text
 
 
+Unread = Annotated[
+    str | None, Field(max_length=1000, description="Taken for the sake of clients; nothing is done with it.")
+]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_no_nul)]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS), AfterValidator(_no_nul)]
 ModelName = Annotated[
@@ -33,6 +36,10 @@ ModelName = Annotated[
     Field(min_length=1, max_length=300, description="A model, with :4bit or :8bit behind it for a quantization."),
     AfterValidator(_no_nul),
 ]
+
+
+Nothing = Annotated[list[Any], Field(max_length=0)]
+NoEntries = Annotated[dict[str, Any], Field(max_length=0)]
 
 
 class Form(BaseModel):
@@ -58,6 +65,8 @@ class Message(Form):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Text | Annotated[list[TextPart], Field(max_length=100)]
+    name: Unread = None
+    tool_calls: Nothing = Field(default_factory=list)
 
     def utterance(self) -> Utterance:
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
@@ -74,6 +83,7 @@ class StreamOptions(Form):
     """What a stream holds besides the reply."""
 
     include_usage: bool = False
+    include_obfuscation: Literal[False] = False
 
 
 class _Sampled(Form):
@@ -92,9 +102,8 @@ class _Sampled(Form):
     n: Literal[1] = 1
     frequency_penalty: Literal[0] = 0
     presence_penalty: Literal[0] = 0
-    user: str | None = Field(
-        None, max_length=1000, description="Taken for the sake of clients; nothing is done with it."
-    )
+    logit_bias: NoEntries = Field(default_factory=dict)
+    user: Unread = None
 
     @property
     def include_usage(self) -> bool:
@@ -130,11 +139,24 @@ class ChatForm(_Sampled):
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=MAX_RIVALS)
     response_format: TextFormat | None = None
+    modalities: list[Literal["text"]] = Field(default_factory=list)
+    tools: Nothing = Field(default_factory=list)
+    functions: Nothing = Field(default_factory=list)
+    tool_choice: Literal["none", "auto"] = "none"
+    function_call: Literal["none", "auto"] = "none"
+    parallel_tool_calls: bool = False
+    store: Literal[False] = False
+    metadata: NoEntries = Field(default_factory=dict)
+    service_tier: Literal["auto", "default"] = "auto"
+    verbosity: Literal["medium"] = "medium"
+    safety_identifier: Unread = None
+    prompt_cache_key: Unread = None
+    prompt_cache_retention: Literal["in_memory"] = "in_memory"
 
     def request(self) -> TurnRequest:
         """The Turn: a conversation of its own, all of which the model reads. Raises `BadInput`, `BadParameter`."""
         self.check_stream()
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             raise BadParameter("top_logprobs", "is only taken with logprobs: true")
         said = [message.utterance() for message in self.messages]
         begun = False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,9 +55,12 @@ class Gate:
     def _refusal(self, path: str, headers: dict[bytes, bytes]) -> Any:
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self._digest is None and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
+        name = _host_name(host)
+        if name is None:
+            return faults.answer(Kind(400, faults.INVALID, "invalid_host"), f"{host[:100]!r} is no name of a host.")
+        if self._digest is None and name not in LOOPBACK:
             return faults.answer(Kind(403, "permission_error", "foreign_host"), f"This server is not {host[:100]!r}.")
-        if origin and urlsplit(origin).netloc != host:
+        if origin and origin.partition("://")[2] != host:
             return faults.answer(
                 Kind(403, "permission_error", "foreign_origin"), "Requests from other pages are refused."
             )
@@ -73,9 +77,11 @@ class Gate:
         return hmac.compare_digest(_digest(token.strip()), self._digest) and scheme.lower() == b"bearer"
 
     async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Count what is received; a body without a length can be too large as well."""
+        """Count what is received; a body without a length can be too large as well.
+
+        The application makes an answer of its own of what `counted` raises: nobody hears it.
+        """
         received = 0
-        began = False
 
         async def counted() -> Message:
             nonlocal received
@@ -85,17 +91,15 @@ class Gate:
                 raise TooLarge
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
+        async def told(message: Message) -> None:
+            if received <= self.max_bytes:
+                await send(message)
 
-        try:
-            await self.app(scope, counted, noted)
-        except TooLarge:
-            if not began:
-                await _drain(receive, self.max_bytes)
-                await _too_large(self.max_bytes)(scope, receive, send)
+        with suppress(TooLarge):
+            await self.app(scope, counted, told)
+        if received > self.max_bytes:
+            await _drain(receive, self.max_bytes)
+            await _too_large(self.max_bytes)(scope, receive, send)
 
 
 async def _drain(receive: Receive, limit: int) -> None:
@@ -106,6 +110,14 @@ async def _drain(receive: Receive, limit: int) -> None:
         thrown += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):
             return
+
+
+def _host_name(host: str) -> str | None:
+    """The name in a Host header, without its port; None where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # such as `[`
+        return None
 
 
 def _too_large(limit: int) -> Any:

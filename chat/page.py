@@ -32,7 +32,7 @@ from proctor.dialogue import History, Role, Sampling, Utterance
 from proctor.errors import ProctorError
 
 if TYPE_CHECKING:
-    from chat.api import Desk
+    from chat.desk import Desk
 
 FILE = Path(__file__).with_name("page.html")
 STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/event-stream": {}}}}

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from chat.api import Service, create_app
+from chat.api import create_app
 from chat.client import Manner
+from chat.desk import Service
 from chat.enter import check_model, ended_by_signals
+from chat.forms import join_name
 from chat.host import connected, read_settings
 from proctor import logs
 from proctor.broker_url import LOOPBACK
+from proctor.catalog.cached import cached_names
 from proctor.errors import BadInput
 from proctor.settings import Settings
 
@@ -58,7 +61,14 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
         say("a token is wanted" if token else "no token is wanted: for this machine alone")
         if ahead is not None:
             place.client.expect(ahead)
-        service = Service(place.broker_url, token, _metrics(settings), None if settings.broker_url else place.ask)
+        service = Service(
+            place.broker_url,
+            token,
+            _metrics(settings),
+            None if settings.broker_url else place.ask,
+            named=(join_name(first.model, first.quant),) if first else (),
+            cached=None if settings.broker_url else lambda: cached_names(settings.cache),
+        )
         uvicorn.Server(
             uvicorn.Config(
                 create_app(service),

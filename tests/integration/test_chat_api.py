@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
 
-from chat.api import Service, lane_name
+from chat.desk import Service
 from chat.protocol import TurnRequest
-from chat.serve import Address, bind, check
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault, History, Role
-from proctor.errors import BadInput, StoreUnavailable
 from proctor.nouns import Device, Lane, Quant, WorkerCard
 from proctor.settings import Settings
 from proctor.store import workers
 from proctor.store.session import open_store
-from tests.integration.http_server import serving
+from tests.integration.http_server import HELLO, TOKEN, post, serving
 from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
 from tests.support import wait_until
 
-TOKEN = "a token of many characters"
-HELLO: list[Any] = [{"role": "user", "content": "Name three rivers."}]
 FAULTS = {
     "busy": Refusal(Fault.BUSY, "Another Turn is under way."),
     "full": Refusal(Fault.FULL, "Too many wait."),
@@ -73,19 +72,6 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 
 def last(bird: Parrot) -> TurnRequest:
     return list(bird.requests.values())[-1]
-
-
-def post(url: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and body of a plain POST of JSON, or of bytes as they are."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
-    request = urllib.request.Request(url, data, told)  # noqa: S310 -- our own server
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own server
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
 
 
 def chunks(url: str, body: dict[str, Any]) -> list[str]:
@@ -186,9 +172,65 @@ def test_what_is_not_supported_is_refused_by_its_name(client: openai.OpenAI, nam
     assert refused.value.code in ("unsupported_parameter", "unsupported_value")
 
 
-def test_null_and_what_changes_nothing_are_taken(client: openai.OpenAI) -> None:
-    plain = {"n": 1, "tools": None, "logit_bias": None, "frequency_penalty": 0, "response_format": {"type": "text"}}
-    client.chat.completions.create(model="parrot", messages=HELLO, user="ada", extra_body=plain)
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"n": 1, "tools": None, "logit_bias": None, "frequency_penalty": 0, "response_format": {"type": "text"}},
+        {"frequency_penalty": 0.0, "presence_penalty": 0.0, "logit_bias": {}, "metadata": {}, "store": False},
+        {"tools": [], "functions": [], "tool_choice": "auto", "function_call": "none", "parallel_tool_calls": True},
+        {"service_tier": "auto", "verbosity": "medium", "modalities": ["text"], "prompt_cache_retention": "in_memory"},
+        {"user": "ada", "safety_identifier": "ada", "prompt_cache_key": "k", "logprobs": False, "top_logprobs": 0},
+        {"messages": [{"role": "user", "name": "bob", "content": "Hello"}]},
+        {"messages": [*HELLO, {"role": "assistant", "name": "b", "content": "x", "tool_calls": []}, *HELLO]},
+    ],
+)
+def test_null_and_what_changes_nothing_are_taken(url: str, plain: dict[str, Any]) -> None:
+    status, said = post(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, **plain})
+    assert status == 200, said
+
+
+def test_a_stream_without_padding_is_taken_and_one_with_it_is_refused_by_name(url: str) -> None:
+    body = {"model": "parrot", "messages": HELLO, "stream": True}
+    assert chunks(f"{url}/v1/chat/completions", {**body, "stream_options": {"include_obfuscation": False}})
+    _, said = post(f"{url}/v1/chat/completions", {**body, "stream_options": {"include_obfuscation": True}})
+    assert said["error"]["param"] == "stream_options.include_obfuscation"
+
+
+IMAGE = [{"type": "text", "text": "what is it"}, {"type": "image_url", "image_url": {"url": "x"}}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"messages": [{"role": "user", "content": IMAGE}]}, "messages[0].content[1].type"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": {}}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "a\0b"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": ["Hello"]}, "messages[0]"),
+        ({"stop": ""}, "stop"),
+        ({"stop": ["a", ""]}, "stop[1]"),
+        ({"stop": 5}, "stop"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"stream_options": {"include_usage": "perhaps"}}, "stream_options.include_usage"),
+    ],
+)
+def test_errors_name_fields_as_openai_does(url: str, changed: dict[str, Any], param: str) -> None:
+    status, said = post(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, **changed})
+    assert (status in (400, 422), said["error"]["param"]) == (True, param)
+    assert said["error"]["message"].startswith(param)
+    assert not any(word in str(said) for word in ("constrained", "function-after", "TextPart", "Value error"))
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain"])
+def test_another_content_type_than_json_is_told_what_to_send(url: str, content_type: str) -> None:
+    body = {"model": "parrot", "messages": HELLO}
+    status, said = post(f"{url}/v1/chat/completions", body, **{"Content-Type": content_type})
+    assert (status, said["error"]["param"]) == (415, None)
+    assert "Content-Type: application/json" in said["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -278,50 +320,44 @@ def test_a_text_is_gone_on_with(client: openai.OpenAI, bird: Parrot) -> None:
         client.completions.create(model="parrot", prompt="x", echo=True)
 
 
-def test_models_are_those_that_workers_hold(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["org/parrot:4bit"]
-    assert client.models.retrieve("org/parrot:4bit").object == "model"
-    with pytest.raises(openai.NotFoundError):
-        client.models.retrieve("org/other")
-    assert lane_name("gpu/org/parrot@main/none") == "org/parrot"
+@contextmanager
+def held_back(bird: Parrot) -> Iterator[threading.Event]:
+    """Within it replies stand still after their first word; the event tells of it."""
+    spoken = threading.Event()
 
+    def hold(seq: int) -> None:
+        if seq == 1:
+            bird.go_on.clear()
+            spoken.set()
 
-def test_a_client_that_leaves_stops_its_reply(client: openai.OpenAI, bird: Parrot) -> None:
-    bird.before_piece = lambda seq: bird.go_on.clear() if seq == 1 else None
+    bird.before_piece = hold
     try:
-        with client.chat.completions.create(model="parrot", messages=HELLO, stream=True) as stream:
-            next(iter(stream))
-        turn = last(bird).turn
-        wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
+        yield spoken
     finally:
         bird.before_piece = lambda _seq: None
         bird.go_on.set()
 
 
-def test_without_the_right_token_nothing_is_told_but_health(url: str) -> None:
-    body = {"model": "parrot", "messages": HELLO}
-    for wrong in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN):
-        status, said = post(f"{url}/v1/chat/completions", body, Authorization=wrong)
-        assert (status, said["error"]["code"]) == (401, "invalid_api_key")
-    with urllib.request.urlopen(f"{url}/health", timeout=60) as answer:  # noqa: S310 -- our own server
-        assert json.loads(answer.read()) == {"status": "ok", "workers": 1}
-    for path in ("/v1/models", "/metrics", "/openapi.json", "/api/conversations", "/nowhere"):
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{url}{path}", timeout=60)  # noqa: S310 -- our own server
+def test_a_client_that_leaves_stops_its_reply(client: openai.OpenAI, bird: Parrot) -> None:
+    with held_back(bird):
+        with client.chat.completions.create(model="parrot", messages=HELLO, stream=True) as stream:
+            next(iter(stream))
+        turn = last(bird).turn
+        wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
 
 
-def test_pages_of_others_and_foreign_names_are_refused(url: str, broker: Valkey) -> None:
-    body = {"model": "parrot", "messages": HELLO}
-    assert post(f"{url}/v1/chat/completions", body, Origin="https://evil.example")[0] == 403
-    assert post(f"{url}/v1/chat/completions", body, Origin=url)[0] == 200
-    with serving(Service(broker.url)) as unguarded:
-        assert post(f"{unguarded}/v1/chat/completions", body)[0] == 200
-        assert post(f"{unguarded}/v1/chat/completions", body, Host="evil.example")[0] == 403
-
-
-def test_a_body_above_its_limit_is_refused(url: str) -> None:
-    status, said = post(f"{url}/v1/chat/completions", b'{"model": "' + b"x" * (3 << 20) + b'"}')
-    assert (status, said["error"]["code"]) == (413, "too_large")
+def test_a_client_that_leaves_stops_a_reply_that_is_not_streamed(url: str, bird: Parrot) -> None:
+    address = urlsplit(url)
+    assert address.hostname is not None
+    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    with held_back(bird) as spoken:
+        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+            body = json.dumps({"model": "parrot", "messages": HELLO})
+            connection.request("POST", "/v1/chat/completions", body, told)
+            assert spoken.wait(timeout=60)
+            turn = last(bird).turn
+            assert not bird._redis.exists(f"chat.stop.{turn}")
+        wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"null", b'{"model": NaN}', b"\xff\xfe", b'{"model": "\\ud800"}'])
@@ -329,47 +365,3 @@ def test_what_is_no_request_is_refused_in_the_shape_of_an_error(url: str, body: 
     status, said = post(f"{url}/v1/chat/completions", body)
     assert status in (400, 422)
     assert set(said["error"]) == {"message", "type", "param", "code"}
-
-
-def test_a_server_whose_fleet_is_away_says_so() -> None:
-    with serving(Service("redis://127.0.0.1:1/0", patience_s=0.2)) as address:
-        status, said = post(f"{address}/v1/chat/completions", {"model": "parrot", "messages": HELLO})
-        assert (status, said["error"]["code"]) == (503, "unavailable")
-        with pytest.raises(urllib.error.HTTPError, match="503"):
-            urllib.request.urlopen(f"{address}/health", timeout=60)  # noqa: S310 -- our own server
-
-
-def test_metrics_are_there_where_there_is_a_database(broker: Valkey) -> None:
-    def away() -> str:
-        raise StoreUnavailable("The database is away.")
-
-    with (
-        serving(Service(broker.url, metrics=lambda: "proctor_up 1\n")) as address,
-        urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer,  # noqa: S310 -- our own server
-    ):
-        assert answer.read() == b"proctor_up 1\n"
-    for metrics, status in ((away, "503"), (None, "404")):
-        with (
-            serving(Service(broker.url, metrics=metrics)) as address,
-            pytest.raises(urllib.error.HTTPError, match=status),
-        ):
-            urllib.request.urlopen(f"{address}/metrics", timeout=60)  # noqa: S310 -- our own server
-
-
-def test_beyond_this_machine_a_token_is_needed() -> None:
-    check(Address(), None)
-    check(Address("0.0.0.0"), "x" * 16)  # noqa: S104 -- what is to be refused without a token
-    for address, token in ((Address("0.0.0.0"), None), (Address(), "short"), (Address(), "ünïcödé " * 4)):  # noqa: S104 -- the same
-        with pytest.raises(BadInput):
-            check(address, token)
-    with bind(Address(port=0)) as taken, pytest.raises(BadInput, match="--port"):
-        bind(Address(port=taken.getsockname()[1]))
-
-
-def test_the_page_allows_nothing_but_itself(url: str, tmp_path: Path) -> None:
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 -- our own server
-        text, policy = answer.read().decode(), answer.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert "unsafe" not in policy
-    assert "://" not in text.replace("http-equiv", "")
-    assert "innerHTML" not in text

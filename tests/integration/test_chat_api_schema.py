@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chat.api import Service
+from chat.desk import Service
 from proctor.settings import Settings
 from proctor.store.session import open_store
 from tests.integration.http_server import serving

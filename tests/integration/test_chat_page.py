@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.api import Service
+from chat.desk import Service
 from chat.protocol import TurnRequest
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault, History
@@ -104,6 +104,23 @@ def test_a_conversation_by_keyboard_alone(page: Page, bird: Parrot) -> None:
     wait_until(lambda: last(bird).say[-1].content == "first line\nsecond line", "both lines were one message")
     assert len({request.conversation for request in bird.requests.values()}) == 1
     keep(page, "desktop")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_page_works_under_a_path_of_a_proxys(browser: Page, broker: Valkey, bird: Parrot, end: str) -> None:
+    with serving(Service(broker.url), under="/tools/proctor") as address:
+        browser.open("about:blank")  # the page of the test before asks a server that is gone
+        browser.problems.clear()
+        browser.requests.clear()
+        browser.open(f"{address}/tools/proctor{end}")
+        browser.wait_for("None yet.")
+        say(browser, "Name three rivers.")
+        browser.wait_for("7 tokens in (3 cached), 3 out", "#log")
+        browser.wait_for("Name three rivers.", "#list")
+        assert browser.problems == []
+        asked = [each for each in browser.requests if each.startswith(address)]
+        assert all(each.startswith(f"{address}/tools/proctor") for each in asked)
+        assert any(each.endswith("/v1/models") for each in asked)
 
 
 def test_what_is_said_is_text_and_never_markup(page: Page) -> None:

@@ -105,6 +105,10 @@ def test_whatever_else_arrives_is_refused_in_words(said: object) -> None:
     ("change", "named"),
     [
         ({"turn": "../../x"}, "is no id of a turn"),
+        ({"turn": "t" * 64 + "\n"}, "is no id of a turn"),
+        ({"turn": "t" * 65}, "is no id of a turn"),
+        ({"conversation": "c1 "}, "is no id of a conversation"),
+        ({"after": "t1/"}, "is no id of a turn"),
         ({"turn": 7}, "TurnRequest.turn is of type int instead of str"),
         ({"turns": "t1"}, "unknown field 'turns'"),
         ({"quant": "3bit"}, "'3bit'"),
