@@ -32,6 +32,7 @@ from proctor.errors import BadInput
 
 SUMMARY_HEADING = "What was said earlier in this conversation, in short:"
 CUT_MARK = "\n[… {characters:,} characters left out here …]\n"
+_SHORTEST = "."  # a summary, to count the tokens of what stands around one
 LEAST_KEPT = 16  # characters of a message, on both sides of the mark together: less says nothing
 
 
@@ -211,7 +212,8 @@ def due(
     """What to fold into the summary after a reply, `earlier` ending with it; None: nothing yet.
 
     The newest exchange always stays, and of those before it as many as fit beside the longest summary that there can
-    be. Asked again after its folding was accepted, the answer is None.
+    be. Asked again after its folding was accepted, the answer is None: where the exchanges that a count leaves would be
+    above 85 % with their summary, they too are folded down to half.
     """
     if not policy.summarize:
         return None
@@ -220,12 +222,14 @@ def due(
     if len(open_) < 2:
         return None
     head = join_system(system, _fit_summary(framing, policy, summary)[0])
-    too_many = policy.exchanges is not None and len(open_) > policy.exchanges
-    too_long = _size(framing, head, open_) > policy.fold_above * policy.budget_tokens
-    if not (too_many or too_long):
-        return None
     stay = open_[1:]
-    while len(stay) > 1 and not _small_enough(framing, policy, system, stay, too_long=too_long):
+    too_long = _size(framing, head, open_) > policy.fold_above * policy.budget_tokens
+    if not too_long:
+        if policy.exchanges is None or len(open_) <= policy.exchanges:
+            return None
+        stay = open_[len(open_) - policy.exchanges_after :]
+        too_long = _folded_size(framing, policy, system, stay) > policy.fold_above * policy.budget_tokens
+    while too_long and len(stay) > 1 and not _down_to_half(framing, policy, system, stay):
         stay = stay[1:]
     folded = open_[: len(open_) - len(stay)]
     return Folding(summary, tuple(folded), policy.summary_tokens)
@@ -322,13 +326,15 @@ def _size(framing: Framing, head: str, exchanges: Sequence[Exchange]) -> int:
     )
 
 
-def _small_enough(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange], *, too_long: bool) -> bool:
-    if too_long:
-        heading = len(framing.text_ids(f"\n\n{SUMMARY_HEADING}\n"))
-        kept = _size(framing, system, stay) + heading + policy.summary_tokens
-        if kept > policy.fold_down_to * policy.budget_tokens:
-            return False
-    return policy.exchanges is None or len(stay) <= (policy.exchanges if too_long else policy.exchanges_after)
+def _folded_size(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange]) -> int:
+    """The most tokens that will stand before the next message once all but `stay` is in a summary."""
+    return _size(framing, join_system(system, _SHORTEST), stay) + policy.summary_tokens
+
+
+def _down_to_half(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange]) -> bool:
+    """Whether so few exchanges are left as a prompt that grew too long is folded down to."""
+    few = policy.exchanges is None or len(stay) <= policy.exchanges
+    return few and _folded_size(framing, policy, system, stay) <= policy.fold_down_to * policy.budget_tokens
 
 
 def _fit_summary(framing: Framing, policy: Policy, summary: Summary | None) -> tuple[str, bool]:

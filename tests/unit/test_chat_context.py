@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from chat.context import (
@@ -214,20 +214,43 @@ def test_while_summaries_succeed_nothing_is_left_out(framing: Framing, said: lis
     assert all(context.left_out == () for context, _ in contexts)
 
 
-@given(FRAMINGS, POLICIES, conversations(), st.data())
+@given(FRAMINGS, POLICIES, conversations(), st.sampled_from(["", "Be kind."]), st.data())
+@example(
+    WithSystemRole(),
+    Policy(60, reserve_tokens=1, exchanges=4),
+    [exchange(n, "a", "") for n in range(1, 6)],
+    "Be kind.",
+    None,
+)
+@example(  # the system message comes with the summary
+    WithSystemRole(),
+    Policy(108, reserve_tokens=1, exchanges=4),
+    [exchange(n, "a" * 9, "") for n in range(1, 6)],
+    "",
+    None,
+)
 def test_a_folding_that_was_accepted_is_not_due_again(
-    framing: Framing, policy: Policy, earlier: list[Exchange], data: st.DataObject
+    framing: Framing, policy: Policy, earlier: list[Exchange], system: str, data: st.DataObject | None
 ) -> None:
-    summary = data.draw(summaries(earlier[:-1]))
-    folding = due(framing, policy, "Be kind.", earlier, summary)
+    summary = data.draw(summaries(earlier[:-1])) if data is not None else None
+    folding = due(framing, policy, system, earlier, summary)
     if folding is None:
+        assert data is not None
         return
-    made = accept(framing, folding, "S")
+    made = accept(framing, folding, "S" if data is None else "S" * data.draw(st.integers(1, policy.summary_tokens)))
     assume(made is not None)
     assert made is not None
     assert (made.first, made.last) == (folding.first, folding.last)
     assert earlier[-1].number > made.last
-    assert due(framing, policy, "Be kind.", earlier, made) is None
+    assert due(framing, policy, system, earlier, made) is None
+
+
+def test_a_count_that_leaves_too_much_beside_its_summary_folds_down_to_half() -> None:
+    policy = Policy(window_tokens=1001, reserve_tokens=1, exchanges=6, exchanges_after=4)
+    said = [exchange(n, "q", "a") for n in range(1, 4)] + [exchange(n, "q" * 95, "a" * 95) for n in range(4, 8)]
+    folding = due(WithSystemRole(), policy, "", said)  # four are 792 tokens, and 1,000 are the budget
+    assert folding is not None
+    assert [turn.number for turn in folding.exchanges] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_folding_follows_on_the_summary_before_it() -> None:
@@ -291,6 +314,14 @@ def test_one_exchange_too_large_is_cut_in_the_middle_with_a_visible_mark() -> No
     assert "characters left out here" in text
     assert "short reply" in text
     assert 295 <= len(context.ids) <= 300
+
+
+@pytest.mark.parametrize("window", range(330, 350))
+def test_what_is_cut_fills_the_budget_to_the_last_token(window: int) -> None:
+    policy = Policy(window_tokens=window, reserve_tokens=30)
+    context = assemble(WithSystemRole(), policy, Message("next"), [exchange(1, "why", "x" * 950)])
+    assert context.cut == (1,)
+    assert len(context.ids) == context.budget_tokens == window - 30
 
 
 def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() -> None:
