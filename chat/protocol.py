@@ -151,7 +151,7 @@ class Rival:
     """Another token that could have stood at a place."""
 
     token: int
-    text: str
+    text: str  # what it would add at this place, with a replacement character where it is part of a character
     logprob: float
 
 
@@ -160,7 +160,7 @@ class TokenScore:
     """The natural log-probability of a token that was chosen: the model's own, before temperature and penalty."""
 
     token: int
-    text: str  # with a replacement character where the token is part of one
+    text: str  # what it adds to the reply's: "" where it ends inside a character, all of that with its last token
     logprob: float
     rivals: tuple[Rival, ...] = ()  # the likeliest at this place, which may include the token itself
 

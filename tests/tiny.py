@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import torch
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from proctor.nouns import Device, Prompt, Question
 from workers.devices import TorchDevice
@@ -27,6 +27,11 @@ CPU = TorchDevice(torch.device("cpu"), Device.CPU, "test CPU", 1 << 40, has_bflo
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+LLAMA2_TEMPLATE = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}{{ bos_token }}[INST] {{ m['content'] }} [/INST]"
+    "{% elif m['role'] == 'system' %}<<SYS>>{{ m['content'] }}<</SYS>>"
+    "{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"
 )
 _TEXT = (
     "The following are multiple choice questions (with answers) about astronomy.\n\n"
@@ -87,16 +92,26 @@ ARCHITECTURES = tuple(CONFIGS)
 
 def make(folder: Path, architecture: str = "llama", *, begin: bool = False, seed: int = 0) -> Path:
     """Save a tiny model and its tokenizer in `folder`; `begin` has the tokenizer put `<s>` before every text."""
+    return _save(folder, CONFIGS[architecture](), tokenizer(begin=begin), seed)
+
+
+def make_sentencepiece(folder: Path) -> Path:
+    """Save a tiny Llama whose tokenizer is `sentencepiece`."""
+    words = sentencepiece()
+    return _save(folder, _llama(hf.LlamaConfig, vocab_size=len(words), pad_token_id=None), words, seed=3)
+
+
+def _save(folder: Path, config: hf.PreTrainedConfig, words: hf.PreTrainedTokenizerFast, seed: int) -> Path:
     torch.manual_seed(seed)
     with quiet_libraries():
-        model = hf.AutoModelForCausalLM.from_config(CONFIGS[architecture]())  # type: ignore[no-untyped-call]
+        model = hf.AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(0, 0.15)
     with quiet_libraries():
         model.save_pretrained(folder)
-    tokenizer(begin=begin).save_pretrained(folder)
+    words.save_pretrained(folder)
     return folder
 
 
@@ -121,6 +136,36 @@ def tokenizer(*, begin: bool = False) -> hf.PreTrainedTokenizerFast:
         eos_token="</s>",
         model_max_length=WINDOW,
         chat_template=CHAT_TEMPLATE,
+    )
+
+
+def sentencepiece() -> hf.PreTrainedTokenizerFast:
+    """A tokenizer laid out as Llama 2's and Mistral's: a space before the text, bytes for what it doesn't know.
+
+    `<unk>` is 0, `<s>` is 1 and stands before every text, `</s>` is 2, the byte N is N + 3.
+    """
+    bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    bpe.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    names = ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, special_tokens=[*names, *(f"<0x{n:02X}>" for n in range(256))], show_progress=False
+    )
+    bpe.train_from_iterator([*_TEXT.split("\n"), "Paris is the capital of France and it is a nice city"] * 3, trainer)
+    described = json.loads(bpe.to_str())
+    described["pre_tokenizer"] = None
+    described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] in names]
+    bpe = Tokenizer.from_str(json.dumps(described))  # bytes are plain vocabulary
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    bpe.decoder = decoders.Sequence(steps)
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return hf.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bpe,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        model_max_length=WINDOW,
+        chat_template=LLAMA2_TEMPLATE,
     )
 
 

@@ -219,7 +219,7 @@ class Conversing:
         shown = box.prompter.show(claim)
         means = self._means
         turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype))
-        speech = Speech(box.model.reader.tokenizer, claim.sampling.stop)
+        speech = Speech(box.model.reader.tokenizer, claim.sampling.stop, shown.behind)
         live = Live(claim, voice, speech, shown, 0, began, load_s=load_s)
         if claim.options:
             self._probe(box, live)
@@ -263,9 +263,8 @@ class Conversing:
             self._fail_all(error)
             return
         self._leave_lost()
-        tokenizer = self._voicebox().model.reader.tokenizer
         spoken = [(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
-        echoes = self._replies.send([live.take(token, tokenizer) for live, token in spoken])
+        echoes = self._replies.send([live.take(token) for live, token in spoken])
         for (live, _), echo in zip(spoken, echoes, strict=True):
             live.voice.heard(echo)
             if echo.lost:

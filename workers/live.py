@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
-
 from chat.protocol import Rival, TokenScore
 from proctor.dialogue import Counts, Finish
 from proctor.store.turns import Kept, Outcome, TurnClaim
@@ -46,12 +44,14 @@ class Live:
             generate_s=self.last_at - self.first_at,
         )
 
-    def take(self, token: Token, tokenizer: PreTrainedTokenizerBase) -> Note:
+    def take(self, token: Token) -> Note:
         """Add the next token; the note that tells of it. An end token ends the reply and isn't said."""
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
         if token.finish is not Finish.STOP:
-            self.voice.say([token.token], self.speech.push([token.token]), _scores(token, tokenizer))
+            rivals = tuple(Rival(rank.token, self.speech.spell(rank.token), rank.logprob) for rank in token.rivals)
+            shown = self.speech.push([token.token])
+            self.voice.say([token.token], shown, _scores(token, self.speech.added, rivals))
         self.finish = Finish.STOP if self.speech.stopped else token.finish
         return self.voice.piece()
 
@@ -64,9 +64,6 @@ class Live:
         return Outcome(finish, self.speech.text, tokens, counts, logprobs if len(logprobs) == len(tokens) else ())
 
 
-def _scores(token: Token, tokenizer: PreTrainedTokenizerBase) -> list[TokenScore]:
+def _scores(token: Token, text: str, rivals: tuple[Rival, ...]) -> list[TokenScore]:
     """The token's log-probability and its rivals', where they were asked for."""
-    if token.logprob is None:
-        return []
-    rivals = tuple(Rival(rank.token, str(tokenizer.decode([rank.token])), rank.logprob) for rank in token.rivals)
-    return [TokenScore(token.token, str(tokenizer.decode([token.token])), token.logprob, rivals)]
+    return [] if token.logprob is None else [TokenScore(token.token, text, token.logprob, rivals)]

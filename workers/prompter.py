@@ -11,7 +11,7 @@ from chat import context
 from chat.context import Policy
 from chat.summary import Method, extract
 from chat.thread import Thread, facts, fold, in_force, read_thread, show, through
-from proctor.dialogue import ContextFacts, Role, Summary, Turn, TurnStatus, path_to
+from proctor.dialogue import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
 from proctor.store import conversations
 from proctor.store.session import Store
 from proctor.store.turns import TurnClaim
@@ -29,6 +29,7 @@ class Shown:
     ids: tuple[int, ...]
     facts: ContextFacts
     window: int  # tokens that prompt and reply may have together
+    behind: tuple[int, ...] = ()  # what the reply's text goes on with: a raw prompt, or the reply that was opened
 
 
 class Prompter:
@@ -53,7 +54,8 @@ class Prompter:
         thread, summaries = self._thread(claim, None)
         found = in_force(thread, summaries)
         shown = show(self.framing, self._policy(claim), thread, claim.history, found[1] if found else None)
-        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window)
+        behind = shown.ids if claim.history is History.RAW else thread.message()[0].opened
+        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind)
 
     def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
         """After a reply: summarise what is about to slide out of the window, where it is time. See `chat.context`."""
@@ -91,9 +93,13 @@ class Prompter:
     def _ids(self, turn: Turn) -> Sequence[int]:
         """A reply's tokens as they were generated, where this model did so and they are its whole text; else anew."""
         mine = turn.lane.partition("/")[2].rpartition("/")[0] == self._name
-        if mine and turn.token_ids and self.reader.tokenizer.decode(list(turn.token_ids)) == turn.content:
+        if mine and turn.token_ids and self._spells(turn.token_ids, turn.content):
             return turn.token_ids
         return self.framing.text_ids(turn.content)
+
+    def _spells(self, tokens: Sequence[int], text: str) -> bool:
+        """Whether these tokens are this text; of one that went on with another they alone lack the space before it."""
+        return str(self.reader.tokenizer.decode(list(tokens))).lstrip(" ") == text.lstrip(" ")
 
     def _count(self, text: str) -> int:
         return len(self.framing.text_ids(text))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,49 @@ def test_log_probabilities_come_with_each_token_and_are_kept(
     kept = conversations.find_turn(store, reply.turn)
     assert kept is not None
     assert kept.logprobs == tuple(score.logprob for score in scores)
+
+
+def test_a_completion_keeps_the_space_before_its_first_word_and_so_do_its_tokens(
+    client: Client, desk: Desk, store: Store, tmp_path: Path
+) -> None:
+    folder = str(tiny.make_sentencepiece(tmp_path / "spm"))
+    said, words, spaced = "Paris is the", tiny.sentencepiece(), 0
+    for seed in range(8):
+        sampling = Sampling(temperature=1.0, seed=seed, max_tokens=12, rivals=1)
+        (reply,) = accepted(client, request(folder, said, history=History.RAW, sampling=sampling))
+        desk.work()
+        scores = [score for entry in reply.entries() if isinstance(entry, Piece) for score in entry.scores]
+        kept = conversations.find_turn(store, reply.turn)
+        assert kept is not None
+        ids = words(said)["input_ids"] + in_words(kept.token_ids)
+        assert (said + reply.text).startswith(str(words.decode(ids, skip_special_tokens=True)))
+        assert reply.text.startswith("".join(score.text for score in scores))  # but for bytes that end in the middle
+        spaced += reply.text.startswith(" ")
+    assert spaced > 0
+
+
+def in_words(tokens: Sequence[int]) -> list[int]:
+    """The tokens before the first that is a single byte (3 to 258): of bytes in a row the tokenizer makes one text."""
+    return list(itertools.takewhile(lambda token: not 3 <= token < 259, tokens))
+
+
+def test_a_reply_that_is_gone_on_with_keeps_the_space_between(
+    client: Client, desk: Desk, store: Store, tmp_path: Path
+) -> None:
+    folder = str(tiny.make_sentencepiece(tmp_path / "spm"))
+    words, spaced = tiny.sentencepiece(), 0
+    for seed in range(8):
+        sampling = Sampling(temperature=1.0, seed=seed, max_tokens=8)
+        (first,) = ended(client, desk, request(folder, sampling=sampling))
+        (second,) = ended(
+            client, desk, request(folder, conversation=first.request.conversation, say=(), sampling=sampling)
+        )
+        kept = conversations.find_turn(store, second.turn)
+        assert kept is not None
+        ids = [*words("a", add_special_tokens=False)["input_ids"], *in_words(kept.token_ids)]
+        assert ("a" + kept.content).startswith(str(words.decode(ids, skip_special_tokens=True)))
+        spaced += kept.content.startswith(" ")
+    assert spaced > 0
 
 
 def test_a_probe_scores_its_options_behind_the_context(client: Client, desk: Desk, model: str) -> None:

@@ -77,3 +77,74 @@ def test_bytes_that_are_no_text_are_replaced_and_hold_nothing_up() -> None:
     said = "".join(speech.push([broken]) for _ in range(40)) + speech.end()
     assert set(said) == {"\N{REPLACEMENT CHARACTER}"}
     assert "\0" not in Speech(TOKENIZER).push(ids("a\0b"))
+
+
+SPM = tiny.sentencepiece()
+
+
+def spm(text: str) -> list[int]:
+    """The tokens of a text as they stand behind another one: without the beginning, with a space before it."""
+    found: list[int] = SPM(text, add_special_tokens=False)["input_ids"]
+    return found
+
+
+def said_behind(prompt: Sequence[int], reply: Sequence[int], stops: Sequence[str] = ()) -> tuple[list[str], Speech]:
+    speech = Speech(SPM, stops, prompt)
+    pieces = [speech.push([token]) for token in reply]
+    return [*pieces, speech.end()], speech
+
+
+def test_the_first_word_behind_a_prompt_keeps_its_space() -> None:
+    prompt, reply = SPM("Paris is the")["input_ids"], spm("capital of France")
+    pieces, speech = said_behind(prompt, reply)
+    assert "Paris is the" + speech.text == "Paris is the capital of France" == SPM.decode(prompt[1:] + reply)
+    assert "".join(pieces) == speech.text == " capital of France"
+    assert Speech(SPM).push(reply) == "capital of France"  # as the beginning of a text
+
+
+@given(st.text(max_size=12), st.text(st.characters(codec="utf-8", exclude_characters="\0\u2581"), max_size=12))
+def test_a_prompt_and_its_reply_together_are_the_text_of_their_tokens(before: str, after: str) -> None:
+    before = before.replace("\0", "").replace("\u2581", "").encode("utf-8", "ignore").decode()
+    for tokenizer in (SPM, TOKENIZER):
+        prompt = tokenizer(f"The moon{before}", add_special_tokens=False)["input_ids"]
+        reply = tokenizer(after, add_special_tokens=False)["input_ids"]
+        speech = Speech(tokenizer, behind=prompt)
+        said = "".join(speech.push([token]) for token in reply) + speech.end()
+        assert f"{tokenizer.decode(prompt)}{said}" == tokenizer.decode(prompt + reply)
+
+
+def test_what_each_token_adds_is_the_text_together_and_a_part_of_a_character_adds_nothing() -> None:
+    reply = spm("nice \U0001f389 city")
+    speech = Speech(SPM, behind=SPM("A")["input_ids"])
+    added = []
+    for token in reply:
+        spelled = speech.spell(token)
+        speech.push([token])
+        added.append(speech.added)
+        assert speech.added in (spelled, "")
+    assert "".join(added) == " nice \U0001f389 city"
+    assert added.count("") == 3  # the emoji has four bytes, each a token
+    assert added[added.index("") + 3] == "\U0001f389"
+
+
+def test_a_token_that_could_have_come_is_spelled_with_its_space_or_by_its_name() -> None:
+    speech = Speech(SPM, behind=SPM("A nice city")["input_ids"])
+    (does,) = spm("is")
+    assert speech.spell(does) == " is"
+    assert speech.spell(SPM.eos_token_id) == "</s>"
+    assert speech.text == ""
+
+
+def test_behind_a_prompt_that_ends_inside_a_character_a_word_keeps_its_space() -> None:
+    party = spm("\U0001f389")[1:]  # without the space
+    for behind in ([*SPM("A")["input_ids"], *party[:2]], [*party[2:], *spm("is a nice city " * 9), *party[:3]]):
+        speech = Speech(SPM, behind=behind)
+        assert speech.push(spm("nice")) == " nice"
+    assert Speech(SPM, behind=party[:2]).push(spm("nice")) == "nice"
+
+
+def test_the_tokens_of_a_cut_reply_behind_a_prompt_are_those_of_its_text() -> None:
+    prompt, reply = SPM("Paris is the")["input_ids"], spm("capital of France")
+    _, speech = said_behind(prompt, reply, [" France"])
+    assert (speech.text, speech.stopped) == (" capital of", True)
+    assert SPM.decode(prompt[1:] + speech.tokens[: speech.whole_tokens]) == "Paris is the capital of"
