@@ -188,7 +188,7 @@ def make_gguf(path: Path, *, matrices: gguf.GGMLQuantizationType = gguf.GGMLQuan
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
     writer.add_vocab_size(VOCAB)
-    _write_tokenizer(writer)
+    write_tokenizer(writer)
     shapes = {"token_embd": (VOCAB, 64), "output": (VOCAB, 64), "output_norm": (64,)}
     layer = {"attn_q": (64, 64), "attn_k": (32, 64), "attn_v": (32, 64), "attn_output": (64, 64), "attn_norm": (64,)}
     inner = {"ffn_gate": (96, 64), "ffn_up": (96, 64), "ffn_down": (64, 96), "ffn_norm": (64,)}
@@ -205,7 +205,8 @@ def make_gguf(path: Path, *, matrices: gguf.GGMLQuantizationType = gguf.GGMLQuan
     return path
 
 
-def _write_tokenizer(writer: gguf.GGUFWriter) -> None:
+def write_tokenizer(writer: gguf.GGUFWriter) -> None:
+    """Add the tiny tokenizer as llama.cpp would."""
     described = json.loads(tokenizer().backend_tokenizer.to_str())["model"]
     tokens = sorted(described["vocab"], key=described["vocab"].__getitem__)
     tokens += [f"[unused{n}]" for n in range(VOCAB - len(tokens))]

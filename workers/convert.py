@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import io
 import os
 import sys
 import tempfile
@@ -19,9 +17,10 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from proctor.catalog import demo, hub, refs
-from proctor.errors import BadModel, DiskFull, HubUnavailable, ProctorError, UnknownName, first_line
+from proctor.errors import DiskFull, HubUnavailable, ProctorError, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 from proctor.settings import Settings
+from workers.unpack import is_checked, unpack
 
 Progress = Callable[[str], None]
 TURN_S = 5.0  # how often a process that waits its turn says that it lives
@@ -52,7 +51,7 @@ def local_folder(
             return _demo_folder(ref, cache, progress, moved)
         refs.check_unchanged(ref)
         path = Path(ref.name)
-        return path if ref.source is ModelSource.FOLDER else converted(path, ref, cache, progress, moved)
+        return path if ref.source is ModelSource.FOLDER else converted(lambda: path, ref, cache, progress, moved)
 
 
 def converted_path(ref: ModelRef, cache: Path) -> Path:
@@ -61,26 +60,37 @@ def converted_path(ref: ModelRef, cache: Path) -> Path:
 
 
 def converted(
-    gguf: Path,
+    fetched: Callable[[], Path],
     ref: ModelRef,
     cache: Path,
     progress: Progress = lambda _: None,
     moved: Callable[[], None] = lambda: None,
 ) -> Path:
-    """The GGUF file as a folder of safetensors, in plain numbers of `GgufHeader.dtype`.
+    """The GGUF file that `fetched` gives as a folder of safetensors, in plain numbers of `GgufHeader.dtype`.
 
     Takes some twenty seconds the first time. Safe to call from several processes at once: one converts, the others
-    wait for it; the folder gets its name when it is whole.
+    wait for it; the folder gets its name when it is whole and checked. What an earlier release converted with fewer
+    checks is thrown away and made again.
+
+    Raises
+    ------
+    BadModel
+        as `unpack` does. Nothing is kept then.
     """
     folder = converted_path(ref, cache)
-    if folder.is_dir():
+    if is_checked(folder):
         return folder
     with alone(folder.parent / f"{folder.name}.lock", moved):
-        if not folder.is_dir():
-            progress(f"{ref.label}: converting the GGUF file to safetensors, once")
+        if not is_checked(folder):
+            path = fetched()
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix="convert-") as scratch:
+                why = "once"
+                if folder.is_dir():
+                    folder.replace(Path(scratch) / "before")
+                    why = "once more: an earlier release didn't check what came out"
+                progress(f"{ref.label}: converting the GGUF file to safetensors, {why}")
                 whole = Path(scratch) / folder.name
-                _convert(gguf, whole, ref.name)
+                unpack(path, whole, ref.name)
                 whole.replace(folder)
     return folder
 
@@ -150,33 +160,7 @@ def _demo_folder(ref: ModelRef, cache: Path, progress: Progress, moved: Callable
     if model is None or model.revision != ref.revision:
         known = [f"{one.name}@{one.revision}" for one in demo.DEMO_MODELS]
         raise UnknownName("demo model", str(ref), known, "This worker is of another release of Proctor.")
-    folder = converted_path(ref, cache)
-    return folder if folder.is_dir() else converted(demo.fetch(model, cache, progress), ref, cache, progress, moved)
-
-
-def _convert(gguf: Path, folder: Path, name: str) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    from proctor.catalog.gguf import read
-    from workers.devices import TORCH_DTYPES
-    from workers.engine.quiet import quiet_libraries
-
-    dtype = TORCH_DTYPES[read(gguf, name).dtype]
-    # The loader of GGUF shows a bar of its own that no switch turns off.
-    with quiet_libraries(), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-            model = AutoModelForCausalLM.from_pretrained(
-                gguf.parent, gguf_file=gguf.name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
-            )
-        except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError) as error:
-            raise BadModel(name, f"transformers can't convert this GGUF file: {first_line(error)}") from error
-        # It is plain numbers now; with these marks save_pretrained would refuse it as quantized.
-        model.hf_quantizer = None  # type: ignore[assignment] # transformers' modules take any attribute
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    return converted(lambda: demo.fetch(model, cache, progress), ref, cache, progress, moved)
 
 
 def main(arguments: list[str]) -> int:

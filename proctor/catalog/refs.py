@@ -7,7 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from proctor.catalog import gguf, hub
+from proctor.catalog import gguf, gguf_model, hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
 from proctor.catalog.weights import Weights, folder_has_chat_template, read_folder, read_gguf, weight_files
 from proctor.errors import BadModel, NotHere, UnknownName
@@ -44,7 +44,8 @@ def resolve(text: str) -> ModelRef:
         return ModelRef(str(path.absolute()), ModelSource.FOLDER, folder_fingerprint(path, name))
     if path.is_file():
         read_gguf(path, name)
-        return ModelRef(str(path.absolute()), ModelSource.GGUF, file_fingerprint(path))
+        first = gguf_model.split_files(path, name)[0]
+        return ModelRef(str(first.absolute()), ModelSource.GGUF, gguf_fingerprint(first, name))
     bare, _, revision = name.rpartition("@")
     if bare and (demo_model(bare) is not None or Path(bare).expanduser().exists()):
         return _of_revision(resolve(bare), revision)
@@ -99,7 +100,8 @@ def check_unchanged(ref: ModelRef) -> None:
     path = Path(ref.name)
     if not path.exists():
         raise NotHere(ref.name, "there is nothing at this path on this machine", "Put it where every worker sees it.")
-    found = folder_fingerprint(path, ref.name) if ref.source is ModelSource.FOLDER else file_fingerprint(path)
+    fingerprint = folder_fingerprint if ref.source is ModelSource.FOLDER else gguf_fingerprint
+    found = fingerprint(path, ref.name)
     if ref.revision and found != ref.revision:
         raise BadModel(
             ref.name,
@@ -115,6 +117,11 @@ def folder_fingerprint(folder: Path, name: str) -> str:
     for path in sorted({*small, *weight_files(folder, name)}):
         digest.update(f"{path.name}:{file_fingerprint(path)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def gguf_fingerprint(path: Path, name: str) -> str:
+    """16 hex digits over a GGUF model: those of its file, or over all files of a split one."""
+    return gguf_model.fingerprint(path, name, file_fingerprint)
 
 
 def file_fingerprint(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proctor.catalog import gguf
+from proctor.catalog.gguf_model import read_model
 from proctor.errors import BadModel
 from proctor.nouns import DType
 
@@ -78,9 +78,9 @@ def read_folder(folder: Path, name: str = "") -> Weights:
 
 
 def read_gguf(path: Path, name: str = "") -> Weights:
-    """Facts of a GGUF file; errors as in `read_folder`. `dtype` is what the file is converted to."""
+    """Facts of a GGUF model, also of one in several files; errors as in `read_folder`. `dtype` is what it becomes."""
     name = name or str(path)
-    header = gguf.read(path, name)
+    header = read_model(path, name).header
     tensors = [Tensor(tensor.name, tensor.dtype, tensor.shape) for tensor in header.tensors]
     heads = header.number("attention.head_count")
     hidden = header.number("embedding_length")

@@ -156,11 +156,11 @@ def text(value: str) -> bytes:
 def gguf_bytes(*, data: int = 64, version: int = 3, kind: int = 30) -> bytes:
     """A GGUF file with a few facts, an array, and one matrix of 8 × 4 (of bfloat16 unless told)."""
     facts = [
-        text("general.architecture") + struct.pack("<I", 8) + text("llama"),
-        text("llama.block_count") + struct.pack("<II", 4, 3),
+        text("general.architecture") + struct.pack("<I", 8) + text("toy"),
+        text("toy.block_count") + struct.pack("<II", 4, 3),
         text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("bc"),
         text("tokenizer.ggml.scores") + struct.pack("<IIQ2f", 9, 6, 2, 0.5, 1.5),
-        text("llama.context_length") + struct.pack("<IQ", 10, 2048),
+        text("toy.context_length") + struct.pack("<IQ", 10, 2048),
     ]
     tensor = text("token_embd.weight") + struct.pack("<IQQIQ", 2, 4, 8, kind, 0)
     head = b"GGUF" + struct.pack("<IQQ", version, 1, len(facts)) + b"".join(facts) + tensor
@@ -171,7 +171,7 @@ def test_a_gguf_header_gives_facts_and_shapes_in_torchs_order(tmp_path: Path) ->
     path = tmp_path / "m.gguf"
     path.write_bytes(gguf_bytes())
     header = gguf.read(path, "m")
-    assert (header.architecture, header.number("block_count"), header.number("missing")) == ("llama", 3, 0)
+    assert (header.architecture, header.number("block_count"), header.number("missing")) == ("toy", 3, 0)
     assert [(tensor.dtype, tensor.shape) for tensor in header.tensors] == [("BF16", (8, 4))]
     facts = read_gguf(path)
     assert (facts.vocab, facts.max_positions, facts.dtype) == (8, 2048, DType.BFLOAT16)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import safetensors
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -92,6 +94,19 @@ def check_known(folder: Path, name: str) -> None:
         )
 
 
+def check_complete(report: Mapping[str, set[Any]], name: str) -> None:
+    """Raise `BadModel` where transformers' report on loading names weights that it filled with random numbers.
+
+    Those are the ones that no file holds, and the ones that a file holds in another shape (key, its shape, the
+    model's). An output head that shares the embedding's numbers is neither.
+    """
+    missing = sorted({*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))})
+    if missing:
+        raise BadModel(
+            name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
+        )
+
+
 def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> PreTrainedModel:
     torch_dtype = TORCH_DTYPES[dtype]
     found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
@@ -105,11 +120,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
         output_loading_info=True,
     )
     model, report = found
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise BadModel(
-            name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
-        )
+    check_complete(report, name)
     settle(model)
     widen_head(model)
     return model
