@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from pathlib import Path
 
-from analysis.contestants import Contestant, labels
 from analysis.findings import listed
-from analysis.frames import results_of
+from analysis.frames import contestants_of, labels_of, results_of
 from analysis.panel import Panel
-from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Lane, Quant
-from proctor.store.reads import RunProgress, progress, runs
+from proctor.contestants import Contestant, labels, match
+from proctor.errors import AmbiguousName, BadInput, UnknownName
+from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 from proctor.store.sweeps import find
 
@@ -33,24 +32,27 @@ class Roll:
 
     name: str
     contestants: tuple[Contestant, ...]
+    labels: tuple[str, ...]
     read: Callable[[int], Candidate]  # by place in `contestants`; reads no other's Answers
 
-    def candidate(self, wanted: str) -> Candidate:
-        """The contestant that a person means (see `match`).
+    def candidate(self, wanted: str, folder: Path) -> Candidate:
+        """The contestant that a person in `folder` means (see `proctor.contestants.match`).
 
         Raises
         ------
         UnknownName
             where nobody of that name has answered anything.
+        AmbiguousName
+            where several may be meant.
         BadInput
             where its Runs differ among themselves in type or terms, so that they are no one contestant.
         """
-        return self.read(match(self.contestants, wanted))
+        return self.read(match(self.contestants, self.labels, wanted, folder))
 
     def only(self) -> Candidate:
         """The one contestant that there is. Raises `BadInput` where there are several."""
         if len(self.contestants) > 1:
-            names = labels(self.contestants)
+            names = self.labels
             raise BadInput(
                 f"{self.name} has {len(names)} contestants: {listed(names, most=6)}.",
                 f"Name two of them, and where they are: proctor compare {names[0]!r} {names[0]!r} "
@@ -59,13 +61,15 @@ class Roll:
         return self.read(0)
 
 
-def pick(wanted: str, roll: Callable[[str | None], Roll]) -> Candidate:
+def pick(wanted: str, folder: Path, roll: Callable[[str | None], Roll]) -> Candidate:
     """A contestant of the latest sweep, or else the only one of the sweep or imported results of that name.
 
     `roll` opens one by name, None is the latest sweep. Raises as `Roll.candidate` and `Roll.only` do.
     """
     try:
-        return roll(None).candidate(wanted)
+        return roll(None).candidate(wanted, folder)
+    except AmbiguousName:
+        raise
     except BadInput as unknown:
         try:
             other = roll(wanted)
@@ -85,73 +89,47 @@ def roll_of_sweep(store: Store, name: str | None) -> Roll:
         where nothing in it is answered yet.
     """
     sweep = find(store, name)
-    answered: dict[Lane, list[RunProgress]] = {}
-    for run in progress(store, sweep.id).runs:
+    everything = runs(store, [sweep.id])
+    who, names = contestants_of(everything), labels_of(everything)
+    answered: dict[Contestant, list[RunRecord]] = {}
+    for run in everything:
         if run.answered:
-            answered.setdefault(run.lane, []).append(run)
+            answered.setdefault(who[run.run_id], []).append(run)
     if not answered:
         raise BadInput(f"No Run of sweep {sweep.name} has an answer yet.", "See how far they are with: proctor status")
-    lanes = list(answered)
-    contestants = tuple(_of_lane(lane) for lane in lanes)
+    contestants = tuple(answered)
+    called = tuple(names[contestant] for contestant in contestants)
 
     def read(place: int) -> Candidate:
-        label = labels(contestants)[place]
-        ids = [run.run_id for run in answered[lanes[place]]]
-        results = results_of(store, runs(store, [sweep.id], ids))
+        results = results_of(store, answered[contestants[place]], among=everything)
         panel, *others = results.panels
-        if others or len(panel.contestants) > 1:
-            kinds = [f"{who.dtype} at {one.terms}" for one in results.panels for who in one.contestants]
-            raise BadInput(f"{label} ran in several ways: {listed(kinds)}.", "Name one sweep with --sweep.")
+        if others:
+            kinds = [str(one.terms) for one in results.panels]
+            raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
         exams = {record.spec.subject: record.spec.exam_hash for record in results.records}
-        return Candidate(label, panel, sweep.name, exams)
+        return Candidate(called[place], panel, sweep.name, exams)
 
-    return Roll(sweep.name, contestants, read)
+    return Roll(sweep.name, contestants, called, read)
 
 
 def roll_of_panel(panel: Panel, name: str) -> Roll:
     """The roll of imported results."""
-    return Roll(name, panel.contestants, lambda place: Candidate(panel.labels[place], panel.of([place]), name))
 
+    def read(place: int) -> Candidate:
+        return Candidate(panel.labels[place], panel.of([place]), name)
 
-def match(contestants: Sequence[Contestant], wanted: str) -> int:
-    """The place of the contestant that a person means.
-
-    By its label, its model's name, `MODEL:QUANT`, or the quantization alone where there is one model. A model's name
-    means its least quantized contestant. Upper and lower case don't count.
-
-    Raises
-    ------
-    UnknownName
-        with the nearest names.
-    """
-    aliases: dict[str, int] = {}
-    order = sorted(range(len(contestants)), key=lambda place: contestants[place].quant != Quant.NONE.value)
-    names = labels(contestants)
-    single = len({contestant.model for contestant in contestants}) == 1
-    for place in order:
-        one = contestants[place]
-        short = one.model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
-        own = [names[place], f"{one.model}:{one.quant}", f"{short}:{one.quant}", one.model, short]
-        for alias in (*own, *([one.quant] if single else [])):
-            aliases.setdefault(alias.casefold(), place)
-    if wanted.casefold() not in aliases:
-        near = get_close_matches(wanted.casefold(), aliases, n=3, cutoff=0.5)
-        offered = list(dict.fromkeys(names[aliases[alias]] for alias in near))
-        raise UnknownName("contestant", wanted, offered, f"There are: {listed(names, most=12)}.")
-    return aliases[wanted.casefold()]
+    return Roll(name, panel.contestants, panel.labels, read)
 
 
 def distinct(first: Candidate, second: Candidate) -> tuple[Candidate, Candidate]:
-    """The two, told apart where they are called the same: by where they stand, else by their order."""
+    """The two, told apart where they are called the same: as contestants, by where they stand, else by their order."""
     if first.label != second.label:
         return first, second
+    mine, theirs = labels([*first.panel.contestants[:1], *second.panel.contestants[:1]])
+    if first.panel.contestants[0].model != second.panel.contestants[0].model:
+        return replace(first, label=mine), replace(second, label=theirs)
     behind = (first.source, second.source) if first.source != second.source else ("first", "second")
     return (
         replace(first, label=f"{first.label} ({behind[0]})"),
         replace(second, label=f"{second.label} ({behind[1]})"),
     )
-
-
-def _of_lane(lane: Lane) -> Contestant:
-    name, _, revision = lane.model.rpartition("@")
-    return Contestant(name or revision, revision if name else "", lane.quant.value, lane.device.value)

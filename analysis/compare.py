@@ -66,9 +66,16 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
 
     Raises
     ------
+    BadInput
+        where the two are one.
     NotComparable
         where terms or exams differ, or they share no question, or none in the same prompt.
     """
+    if (first.source, first.panel.contestants) == (second.source, second.panel.contestants):
+        raise BadInput(
+            f"{first.label} and {second.label} are the same Answers of {first.source}.",
+            "Name another contestant of it, or the two sweeps with --sweep.",
+        )
     whole = side_by_side(first, second)
     prompts = alike(whole, 0, 1)
     kept = _same_prompts(first, second, prompts)
@@ -112,6 +119,7 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
         a,
         terms=b.terms if a.terms.imported else a.terms,
         contestants=(*a.contestants, *b.contestants),
+        names=(first.label, second.label),
         questions=a.questions.iloc[left].reset_index(drop=True),
         asked=np.ones((2, left.size), dtype=bool),
         correct=np.stack([a.correct[0, left], b.correct[0, right]]),

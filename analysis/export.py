@@ -10,9 +10,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
-from analysis.contestants import Contestant, labels
 from analysis.files import exists, new_file
-from analysis.frames import contestant_of
+from analysis.frames import names_of
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters
 from proctor.nouns import LETTERS
@@ -56,8 +55,10 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
     BadInput
         where one of the files exists and `force` isn't set (nothing is written then), or one can't be written.
     """
-    records = {record.run_id: record for record in runs(store, sweep_ids) if record.answered}
-    paths = dict(zip(records, _file_names(list(records.values()), folder), strict=True))
+    everything = runs(store, sweep_ids)
+    names = names_of(everything)
+    records = {record.run_id: record for record in everything if record.answered}
+    paths = {run_id: folder / _file_name(record, names[run_id]) for run_id, record in records.items()}
     existing = [path for path in paths.values() if path.exists()]
     if existing and not force:
         raise exists(existing[0])
@@ -165,14 +166,9 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
     }
 
 
-def _file_names(records: Sequence[RunRecord], folder: Path) -> list[Path]:
-    """Distinct and harmless names: contestant, subject, and the Run's number."""
-    who = list(dict.fromkeys(contestant_of(record) for record in records))
-    name: dict[Contestant, str] = dict(zip(who, labels(who), strict=True))
-    return [
-        folder / f"{_harmless(f'{name[contestant_of(record)]}_{record.spec.subject}')}_{record.run_id}_questions.json"
-        for record in records
-    ]
+def _file_name(record: RunRecord, contestant: str) -> str:
+    """A distinct and harmless name: contestant, subject, and the Run's number."""
+    return f"{_harmless(f'{contestant}_{record.spec.subject}')}_{record.run_id}_questions.json"
 
 
 def _harmless(name: str) -> str:

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.contestants import Contestant
 from analysis.panel import Panel, Terms
-from proctor.nouns import RunStatus
+from proctor.contestants import Contestant, labels
+from proctor.nouns import DType, Lane, RunStatus
 from proctor.store.columns import AnswerColumns, QuestionColumns, answer_columns, prompts_apart, question_columns
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
@@ -97,10 +97,40 @@ def answers_frame(panel: Panel) -> pd.DataFrame:
 
 
 def contestant_of(record: RunRecord) -> Contestant:
-    """Who sat this Run, by what it computed in where that is known."""
+    """Who sat this Run, by what it computed in; by what was asked for where it never began."""
     spec = record.spec
     dtype = spec.dtype if record.provenance is None else record.provenance.dtype
     return Contestant(spec.model.name, spec.model.revision, spec.quant.value, spec.device.value, dtype.value)
+
+
+def contestants_of(records: Sequence[RunRecord]) -> dict[int, Contestant]:
+    """The contestant of each Run by run id.
+
+    A Run that never began is its fellows' where those of its lane for which the same type was asked all computed in
+    one. Where they computed in several, or none has begun, nobody knows what it would compute in, and it is apart.
+    """
+    fellows: dict[tuple[Lane, DType], set[Contestant]] = defaultdict(set)
+    for record in records:
+        if record.provenance is not None:
+            fellows[record.spec.lane, record.spec.dtype].add(contestant_of(record))
+    found = {}
+    for record in records:
+        theirs = fellows[record.spec.lane, record.spec.dtype]
+        alone = record.provenance is not None or len(theirs) != 1
+        found[record.run_id] = contestant_of(record) if alone else next(iter(theirs))
+    return found
+
+
+def labels_of(records: Sequence[RunRecord]) -> dict[Contestant, str]:
+    """The label of each contestant of these Runs among the others."""
+    everyone = list(dict.fromkeys(contestants_of(records).values()))
+    return dict(zip(everyone, labels(everyone), strict=True))
+
+
+def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
+    """The label of each Run's contestant by run id."""
+    name = labels_of(records)
+    return {run_id: name[contestant] for run_id, contestant in contestants_of(records).items()}
 
 
 def terms_of(record: RunRecord) -> Terms:
@@ -114,10 +144,14 @@ def read_results(store: Store, sweep_ids: Sequence[int]) -> Results:
     return results_of(store, runs(store, sweep_ids))
 
 
-def results_of(store: Store, records: Sequence[RunRecord]) -> Results:
-    """The same for Runs that the caller has chosen, so that no other Answer is read."""
+def results_of(store: Store, records: Sequence[RunRecord], among: Sequence[RunRecord] = ()) -> Results:
+    """The same for Runs that the caller has chosen, so that no other Answer is read.
+
+    Contestants are called what tells them apart `among` these Runs, which include the chosen; by default among those.
+    """
+    names = labels_of(among or records)
     chosen, superseded = _newest(record for record in records if record.answered)
-    panels = tuple(_read_panel(store, group) for group in comparable_groups(chosen))
+    panels = tuple(_read_panel(store, group, names) for group in comparable_groups(chosen))
     return Results(tuple(records), panels, tuple(superseded), reworded=_reworded(store, chosen, superseded))
 
 
@@ -170,7 +204,7 @@ def _reworded(store: Store, chosen: Sequence[RunRecord], superseded: Sequence[Ru
     return {run_id: count for run_id, count in counts.items() if count}
 
 
-def _read_panel(store: Store, records: Sequence[RunRecord]) -> Panel:
+def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Contestant, str]) -> Panel:
     contestants = tuple(dict.fromkeys(contestant_of(record) for record in records))
     place = {contestant: index for index, contestant in enumerate(contestants)}
     seat = {record.run_id: place[contestant_of(record)] for record in records}
@@ -191,7 +225,8 @@ def _read_panel(store: Store, records: Sequence[RunRecord]) -> Panel:
         if answers.prompt is not None:
             prompt[who, which] = answers.prompt
     frame = _questions_frame(questions)
-    panel = Panel(terms_of(records[0]), contestants, frame, asked, correct, picked, logprob, prompt)
+    called = tuple(names[contestant] for contestant in contestants)
+    panel = Panel(terms_of(records[0]), contestants, frame, asked, correct, picked, logprob, prompt, called)
     return panel.on(np.asarray(asked.any(axis=0)))
 
 

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.contestants import Contestant
 from analysis.files import whole_file
 from analysis.panel import QUESTION_COLUMNS, Panel, Terms
 from analysis.samples import read_samples
 from analysis.wide import read_wide_csv
+from proctor.contestants import Contestant
 from proctor.errors import BadInput
 
 NOT_ASKED = -2

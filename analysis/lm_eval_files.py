@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from analysis.contestants import Contestant
 from analysis.files import exists, new_file
 from analysis.frames import contestant_of
 from analysis.lm_eval import Task, results, samples, sanitized
+from proctor.contestants import Contestant
 from proctor.nouns import Quant
 from proctor.store.columns import export_rows
 from proctor.store.exams import load_exam

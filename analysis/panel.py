@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.contestants import Contestant, labels, one_a_model
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.paired import Paired, pair_up
+from proctor.contestants import Contestant, labels, one_a_model
 from proctor.exams.prompts import characters
 from proctor.nouns import Scoring
 
@@ -97,10 +97,12 @@ class Panel:
     picked: NDArray[np.int8]  # (C, Q)
     logprob: NDArray[np.float32] | None = None  # (C, Q, K)
     prompt: NDArray[np.uint64] | None = None  # (C, Q)
+    names: tuple[str, ...] = ()  # labels among more than these contestants; empty: among these
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        return labels(self.contestants)
+        """(C,) what tables and graphs call the contestants."""
+        return self.names or labels(self.contestants)
 
     @cached_property
     def key(self) -> NDArray[np.int8]:
@@ -207,7 +209,8 @@ class Panel:
         """The panel of these contestants alone, in this order; questions that none of them was asked are left out."""
         chosen = list(places)
         questions = np.asarray(self.asked[chosen].any(axis=0))
-        return replace(self, contestants=tuple(self.contestants[place] for place in chosen))._cut(chosen, questions)
+        who, names = tuple(self.contestants[p] for p in chosen), tuple(self.labels[p] for p in chosen)
+        return replace(self, contestants=who, names=names)._cut(chosen, questions)
 
     def on(self, questions: NDArray[np.bool_]) -> Panel:
         """The panel of these questions (Q,) alone."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.contestants import Contestant
 from analysis.panel import Panel, Terms
+from proctor.contestants import Contestant
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.contestants import Contestant
 from analysis.panel import Panel, Terms
+from proctor.contestants import Contestant
 from proctor.exams.identity import question_id
 
 

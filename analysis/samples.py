@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.contestants import Contestant
 from analysis.panel import UNKNOWN, Panel, Terms
 from analysis.rows import Row, panel_from_rows
+from proctor.contestants import Contestant
 from proctor.errors import BadInput
 from proctor.exams.judge import best_of
 from proctor.exams.prompts import prompt_hash

@@ -206,9 +206,10 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidat
             panel = None if name is None else kept(name, our_settings().home)
             return roll_of_sweep(store(), name) if name is None or panel is None else roll_of_panel(panel, name)
 
+        here = Path.cwd()
         if not sweeps:
-            return [pick(one, roll) for one in wanted]
-        return [roll(name).candidate(one) for one, name in zip(wanted, (sweeps[0], sweeps[-1]), strict=True)]
+            return [pick(one, here, roll) for one in wanted]
+        return [roll(name).candidate(one, here) for one, name in zip(wanted, (sweeps[0], sweeps[-1]), strict=True)]
 
 
 def _level_panels(sweeps: Sequence[str]) -> list[Panel]:

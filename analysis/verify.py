@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from analysis.candidates import match
-from analysis.contestants import labels
 from analysis.findings import listed
-from analysis.frames import contestant_of
+from analysis.frames import contestant_of, labels_of
 from analysis.rows import Row
 from analysis.samples import Sample
+from proctor.contestants import Contestant, match
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import RunStatus
 from proctor.store.columns import ExportRow, export_rows, latest_sweep_with
@@ -99,6 +99,7 @@ class Selection:
     sweep: str | None = None  # name or number; None: the latest that put one of the prompts
     contestant: str | None = None
     subjects: tuple[str, ...] = ()
+    folder: Path = Path("/")  # in which the person is: paths of contestants begin there
 
 
 def verify(store: Store, samples: Sequence[Sample], selection: Selection, tolerance: float) -> Verification:
@@ -113,7 +114,9 @@ def verify(store: Store, samples: Sequence[Sample], selection: Selection, tolera
         or several contestants did and none is named.
     """
     theirs = _of_one_model(samples, selection.subjects)
-    chosen = _one_contestant(runs(store, [_sweep(store, selection.sweep, theirs)]), selection)
+    records = runs(store, [_sweep(store, selection.sweep, theirs)])
+    names = labels_of(records)
+    chosen = _one_contestant(records, names, selection)
     ours = list(export_rows(store, [chosen[0].sweep_id], [run.run_id for run in chosen]))
     by_hash = {row.prompt_hash: row for row in ours}
     unmet = [sample for sample in theirs if sample.row.prompt_hash not in by_hash]
@@ -121,7 +124,7 @@ def verify(store: Store, samples: Sequence[Sample], selection: Selection, tolera
     missing = tuple(sample.row for sample in unmet if _was_to_be_asked(sample, chosen, asked))
     return Verification(
         sweep=chosen[0].sweep_name,
-        contestant=labels([contestant_of(chosen[0])])[0],
+        contestant=names[contestant_of(chosen[0])],
         tolerance=tolerance,
         pairs=tuple(
             Pair(by_hash[sample.row.prompt_hash], sample.row) for sample in theirs if sample.row.prompt_hash in by_hash
@@ -194,18 +197,21 @@ def _sweep(store: Store, wanted: str | None, theirs: Sequence[Sample]) -> int:
     return latest
 
 
-def _one_contestant(records: Sequence[RunRecord], selection: Selection) -> list[RunRecord]:
+def _one_contestant(
+    records: Sequence[RunRecord], names: Mapping[Contestant, str], selection: Selection
+) -> list[RunRecord]:
     """The finished Runs that are meant: of one contestant, on the subjects asked for."""
     done = [run for run in records if run.status is RunStatus.DONE]
     if not done:
         raise BadInput("No Run of this sweep is done.", "See how far they are with: proctor status")
     who = list(dict.fromkeys(map(contestant_of, done)))
+    called = [names[one] for one in who]
     if selection.contestant is None and len(who) > 1:
         raise BadInput(
-            f"Sweep {done[0].sweep_name} has several contestants: {listed(labels(who), most=6)}.",
+            f"Sweep {done[0].sweep_name} has several contestants: {listed(called, most=6)}.",
             "Name one with --contestant.",
         )
-    one = who[0] if selection.contestant is None else who[match(who, selection.contestant)]
+    one = who[0] if selection.contestant is None else who[match(who, called, selection.contestant, selection.folder)]
     wanted = selection.subjects
     chosen = [run for run in done if contestant_of(run) == one and (not wanted or run.spec.subject in wanted)]
     if not chosen:

@@ -62,7 +62,7 @@ def verify(
 
     samples = sample_rows(against)
     with our_store() as store:
-        found = hold(store, samples, Selection(sweep, contestant, subjects), tolerance)
+        found = hold(store, samples, Selection(sweep, contestant, subjects, Path.cwd()), tolerance)
     if as_json:
         click.echo(json.dumps(as_object(found), indent=1))
     else:

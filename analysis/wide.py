@@ -7,9 +7,9 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.contestants import Contestant
 from analysis.panel import UNKNOWN, Panel, Terms
 from analysis.rows import Row, panel_from_rows
+from proctor.contestants import Contestant
 from proctor.errors import BadInput
 
 FIXED = ("subject", "question", "answer")

@@ -46,6 +46,17 @@ class UnknownName(BadInput):
         super().__init__(f"Unknown {kind} {name!r}.", f"{offer} {next_step}".strip())
 
 
+class AmbiguousName(BadInput):
+    """A name that may mean several; all of them are offered."""
+
+    def __init__(self, kind: str, name: str, candidates: Sequence[str]) -> None:
+        self.kind, self.name, self.candidates = kind, name, tuple(candidates)
+        super().__init__(
+            f"{kind.capitalize()} {name!r} may be {', '.join(candidates[:-1])} or {candidates[-1]}.",
+            "Name one of these, in these words.",
+        )
+
+
 class BadExam(BadInput):
     """A benchmark's file or folder that can't be read as questions."""
 

@@ -99,12 +99,6 @@ class Lane:
     model: str
     quant: Quant
 
-    @property
-    def label(self) -> str:
-        """Short and readable: model and quantization, without the revision."""
-        name, at, _revision = self.model.rpartition("@")
-        return f"{short_name(name if at else self.model)} {self.quant}"
-
     def __str__(self) -> str:
         return f"{self.device}/{self.model}/{self.quant}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from proctor.nouns import RunStatus
+from proctor.contestants import cut, lane_labels
+from proctor.nouns import Lane, RunStatus
 from proctor.store.reads import RunProgress, SweepProgress
 from scheduler.aside import aside
 from scheduler.pace import Speed, duration
@@ -22,19 +23,22 @@ STYLES = {
     RunStatus.CANCELLED: "dim strike",
 }
 WIDE_CELL = 7  # columns of a cell that has room for a number
+NAME = 30  # letters of a label in a grid
 BESIDE_GRID = 48  # columns for the lane's name, counts and accuracy
 
 
-def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> RenderableType:
+def board(
+    progress: SweepProgress, speed: Speed, width: int, height: int, names: Mapping[Lane, str] | None = None
+) -> RenderableType:
     """The grid, what belongs beside its accuracies, and the totals, for a terminal of this size.
 
-    Lanes that don't fit are counted.
+    Lanes that don't fit are counted. `names` are their labels where others are shown beside them.
     """
     subjects = list(dict.fromkeys(run.subject for run in progress.runs))
-    lanes = lanes_of(progress.runs)
+    lanes = lanes_of(progress.runs, names or grid_names(run.lane for run in progress.runs))
     wide = width - BESIDE_GRID >= WIDE_CELL * len(subjects)
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column(progress.name, no_wrap=True, overflow="ellipsis", max_width=30)
+    table.add_column(progress.name, no_wrap=True, overflow="ellipsis")
     for subject in subjects if wide else ["subjects"]:
         table.add_column(subject[: WIDE_CELL - 1] if wide else subject, no_wrap=not wide)
     table.add_column("answered", justify="right")
@@ -57,12 +61,23 @@ def board(progress: SweepProgress, speed: Speed, width: int, height: int) -> Ren
     return Group(table, *more, *beside, Text(totals(progress, speed), style="bold"))
 
 
-def lanes_of(runs: Sequence[RunProgress]) -> list[tuple[str, list[RunProgress]]]:
-    """Runs by lane, in the order in which they were submitted, each with a short name."""
-    grouped: dict[str, list[RunProgress]] = {}
+def names_of(progress: SweepProgress) -> dict[Lane, str]:
+    """The label of each lane of a sweep, in whole."""
+    return lane_labels(run.lane for run in progress.runs)
+
+
+def grid_names(lanes: Iterable[Lane]) -> dict[Lane, str]:
+    """The same, cut where that tells them apart too."""
+    names = lane_labels(lanes)
+    return dict(zip(names, cut(list(names.values()), NAME), strict=True))
+
+
+def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[tuple[str, list[RunProgress]]]:
+    """Runs by lane, in the order in which they were submitted, each with its label."""
+    grouped: dict[Lane, list[RunProgress]] = {}
     for run in runs:
-        grouped.setdefault(run.lane.label, []).append(run)
-    return list(grouped.items())
+        grouped.setdefault(run.lane, []).append(run)
+    return [(names[lane], theirs) for lane, theirs in grouped.items()]
 
 
 def most_alive(lanes: Sequence[tuple[str, list[RunProgress]]], room: int) -> list[tuple[str, list[RunProgress]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.logs import printable
-from proctor.nouns import RunStatus
+from proctor.nouns import Lane, RunStatus
 from proctor.store.fit import Unservable
 from proctor.store.fleet import Fleet, LaneSight, Trouble, WorkerSight
 from proctor.store.reads import SweepSummary
@@ -34,17 +34,26 @@ class Room:
         return self.width >= WIDE
 
 
-def fleet_board(fleet: Fleet, room: Room) -> RenderableType:
-    """Workers, lanes and troubles, and one line that sums it up."""
+def lanes_seen(fleet: Fleet) -> Iterator[Lane]:
+    """Every lane that is named below."""
+    for sight in fleet.workers:
+        yield from (lane for lane in (sight.record.held, sight.lane) if lane is not None)
+    yield from (each.lane for each in fleet.lanes)
+    yield from (each.lane for each in fleet.unservable)
+    yield from (each.lane for each in fleet.troubles)
+
+
+def fleet_board(fleet: Fleet, room: Room, names: Mapping[Lane, str]) -> RenderableType:
+    """Workers, lanes and troubles, and one line that sums it up; lanes go by these labels."""
     parts: list[RenderableType] = []
     if fleet.workers:
-        parts += [Text(), workers_table(fleet, room)]
+        parts += [Text(), workers_table(fleet, room, names)]
     if fleet.lanes:
-        parts += [Text(), lanes_table(fleet.lanes, room)]
+        parts += [Text(), lanes_table(fleet.lanes, room, names)]
     if fleet.unservable:
-        parts += [Text(), unservable_list(fleet.unservable, room)]
+        parts += [Text(), unservable_list(fleet.unservable, room, names)]
     if fleet.troubles:
-        parts += [Text(), troubles_list(fleet.troubles, room)]
+        parts += [Text(), troubles_list(fleet.troubles, room, names)]
     return Group(*parts, Text(), Text(summary(fleet), style="bold"))
 
 
@@ -72,7 +81,7 @@ def marks(each: SweepSummary) -> str:
     return state + (f" (priority {each.priority})" if each.priority else "")
 
 
-def workers_table(fleet: Fleet, room: Room) -> RenderableType:
+def workers_table(fleet: Fleet, room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """Each worker: where, what it holds, what it is at, how fast, and when it was last heard of."""
     table = _table("host", "device", "holds", "at", ">answers/s", ">seen")
     for sight in fleet.workers[: room.rows]:
@@ -81,7 +90,7 @@ def workers_table(fleet: Fleet, room: Room) -> RenderableType:
         table.add_row(
             Text(printable(card.host)),
             Text(printable(f"{device}  {card.device_name}" if room.wide else device)),
-            Text(printable(held(sight))),
+            Text(printable(held(sight, names))),
             Text(printable(sight.subject) or "–"),
             f"{sight.answers_per_s:.1f}",
             Text(ago(sight.record.seen_at, fleet.read_at)),
@@ -90,24 +99,24 @@ def workers_table(fleet: Fleet, room: Room) -> RenderableType:
     return _with_rest(table, len(fleet.workers) - room.rows)
 
 
-def held(sight: WorkerSight) -> str:
+def held(sight: WorkerSight, names: Mapping[Lane, str]) -> str:
     """What a worker holds in memory, or is loading."""
     if not sight.record.alive:
         return "fell silent"
     if sight.record.waits_for:
         return f"waits: {sight.record.waits_for}"
     if sight.lane is not None and sight.lane != sight.record.held:
-        return f"loading {sight.lane.label}"
-    return sight.record.held.label if sight.record.held is not None else "–"
+        return f"loading {names[sight.lane]}"
+    return names[sight.record.held] if sight.record.held is not None else "–"
 
 
-def lanes_table(lanes: Sequence[LaneSight], room: Room) -> RenderableType:
+def lanes_table(lanes: Sequence[LaneSight], room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """The backlog of each lane: one load of a model serves all of it."""
     table = _table("lane", ">waiting", ">running", ">questions left", ">workers", *([">a Run", ">a load"] * room.wide))
     for lane in sorted(lanes, key=lambda each: (-each.running, -each.questions_left))[: room.rows]:
         means = [duration(each) if each is not None else "–" for each in (lane.mean_run_s, lane.mean_load_s)]
         table.add_row(
-            Text(printable(f"{lane.lane.device}  {lane.lane.label}")),
+            Text(printable(f"{lane.lane.device}  {names[lane.lane]}")),
             str(lane.pending),
             str(lane.running),
             str(lane.questions_left),
@@ -117,25 +126,25 @@ def lanes_table(lanes: Sequence[LaneSight], room: Room) -> RenderableType:
     return _with_rest(table, len(lanes) - room.rows)
 
 
-def unservable_list(nobody: Sequence[Unservable], room: Room) -> RenderableType:
+def unservable_list(nobody: Sequence[Unservable], room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """Lanes that no worker alive can serve, with what they would need and why each worker doesn't."""
     lines: list[RenderableType] = []
     for each in nobody[: room.rows]:
         needs = f", which need about {each.needs_bytes / 1e9:.1f} GB each" if each.needs_bytes else ""
         head = Text(f"Nobody can serve {each.lane.device} ", style="yellow")
-        lines.append(head.append(printable(f"{each.lane.label}: {each.runs} Runs wait{needs}"), style="default"))
+        lines.append(head.append(printable(f"{names[each.lane]}: {each.runs} Runs wait{needs}"), style="default"))
         lines += [Padding(Text(printable(reason)), (0, 0, 0, 2)) for reason in each.reasons]
     return _with_rest(Group(*lines), len(nobody) - room.rows)
 
 
-def troubles_list(troubles: Sequence[Trouble], room: Room) -> RenderableType:
+def troubles_list(troubles: Sequence[Trouble], room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """What failed, and what is tried again, each with the reason of its last failure below it."""
     lines: list[RenderableType] = []
     for each in troubles[: room.rows]:
         failed = each.status is RunStatus.FAILED
         state = "failed" if failed else f"failed {each.failures}× and is {each.status.value}"
         head = Text(f"Run {each.run_id} {state}: ", style="bold red" if failed else "yellow")
-        what = printable(f"{each.lane.label}, {each.subject}")
+        what = printable(f"{names[each.lane]}, {each.subject}")
         lines += [head.append(what, style="default"), Padding(Text(printable(each.reason)), (0, 0, 0, 2))]
     return _with_rest(Group(*lines), len(troubles) - room.rows)
 

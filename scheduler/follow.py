@@ -18,13 +18,14 @@ from rich.markup import escape
 from proctor.broker.embedded import Embedded
 from proctor.broker.reports import ReportKind
 from proctor.errors import StoreUnavailable
+from proctor.logs import printable
 from proctor.nouns import RunStatus
 from proctor.store import reads
 from proctor.store.reads import SweepProgress
 from proctor.store.session import Store
 from scheduler import wording
 from scheduler.aside import aside
-from scheduler.board import board, totals
+from scheduler.board import board, names_of, totals
 from scheduler.pace import Pace
 
 POLL_S = 0.5
@@ -67,7 +68,7 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
                     progress = reads.progress(store, sweep_id)
                     pace.see(time.monotonic(), sum(run.answered for run in progress.runs))
                     if verbose:
-                        cursor = show_answers(store, sweep_id, cursor, shown.say)
+                        cursor = show_answers(store, progress, cursor, shown.say)
                     shown.update(progress, pace)
                     if progress.over:
                         return False
@@ -79,12 +80,13 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
             return True
 
 
-def show_answers(store: Store, sweep_id: int, cursor: int, say: Callable[[str], None]) -> int:
-    """Show every Answer committed since `cursor`; returns the new one."""
+def show_answers(store: Store, progress: SweepProgress, cursor: int, say: Callable[[str], None]) -> int:
+    """Show every Answer of the sweep committed since `cursor`; returns the new one."""
+    names = names_of(progress)
     while True:
-        batch = reads.answers_after(store, sweep_id, cursor, ANSWERS_AT_ONCE)
+        batch = reads.answers_after(store, progress.sweep_id, cursor, ANSWERS_AT_ONCE)
         for shown in batch.answers:
-            say(wording.answer(shown))
+            say(wording.answer(shown, names[shown.lane]))
         if batch.cursor == cursor:
             return cursor
         cursor = batch.cursor
@@ -162,13 +164,14 @@ class Lines:
         if self._told is None:  # what was over before we came is no news
             self._told = {run.run_id for run in ended}
             return
+        names = names_of(progress)
         for run in ended:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
                 accuracy = f"{run.correct} of {run.answered} right" if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""
-                self.say(f"{run.status.value}: {run.lane.label}, {run.subject}: {accuracy}{more}{reason}")
+                self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {accuracy}{more}{reason}")
                 self._last_s = time.monotonic()
         if time.monotonic() - self._last_s > PLAIN_EVERY_S:
             self._last_s = time.monotonic()

@@ -42,10 +42,6 @@ class PlannedLane:
     questions: int
     memory_bytes: int
 
-    @property
-    def label(self) -> str:
-        return self.lane.label
-
 
 @dataclass(frozen=True)
 class Plan:

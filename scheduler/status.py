@@ -20,8 +20,8 @@ from proctor.store.fleet import Fleet
 from proctor.store.reads import SweepProgress, SweepSummary
 from proctor.store.session import Store, open_store
 from scheduler import wording
-from scheduler.board import board
-from scheduler.fleet_board import Room, fleet_board, sweeps_table
+from scheduler.board import board, grid_names
+from scheduler.fleet_board import Room, fleet_board, lanes_seen, sweeps_table
 from scheduler.follow import interruptible
 from scheduler.pace import Speed
 
@@ -86,10 +86,15 @@ def glance(store: Store, sweep_id: int | None) -> Glance:
 
 
 def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
-    """A glance for a terminal of this room; the grid of a sweep takes up to `height` rows."""
-    below = fleet_board(seen.fleet, room)
+    """A glance for a terminal of this room; the grid of a sweep takes up to `height` rows.
+
+    A lane has one label on the whole screen: what a worker holds for another sweep is told from what is in the grid.
+    """
+    in_grid = [] if seen.sweep is None else [run.lane for run in seen.sweep.runs]
+    names = grid_names([*in_grid, *lanes_seen(seen.fleet)])
+    below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:
-        return Group(board(seen.sweep, Speed(seen.fleet.answers_per_s), room.width, height), below)
+        return Group(board(seen.sweep, Speed(seen.fleet.answers_per_s), room.width, height, names), below)
     return Group(sweeps_table(seen.summaries, room) if seen.summaries else Text(NO_SWEEP), below)
 
 

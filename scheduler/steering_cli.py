@@ -104,7 +104,10 @@ def attempts(run: int, as_json: bool) -> None:
     from proctor.store import reads
     from proctor.store.session import open_store
     from scheduler import tried
+    from scheduler.board import names_of
 
     with open_store(Settings.read(os.environ)) as store:
         found = reads.run(store, run)
-    click.echo(json.dumps(tried.as_json(found), ensure_ascii=False) if as_json else tried.told(found))
+        label = names_of(reads.progress(store, found.sweep_id))[found.spec.lane]
+    told = json.dumps(tried.as_json(found, label), ensure_ascii=False) if as_json else tried.told(found, label)
+    click.echo(told)

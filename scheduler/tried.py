@@ -9,10 +9,10 @@ from proctor.nouns import Attempt
 from proctor.store.reads import RunRecord
 
 
-def told(run: RunRecord) -> str:
-    """The Run in a line, then each attempt with its reason and its traceback."""
+def told(run: RunRecord, label: str) -> str:
+    """The Run in a line, its lane by that label, then each attempt with its reason and its traceback."""
     head = (
-        f"Run {run.run_id} of sweep {run.sweep_id} ({run.sweep_name}): {run.spec.lane.label}, {run.spec.subject}: "
+        f"Run {run.run_id} of sweep {run.sweep_id} ({run.sweep_name}): {label}, {run.spec.subject}: "
         f"{run.status}, {run.answered} of {run.spec.questions} answered, {run.failures} failures."
     )
     if not run.attempts:
@@ -20,11 +20,12 @@ def told(run: RunRecord) -> str:
     return "\n".join([head, *(line for attempt in run.attempts for line in _lines(attempt))])
 
 
-def as_json(run: RunRecord) -> dict[str, Any]:
+def as_json(run: RunRecord, label: str) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "sweep": run.sweep_id,
         "lane": str(run.spec.lane),
+        "label": label,
         "benchmark": run.spec.benchmark,
         "subject": run.spec.subject,
         "status": run.status.value,

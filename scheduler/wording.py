@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from proctor.contestants import lane_labels
 from proctor.logs import printable
 from proctor.nouns import LETTERS, RunStatus
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.sweeps import Submission
 from scheduler.aside import aside
-from scheduler.board import lanes_of, percent
+from scheduler.board import lanes_of, names_of, percent
 from scheduler.plan import Plan
 
 
@@ -38,13 +39,14 @@ def submitted(submission: Submission, plan: Plan) -> str:
 
 def plan(what: Plan, notes: Sequence[str]) -> str:
     """The plan as lines of text."""
-    width = max(len(lane.label) for lane in what.lanes)
+    names = lane_labels(lane.lane for lane in what.lanes)
+    width = max(map(len, names.values()))
     head = (
         f"{counted(len(what.runs), 'Run')} on {what.lanes[0].lane.device}: {counted(what.questions, 'question')}, "
         f"{counted(len(what.lanes), 'load')} of a model."
     )
     loads = [
-        f"  {lane.label:{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
+        f"  {printable(names[lane.lane]):{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
         f"about {lane.memory_bytes / 1e9:.2f} GB"
         for lane in what.lanes
     ]
@@ -69,6 +71,7 @@ def _in_points(difference: float | None) -> float | None:
 
 
 def plan_as_json(what: Plan) -> dict[str, Any]:
+    names = lane_labels(lane.lane for lane in what.lanes)
     return {
         "runs": len(what.runs),
         "questions": what.questions,
@@ -76,6 +79,7 @@ def plan_as_json(what: Plan) -> dict[str, Any]:
         "loads": [
             {
                 "lane": str(lane.lane),
+                "label": names[lane.lane],
                 "runs": lane.runs,
                 "questions": lane.questions,
                 "predicted_memory_bytes": lane.memory_bytes,
@@ -89,14 +93,14 @@ def plan_as_json(what: Plan) -> dict[str, Any]:
     }
 
 
-def answer(shown: ShownAnswer) -> str:
-    """A question, its options, what was picked and whether it is right, as `--verbose` shows them."""
+def answer(shown: ShownAnswer, label: str) -> str:
+    """A question, its options, what the contestant of this label picked, and whether it is right."""
     marks = {shown.key: " (key)", shown.picked: " ← picked"}
     if shown.key == shown.picked:
         marks = {shown.key: " ← picked, right"}
     options = (f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices))
     verdict = "right" if shown.correct else "no single best option (a tie)" if shown.picked is None else "wrong"
-    head = f"[{shown.lane.label}] {shown.subject} {shown.question_index}: {verdict}"
+    head = f"[{printable(label)}] {shown.subject} {shown.question_index}: {verdict}"
     return "\n".join([head, f"  {printable(shown.question)}", *options])
 
 
@@ -106,31 +110,33 @@ def failed(progress: SweepProgress) -> list[RunProgress]:
 
 def outcome(progress: SweepProgress) -> str:
     """A line a lane, with ties and noise where there are any, then each failed Run with its reason."""
+    names = names_of(progress)
     rows = [
         (
-            label,
+            printable(label),
             percent(sum(run.correct for run in runs), sum(run.answered for run in runs)),
             f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
         )
-        for label, runs in lanes_of(progress.runs)
+        for label, runs in lanes_of(progress.runs, names)
     ]
     width = max(len(label) for label, *_ in rows)
     lines = [
         f"{label:{width}}  {accuracy:>6}  {counts:>13}  {done}{f'  ({more})' if more else ''}"
         for label, accuracy, counts, done, more in rows
     ]
-    lines += [failure(run) for run in failed(progress)]
+    lines += [failure(run, names[run.lane]) for run in failed(progress)]
     return "\n".join(lines)
 
 
-def failure(run: RunProgress) -> str:
-    return f"failed: {run.lane.label}, {run.subject}: {printable(run.reason)}"
+def failure(run: RunProgress, label: str) -> str:
+    return f"failed: {printable(label)}, {run.subject}: {printable(run.reason)}"
 
 
 def as_json(progress: SweepProgress) -> dict[str, Any]:
     """The sweep as scripts want it; `status --json` and `submit --json` give the same."""
+    names = names_of(progress)
     return {
         "sweep": progress.sweep_id,
         "name": progress.name,
@@ -143,6 +149,7 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
             {
                 "run_id": run.run_id,
                 "lane": str(run.lane),
+                "label": names[run.lane],
                 "benchmark": run.benchmark,
                 "subject": run.subject,
                 "status": run.status.value,

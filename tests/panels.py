@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.contestants import Contestant
 from analysis.panel import Panel, Terms
+from proctor.contestants import Contestant
 
 QUANTS = ("none", "8bit", "4bit")
 TERMS = Terms("mmlu", "mmlu-1.0", 5, chat_template=False)

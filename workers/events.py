@@ -21,6 +21,7 @@ from kombu import Connection
 
 from proctor.broker.clients import CONNECT_S
 from proctor.broker.dispatch import BROKER_ERRORS
+from proctor.contestants import lane_label
 from proctor.jitter import jittered
 from proctor.nouns import Claim
 
@@ -52,7 +53,7 @@ class TaskEvents:
 
     def started(self, claim: Claim) -> None:
         spec = claim.spec
-        short = f"{spec.lane.label}, {spec.benchmark}/{spec.subject}"
+        short = f"{lane_label(spec.lane)}, {spec.benchmark}/{spec.subject}"
         self._put(claim, "task-received", name=TASK, args=short, kwargs=f"lane={spec.lane}", retries=claim.attempt - 1)
         self._put(claim, "task-started")
 

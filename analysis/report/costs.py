@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.contestants import Contestant
-from analysis.frames import Results, contestant_of, terms_of
+from analysis.frames import Results, contestant_of, names_of, terms_of
 from analysis.graphs.cost import Priced, accuracy_against_cost
 from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
-from analysis.report.overview import names_of
 from analysis.tables import GIB, SECONDS, Column, Table, number
+from proctor.contestants import Contestant
 from proctor.nouns import Cost, Measures
 from proctor.store.reads import RunRecord
 

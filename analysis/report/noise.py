@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.contestants import Contestant
 from analysis.frames import Results, contestant_of, terms_of
 from analysis.panel import Panel
 from analysis.report.blocks import Section, Text
 from analysis.stats.intervals import wilson
 from analysis.stats.options import NEAR_TIE_NATS, LogProbs, near_ties
 from analysis.tables import PERCENT, Column, Table, Value, number
+from proctor.contestants import Contestant
 from proctor.nouns import Noise
 
 TIES = (

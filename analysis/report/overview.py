@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from analysis.contestants import Contestant, labels
 from analysis.findings import counted, listed
-from analysis.frames import Results, contestant_of, terms_of
+from analysis.frames import Results, contestant_of, names_of, terms_of
 from analysis.panel import Level, Panel
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Column, Table, Value
 from proctor.nouns import RunStatus
 from proctor.store.reads import RunRecord
-
-
-def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
-    """The short name of each Run's contestant by run id.
-
-    A Run that never began doesn't know what it computes in; it goes by its fellow's name where there is one.
-    """
-    own = {record.run_id: contestant_of(record) for record in records}
-    begun = {own[record.run_id] for record in records if record.provenance is not None}
-    fellows: dict[tuple[str, ...], Contestant] = {_without_dtype(contestant): contestant for contestant in begun}
-    for record in records:
-        if record.provenance is None:
-            own[record.run_id] = fellows.get(_without_dtype(own[record.run_id]), own[record.run_id])
-    everyone = list(dict.fromkeys(own.values()))
-    name = dict(zip(everyone, labels(everyone), strict=True))
-    return {run_id: name[contestant] for run_id, contestant in own.items()}
 
 
 def missing_section(results: Results, levels: Sequence[Level]) -> Section | None:
@@ -95,10 +78,6 @@ def _imported(panel: Panel) -> str:
         f"{counted(len(panel.subjects), 'subject')}, {counted(len(panel.questions), 'question')}. Nobody here saw them "
         "computed: shots, prompts, costs and versions are not known."
     )
-
-
-def _without_dtype(contestant: Contestant) -> tuple[str, ...]:
-    return contestant.model, contestant.revision, contestant.quant, contestant.device
 
 
 def _set_aside(levels: Sequence[Level]) -> list[str]:

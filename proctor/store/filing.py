@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from proctor.contestants import lane_label
 from proctor.dialogue import History, Role, Sampling, TurnStatus, Utterance
 from proctor.errors import BadInput, ProctorError
 from proctor.nouns import Device, Lane, ModelRef, Quant
@@ -37,7 +38,9 @@ class LaneFull(ProctorError):
 
     def __init__(self, lane: Lane, waiting: int, retry_after_s: float) -> None:
         self.lane, self.waiting, self.retry_after_s = lane, waiting, retry_after_s
-        super().__init__(f"{waiting} replies of {lane.label} wait already.", f"Try again in {retry_after_s:.0f} s.")
+        super().__init__(
+            f"{waiting} replies of {lane_label(lane)} wait already.", f"Try again in {retry_after_s:.0f} s."
+        )
 
 
 @dataclass(frozen=True)

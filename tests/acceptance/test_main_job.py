@@ -116,13 +116,13 @@ def statuses(progress: reads.SweepProgress | None) -> Sequence[RunStatus]:
 def test_a_sweep_runs_and_ends_with_a_line_for_each_model_and_quantization(sat: Sat) -> None:
     assert sat.said.code == 0, sat.said.err
     assert "Sweep 1 (first): 4 Runs, 48 questions, 2 loads of a model." in sat.said.err
-    assert [line.split()[:2] for line in sat.said.out.splitlines()] == [["tiny", "none"], ["tiny", "4bit"]]
+    assert [line.split("  ")[0].rstrip() for line in sat.said.out.splitlines()] == ["tiny", "tiny 4 bit"]
     assert "of 24" in sat.said.out
     assert statuses(sat.desk.progress()) == [RunStatus.DONE] * 4
 
 
 def test_verbose_shows_each_question_the_answer_and_whether_it_is_right(sat: Sat) -> None:
-    for lane in ("tiny none", "tiny 4bit"):
+    for lane in ("tiny", "tiny 4 bit"):
         for subject in ("sums", "tides"):
             shown = [line for line in sat.said.err.splitlines() if line.startswith(f"[{lane}] {subject} ")]
             assert len(shown) == 12
@@ -206,7 +206,7 @@ def test_a_run_that_fails_is_named_with_its_reason_while_the_others_go_on(desk: 
     said = desk.run(*desk.submit("-m", str(broken), "-s", "sums"))
 
     assert said.code == 1
-    assert "failed: broken none, sums: " in said.out
+    assert "failed: broken, sums: " in said.out
     assert "NaN" in said.out or "nan" in said.out
     assert statuses(desk.progress()) == [RunStatus.DONE, RunStatus.FAILED]
 

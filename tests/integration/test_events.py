@@ -78,7 +78,7 @@ def test_every_attempt_at_a_run_is_a_task_with_its_outcome(tmp_path: Path) -> No
             "run-8.1": ("proctor.run", "RETRY", "cpu@here:1"),
         }
         done = state.tasks["run-7.2"]
-        assert (done.args, done.kwargs) == ("a none, mmlu/anatomy", "lane=cpu/org/a@rev1/none")
+        assert (done.args, done.kwargs) == ("a, mmlu/anatomy", "lane=cpu/org/a@rev1/none")
         assert (done.result, done.runtime, done.retries) == ("10 answered", 3.5, 1)
 
 

@@ -67,7 +67,7 @@ def test_flower_shows_runs_as_tasks_to_who_knows_the_password_and_stops_no_worke
             wait_until(lambda: tasks().get("run-7.1", {}).get("state") == "SUCCESS", "the Run was shown")
             shown = tasks()["run-7.1"]
             assert (shown["name"], shown["args"], shown["worker"]) == (
-                "proctor.run", "a none, mmlu/anatomy", "cpu@here:1",
+                "proctor.run", "a, mmlu/anatomy", "cpu@here:1",
             )  # fmt: skip
             assert (shown["runtime"], shown["result"]) == (3.5, "10 answered")
             with pytest.raises(urllib.error.HTTPError, match="401") as refused:

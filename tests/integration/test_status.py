@@ -57,11 +57,11 @@ def test_status_fits_the_terminal_and_lets_nothing_control_it(busy: Store, sweep
 def test_status_shows_sweeps_workers_backlog_and_what_failed(busy: Store) -> None:
     lines = [" ".join(line.split()) for line in text(busy, None, 140).splitlines()]
     assert lines[1].startswith("2 later 2031-05-06")
-    assert "host cpu two cores a none tides 0.3 4 s ago" in lines
+    assert "host cpu two cores a tides 0.3 4 s ago" in lines
     assert "host cpu two cores fell silent – 0.0 1 min 50 s ago" in lines
-    assert "cpu a none 0 1 3 1 – –" in lines
-    assert "cpu b none 1 0 6 0 – –" in lines
-    assert "Run 1 failed: a none, astronomy" in lines
+    assert "cpu a 0 1 3 1 – –" in lines
+    assert "cpu b 1 0 6 0 – –" in lines
+    assert "Run 1 failed: a, astronomy" in lines
     assert r"no \x1b[2Jsuch model" in lines
     assert lines[-1] == "9 questions left · 0.3 answers/s · about 30 s to go · 1 of 1 workers busy"
 
@@ -70,7 +70,18 @@ def test_status_of_one_sweep_shows_its_grid_and_its_part_of_the_backlog(busy: St
     shown = text(busy, 1, 140)
     assert "night" in shown
     assert "1 failed" in shown
-    assert "b none" not in shown
+    assert "cpu  b" not in shown
+
+
+def test_what_a_worker_holds_for_another_sweep_is_told_from_what_is_in_the_grid(timed: Store) -> None:
+    submit(timed, spec(model="org/a"), name="night")
+    submit(timed, spec(model="other/a"), name="later")
+    held = claim(timed, "cpu@host:1")
+    workers.heartbeat(timed, card("cpu@host:1"), held.spec.lane)
+    other = 2 if held.spec.model.name == "org/a" else 1
+    lines = [" ".join(line.split()) for line in text(timed, other, 140).splitlines()]
+    assert any(line.startswith("other/a · " if other == 2 else "org/a · ") for line in lines)
+    assert any(line.startswith(f"host cpu two cores {held.spec.model.name} ") for line in lines)
 
 
 def test_status_as_json_has_sweeps_workers_lanes_and_troubles(store: Store, settings: Settings) -> None:

@@ -112,7 +112,7 @@ def test_status_says_what_nobody_alive_can_serve_and_what_it_would_need(lone_sto
     sweeps.submit(lone_store, request("large"), [one], {one.lane: 40_000_000_000})
     workers.heartbeat(lone_store, card("cpu@host:1"), None, "The hub can't be reached for org/a.")
     said = typed("status", "large")
-    assert "Nobody can serve cpu large none: 1 Runs wait, which need about 40.0 GB each" in said
+    assert "Nobody can serve cpu large: 1 Runs wait, which need about 40.0 GB each" in said
     assert "cpu@host:1 has 8.0 GB (two cores)" in said
     assert "waits: The hub" in said
     told = json.loads(typed("status", "large", "--json"))

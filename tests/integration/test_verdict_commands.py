@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proctor.cli import COMMANDS, command, run
-from proctor.errors import BadInput, ProctorError, UnknownName
+from proctor.errors import AmbiguousName, BadInput, ProctorError, UnknownName
 from proctor.nouns import Conditions, Quant
 from proctor.settings import Settings
+from proctor.store.reads import progress
 from proctor.store.session import open_store
 from tests.support import shared_data
 from tests.sweeps import Sat, sit_sweep
@@ -98,6 +99,34 @@ def test_compare_of_a_sweep_with_several_contestants_says_who_they_are(typed: Ty
 def test_compare_refuses_other_terms_by_name(typed: Typed) -> None:
     with pytest.raises(ProctorError, match="shots 5 against 0"):
         typed("compare", "Large", "Large", "-s", "trial", "-s", "unshot")
+
+
+TWINS = ("/w/run1/ckpt", "/w/run2/ckpt")
+
+
+def test_two_models_that_end_alike_are_compared_with_each_other_and_have_one_label_everywhere(
+    typed: Typed, home: Path, tmp_path: Path
+) -> None:
+    with open_store(Settings.read({"PROCTOR_HOME": str(home)})) as store:
+        sweep = sit_sweep(store, Sat(models=TWINS, skill=(0.1, 0.9), quants=(Quant.NONE,), name="twins"))
+        run_id = progress(store, sweep).runs[0].run_id
+    with pytest.raises(AmbiguousName, match="'ckpt' may be run1/ckpt or run2/ckpt"):
+        typed("compare", "ckpt", "ckpt", "-s", "twins")
+    found = json.loads(typed("compare", "run1/ckpt", "/w/x/../run2/ckpt/", "-s", "twins", "--json"))
+    assert (found["first"], found["second"], found["verdict"]) == ("run1/ckpt", "run2/ckpt", "better")
+    shown = json.loads(typed("show", "law:7", "-s", "twins", "--json"))["answers"]
+    assert {each["contestant"] for each in shown} == {"run1/ckpt", "run2/ckpt"}
+    assert "run1/ckpt" in typed("report", "twins", "-o", str(tmp_path / "report"), "--format", "html")
+    status = json.loads(typed("status", "twins", "--json"))
+    assert {run["label"] for run in status["runs"]} == {"run1/ckpt", "run2/ckpt"}
+    assert "run1/ckpt, astronomy" in typed("attempts", str(run_id))
+    typed("export", "twins", "--format", "questions", "-o", str(tmp_path / "questions"))
+    assert any(path.name.startswith("run2-ckpt_law_") for path in (tmp_path / "questions").iterdir())
+
+
+def test_a_contestant_is_not_compared_with_itself(typed: Typed) -> None:
+    with pytest.raises(BadInput, match="are the same Answers of trial"):
+        typed("compare", "Small", "org/Small:none", "-s", "trial")
 
 
 def test_an_unknown_contestant_is_offered_the_nearest(typed: Typed) -> None:

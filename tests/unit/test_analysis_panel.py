@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.contestants import Contestant, labels, one_a_model
 from analysis.findings import chance_sentences, listed, standing_title, verdict_sentence
 from analysis.frames import answers_frame
 from analysis.graphs.overlap import distribution_title
@@ -36,29 +35,6 @@ def always(panel: Panel, right: float) -> Panel:
     correct = np.zeros((1, len(panel.questions)), dtype=bool)
     correct[0, : round(right * correct.size)] = True
     return replace(panel, correct=correct)
-
-
-def test_labels_say_only_what_tells_contestants_apart() -> None:
-    who = [
-        Contestant("a/Qwen", quant="none", device="gpu"),
-        Contestant("a/Qwen", quant="4bit", device="gpu"),
-        Contestant("b/Qwen", quant="4bit", device="gpu"),
-        Contestant("c/phi", quant="none", device="gpu"),
-        Contestant("c/phi", quant="none", device="cpu"),
-    ]
-    names = labels(who)
-    assert len(set(names)) == 5
-    assert names[0] == "Qwen"
-    assert names[3:] == ("phi (gpu)", "phi (cpu)")
-
-
-def test_labels_of_two_folders_that_end_alike_differ() -> None:
-    assert len(set(labels([Contestant("/x/model"), Contestant("/y/model"), Contestant("/y/model/")]))) == 3
-
-
-def test_a_model_votes_once_with_its_least_quantized_weights() -> None:
-    who = [Contestant("a", quant="4bit"), Contestant("b", quant="8bit"), Contestant("a"), Contestant("b", quant="4bit")]
-    assert one_a_model(who) == [1, 2]
 
 
 def test_common_ground_is_what_all_were_asked() -> None:

@@ -7,16 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.candidates import Candidate, match
+from analysis.candidates import Candidate
 from analysis.compare import NotComparable, compare, side_by_side
-from analysis.contestants import Contestant
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
 from analysis.rows import Row, panel_from_rows
 from analysis.stats.options import mean_divergence
 from analysis.stats.verdict import Finding
 from analysis.suspects import suspects
-from proctor.errors import UnknownName
+from proctor.contestants import Contestant
 from tests.panels import QUANTS, TERMS, panel_of
 
 
@@ -111,12 +110,3 @@ def test_a_mended_key_is_refused() -> None:
     questions = mended.questions.assign(answer=(mended.questions["answer"] + 1) % 4)
     with pytest.raises(NotComparable, match="another answer key"):
         side_by_side(candidate(panel, 0), Candidate("other", replace(mended, questions=questions), "trial"))
-
-
-def test_contestants_are_found_by_any_of_their_names() -> None:
-    who = [Contestant("org/Qwen", quant="4bit"), Contestant("org/Qwen"), Contestant("/models/tiny.gguf")]
-    meant = {"Qwen": 1, "qwen:4bit": 0, "org/Qwen:none": 1, "QWEN 4 BIT": 0, "tiny": 2}
-    assert {name: match(who, name) for name in meant} == meant
-    with pytest.raises(UnknownName, match="Did you mean Qwen"):
-        match(who, "Quen")
-    assert match(who[:2], "4bit") == 0

@@ -61,7 +61,7 @@ MIXED = sweep(
 
 def test_a_wide_terminal_shows_accuracy_and_counts_in_the_cells() -> None:
     text = drawn(MIXED, 120)
-    assert "Model-1B none" in text
+    assert "Model-1B" in text
     assert "75.0%" in text
     assert "20/40" in text
     assert "failed" in text
@@ -83,7 +83,7 @@ def test_lanes_that_do_not_fit_are_counted_and_those_at_work_are_shown() -> None
         *(run("tides", RunStatus.RUNNING if i == 70 else RunStatus.DONE, 20, lane=lanes[i]) for i in range(80))
     )
     text = drawn(progress, 100, height=20)
-    assert "m70 none" in text
+    assert "m70" in text
     assert "and 66 more" in text
     assert len(text.splitlines()) <= 20
 
@@ -94,13 +94,38 @@ def test_the_totals_name_what_failed() -> None:
 
 def test_a_reason_never_reaches_the_terminal_raw() -> None:
     assert "\x1b" not in wording.outcome(MIXED)
-    assert "failed: Model-1B none, clocks: out of" in wording.outcome(MIXED)
+    assert "failed: Model-1B, clocks: out of" in wording.outcome(MIXED)
+
+
+def test_two_models_that_end_alike_are_two_rows_wherever_they_are_named() -> None:
+    one, two = (Lane(Device.CPU, f"/w/run{n}/checkpoint-500@{n}{n}", Quant.NONE) for n in (1, 2))
+    twins = sweep(
+        run("tides", RunStatus.DONE, 40, 11, lane=one),
+        run("birds", RunStatus.DONE, 40, 11, lane=one),
+        run("tides", RunStatus.DONE, 40, 6, lane=two),
+        run("birds", RunStatus.FAILED, 0, lane=two),
+    )
+    said = [line.split() for line in wording.outcome(twins).splitlines()]
+    assert said[0][:5] == ["run1/checkpoint-500", "27.5%", "22", "of", "80"]
+    assert said[1][:5] == ["run2/checkpoint-500", "15.0%", "6", "of", "40"]
+    assert said[2][:3] == ["failed:", "run2/checkpoint-500,", "birds:"]
+    text = drawn(twins, 120)
+    assert "27.5%" in text
+    assert "15.0%" in text
+    labels = [each["label"] for each in wording.as_json(twins)["runs"]]
+    assert labels == ["run1/checkpoint-500"] * 2 + ["run2/checkpoint-500"] * 2
+
+
+def test_labels_too_long_for_the_grid_still_differ() -> None:
+    lanes = [Lane(Device.CPU, f"org/{'a' * 30}{n}{'b' * 30}@r", Quant.NONE) for n in (1, 2)]
+    text = drawn(sweep(*(run("tides", RunStatus.DONE, 40, 11, lane=lane) for lane in lanes)), 130)
+    assert all(f"a{n}b" in text for n in (1, 2))
 
 
 def test_an_answer_shows_what_was_picked_and_the_key() -> None:
     shown = ShownAnswer(1, LANE, "tides", 3, "What\x07 pulls?", ("Sun", "Moon"), key=1, picked=0, correct=False)
-    text = wording.answer(shown)
-    assert text.splitlines()[0] == "[Model-1B none] tides 3: wrong"
+    text = wording.answer(shown, "Model-1B")
+    assert text.splitlines()[0] == "[Model-1B] tides 3: wrong"
     assert "A. Sun ← picked" in text
     assert "B. Moon (key)" in text
     assert "\x07" not in text
@@ -108,7 +133,7 @@ def test_an_answer_shows_what_was_picked_and_the_key() -> None:
 
 def test_a_tie_is_said_to_be_one() -> None:
     shown = ShownAnswer(1, LANE, "tides", 3, "?", ("a", "b"), key=1, picked=None, correct=False)
-    assert "no single best option" in wording.answer(shown)
+    assert "no single best option" in wording.answer(shown, "Model-1B")
 
 
 def test_json_tells_what_the_table_tells() -> None:
@@ -124,7 +149,7 @@ def test_what_belongs_beside_an_accuracy_stands_there() -> None:
     words = "30.0% right per character, 3 tied, noise: 2 of 20 picks, 0.12 nats at most"
     assert aside([by_text, other]) == words
     assert f"({words})" in wording.outcome(sweep(by_text, other))
-    assert f"Model-1B none: {words}" in drawn(sweep(by_text, other), 120)
+    assert f"Model-1B: {words}" in drawn(sweep(by_text, other), 120)
     told = wording.as_json(sweep(by_text))["runs"][0]
     assert (told["scoring"], told["accuracy_norm"], told["tied"]) == ("text", 0.35, 2)
     assert told["noise"]["flips"] == 1

@@ -48,11 +48,11 @@ def plan(asked: SweepRequest, models: list[Candidate] | None = None, targets: tu
 def test_every_model_at_every_quantization_sits_every_subject_and_is_loaded_once() -> None:
     got = plan(request((Quant.NONE, Quant.FOUR_BIT)), [model("org/one"), model("org/two")])
     assert len(got.runs) == len(set(got.runs)) == 8
-    assert [(lane.label, lane.runs, lane.questions) for lane in got.lanes] == [
-        ("one none", 2, 17),
-        ("one 4bit", 2, 17),
-        ("two none", 2, 17),
-        ("two 4bit", 2, 17),
+    assert [(str(lane.lane), lane.runs, lane.questions) for lane in got.lanes] == [
+        ("cpu/org/one@r1/none", 2, 17),
+        ("cpu/org/one@r1/4bit", 2, 17),
+        ("cpu/org/two@r1/none", 2, 17),
+        ("cpu/org/two@r1/4bit", 2, 17),
     ]
 
 
