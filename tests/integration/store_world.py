@@ -98,6 +98,18 @@ def first_lane(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
     return loads[0].lane if loads else None
 
 
+def seen_loads(store: Store, sweep_id: int | None = None) -> list[LaneLoad]:
+    """What a worker without a model, started for this sweep or for all, is told of the lanes; it claims nothing."""
+    told: list[LaneLoad] = []
+
+    def look(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
+        told.extend(loads)
+        return None
+
+    assert runs.claim_best(store, card("cpu@host:9", sweep_id=sweep_id), None, look, LEASE_S) is None
+    return told
+
+
 def claim(store: Store, worker: str = "cpu@host:1", lease_s: float = LEASE_S) -> Claim:
     got = runs.claim_best(store, card(worker), None, first_lane, lease_s)
     assert got is not None, "nothing to claim"

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from proctor.errors import LeaseLost
-from proctor.nouns import Quant, RunStatus
+from proctor.nouns import Measures, Quant, RunStatus
 from proctor.store import reads, runs, sweeps
 from proctor.store.columns import answer_columns
 from proctor.store.exams import load_exam, save_exam
 from proctor.store.session import Store
 from scheduler.choose import choose
 from tests.integration.store_world import LEASE_S, card, claim, exam, record, sit, spec, submit
+from tests.support import wait_until
 
 PROCESSES = 4
 
@@ -149,6 +151,33 @@ def test_cancelling_while_workers_record_leaves_what_was_committed(store: Store)
         assert run.status is RunStatus.CANCELLED
         assert run.attempts[-1].outcome == "cancelled"
         assert len(answer_columns(store, [run.run_id]).run_id) == run.answered
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_a_release_while_its_worker_finishes_leaves_a_done_run_done(store: Store) -> None:
+    made = submit(store, spec(subject="a"), spec(subject="b"))
+    sit(store, claim(store, "one"))  # the lane has its row, for whose lock the next finish waits
+    held = claim(store, "one")
+    record(store, held, 0, 1)
+    with ThreadPoolExecutor(2) as pool:
+        with store.write() as session:
+            session.connection().execute(text("UPDATE lane SET runs = runs"))
+            finishing = pool.submit(runs.finish, store, held, Measures())
+            wait_until(lambda: waiting_for_a_lock(store) == 1, "the worker waited in the middle of its last write")
+            releasing = pool.submit(runs.release, store, "one", "killed by signal 9")
+            wait_until(lambda: waiting_for_a_lock(store) == 2, "the launcher waited for the Run")
+        assert (finishing.result(), releasing.result()) == (None, 0)
+    assert [(run.status, run.failures) for run in reads.runs(store, [made.sweep_id])] == [(RunStatus.DONE, 0)] * 2
+
+
+def waiting_for_a_lock(store: Store) -> int:
+    """Transactions on this PostgreSQL database that wait for another."""
+    asked = text(
+        "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    with store.read() as session:
+        return int(session.connection().execute(asked).scalar_one())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

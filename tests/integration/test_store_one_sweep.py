@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from proctor.nouns import Lane, LaneLoad
 from proctor.store import runs, workers
 from proctor.store.session import Store
-from tests.integration.store_world import LEASE_S, card, first_lane, spec, submit
-
-
-def seen_loads(store: Store, sweep_id: int | None) -> list[LaneLoad]:
-    """What a worker that was started for this sweep is told of the lanes."""
-    told: list[LaneLoad] = []
-
-    def look(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
-        told.extend(loads)
-        return None
-
-    runs.claim_best(store, card("cpu@host:9", sweep_id=sweep_id), None, look, LEASE_S)
-    return told
+from tests.integration.store_world import LEASE_S, card, first_lane, seen_loads, spec, submit
 
 
 def test_it_claims_of_its_own_sweep_only(store: Store) -> None:

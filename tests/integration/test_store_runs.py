@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from proctor.nouns import Claim, Cost, DType, Lane, LaneLoad, Measures, Quant, RunStatus
 from proctor.store import reads, runs, sweeps, workers
 from proctor.store.columns import export_rows
+from proctor.store.exams import save_exam
 from proctor.store.session import Store
 from scheduler.choose import choose
 from tests.integration.store_world import (
     LEASE_S,
     HandClock,
+    answer,
     card,
     claim,
+    exam,
     first_lane,
     pack_of,
     provenance,
+    question,
     record,
+    seen_loads,
     sit,
     spec,
     submit,
@@ -303,6 +310,15 @@ def test_the_choice_sees_what_waits_who_is_there_and_what_it_took(timed: Store, 
     assert [load.workers for load in seen.pop()] == [0, 0]
 
 
+def test_a_run_without_a_load_leaves_its_lanes_mean_load_as_it_is(store: Store) -> None:
+    submit(store, *(spec(subject=subject) for subject in "abc"))
+    for load_s, score_s in ((8.0, 3.0), (0.0, 5.0)):
+        held = claim(store)
+        record(store, held, 0, 1)
+        runs.finish(store, held, Measures(load=Cost(load_s), score=Cost(score_s)))
+    assert [(load.mean_run_s, load.mean_load_s) for load in seen_loads(store)] == [(4.0, 8.0)]
+
+
 def test_a_worker_stays_with_the_model_that_it_holds(store: Store) -> None:
     submit(store, *(spec(model, subject) for subject in ("a", "b", "c") for model in ("org/x", "org/y")))
     held: Lane | None = None
@@ -326,6 +342,44 @@ def test_a_run_without_a_finished_pack_for_too_long_is_overdue(timed: Store, clo
     assert runs.overdue(timed, "another", 60) is None
     record(timed, held, 0)
     assert runs.overdue(timed, "one", 60) is None
+
+
+def test_a_run_began_with_its_first_claim_after_a_retry_too(timed: Store, clock: HandClock) -> None:
+    submit(timed, spec())
+    began = clock.now
+    runs.fail(timed, claim(timed), "out of memory")
+    clock.go_on(60)
+    sit(timed, claim(timed))
+    run = the_run(timed)
+    assert (run.started_at, run.ended_at) == (began, clock.now)
+    assert [attempt.started_at for attempt in run.attempts] == [began, clock.now]
+
+
+def test_recorded_scores_are_those_of_the_run_that_asks(store: Store) -> None:
+    submit(store, spec("org/a"), spec("org/b"))
+    mine, other = claim(store, "one"), claim(store, "two")
+    sent = pack_of(mine, 0)
+    runs.record(store, mine, 0, sent, Cost())
+    theirs = [replace(answer, options_logprob=(-9.0, -9.5, -7.0, -8.0)) for answer in pack_of(other, 0)]
+    runs.record(store, other, 0, theirs, Cost())
+
+    asked = [question.id for question in exam().questions[:2]]  # the others of the pack are left out
+    assert runs.recorded_scores(store, mine, asked) == {one.question_id: one.options_logprob for one in sent[:2]}
+    assert runs.recorded_scores(store, mine, ["0" * 16]) == {}
+
+
+def test_answers_are_to_test_questions_though_one_stands_among_the_examples_too(store: Store) -> None:
+    save_exam(store, replace(exam("tides"), dev=(exam("tides").questions[0], question("an example alone", 0))))
+    submit(store, spec(subject="tides"))
+    held = claim(store)
+
+    record(store, held, 0)
+    with pytest.raises(KeyError):
+        runs.record(store, held, 1, [answer(question("an example alone", 0))], Cost())
+
+    with store.read() as session:
+        splits = text("SELECT split FROM question JOIN answer ON answer.question_id = question.id")
+        assert list(session.connection().execute(splits).scalars()) == ["test"] * 3
 
 
 def test_answers_come_back_bit_for_bit(store: Store) -> None:

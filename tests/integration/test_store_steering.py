@@ -123,10 +123,18 @@ def test_a_priority_that_is_changed_while_running_holds_from_the_next_claim_on(s
     assert reads.progress(store, early.sweep_id).priority == 4
 
 
+@pytest.mark.parametrize("priority", [-10, 10])
+def test_the_highest_and_the_lowest_priority_are_taken(store: Store, priority: int) -> None:
+    made = submit(store, spec())
+    steering.prioritize(store, made.sweep_id, priority)
+    assert reads.progress(store, made.sweep_id).priority == priority
+
+
 def test_a_priority_out_of_range_and_an_unknown_sweep_are_named(store: Store) -> None:
     made = submit(store, spec())
-    with pytest.raises(BadInput, match="Priority 11"):
-        steering.prioritize(store, made.sweep_id, 11)
+    for priority in (-11, 11):
+        with pytest.raises(BadInput, match=f"Priority {priority}"):
+            steering.prioritize(store, made.sweep_id, priority)
     for steer in (steering.pause, steering.resume):
         with pytest.raises(UnknownName, match="'77'"):
             steer(store, 77)

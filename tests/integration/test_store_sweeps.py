@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Measures, Noise, Quant, RunStatus, Scoring
+from proctor.nouns import Cost, Measures, Noise, Quant, RunStatus, Scoring
 from proctor.store import reads, runs, sweeps
 from proctor.store.session import Store
 from tests.integration.store_world import (
@@ -20,10 +20,13 @@ from tests.integration.store_world import (
     provenance,
     record,
     request,
+    seen_loads,
     sit,
     spec,
     submit,
 )
+
+NOISE = Noise(questions=6, flips=1, largest=0.25, mean=0.0625, pack_tokens=1024, wall_s=0.5)
 
 
 def statuses(store: Store, sweep_id: int) -> list[RunStatus]:
@@ -77,7 +80,6 @@ def test_a_done_run_is_scored_again_for_its_noise_alone(store: Store) -> None:
     first = submit(store, spec(subject="a"), spec(subject="b"))
     sit(store, claim(store))
     noisy = replace(request(), check_noise=True)
-    found = Noise(questions=6, flips=1, largest=0.25, mean=0.0625, pack_tokens=1024, wall_s=0.5)
 
     again = sweeps.submit(store, noisy, [spec(subject="a"), spec(subject="b")])
 
@@ -87,11 +89,25 @@ def test_a_done_run_is_scored_again_for_its_noise_alone(store: Store) -> None:
         assert held.check_noise
         runs.begin(store, held, provenance())
         record(store, held, *sorted({0, 1} - runs.committed_packs(store, held)))
-        runs.finish(store, held, Measures(), found)
+        runs.finish(store, held, Measures(), NOISE)
     assert statuses(store, first.sweep_id) == [RunStatus.DONE] * 2
-    assert [run.noise for run in reads.runs(store, [first.sweep_id])] == [found] * 2
-    assert [(run.noise, run.answered) for run in reads.progress(store, first.sweep_id).runs] == [(found, 6)] * 2
+    assert [run.noise for run in reads.runs(store, [first.sweep_id])] == [NOISE] * 2
+    assert [(run.noise, run.answered) for run in reads.progress(store, first.sweep_id).runs] == [(NOISE, 6)] * 2
     assert sweeps.submit(store, noisy, [spec(subject="a"), spec(subject="b")]).to_do == 0
+
+
+def test_a_done_run_scored_again_for_its_noise_counts_once_into_its_lanes_pace(store: Store) -> None:
+    submit(store, spec(subject="a"))
+    held = claim(store)
+    runs.begin(store, held, provenance())
+    record(store, held, 0, 1)
+    runs.finish(store, held, Measures(score=Cost(2.0), write=Cost(1.0)))
+    sweeps.submit(store, replace(request(), check_noise=True), [spec(subject="a")])
+
+    runs.finish(store, claim(store), Measures(score=Cost(9.0)), NOISE)
+
+    submit(store, spec(subject="b"))  # so that something waits on the lane
+    assert [load.mean_run_s for load in seen_loads(store)] == [3.0]
 
 
 def test_a_sweep_that_does_not_ask_for_noise_leaves_done_runs_alone(store: Store) -> None:

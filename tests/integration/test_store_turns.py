@@ -250,6 +250,14 @@ def test_a_reply_is_claimed_where_its_client_listens(store: Store) -> None:
     assert len(claim(store)) == 1
 
 
+def test_a_reply_at_another_broker_whose_lease_ran_out_is_left_to_its_own(timed: Store, clock: HandClock) -> None:
+    file(timed, broker="b2")
+    (held,) = turns.claim(timed, card("w1"), "b2", LANE, 1, LEASE_S).claims
+    clock.go_on(LEASE_S + 1)
+    assert claim(timed, "w2") == ()  # at b1
+    finish(timed, held)  # it only was slow
+
+
 def test_a_reply_that_waits_at_a_broker_that_is_gone_blocks_its_conversation_no_longer(
     timed: Store, clock: HandClock
 ) -> None:
@@ -283,6 +291,19 @@ def test_a_model_that_nobody_holds_is_open_to_any_worker_of_its_device(store: St
     assert found.model == MODEL
     assert turns.wanted(store, dataclasses.replace(card("w2"), device=Device.GPU), "b1") is None
     assert turns.wanted(store, dataclasses.replace(card("w2"), lanes=("cpu/other/*",)), "b1") is None
+
+
+def test_of_two_models_the_one_that_is_waited_for_longest_is_wanted(timed: Store, clock: HandClock) -> None:
+    other = dataclasses.replace(MODEL, name="zz", revision="r2")
+    assert str(filing(model=other).lane) > str(LANE)
+    file(timed, "t1", "c1", model=other)
+    clock.go_on(5)
+    file(timed, "t2", "c2")
+    file(timed, "t3", "c3", model=other)
+    clock.go_on(1)
+    found = turns.wanted(timed, card("w1"), "b1")
+    assert found is not None
+    assert (found.model, found.waited_s) == (other, 6.0)
 
 
 def test_a_reply_that_is_asked_for_again_stands_beside_the_first(store: Store) -> None:
