@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -87,10 +88,31 @@ def test_a_command_line_imports_click_and_the_standard_library_only(module: str)
     assert set(done.stdout.split()) <= {"click", "proctor", "scheduler", "analysis", "workers", "chat", "colorama"}
 
 
-def test_our_names_on_the_import_path_are_only_ours() -> None:
+def origins(*before: Path) -> dict[str, Path]:
+    """The file that each of our names is imported from by a process elsewhere that looks into `before` first."""
+    program = f"import importlib.util; print(*(importlib.util.find_spec(room).origin for room in {ROOMS}), sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, before))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(ROOMS, map(Path, done.stdout.splitlines()), strict=True))
+
+
+def test_our_names_on_the_import_path_are_only_ours(tmp_path: Path) -> None:
     owners = importlib.metadata.packages_distributions()
-    ours = {room: set(owners.get(room, [])) for room in ROOMS}
-    assert all(found <= {"proctor-exams"} for found in ours.values()), ours
+    assert owners["click"] == ["click"]  # it is the list of what is installed
+    assert [owners[room] for room in ROOMS if owners.get(room, ["proctor-exams"]) != ["proctor-exams"]] == []
+    # An installation that can be edited lists none of its files, so that what is found is looked at, too.
+    distribution = importlib.metadata.distribution("proctor-exams")
+    installed = {Path(str(file.locate())).resolve() for file in distribution.files or ()}
+    ours = {room: ROOT / room / "__init__.py" for room in ROOMS}
+    assert {room: file for room, file in origins().items() if file not in (installed | {ours[room]})} == {}
+    (tmp_path / "chat.py").touch()
+    assert origins(tmp_path) == {**origins(), "chat": tmp_path / "chat.py"}  # a stranger would be seen
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,4 +1,4 @@
-"""A real model on real questions: the engine's numbers against plain transformers, and its memory."""
+"""A real model on the questions of our exam `demo`: the engine's numbers against plain transformers, and its memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from proctor.exams.prompts import fit
 from proctor.nouns import Conditions, DType, Pack, Prompt, Quant
 from tests import tiny
 from tests.models import cache_folder, smollm2
-from tests.support import shared_data
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
 from workers.engine.serving import scorer_for
@@ -32,10 +31,9 @@ def engine(quant: Quant, dtype: DType) -> Engine:
     return load(smollm2(), "smollm2", quant, dtype, tiny.CPU)
 
 
-def prompts(engine: Engine) -> list[Prompt]:
-    exam = load_benchmark(str(shared_data("mmlu")), ["astronomy"]).exams["astronomy"]
-    reader = engine.reader
-    return [fit(exam, one, ASKED, reader.count, reader.window) for one in exam.questions[: ASKED.limit]]
+def prompts(engine: Engine, asked: Conditions = ASKED) -> list[Prompt]:
+    exam, reader = load_benchmark("demo").exams["everyday_science"], engine.reader
+    return [fit(exam, one, asked, reader.count, reader.window) for one in exam.questions[: asked.limit]]
 
 
 def score(engine: Engine, asked: list[Prompt]) -> list[tuple[float, ...]]:
@@ -95,9 +93,7 @@ def test_the_fast_way_gives_the_numbers_of_the_plain_one(shots: int) -> None:
     exact = engine(Quant.NONE, DType.FLOAT32)
     fast, reason = scorer_for(exact.model, exact.reader, tiny.CPU)
     assert (fast.name, reason) == ("cascade", "")
-    exam = load_benchmark(str(shared_data("mmlu")), ["astronomy"]).exams["astronomy"]
-    conditions, reader = Conditions(shots=shots), exact.reader
-    asked = [fit(exam, one, conditions, reader.count, reader.window) for one in exam.questions[:4]]
+    asked = prompts(exact, Conditions(shots=shots, limit=4))
     prepared = fast.prepare(asked)
     rows = fast.score(prepared, Pack(0, (0, 1, 2, 3))).options_logprob
     for row, other in zip(rows, score(exact, asked), strict=True):

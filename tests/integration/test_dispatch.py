@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
 import psutil
 import pytest
 import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from proctor.broker.app import make_app
 from proctor.broker.dispatch import ring
@@ -46,6 +49,27 @@ def test_a_broker_that_stays_away_is_an_error_without_its_password(tmp_path: Pat
     assert "127.0.0.1:1 can't be reached" in caught.value.problem
     assert "PROCTOR_BROKER_URL" in caught.value.next_step
     assert "secret" not in str(caught.value)
+
+
+class Blinking(Celery):
+    """An application whose broker is away at the first two tries of every bell."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.tries: Counter[str] = Counter()
+
+    def send_task(self, *_given: Any, **options: Any) -> Any:
+        task_id = options["task_id"]
+        self.tries[task_id] += 1
+        if self.tries[task_id] < 3:
+            raise OperationalError("it blinks")
+
+
+def test_patience_is_for_all_bells_of_a_ring_not_for_each() -> None:
+    app = Blinking(broker="redis://127.0.0.1:1/0", set_as_current=False)
+    with pytest.raises(BrokerUnavailable, match="it blinks"):
+        ring(app, Device.CPU, range(50), patience_s=0.5)  # enough for any single one
+    assert 0 < len(app.tries) < 50
 
 
 def test_without_a_broker_there_is_no_application(tmp_path: Path) -> None:

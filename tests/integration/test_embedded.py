@@ -50,6 +50,20 @@ def test_nothing_is_left_when_the_block_is_left(tmp_path: Path) -> None:
     crew.close()  # again: no harm
 
 
+def test_the_broker_saves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with (tmp_path / "log").open("wb") as log:
+        broker = Valkey(folder, log)
+        broker.start()
+        with redis.Redis.from_url(broker.url, decode_responses=True) as client:
+            client.set("a conversation", "private")
+            assert client.config_get("save", "appendonly") == {"save": "", "appendonly": "no"}
+        broker.stop()  # as it would be saved at the end, if it were
+    assert not broker.alive
+    assert list(folder.iterdir()) == []
+
+
 def test_a_port_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         theirs, ours = Valkey(tmp_path, log), Valkey(tmp_path, log)

@@ -5,12 +5,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chat.client import Client, Manner, Reply, new_id
-from chat.inquiry import Inquiry, What, load_answer
-from chat.protocol import EXPECTED, REQUESTS, Ending, Piece, Progress, Stage, TurnRequest, reply_key, request_key
+from chat.inquiry import ANSWER_S, INQUIRIES, Inquiry, What, answer_key, load_answer
+from chat.protocol import (
+    EXPECTED,
+    GROUP,
+    REQUESTS,
+    Ending,
+    Piece,
+    Progress,
+    Stage,
+    TurnRequest,
+    dump_request,
+    load_entry,
+    reply_key,
+    request_key,
+)
+from chat.wire import to_json
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
 from proctor.nouns import Device, Lane, Quant, WorkerCard
@@ -81,6 +96,12 @@ def test_what_is_expected_wakes_a_worker_once(client: Client, intake: Intake, ru
     assert client.redis.ttl(EXPECTED) > 0  # it stays for whoever was woken
 
 
+def stream(client: Client, turn: str) -> list[object]:
+    """What stands in a reply's stream at this moment; nobody is asked for more."""
+    found: Any = client.redis.xrange(reply_key(turn))
+    return [load_entry(fields) for _, fields in found]
+
+
 def first(client: Client, asked: TurnRequest) -> object:
     return next(client.ask(asked).entries())
 
@@ -142,6 +163,19 @@ def test_a_request_that_is_none_is_refused_and_the_next_is_taken(client: Client,
 
 
 @pytest.mark.usefixtures("intake")
+def test_a_request_that_lies_under_another_turns_key_is_refused(client: Client, store: Store, model: str) -> None:
+    asked, other = request(model), new_id()
+    client.redis.set(request_key(other), dump_request(asked), ex=60)
+    client.redis.xadd(REQUESTS, {"turn": other})
+    wait_until(lambda: bool(stream(client, other)), "something came of it")
+    (ending,) = stream(client, other)
+    assert isinstance(ending, Ending)
+    assert ending.fault is Fault.BAD_REQUEST
+    assert asked.turn in ending.error
+    assert [conversations.find_turn(store, turn) for turn in (asked.turn, other)] == [None, None]
+
+
+@pytest.mark.usefixtures("intake")
 def test_a_full_queue_says_when_to_come_again(client: Client, model: str) -> None:
     asked = [request(model) for _ in range(MAX_WAITING)]
     for one in asked:
@@ -180,14 +214,19 @@ def test_a_request_that_a_dead_worker_had_taken_is_taken_over(
     monkeypatch.setattr("workers.intake.FORSAKEN_MS", 1)
     asked = request(model)
     client.send(asked)
-    client.redis.xgroup_create(REQUESTS, "workers", id="0")
-    client.redis.xreadgroup("workers", "cpu@dead:1", {REQUESTS: ">"})
+    client.redis.xgroup_create(REQUESTS, GROUP, id="0")
+    client.redis.xreadgroup(GROUP, "cpu@dead:1", {REQUESTS: ">"})
     assert fleet.broker_url is not None
     other = Intake(fleet.broker_url, store, ME, lambda _: None)
     other.start()
-    assert isinstance(next(Reply(client, asked).entries()), Progress)
+    # Read as it stands: a client that waits for its reply would send the request again by itself.
+    wait_until(lambda: len(stream(client, asked.turn)) == 1, "the other worker had filed it")
+    wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "it was acknowledged and is gone")
     other.stop()
     other.join()
+    (told,) = stream(client, asked.turn)
+    assert isinstance(told, Progress)
+    assert told.stage is Stage.ACCEPTED
 
 
 @pytest.mark.usefixtures("intake")
@@ -211,3 +250,11 @@ def test_inquiries_are_answered(client: Client, model: str) -> None:
     first(client, asked)
     answer = load_answer(client.inquire(Inquiry(new_id(), What.CONVERSATIONS)))
     assert [one.id for one in answer.conversations] == [asked.conversation]
+
+
+@pytest.mark.usefixtures("intake")
+def test_an_answer_that_nobody_fetches_expires(client: Client) -> None:
+    asked = Inquiry(new_id(), What.LANES)
+    client.redis.lpush(INQUIRIES, to_json(asked))
+    wait_until(lambda: client.redis.exists(answer_key(asked.id)) == 1, "the inquiry was answered")
+    assert 0 < int(client.redis.ttl(answer_key(asked.id))) <= ANSWER_S

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from proctor.catalog.refs import resolve
 from proctor.errors import DoesNotFit, HubUnavailable
@@ -155,6 +156,21 @@ def test_a_model_whose_files_changed_fails_its_runs_at_once(
     (run,) = runs_of(store, sweep)
     assert (run.status, run.attempt) == (RunStatus.FAILED, 1)
     assert str(folder) in run.reason
+
+
+def test_a_model_that_gives_nan_fails_its_run_at_the_first_attempt(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    folder = tiny.make(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"].fill_(float("nan"))
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    sweep = submit(store, resolve(str(folder)), subjects=1)
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.answered, outcomes(store, sweep)) == (RunStatus.FAILED, 0, ["failed"])
+    assert "NaN" in run.reason
+    assert run.traceback == ""
 
 
 def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceback(

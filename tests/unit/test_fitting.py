@@ -31,10 +31,16 @@ class SmallDevice:
         return prepared(tuple(len(prompt.text) for prompt in prompts))
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
-        if size_of(prepared, pack) > self.tokens:
+        if tokens_of(prepared, pack) > self.tokens:
             raise OutOfMemory("big", "a small device")
         self.seen.append(pack.members)
-        return PackScores(tuple((float(member),) for member in pack.members), size_of(prepared, pack), 1, Cost(1.0))
+        return PackScores(tuple((float(member),) for member in pack.members), tokens_of(prepared, pack), 1, Cost(1.0))
+
+
+def tokens_of(ready: Prepared, part: Pack) -> int:
+    """What a device has to hold for a part, counted here: `size_of` is under test."""
+    own = [ready.lengths[member] for member in part.members]
+    return len(own) * max(own) if ready.padded else sum(own)
 
 
 def prepared(lengths: tuple[int, ...], *, padded: bool = False) -> Prepared:
@@ -73,6 +79,13 @@ def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
         scorer.score(prepared((60, 40)), Pack(0, (0, 1)))
 
 
+def test_padding_counts_in_the_half_of_what_was_too_large() -> None:
+    told: list[int] = []
+    scorer = FittingScorer(SmallDevice(200), None, told.append)
+    scorer.score(prepared((90, 10, 10, 10), padded=True), Pack(0, (0, 1, 2, 3)))
+    assert told == [180]  # half of 4 × 90, where the members have 120 tokens together
+
+
 def test_a_recorded_size_is_kept_to_where_there_is_memory_for_more() -> None:
     device = SmallDevice(10_000)
     FittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
@@ -85,7 +98,14 @@ def test_parts_have_the_packs_members_in_its_order(lengths: list[int], cut: int,
     for pack in compose(lengths, 200, padded=padded):
         parts = parts_of(ready, pack, cut)
         assert tuple(member for part in parts for member in part.members) == pack.members
-        assert all(size_of(ready, part) <= cut or len(part.members) == 1 for part in parts)
+        assert all(tokens_of(ready, part) <= cut or len(part.members) == 1 for part in parts)
+        assert [tokens_of(ready, part) for part in parts] == [size_of(ready, part) for part in parts]
+
+
+def test_parts_follow_from_lengths_and_size_alone() -> None:
+    ready = prepared((90, 80, 60, 40, 30, 20))
+    cut = parts_of(ready, Pack(7, (0, 1, 2, 3, 4, 5)), 100)
+    assert [(part.index, part.members) for part in cut] == [(7, (0,)), (7, (1,)), (7, (2, 3)), (7, (4, 5))]
 
 
 def test_a_run_says_that_it_was_cut() -> None:

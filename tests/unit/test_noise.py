@@ -49,6 +49,13 @@ def test_what_moved_is_counted_in_picks_and_in_nats() -> None:
     assert noise.mean == pytest.approx((1.5 + 0.25) / 7)
 
 
+def test_an_option_that_is_impossible_in_one_of_the_scorings_does_not_count_as_moved() -> None:
+    possible, impossible = (-1.0, -2.0, -4.0), (-1.0, -math.inf, -4.5)
+    for before, after in ((possible, impossible), (impossible, possible)):
+        noise = compare([before], [after], 1024, 0.5)
+        assert (noise.flips, noise.largest, noise.mean) == (0, 0.5, 0.25)
+
+
 def test_nothing_that_moved_is_no_noise() -> None:
     same = [(-1.0, -2.0)] * 3
     assert (compare(same, same, 1, 0.0).flips, compare(same, same, 1, 0.0).largest) == (0, 0.0)

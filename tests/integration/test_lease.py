@@ -1,0 +1,93 @@
+"""A worker's hold on its Run: how often it is renewed, and what the thread that renews it notices."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proctor.errors import LeaseLost
+from proctor.nouns import Claim, Cost, Measures
+from proctor.store import runs, steering
+from proctor.store.session import Store, open_store
+from tests.integration.broker_settings import on_sqlite
+from tests.integration.store_world import LEASE_S, HandClock, card, claim, pack_of, provenance, record, spec, submit
+from tests.support import wait_until
+from workers.lease import Lease
+from workers.patience import Patience
+from workers.pulse import Pulse
+
+
+class Hurried(threading.Event):
+    """Waits for a thousandth of the time that it is to wait, and keeps what that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout)
+        return super().wait(None if timeout is None else timeout / 1000)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: HandClock) -> Iterator[Store]:
+    with open_store(on_sqlite(tmp_path), clock=clock) as opened:
+        yield opened
+
+
+def lease_of(store: Store, held: Claim) -> Lease:
+    return Lease(store, held, Patience(lambda _: False, 5.0), Pulse())
+
+
+def test_a_lease_is_renewed_every_quarter_of_its_time_so_that_three_renewals_may_fail(
+    store: Store, clock: HandClock
+) -> None:
+    submit(store, spec())
+    lease = lease_of(store, claim(store))
+    lease._left = hurried = Hurried()
+    clock.go_on(LEASE_S + 1)
+    with lease:
+        wait_until(lambda: len(hurried.asked) > 4, "it was renewed four times")
+    assert set(hurried.asked) == {LEASE_S / 4}
+    assert runs.waiting(store, card("another")) == 0  # it isn't over any more
+
+
+def test_a_renewal_notices_the_pause_and_the_loss(store: Store, clock: HandClock) -> None:
+    made = submit(store, spec())
+    held = claim(store, "one")
+    lease = lease_of(store, held)
+    lease._left = Hurried()
+    with lease:
+        assert not lease.paused
+        steering.pause(store, made.sweep_id)
+        wait_until(lambda: lease.paused, "the pause was noticed")
+        runs.release(store, "one", "gone")
+        wait_until(lambda: not lease._thread.is_alive(), "the loss was noticed")
+        with pytest.raises(LeaseLost):
+            lease.record(0, pack_of(held, 0), Cost())
+        with pytest.raises(LeaseLost):
+            lease.cut(provenance())
+        with pytest.raises(LeaseLost):
+            lease.finish(Measures())
+        with pytest.raises(LeaseLost):
+            lease.hand_back(Measures(), "")
+
+
+def test_a_pack_that_was_recorded_at_a_try_without_an_answer_is_no_error(store: Store) -> None:
+    submit(store, spec())
+    held = claim(store)
+    record(store, held, 0)
+    lease_of(store, held).record(0, pack_of(held, 0), Cost())
+    assert runs.committed_packs(store, held) == {0}
+
+
+def test_a_run_that_is_begun_is_not_asked_for_packs(store: Store) -> None:
+    submit(store, spec())
+    first = claim(store, "one")
+    assert lease_of(store, first).committed_packs() == frozenset()
+    record(store, first, 1)
+    runs.hand_back(store, first)
+    assert lease_of(store, claim(store, "two")).committed_packs() == {1}
