@@ -13,7 +13,8 @@ from proctor.exams.faults import Faults, shown
 from proctor.nouns import LETTERS
 
 MAX_FILE_BYTES = 256 * 1024**2
-COLUMNS = "A file needs the columns question, choices (or A, B, C, D …) and answer."
+ARC_KEY = "answerkey"  # ARC calls its column so, in camel case; where there is an `answer` too, that is read
+COLUMNS = "A file needs the columns question, choices (or A, B, C, D …) and answer (or answerKey)."
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class RawRow:
 
     place: str  # "line 3" or "row 3", from 1
     question: object
-    choices: object  # a list, a list as JSON text, or the cells of the columns A, B, C …
+    choices: object  # a list, ARC's {"text": [...], "label": [...]}, either as JSON text, or the cells of A, B, C …
     answer: object
     subject: object = None
 
@@ -148,7 +149,8 @@ READERS: Mapping[str, Callable[[Path, str, Faults], Iterator[RawRow]]] = {
 
 def missing(names: Sequence[str]) -> str:
     """What lacks among these columns (in small letters) and which were found, in words; "" if nothing lacks."""
-    lacking = [name for name in ("question", "answer") if name not in names]
+    wanted = ("question",) if ARC_KEY in names else ("question", "answer")
+    lacking = [name for name in wanted if name not in names]
     if "choices" not in names and not {"a", "b"} <= set(names):
         lacking.insert(1, "choices")
     found = ", ".join(shown(name, 30) for name in names[:12]) or "none"
@@ -159,7 +161,7 @@ def missing(names: Sequence[str]) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    return name in {"question", "choices", "answer", "subject"} or name.upper() in tuple(LETTERS)
+    return name in {"question", "choices", "answer", ARC_KEY, "subject"} or name.upper() in tuple(LETTERS)
 
 
 def _row(cells: Mapping[str, object], label: str, place: str, faults: Faults) -> Iterator[RawRow]:
@@ -167,7 +169,9 @@ def _row(cells: Mapping[str, object], label: str, place: str, faults: Faults) ->
         faults.add(BadRow(label, place, "", fault, COLUMNS))
         return
     choices = cells["choices"] if "choices" in cells else _lettered(cells)
-    yield RawRow(place, cells["question"], choices, cells["answer"], cells.get("subject"))
+    yield RawRow(
+        place, cells["question"], choices, cells["answer" if "answer" in cells else ARC_KEY], cells.get("subject")
+    )
 
 
 def _lettered(cells: Mapping[str, object]) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,9 +13,11 @@ from proctor.nouns import LETTERS
 class Style(StrEnum):
     """A way to write a key."""
 
-    INDEX = "index"  # counts from 0
+    INDEX = "index from 0"
+    NUMBER = "number from 1"
     LETTER = "letter"
     TEXT = "option's text"
+    LABEL = "label"  # one of those that the row itself gives its options, as ARC does
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Key:
 
     written: object
     readings: Mapping[Style, int]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,35 +37,81 @@ class Resolved:
     cause: str = ""
 
 
-def read_key(written: object, choices: Sequence[str]) -> Key:
-    """Every reading of a key. A number is an index only; a text can be an index, a letter or an option."""
-    if isinstance(written, str):
-        return Key(written, _readings(written.strip(), choices))
-    # Spreadsheets and data frames turn whole numbers into floats; True and False are no numbers here.
-    is_index = isinstance(written, int | float) and not isinstance(written, bool) and written in range(len(choices))
-    return Key(written, {Style.INDEX: int(written)} if is_index and isinstance(written, int | float) else {})
+@dataclass(frozen=True)
+class Meant:
+    """What each key of a file means, and the place among them of the one by which its numbers count from 1, if so."""
+
+    keys: tuple[Resolved, ...]
+    from_one: int | None = None
 
 
-def resolve(keys: Sequence[Key], counts: Sequence[int]) -> list[Resolved]:
-    """What each of a file's keys means; `counts` are the numbers of choices, for the words.
+def read_key(written: object, choices: Sequence[str], labels: Sequence[str] = ()) -> Key:
+    """Every reading of a key. Where the row labels its options, the key is one of the labels and nothing else."""
+    texts = [written.strip()] if isinstance(written, str) else _texts(written)
+    if labels:
+        at = next((labels.index(text) for text in texts if text in labels), None)
+        return Key(written, {} if at is None else {Style.LABEL: at}, tuple(labels))
+    return Key(written, _readings(texts, choices) if texts else {})
+
+
+def resolve(keys: Sequence[Key], counts: Sequence[int]) -> Meant:
+    """What each of a file's keys means; `counts` are the numbers of choices.
 
     A file writes its keys in one style: the one in which all of them can be read. "2" is then an index in a file of
-    indexes although it is also an option of its question. Where several styles would do and differ, or none, the row
-    gets a cause instead of a guess.
+    indexes although it is also an option of its question. Numbers count from 0, unless one of them is the number of its
+    row's options and none is 0: then all count from 1. Where other keys stand among them (letters, texts) they need
+    such a sign for either. Where several readings are left and differ, or none, the row gets a cause, never a guess.
     """
-    readable = [key for key in keys if key.readings]
-    styles = {style for style in Style if all(style in key.readings for key in readable)}
-    return [_resolve(key, styles, count) for key, count in zip(keys, counts, strict=True)]
+    readable = [key for key in keys if key.readings.keys() - {Style.LABEL}]
+    bases = _bases(readable)
+    settled = [_without(key, {Style.INDEX, Style.NUMBER} - bases) for key in keys]
+    left = [key for key in settled if key.readings.keys() - {Style.LABEL}]
+    styles = {style for style in Style if all(style in key.readings for key in left)}
+    found = tuple(_resolve(key, styles, count) for key, count in zip(settled, counts, strict=True))
+    sign = next((at for at, key in enumerate(keys) if _only(key, Style.NUMBER)), None)
+    return Meant(found, sign if bases == {Style.NUMBER} else None)
 
 
-def _readings(text: str, choices: Sequence[str]) -> dict[Style, int]:
+def _bases(keys: Iterable[Key]) -> set[Style]:
+    """Where this file's numbers can count from, as keys that can be nothing but numbers show."""
+    keys = list(keys)
+    zero = any(_only(key, Style.INDEX) for key in keys)
+    last = any(_only(key, Style.NUMBER) for key in keys)
+    all_numbers = all({Style.INDEX, Style.NUMBER} & key.readings.keys() for key in keys)
+    if last and not zero:
+        return {Style.NUMBER}
+    return {Style.INDEX} if zero or all_numbers else {Style.INDEX, Style.NUMBER}
+
+
+def _only(key: Key, style: Style) -> bool:
+    return key.readings.keys() == {style}
+
+
+def _without(key: Key, styles: set[Style]) -> Key:
+    return Key(key.written, {style: at for style, at in key.readings.items() if style not in styles}, key.labels)
+
+
+def _texts(written: object) -> list[str]:
+    """The ways to write a number of JSON or Parquet, the shortest first; none for what is no number.
+
+    Spreadsheets and data frames turn whole numbers into floats; True and False are no numbers here.
+    """
+    if isinstance(written, bool) or not isinstance(written, int | float):
+        return []
+    whole = isinstance(written, float) and written.is_integer()
+    return [*([str(int(written))] if whole else []), str(written)]
+
+
+def _readings(texts: Sequence[str], choices: Sequence[str]) -> dict[Style, int]:
+    text = texts[0]
     readings: dict[Style, int] = {}
-    if text.isascii() and text.isdigit() and len(text) < 3 and int(text) < len(choices):
-        readings[Style.INDEX] = int(text)
+    if text.isascii() and text.isdigit() and len(text) < 3:
+        numbers = {Style.INDEX: int(text), Style.NUMBER: int(text) - 1}
+        readings |= {style: at for style, at in numbers.items() if at in range(len(choices))}
     if len(text) == 1 and text.upper() in LETTERS[: len(choices)]:
         readings[Style.LETTER] = LETTERS.index(text.upper())
-    same = [index for index, choice in enumerate(choices) if choice.strip() == text]
-    if len(same) == 1:
+    same = [index for index, choice in enumerate(choices) if choice.strip() in texts]
+    if text and len(same) == 1:
         readings[Style.TEXT] = same[0]
     return readings
 
@@ -70,6 +119,8 @@ def _readings(text: str, choices: Sequence[str]) -> dict[Style, int]:
 def _resolve(key: Key, styles: set[Style], count: int) -> Resolved:
     if not key.readings:
         counted = f"an index from 0 to {count - 1}, a letter from A to {LETTERS[count - 1]}, or the text of one option"
+        if key.labels:
+            counted = f"one of the labels {', '.join(map(shown, key.labels))}"
         return Resolved(cause=f"{shown(key.written)} is not {counted}")
     common = styles & key.readings.keys() or key.readings.keys()
     meant = {key.readings[style] for style in common}

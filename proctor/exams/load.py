@@ -93,7 +93,9 @@ def _load_path(name: str, root: Path, wanted: Sequence[str]) -> Benchmark:
     for source in sources:
         rows = read(source.path, source.label, faults)
         subject = source.subject or printable(root.stem)
-        for item in draft(rows, source.label, subject, faults, named=named):
+        found = draft(rows, source.label, subject, faults, named=named)
+        notes += found.notes
+        for item in found.questions:
             splits[item.subject].of(dev=source.split is Split.DEV).append(item)
     faults.raise_any()
     available = [subject for subject, split in splits.items() if split.test]
@@ -106,13 +108,16 @@ def _load_path(name: str, root: Path, wanted: Sequence[str]) -> Benchmark:
 def _load_mmlu(wanted: Sequence[str]) -> Benchmark:
     faults = Faults()
     splits: dict[str, Splits] = {}
+    notes: list[str] = []
     for subject in select(wanted, hub.SUBJECTS):
-        splits[subject] = Splits(
-            dev=draft(hub.rows(hub.REPO, subject, "dev"), f"{hub.REPO}/{subject}/dev", subject, faults, named=True),
-            test=draft(hub.rows(hub.REPO, subject, "test"), f"{hub.REPO}/{subject}/test", subject, faults, named=True),
+        dev, test = (
+            draft(hub.rows(hub.REPO, subject, split), f"{hub.REPO}/{subject}/{split}", subject, faults, named=True)
+            for split in ("dev", "test")
         )
+        splits[subject] = Splits(list(dev.questions), list(test.questions))
+        notes += dev.notes + test.notes
     faults.raise_any()
-    return _benchmark("mmlu", splits, [])
+    return _benchmark("mmlu", splits, notes)
 
 
 def _benchmark(name: str, splits: Mapping[str, Splits], notes: Sequence[str]) -> Benchmark:

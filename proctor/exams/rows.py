@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadRow
 from proctor.exams.faults import Faults, shown
 from proctor.exams.files import RawRow
-from proctor.exams.keys import Key, read_key, resolve
+from proctor.exams.keys import Key, Style, read_key, resolve
 from proctor.nouns import LETTERS
 
 MAX_SUBJECT = 100
@@ -34,31 +34,55 @@ class _Unfit(Exception):
         self.column, self.cause, self.next_step = column, cause, next_step
 
 
-def draft(rows: Iterable[RawRow], label: str, subject: str, faults: Faults, *, named: bool = False) -> list[Draft]:
+@dataclass(frozen=True)
+class Drafts:
+    """A file's questions, in order, and what a person must know about how they were read."""
+
+    questions: tuple[Draft, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Options:
+    """A row's options, and the labels that it gives them, as ARC does; none where it gives none."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+
+def draft(rows: Iterable[RawRow], label: str, subject: str, faults: Faults, *, named: bool = False) -> Drafts:
     """The questions of one file's rows, in order.
 
     `subject` is whose they are where the file has no such column; with `named`, also where it has one, and a row that
     says otherwise is at fault. Every row that can't be asked is added to `faults`, with its place in the file `label`.
     """
     places: list[str] = []
-    parts: list[tuple[str, str, tuple[str, ...]]] = []
+    parts: list[tuple[str, str, _Options]] = []
     keys: list[Key] = []
     for row in rows:
         try:
-            parts.append((_subject(row.subject, subject, named=named), _question(row.question), _choices(row.choices)))
+            parts.append((_subject(row.subject, subject, named=named), _question(row.question), _options(row.choices)))
         except _Unfit as unfit:
             faults.add(BadRow(label, row.place, unfit.column, unfit.cause, unfit.next_step))
             continue
         places.append(row.place)
-        keys.append(read_key(row.answer, parts[-1][2]))
+        keys.append(read_key(row.answer, parts[-1][2].texts, parts[-1][2].labels))
     drafts: list[Draft] = []
-    resolved = resolve(keys, [len(choices) for _, _, choices in parts])
-    for place, (own_subject, text, choices), key in zip(places, parts, resolved, strict=True):
+    meant = resolve(keys, [len(options.texts) for _, _, options in parts])
+    for place, (own_subject, text, options), key in zip(places, parts, meant.keys, strict=True):
         if key.cause:
             faults.add(BadRow(label, place, "answer", key.cause, "Letters are the safest: A for the first option."))
         else:
-            drafts.append(Draft(own_subject, text, choices, key.index))
-    return drafts
+            drafts.append(Draft(own_subject, text, options.texts, key.index))
+    return Drafts(tuple(drafts), () if meant.from_one is None else (_counted(meant.from_one, places, keys, label),))
+
+
+def _counted(at: int, places: Sequence[str], keys: Sequence[Key], label: str) -> str:
+    written, last = shown(keys[at].written), LETTERS[keys[at].readings[Style.NUMBER]]
+    return (
+        f"Keys of {label} that are numbers are read as counting from 1, since the key {written} of {places[at]} is the "
+        f"number of its last option ({last})."
+    )
 
 
 def _subject(value: object, default: str, *, named: bool) -> str:
@@ -83,7 +107,11 @@ def _question(value: object) -> str:
     return text
 
 
-def _choices(value: object) -> tuple[str, ...]:
+def _options(value: object) -> _Options:
+    """The options of a row: a list of them, or ARC's form `{"text": [...], "label": [...]}`, or a list of such pairs.
+
+    Source of that form: https://huggingface.co/datasets/allenai/ai2_arc
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -91,11 +119,37 @@ def _choices(value: object) -> tuple[str, ...]:
             raise _Unfit(
                 "choices", f"{shown(value)} is no list", 'Write it as JSON, ["…", "…"], or give columns A, B, C, D.'
             ) from None
+    labels: object = None
+    if isinstance(value, dict) and {"text", "label"} <= value.keys():
+        labels, value = value["label"], value["text"]
+    elif isinstance(value, list):
+        pairs = [one for one in value if isinstance(one, dict) and {"text", "label"} <= one.keys()]
+        if pairs and len(pairs) == len(value):
+            value, labels = [pair["text"] for pair in pairs], [pair["label"] for pair in pairs]
     if not isinstance(value, list):
         raise _Unfit("choices", f"{shown(value)} is no list", "Write a list of the options.")
     if not 2 <= len(value) <= len(LETTERS):
         raise _Unfit("choices", f"{len(value)} of them where 2 to {len(LETTERS)} can be asked")
-    return tuple(_option(option) for option in value)
+    texts = tuple(_option(option) for option in value)
+    return _Options(texts, () if labels is None else _labels(labels, len(texts)))
+
+
+def _labels(value: object, count: int) -> tuple[str, ...]:
+    """The labels of a row's options as texts: a number and its digits are the same label."""
+    if not isinstance(value, list) or len(value) != count:
+        raise _Unfit("choices", f"{_length(value)} for {count} options", "Give each option its label.")
+    labels = tuple(
+        str(one).strip()
+        for one in value
+        if isinstance(one, str | int) and not isinstance(one, bool) and str(one).strip()
+    )
+    if len(set(labels)) != count:
+        raise _Unfit("choices", f"the labels {shown(str(value))} are no {count} different ones")
+    return labels
+
+
+def _length(value: object) -> str:
+    return f"{len(value)} labels" if isinstance(value, list) else f"{shown(value)} as labels"
 
 
 def _option(value: object) -> str:
