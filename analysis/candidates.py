@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Candidate:
     panel: Panel  # of this contestant alone
     source: str  # the sweep, or the imported results, that they stand in
     exams: Mapping[str, str] = field(default_factory=dict)
+    sweep_id: int | None = None  # several sweeps may have one name; None: imported
 
 
 @dataclass(frozen=True)
@@ -107,18 +108,28 @@ def roll_of_sweep(store: Store, name: str | None) -> Roll:
             kinds = [str(one.terms) for one in results.panels]
             raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
         exams = {record.spec.subject: record.spec.exam_hash for record in results.records}
-        return Candidate(called[place], panel, sweep.name, exams)
+        return Candidate(called[place], panel, sweep.name, exams, sweep.id)
 
     return Roll(sweep.name, contestants, called, read)
 
 
-def roll_of_panel(panel: Panel, name: str) -> Roll:
+def roll_of_panels(panels: Sequence[Panel], name: str) -> Roll:
     """The roll of imported results."""
+    contestants = tuple(dict.fromkeys(one for panel in panels for one in panel.contestants))
+    called = labels(contestants)
 
     def read(place: int) -> Candidate:
-        return Candidate(panel.labels[place], panel.of([place]), name)
+        label, who = called[place], contestants[place]
+        panel, *others = [panel.of([panel.contestants.index(who)]) for panel in panels if who in panel.contestants]
+        if others:
+            kinds = list(dict.fromkeys(str(one.terms) for one in (panel, *others)))
+            raise BadInput(
+                f"{label} answered in {len(others) + 1} sets of {name} that don't mix: {listed(kinds)}.",
+                "Import their files apart, each under a --name of its own.",
+            )
+        return Candidate(label, panel, name)
 
-    return Roll(name, panel.contestants, panel.labels, read)
+    return Roll(name, contestants, called, read)
 
 
 def distinct(first: Candidate, second: Candidate) -> tuple[Candidate, Candidate]:

@@ -71,7 +71,8 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
     NotComparable
         where terms or exams differ, or they share no question, or none in the same prompt.
     """
-    if (first.source, first.panel.contestants) == (second.source, second.panel.contestants):
+    mine, theirs = ((one.source, one.sweep_id, one.panel.contestants) for one in (first, second))
+    if mine == theirs:
         raise BadInput(
             f"{first.label} and {second.label} are the same Answers of {first.source}.",
             "Name another contestant of it, or the two sweeps with --sweep.",

@@ -42,6 +42,7 @@ class Results:
     superseded: tuple[RunRecord, ...] = ()
     imported: tuple[Panel, ...] = ()  # those of the panels that were computed elsewhere
     reworded: Mapping[int, int] = field(default_factory=dict)  # superseded Run -> its questions in another prompt
+    notes: tuple[str, ...] = ()  # what an import passed over or dropped
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""

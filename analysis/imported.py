@@ -1,6 +1,7 @@
-"""Other people's results: a CSV with a column a model, the samples of lm-evaluation-harness, and our own exports.
+"""Other people's results: a CSV with a column a model, or the samples of lm-evaluation-harness.
 
-What is imported is kept as one JSON-lines file in `PROCTOR_HOME/imports`, and is named like a sweep from then on.
+What is imported is kept as one JSON-lines file in `PROCTOR_HOME/imports`, and is named like a sweep from then on: first
+a line about all, then for each panel a line about it and one a question.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from analysis.files import whole_file
 from analysis.panel import QUESTION_COLUMNS, Panel, Terms
+from analysis.rows import Imported, gather, prompt_number
 from analysis.samples import read_samples
 from analysis.wide import read_wide_csv
 from proctor.contestants import Contestant
@@ -26,29 +29,47 @@ from proctor.errors import BadInput
 
 NOT_ASKED = -2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+FORMAT = 2  # 1 had one panel, and said 0 shots and no chat template where nobody knew
 
 
-def read_foreign(paths: Sequence[Path], model: str | None) -> Panel:
-    """A panel of files of one kind, told by their ending and columns: `.csv`, or `.jsonl` samples.
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What files held: panels within which everything may be compared, and what a person must know, in words."""
+
+    sets: tuple[Imported, ...]
+    notes: tuple[str, ...]  # what was passed over, dropped, or could not be read
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        return tuple(one.panel for one in self.sets)
+
+
+def read_foreign(paths: Sequence[Path], model: str | None = None) -> Taken:
+    """The results in files of one kind, told by their ending and columns: `.csv`, or `.jsonl` samples or their folders.
 
     Raises
     ------
     BadInput
         for a file of no known kind, or one that can't be read as what it seems to be.
     """
-    kinds = {path.suffix.lower() for path in paths}
-    if kinds == {".csv"} and len(paths) == 1:
-        return read_wide_csv(paths[0])
-    if kinds == {".jsonl"}:
-        return read_samples(paths, model)
-    raise BadInput(
-        f"{', '.join(map(str, paths))}: results of this kind can't be imported.",
-        "Give one CSV with a column a model, or one or more samples_*.jsonl of lm-evaluation-harness.",
-    )
+    kinds = {"" if path.is_dir() else path.name.lower().removesuffix(".gz").rpartition(".")[-1] for path in paths}
+    notes: tuple[str, ...] = ()
+    if kinds == {"csv"} and len(paths) == 1:
+        sheets = read_wide_csv(paths[0])
+    elif kinds <= {"jsonl", ""}:
+        harvest = read_samples(paths, model)
+        sheets, notes = tuple(file.sheet for file in harvest.files), harvest.notes
+    else:
+        raise BadInput(
+            f"{', '.join(map(str, paths))}: results of this kind can't be imported.",
+            "Give one CSV with a column a model, or samples_*.jsonl of lm-evaluation-harness or their folder.",
+        )
+    gathered = gather(sheets)
+    return Taken(gathered.sets, (*notes, *map(str, gathered.copies)))
 
 
-def keep(panel: Panel, name: str, home: Path, *, force: bool = False) -> Path:
-    """Keep an imported panel under a name.
+def keep(taken: Taken, name: str, home: Path, *, force: bool = False) -> Path:
+    """Keep imported results under a name.
 
     Raises
     ------
@@ -62,35 +83,58 @@ def keep(panel: Panel, name: str, home: Path, *, force: bool = False) -> Path:
         raise BadInput(f"Results named {name!r} are imported already.", "Take another --name, or replace with --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
-        who = [asdict(contestant) for contestant in panel.contestants]
-        stream.write(json.dumps({"terms": asdict(panel.terms), "contestants": who}) + "\n")
-        for line in _lines(panel):
+        for line in ({"format": FORMAT, "notes": taken.notes}, *_lines(taken.sets)):
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
     return path
 
 
-def kept(name: str, home: Path) -> Panel | None:
-    """The panel that was imported under this name; None where there is none."""
+def kept(name: str, home: Path) -> Taken | None:
+    """What was imported under this name; None where there is nothing.
+
+    Raises
+    ------
+    BadInput
+        where a newer release kept it.
+    """
     path = place_of(name, home)
     if not NAME.fullmatch(name) or not path.is_file():
         return None
     with path.open(encoding="utf-8") as stream:
         head = json.loads(next(stream))
-        lines = [json.loads(line) for line in stream]
-    picked = np.array([line["picked"] for line in lines], dtype=np.int16).T
-    questions = pd.DataFrame({column: [line[column] for line in lines] for column in QUESTION_COLUMNS})
-    questions["choices"] = pd.Series([tuple(line["choices"]) for line in lines], dtype=object)
+        if "format" not in head:
+            terms = replace(Terms(**head["terms"]), shots=None, chat_template=None)
+            return Taken((_set(head, terms, map(json.loads, stream)),), ())
+        if head["format"] > FORMAT:
+            raise BadInput(f"{path} was kept by a newer Proctor.", "Update this one, or import the results again.")
+        sets = []
+        for line in stream:
+            about = json.loads(line)
+            lines = map(json.loads, islice(stream, about["questions"]))
+            sets.append(_set(about, Terms(**about["terms"]), lines))
+    return Taken(tuple(sets), tuple(head["notes"]))
+
+
+def _set(about: dict[str, Any], terms: Terms, lines: Iterator[dict[str, Any]]) -> Imported:
+    """A panel of its lines."""
+    found = list(lines)
+    picked = np.array([line["picked"] for line in found], dtype=np.int16).T
+    questions = pd.DataFrame({column: [line[column] for line in found] for column in QUESTION_COLUMNS})
+    questions["choices"] = pd.Series([tuple(line["choices"]) for line in found], dtype=object)
     questions["answer"] = questions["answer"].astype(np.int8)
     asked = picked != NOT_ASKED
-    return Panel(
-        terms=Terms(**head["terms"]),
-        contestants=tuple(Contestant(**one) for one in head["contestants"]),
+    hashes = np.array([line.get("prompt_hash") or [""] * len(asked) for line in found], dtype=object).T
+    prompt = np.array([[prompt_number(one) for one in row] for row in hashes], dtype=np.uint64)
+    panel = Panel(
+        terms=terms,
+        contestants=tuple(Contestant(**one) for one in about["contestants"]),
         questions=questions,
         asked=asked,
         correct=(picked == questions["answer"].to_numpy()) & asked,
         picked=np.where(asked, picked, -1).astype(np.int8),
-        logprob=_logprob([line["options_logprob"] for line in lines]),
+        logprob=_logprob([line["options_logprob"] for line in found]),
+        prompt=prompt if prompt.any() else None,
     )
+    return Imported(panel, hashes)
 
 
 def place_of(name: str, home: Path) -> Path:
@@ -98,15 +142,32 @@ def place_of(name: str, home: Path) -> Path:
     return home / "imports" / f"{name}.jsonl"
 
 
-def _lines(panel: Panel) -> Iterator[dict[str, Any]]:
-    """A line a question: what it is, and what each contestant picked (-1 for no answer, -2 for not asked)."""
-    picked = np.where(panel.asked, panel.picked, NOT_ASKED).T.tolist()
-    for place, (question, picks) in enumerate(zip(panel.questions.to_dict("records"), picked, strict=True)):
-        scores = None
-        if panel.logprob is not None:
-            known = panel.logprob[:, place, : len(question["choices"])].tolist()
-            scores = [[value if isfinite(value) else None for value in row] for row in known]  # JSON has no infinity
-        yield {str(name): value for name, value in question.items()} | {"picked": picks, "options_logprob": scores}
+def _lines(sets: Sequence[Imported]) -> Iterator[dict[str, Any]]:
+    """For each panel a line about it, and a line a question.
+
+    A question's line says what each contestant picked: -1 for no answer, -2 for not asked.
+    """
+    for one in sets:
+        panel = one.panel
+        who = [asdict(contestant) for contestant in panel.contestants]
+        yield {"terms": asdict(panel.terms), "contestants": who, "questions": len(panel.questions)}
+        picked = np.where(panel.asked, panel.picked, NOT_ASKED).T.tolist()
+        for place, question in enumerate(panel.questions.to_dict("records")):
+            hashes = one.prompt_hashes[:, place].tolist()
+            answers = {
+                "picked": picked[place],
+                "options_logprob": _scores(panel, place, len(question["choices"])),
+                "prompt_hash": hashes if any(hashes) else None,
+            }
+            yield {str(name): value for name, value in question.items()} | answers
+
+
+def _scores(panel: Panel, place: int, options: int) -> list[list[float | None]] | None:
+    """What each contestant gave the options; JSON has no infinity."""
+    if panel.logprob is None:
+        return None
+    known = panel.logprob[:, place, :options].tolist()
+    return [[value if isfinite(value) else None for value in row] for row in known]
 
 
 def _logprob(scores: Sequence[list[list[float | None]] | None]) -> NDArray[np.float32] | None:

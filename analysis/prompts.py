@@ -72,6 +72,30 @@ def apart(panel: Panel) -> list[Apart]:
     return sorted((one for one in found if one.questions), key=lambda one: -one.questions)
 
 
+def why_apart(first: Panel, second: Panel) -> list[str]:
+    """What keeps two panels from being one, each in words."""
+    found = first.terms.differences(second.terms)
+    if found:
+        return found
+    if not first.terms.imported and not second.terms.imported:
+        return ["the content of an exam has changed between them"]
+    keys = ["subject", "question_id"]
+    mine, theirs = (one.questions[keys].reset_index(names="place") for one in (first, second))
+    both = mine.merge(theirs, on=keys, suffixes=("_first", "_second"))
+    left, right = both["place_first"].to_numpy(), both["place_second"].to_numpy()
+    answers = int((first.key[left] != second.key[right]).sum())
+    prompts = int((_prompts(first)[left] != _prompts(second)[right]).sum())
+    for count, what in ((answers, "answer key"), (prompts, "prompt")):
+        if count:
+            found.append(f"another {what} for {count:,} of the {left.size:,} questions that are in both")
+    return found or ["they are known to have been asked in the same way of no question"]
+
+
+def _prompts(panel: Panel) -> NDArray[np.uint64]:
+    """(Q,) a prompt of each question; 0 where none is known."""
+    return np.zeros(len(panel.questions), dtype=np.uint64) if panel.prompt is None else panel.prompt.max(axis=0)
+
+
 def _differing(panel: Panel, places: Sequence[int]) -> int:
     """Questions of which two of these contestants are known to have read different prompts."""
     assert panel.prompt is not None

@@ -46,14 +46,15 @@ def read_named(names: Sequence[str]) -> Results:
     from analysis.imported import kept
 
     home = our_settings().home
-    imported = {name: panel for name in names if (panel := kept(name, home)) is not None}
+    imported = {name: taken for name in names if (taken := kept(name, home)) is not None}
+    theirs = tuple(panel for taken in imported.values() for panel in taken.panels)
+    notes = tuple(note for taken in imported.values() for note in taken.notes)
     sweeps = [name for name in names if name not in imported]
     if imported and not sweeps:
-        return Results((), tuple(imported.values()), imported=tuple(imported.values()))
+        return Results((), theirs, imported=theirs, notes=notes)
     with our_store() as store:
         results = read_results(store, ids_of(store, sweeps))
-    theirs = tuple(imported.values())
-    return replace(results, panels=(*results.panels, *theirs), imported=theirs)
+    return replace(results, panels=(*results.panels, *theirs), imported=theirs, notes=notes)
 
 
 def objects(table: Table) -> list[dict[str, Value]]:

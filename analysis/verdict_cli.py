@@ -1,4 +1,4 @@
-"""`proctor compare`, `quant`, `overlap`, `suspects`, `show` and `import`."""
+"""`proctor compare`, `quant`, `overlap`, `suspects` and `show`."""
 
 from __future__ import annotations
 
@@ -165,37 +165,8 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
     print_table(table)
 
 
-@click.command("import", context_settings=HELP)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--name", default=None, help="What to call them; default: the first file's name.")
-@click.option("--model", default=None, help="Whose samples these are; default: the folder in which they lie.")
-@click.option("--force", is_flag=True, help="Replace what was imported under this name.")
-def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, force: bool) -> None:
-    """Take other people's results into the analysis: report, compare, overlap, suspects and show know them by name.
-
-    \b
-    A CSV with subject, question, A, B, …, answer, then a column of letters for each model (empty: no answer); or
-    samples_*.jsonl of lm-evaluation-harness (--log_samples), one or more files of one model.
-
-    \b
-    Examples:
-      proctor import helm_mmlu.csv
-      proctor import out/my-model/samples_mmlu_*.jsonl --name mine
-      proctor report helm_mmlu
-    """
-    from analysis.imported import keep, read_foreign
-
-    panel = read_foreign(files, model)
-    called = name or files[0].stem
-    keep(panel, called, our_settings().home, force=force)
-    click.echo(
-        f"{len(panel.questions):,} questions in {len(panel.subjects)} subjects, {len(panel.contestants)} models, "
-        f"as {called}. Next: proctor report {called}"
-    )
-
-
 def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidate]:
-    from analysis.candidates import pick, roll_of_panel, roll_of_sweep
+    from analysis.candidates import pick, roll_of_panels, roll_of_sweep
     from analysis.imported import kept
 
     with ExitStack() as stack:
@@ -203,8 +174,8 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidat
 
         @cache
         def roll(name: str | None) -> Roll:
-            panel = None if name is None else kept(name, our_settings().home)
-            return roll_of_sweep(store(), name) if name is None or panel is None else roll_of_panel(panel, name)
+            taken = None if name is None else kept(name, our_settings().home)
+            return roll_of_sweep(store(), name) if name is None or taken is None else roll_of_panels(taken.panels, name)
 
         here = Path.cwd()
         if not sweeps:

@@ -16,7 +16,7 @@ from analysis.findings import listed
 from analysis.frames import contestant_of, labels_of
 from analysis.rows import Row
 from analysis.samples import Sample
-from proctor.contestants import Contestant, match
+from proctor.contestants import Contestant, labels, match
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import RunStatus
 from proctor.store.columns import ExportRow, export_rows, latest_sweep_with
@@ -163,12 +163,12 @@ def _was_to_be_asked(sample: Sample, chosen: Sequence[RunRecord], asked: Contain
     for run in chosen:
         said = run.spec.conditions
         if run.spec.subject == sample.row.subject:
-            return said.scoring is sample.scoring and (said.limit is None or sample.row.question_id in asked)
+            return sample.scoring in (None, said.scoring) and (said.limit is None or sample.row.question_id in asked)
     return False
 
 
 def _of_one_model(samples: Sequence[Sample], subjects: Sequence[str]) -> list[Sample]:
-    models = sorted({sample.row.contestant.model for sample in samples})
+    models = labels(list(dict.fromkeys(sample.row.contestant for sample in samples)))
     if len(models) > 1:
         raise BadInput(f"These are samples of several models: {listed(models)}.", "Name the folder of one of them.")
     known = sorted({sample.row.subject for sample in samples})

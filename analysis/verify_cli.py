@@ -56,17 +56,20 @@ def verify(
     Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
     """
     from analysis.report.verification import as_object, differing_table, subjects_table, summary
-    from analysis.samples import sample_rows
+    from analysis.samples import read_samples
+    from analysis.tables import visible
     from analysis.verify import Selection
     from analysis.verify import verify as hold
 
-    samples = sample_rows(against)
+    harvest = read_samples(against)
+    samples = [sample for file in harvest.files for sample in file.samples]
     with our_store() as store:
         found = hold(store, samples, Selection(sweep, contestant, subjects, Path.cwd()), tolerance)
     if as_json:
-        click.echo(json.dumps(as_object(found), indent=1))
+        click.echo(json.dumps(as_object(found) | {"notes": harvest.notes}, indent=1))
     else:
-        click.echo("\n".join(summary(found)) + "\n")
+        notes = [visible(f"Note: {note}.") for note in harvest.notes]
+        click.echo("\n".join([*summary(found), *notes]) + "\n")
         print_table(subjects_table(found))
         differing = differing_table(found)
         if differing.rows:

@@ -7,19 +7,18 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.panel import UNKNOWN, Panel, Terms
-from analysis.rows import Row, panel_from_rows
+from analysis.panel import UNKNOWN, Terms
+from analysis.rows import Row, Sheet
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 
 FIXED = ("subject", "question", "answer")
 
 
-def read_wide_csv(path: Path) -> Panel:
-    """A panel of a CSV with `subject, question, A, B, …, answer`, and then a column of letters for each model.
+def read_wide_csv(path: Path) -> tuple[Sheet, ...]:
+    """A sheet a model of a CSV with `subject, question, A, B, …, answer`, and then a column of letters for each.
 
-    An empty cell is a question on which the model gave no answer. A second copy of a question within a subject is
-    dropped, as it is when an exam is loaded.
+    An empty cell is a question on which the model gave no answer. How the questions were put is not known.
 
     Raises
     ------
@@ -38,7 +37,8 @@ def read_wide_csv(path: Path) -> Panel:
         raise BadInput(f"{path} can't be read as CSV: {error}.") from error
     if not rows:
         raise BadInput(f"{path} has no question.")
-    return panel_from_rows(rows, Terms(path.stem, UNKNOWN, None, None, UNKNOWN))
+    terms = Terms(path.stem, UNKNOWN, None, None, UNKNOWN)
+    return tuple(Sheet(one[0].contestant, terms, path.name, one) for one in zip(*rows, strict=True))
 
 
 def _check(header: list[str], options: list[str], models: list[str], path: Path) -> None:
@@ -48,11 +48,15 @@ def _check(header: list[str], options: list[str], models: list[str], path: Path)
             f"{path} lacks the columns {', '.join(missing) or 'A and B'}.",
             "Columns wanted: subject, question, A, B, …, answer, then one a model.",
         )
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise BadInput(f"{path} has several columns named {', '.join(twice)}.", "Give each model a name of its own.")
     if not models:
         raise BadInput(f"{path} has no column of a model's answers.", "Put one a model beside the column answer.")
 
 
-def _rows(reader: csv.DictReader[str], options: list[str], models: list[str], path: Path) -> Iterator[Row]:
+def _rows(reader: csv.DictReader[str], options: list[str], models: list[str], path: Path) -> Iterator[list[Row]]:
+    """The Answers to each question, one a model in their order."""
     contestants = {model: Contestant(model) for model in models}
     for index, cells in enumerate(reader):
         if None in cells or None in cells.values():
@@ -64,9 +68,13 @@ def _rows(reader: csv.DictReader[str], options: list[str], models: list[str], pa
         key = _option(cells["answer"], letters, "answer", path)
         if key is None:
             raise BadInput(f"{path}: question {index} has no answer.")
-        for model in models:
-            picked = _option(cells[model], letters, model, path)
-            yield Row(contestants[model], cells["subject"], index, cells["question"], tuple(choices), key, picked)
+        yield [
+            Row(
+                contestants[model], cells["subject"], index, cells["question"], tuple(choices), key,
+                _option(cells[model], letters, model, path),
+            )
+            for model in models
+        ]  # fmt: skip
 
 
 def _option(cell: str, letters: list[str], column: str, path: Path) -> int | None:

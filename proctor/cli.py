@@ -33,7 +33,7 @@ COMMANDS = {
     "overlap": "analysis.verdict_cli:overlap",
     "suspects": "analysis.verdict_cli:suspects",
     "show": "analysis.verdict_cli:show",
-    "import": "analysis.verdict_cli:import_",
+    "import": "analysis.import_cli:import_",
     "export": "analysis.cli:export",
     "verify": "analysis.verify_cli:verify",
     "models": "workers.cli:models",

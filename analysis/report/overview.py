@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from analysis.findings import counted, listed
 from analysis.frames import Results, contestant_of, names_of, terms_of
 from analysis.panel import Level, Panel
+from analysis.prompts import why_apart
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.tables import Column, Table, Value
 from proctor.nouns import RunStatus
@@ -17,7 +18,7 @@ from proctor.store.reads import RunRecord
 def missing_section(results: Results, levels: Sequence[Level]) -> Section | None:
     """What failed, never ended or can't be compared; None where nothing is missing."""
     unfinished = results.unfinished()
-    notes = [*_set_aside(levels), *_superseded(results), *_incomparable(results)]
+    notes = [*_set_aside(levels), *_superseded(results), *_incomparable(results), *_passed_over(results)]
     if not unfinished and not notes:
         return None
     blocks: list[Block] = []
@@ -74,9 +75,8 @@ def provenance_section(results: Results) -> Section | None:
 def _imported(panel: Panel) -> str:
     """An imported panel in a sentence."""
     return (
-        f"Imported as {panel.terms.benchmark}: {counted(len(panel.contestants), 'contestant')}, "
-        f"{counted(len(panel.subjects), 'subject')}, {counted(len(panel.questions), 'question')}. Nobody here saw them "
-        "computed: shots, prompts, costs and versions are not known."
+        f"{panel.terms}: {counted(len(panel.contestants), 'contestant')}, {counted(len(panel.subjects), 'subject')}, "
+        f"{counted(len(panel.questions), 'question')}. Nobody here saw them computed: what they cost is not known."
     )
 
 
@@ -118,9 +118,12 @@ def _incomparable(results: Results) -> list[str]:
     for number, panel in enumerate(others, start=2):
         if first is None or panel is None:
             continue
-        found = first.terms.differences(panel.terms) or ["the content of an exam has changed between them"]
-        notes.append(f"Set {number} is never mixed with set 1: {listed(found, most=6)}.")
+        notes.append(f"Set {number} is never mixed with set 1: {listed(why_apart(first, panel), most=6)}.")
     return notes
+
+
+def _passed_over(results: Results) -> list[str]:
+    return [f"Imported: {note}." for note in results.notes]
 
 
 def _unfinished_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:

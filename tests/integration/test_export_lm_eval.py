@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from analysis.imported import read_foreign
 from analysis.lm_eval_files import export_lm_eval
-from analysis.samples import read_samples, sample_rows
+from analysis.samples import read_samples
 from analysis.verify import Selection, verify
 from proctor.errors import BadInput
 from proctor.exams.judge import judge
@@ -123,14 +124,16 @@ def test_results_are_what_the_harnesss_tables_are_made_of(store: Store, tmp_path
 def test_what_is_exported_is_imported_and_verified(store: Store, tmp_path: Path) -> None:
     sweep_id = sit(store, replace(ASKED, scoring=Scoring.TEXT))
     samples = [path for path in export_lm_eval(store, [sweep_id], tmp_path) if path.suffix == ".jsonl"]
-    panel = read_samples(samples, None)
+    (panel,) = read_foreign(samples).panels
+    assert (panel.terms.shots, panel.terms.chat_template) == (5, False)
     assert panel.terms.scoring == Scoring.TEXT
     assert panel.accuracies_norm is not None
     right = [sum(line[metric] for line in theirs(Scoring.TEXT)) / 20 for metric in ("acc", "acc_norm")]
     assert [panel.accuracies[0].estimate, panel.accuracies_norm[0].estimate] == right
     (record,) = reads.runs(store, [sweep_id])
     assert [record.correct / 20, record.correct_norm / 20] == right
-    found = verify(store, sample_rows([tmp_path]), Selection(), 0.0)
+    theirs_again = [sample for file in read_samples([tmp_path]).files for sample in file.samples]
+    found = verify(store, theirs_again, Selection(), 0.0)
     assert (found.passed, found.largest, len(found.pairs)) == (True, 0.0, 20)
 
 

@@ -183,6 +183,27 @@ def test_imported_results_are_never_mixed_with_a_sweep(typed: Typed, tmp_path: P
         typed("compare", "Large", "weak", "-s", "trial", "-s", "foreign")
 
 
+def test_an_import_says_what_it_passed_over_and_what_is_never_mixed(typed: Typed, tmp_path: Path) -> None:
+    doc = {"question": "Is it?", "subject": "law", "choices": ["yes", "no"], "answer": 1}
+    for model, date, hash in (("one", "01", "a"), ("one", "02", "a"), ("two", "01", "b")):
+        scores = [["-2.0", "False"], ["-0.1", "True"]]
+        line = {"doc_id": 0, "doc": doc, "filtered_resps": scores, "prompt_hash": hash * 64}
+        (tmp_path / model).mkdir(exist_ok=True)
+        file = tmp_path / model / f"samples_mmlu_law_2026-01-{date}T00-00-00.0.jsonl"
+        file.write_text(f"{json.dumps(line)}\n{json.dumps(line)}\n")
+    said = typed("import", str(tmp_path), "--name", "reruns", "--force")
+    assert "Set 2, never mixed with the others: 1 question in 1 subject, 1 model (lm-evaluation-harness" in said
+    assert "Note: samples_mmlu_law_2026-01-01T00-00-00.0.jsonl of one is passed over" in said
+    assert said.count("1 row dropped, which is a copy") == 2
+    told = json.loads(typed("import", str(tmp_path), "--name", "reruns", "--force", "--json"))
+    assert (told["name"], len(told["notes"])) == ("reruns", 3)
+    assert [one["contestants"] for one in told["sets"]] == [["one"], ["two"]]
+    typed("report", "reruns", "-o", str(tmp_path / "report"), "--format", "html")
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "is passed over" in page
+    assert "another prompt for 1 of the 1 questions that are in both" in page
+
+
 def test_samples_of_the_harness_are_read_with_their_probabilities(typed: Typed, tmp_path: Path) -> None:
     folder = tmp_path / "my__model"
     folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,34 @@ def test_a_log_probability_beyond_the_tolerance_differs_and_is_shown(store: Stor
     assert isinstance(differing, list)
     assert [one["question_id"] for one in differing] == [rows[0].question_id]
     assert verify("--against", against, "--tolerance", "0.01").code == 0
+
+
+def test_a_difference_equal_to_the_tolerance_is_within_it(store: Store, tmp_path: Path) -> None:
+    against = str(write(tmp_path, list(export_rows(store, [1])), shifted(1e-3)))
+    largest = verify("--against", against).found["largest_difference"]
+    assert isinstance(largest, float)
+    assert verify("--against", against, "--tolerance", repr(largest)).code == 0
+    assert verify("--against", against, "--tolerance", repr(math.nextafter(largest, 0))).code == 1
+
+
+def test_a_verification_without_one_common_prompt_does_not_pass(store: Store, tmp_path: Path) -> None:
+    """Nothing is missing either: these subjects weren't asked of our Runs at all."""
+    against = str(write(tmp_path, list(export_rows(store, [3]))))
+    said = verify("trial", "--against", against)
+    assert (said.found["prompts_in_both"], said.found["missing"], said.found["not_to_be_asked"]) == (0, 0, 4)
+    assert (said.found["passed"], said.code) == (False, 1)
+
+
+def test_of_a_rerun_the_newest_file_is_verified_and_it_is_said(store: Store, tmp_path: Path) -> None:
+    rows = list(export_rows(store, [3]))
+    write(tmp_path, rows)
+    older = tmp_path / "my__model" / "samples_mmlu_tides_2025-01-01T00-00-00.000000.jsonl"
+    older.write_text("".join(json.dumps(shifted(1.0)(n, sample(row))) + "\n" for n, row in enumerate(rows)))
+    said = verify("--against", str(tmp_path))
+    assert (said.code, said.found["prompts_in_both"]) == (0, 4)
+    notes = said.found["notes"]
+    assert isinstance(notes, list)
+    assert "is passed over" in notes[0]
 
 
 def test_another_pick_differs_whatever_the_tolerance(store: Store, tmp_path: Path) -> None:

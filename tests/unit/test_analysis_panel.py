@@ -12,6 +12,7 @@ from analysis.findings import chance_sentences, listed, standing_title, verdict_
 from analysis.frames import answers_frame
 from analysis.graphs.overlap import distribution_title
 from analysis.panel import Panel, level
+from analysis.rows import gather
 from analysis.standings import stand
 from analysis.stats.overlap import error_kappa
 from analysis.stats.paired import Paired
@@ -28,6 +29,12 @@ def without(panel: Panel, place: int, questions: slice) -> Panel:
     asked = panel.asked.copy()
     asked[place, questions] = False
     return replace(panel, asked=asked)
+
+
+def wide_panel(path: Path) -> Panel:
+    """The one panel of a CSV with a column a model."""
+    (only,) = gather(read_wide_csv(path)).sets
+    return only.panel
 
 
 def always(panel: Panel, right: float) -> Panel:
@@ -116,7 +123,7 @@ def test_the_answers_frame_has_a_row_an_answer() -> None:
 
 
 def test_the_helm_results_are_those_that_were_found_before() -> None:
-    panel = read_wide_csv(shared_data("predictions/helm_mmlu.csv"))
+    panel = wide_panel(shared_data("predictions/helm_mmlu.csv"))
     assert panel.correct.shape == (14, 4066)
     standings = stand(panel)
     assert (standings.pairs, standings.told_apart) == (91, 52)
@@ -153,7 +160,7 @@ def test_a_csv_that_cannot_be_meant_is_refused(text: str, said: str, tmp_path: P
 def test_no_answer_is_its_own_count_and_duplicates_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text("subject,question,A,B,answer,m,n\ns,q,1,2,A,A,\ns,q,1,2,A,A,\ns,r,1,2,B,a,b\nt,q,1,2,A,B,A\n")
-    panel = read_wide_csv(path)
+    panel = wide_panel(path)
     assert len(panel.questions) == 3
     assert panel.unanswered.tolist() == [0, 1]
     assert panel.correct.sum(axis=1).tolist() == [1, 2]

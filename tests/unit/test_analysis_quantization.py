@@ -11,7 +11,7 @@ from analysis.candidates import Candidate
 from analysis.compare import NotComparable, compare, side_by_side
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
-from analysis.rows import Row, panel_from_rows
+from analysis.rows import Copies, Row, Sheet, gather
 from analysis.stats.options import mean_divergence
 from analysis.stats.verdict import Finding
 from analysis.suspects import suspects
@@ -68,8 +68,15 @@ def row(index: int, picked: int | None, who: str = "m", text: str = "") -> Row:
 
 
 def test_rows_become_a_panel_and_a_second_copy_is_dropped() -> None:
-    rows = [row(0, 0), row(1, 1), row(2, None), row(3, 1, text="Question 0?"), row(1, 0, "n")]
-    panel = panel_from_rows(rows, TERMS)
+    rows = [row(0, 0), row(1, 1), row(2, None), row(3, 1, text="Question 0?")]
+    other = row(1, 0, "n")
+    sheets = (
+        Sheet(rows[0].contestant, TERMS, "m.jsonl", tuple(rows)),
+        Sheet(other.contestant, TERMS, "n.jsonl", (other,)),
+    )
+    gathered = gather(sheets)
+    (panel,) = (one.panel for one in gathered.sets)
+    assert gathered.copies == (Copies("m.jsonl", 1, other_picks=1, other_keys=0, other_prompts=0),)
     assert panel.asked.tolist() == [[True, True, True], [False, True, False]]
     assert panel.correct.tolist() == [[True, False, False], [False, True, False]]
     assert panel.unanswered.tolist() == [1, 0]

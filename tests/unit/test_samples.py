@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.samples import Sample, sample_rows
+from analysis.samples import Sample, read_samples
 from proctor.errors import BadInput
 
 SCORES = [["-1.5", "False"], ["-2.5", "False"]]
@@ -20,9 +20,13 @@ def line(answer: object = 1, scores: object = SCORES, question: str = "Up?") -> 
     return json.dumps({"doc_id": 0, "doc": doc, "filtered_resps": scores, "prompt_hash": "a" * 64}, ensure_ascii=False)
 
 
+def samples_of(path: Path) -> list[Sample]:
+    return [sample for file in read_samples([path]).files for sample in file.samples]
+
+
 def read(path: Path, content: str) -> list[Sample]:
     path.write_text(content, encoding="utf-8")
-    return sample_rows([path])
+    return samples_of(path)
 
 
 @pytest.mark.parametrize(("answer", "key"), [(1, 1), ("1", 1), ("B", 1), (" b ", 1), (1.0, 1), (0, 0), ("A", 0)])
@@ -56,8 +60,8 @@ def test_a_question_may_hold_other_ends_of_lines_and_a_file_a_byte_order_mark(tm
 
 def test_packed_files_are_read_and_found_in_folders(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(line().encode()))
-    assert [sample.row.subject for sample in sample_rows([tmp_path])] == ["ways"]
-    assert sample_rows([tmp_path]) == sample_rows([tmp_path / f"{NAME}.gz"])
+    assert [sample.row.subject for sample in samples_of(tmp_path)] == ["ways"]
+    assert samples_of(tmp_path) == samples_of(tmp_path / f"{NAME}.gz")
 
 
 @pytest.mark.parametrize(
@@ -66,4 +70,4 @@ def test_packed_files_are_read_and_found_in_folders(tmp_path: Path) -> None:
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput, match=rf"{name} can't be read: .*gzip with the ending \.gz"):
-        sample_rows([tmp_path / name])
+        samples_of(tmp_path / name)
