@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-import numpy as np
-
 from analysis.panel import Panel
+from analysis.silence import NOTABLE, named, silent_shares, silent_words
 from analysis.standings import Standings
-from analysis.stats.intervals import AgainstChance, Interval
+from analysis.stats.intervals import AgainstChance, Interval, wilson
 from analysis.stats.verdict import Finding, Verdict
 
 
@@ -46,7 +45,7 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 
 def standing_title(panel: Panel, standings: Standings) -> str:
     """The finding about who is best, or that nobody can be told from chance."""
-    names, guess = panel.labels, percent(panel.chance, 0)
+    names, guess = [named(panel, place) for place in range(len(panel.labels))], percent(panel.chance, 0)
     best = standings.order[0]
     accuracy = panel.accuracies[best]
     if all(where is not AgainstChance.ABOVE for where in standings.against_chance):
@@ -55,11 +54,13 @@ def standing_title(panel: Panel, standings: Standings) -> str:
         return f"{names[0]} has {percent(accuracy.estimate)} right, above the {guess} of blind guessing"
     leaders = standings.leaders()
     if len(leaders) == 1:
-        return f"{names[best]} is ahead of all others, with {percent(accuracy.estimate)} right"
+        ahead = f"{names[best]} is ahead of all others, with {percent(accuracy.estimate)} right"
+        return f"{ahead}{_by_silence(panel, standings)}"
     if len(leaders) == len(names):
         return f"No two of the {len(names)} can be told apart: {_range(panel, leaders)} right"
     others = listed([names[place] for place in leaders[1:]], most=2)
-    return f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
+    leads = f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
+    return f"{leads}{_by_silence(panel, standings)}"
 
 
 def _no_better_than_guessing(names: Sequence[str], standings: Standings, guess: str) -> str:
@@ -78,10 +79,30 @@ def chance_sentences(panel: Panel, standings: Standings) -> list[str]:
     ):
         places = [place for place in standings.order if standings.against_chance[place] is where]
         if places:
-            who = [f"{panel.labels[place]} ({span(panel.accuracies[place])})" for place in places]
+            who = [
+                f"{panel.labels[place]} ({span(panel.accuracies[place])}{_answered(panel, place)})" for place in places
+            ]
             be = "is" if len(places) == 1 else "are"
             sentences.append(f"{listed(who, most=8)} {be} {words} the {percent(panel.chance, 0)} of blind guessing.")
     return sentences
+
+
+def _by_silence(panel: Panel, standings: Standings) -> str:
+    """Of whom the first is ahead only by questions without a single answer, for behind a sentence."""
+    best, *others = standings.order
+    silent = [panel.labels[place] for place in others if standings.silent[best, place]]
+    return f"; of {listed(silent, most=2)} only by questions without a single answer" if silent else ""
+
+
+def _answered(panel: Panel, place: int) -> str:
+    """How much of what it answered a contestant has right, where its accuracy rests on what it didn't."""
+    share = float(silent_shares(panel)[place])
+    if share < NOTABLE:
+        return ""
+    asked, right = int(panel.asked[place].sum()), int((panel.correct & panel.asked)[place].sum())
+    answered = asked - int(panel.unanswered[place])
+    of_these = f"; {span(wilson(right, answered))} of what it answered" if answered else ""
+    return f", {silent_words(share)}{of_these}"
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -120,13 +141,7 @@ def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
             return f"It cannot be told whether {second} or {first} is better ({bounds}; {needed})."
 
 
-def hardest_subjects(panel: Panel, most: int = 3) -> list[str]:
-    """Subjects from the lowest mean accuracy up, over the contestants that sat them."""
-    with np.errstate(invalid="ignore"):
-        mean = np.nanmean(panel.accuracy_by_subject, axis=0)
-    return [panel.subjects[place].replace("_", " ") for place in np.argsort(mean, kind="stable")[:most]]
-
-
 def _range(panel: Panel, places: Sequence[int]) -> str:
     values = [panel.accuracies[place].estimate for place in places]
-    return f"{percent(min(values))} to {percent(max(values))}"
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.stats.intervals import Interval, wilson
+from analysis.stats.order import group_p
 from analysis.stats.paired import Paired, pair_up
 from proctor.contestants import Contestant, labels, one_a_model
 from proctor.exams.prompts import characters
@@ -159,6 +160,12 @@ class Panel:
     def unanswered(self) -> NDArray[np.int64]:
         """(C,) questions asked on which no option was picked."""
         return np.asarray((self.asked & (self.picked < 0)).sum(axis=1))
+
+    @cached_property
+    def subject_p(self) -> NDArray[np.float64]:
+        """(S, S) p-values of one subject being harder than another, over all contestants (see `group_p`)."""
+        share = (self.correct & self.asked).sum(axis=0) / np.maximum(self.asked.sum(axis=0), 1)
+        return group_p(share, self.subject_of)
 
     @property
     def wrong(self) -> NDArray[np.bool_]:

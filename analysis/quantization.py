@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.panel import Panel
+from analysis.silence import Silence, silence_of
 from analysis.stats.families import holm
 from analysis.stats.options import key_shift, mean_divergence
 from analysis.stats.verdict import Verdict, judge
@@ -23,6 +24,12 @@ class Change:
     other_picks: int  # questions on which another option was picked, right or wrong
     divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without log-probabilities
     key_shift: float | None  # mean change of the key's probability, a fraction
+    silence: Silence  # discordant questions that one of them left without a single answer
+
+    @property
+    def rests_on_silence(self) -> bool:
+        """Whether the verdict would be another one without these questions."""
+        return self.silence.carries(self.verdict)
 
 
 def quantization_changes(panel: Panel, margin: float) -> list[Change]:
@@ -49,4 +56,5 @@ def _change(panel: Panel, base: int, changed: int, margin: float, p: float) -> C
         int(np.count_nonzero(panel.picked[base] != panel.picked[changed])),
         divergence,
         shift,
+        silence_of(panel, base, changed),
     )

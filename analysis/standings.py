@@ -23,6 +23,7 @@ class Standings:
     lost: NDArray[np.int64]  # (C, C) questions that the row's has right and the column's wrong
     p: NDArray[np.float64]  # (C, C) symmetric, 1 on the diagonal
     against_chance: tuple[AgainstChance, ...]  # (C,)
+    silent: NDArray[np.bool_]  # (C, C) symmetric: told apart only by questions that either left without a single answer
 
     @property
     def pairs(self) -> int:
@@ -32,6 +33,11 @@ class Standings:
     def told_apart(self) -> int:
         """How many of the pairs differ."""
         return int(np.count_nonzero(np.triu(self.p < ALPHA, 1)))
+
+    @property
+    def told_apart_by_silence(self) -> int:
+        """How many of these differ only by questions that either left without a single answer."""
+        return int(np.count_nonzero(np.triu(self.silent, 1)))
 
     def groups(self) -> list[tuple[int, int]]:
         """Runs of ranks (first, last) within which no pair differs; the longest ones, two ranks or more, in order."""
@@ -56,7 +62,18 @@ def stand(panel: Panel) -> Standings:
     lost = discordant_counts(panel.wrong)
     count = len(panel.contestants)
     first, second = np.triu_indices(count, 1)
-    p = np.ones((count, count))
+    p, answered = np.ones((count, count)), np.ones((count, count))
     p[first, second] = p[second, first] = holm(mid_p(lost[first, second], lost[second, first]))
+    told = _lost_by_an_answer(panel)
+    answered[first, second] = answered[second, first] = holm(mid_p(told[first, second], told[second, first]))
+    same_way = np.sign(lost - lost.T) == np.sign(told - told.T)
+    silent = (p < ALPHA) & ~((answered < ALPHA) & same_way)
     places = tuple(against_chance(accuracy, panel.chance) for accuracy in panel.accuracies)
-    return Standings(panel.ranking, lost, p, places)
+    return Standings(panel.ranking, lost, p, places, silent)
+
+
+def _lost_by_an_answer(panel: Panel) -> NDArray[np.int64]:
+    """(C, C): entry [a, b] counts the questions that a has right and b has answered wrongly."""
+    right = (panel.correct & panel.asked).astype(np.float32)
+    answered = (panel.wrong & (panel.picked >= 0)).astype(np.float32)
+    return np.asarray(right @ answered.T, dtype=np.int64)

@@ -3,7 +3,8 @@
     python -m bench.simulate_statistics [--draws 20000] [--seed 1]
 
 Coverage of the Wilson interval beside Wald's; coverage of the Bonett-Price interval; false "better or worse" of mid-p
-McNemar beside the exact test, and its power; false "within" at the margin; false claims of a family after Holm.
+McNemar beside the exact test, and its power; false "within" at the margin; false claims of a family after Holm; false
+orders of subjects, cells and pairs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.stats.families import holm
 from analysis.stats.intervals import bonett_price, wilson
+from analysis.stats.order import beyond_median_pair, cell_p, group_p
 from analysis.stats.overlap import discordant_counts
 from analysis.stats.paired import Paired, mid_p
 from analysis.stats.verdict import Finding, judge
@@ -84,6 +86,20 @@ def family_error(rng: Generator, draws: int, models: int, asked: int) -> None:
         standard_error=sqrt(0.05 * 0.95 / draws))  # fmt: skip
 
 
+def order_error(rng: Generator, draws: int, subjects: int, asked: int, contestants: int) -> None:
+    """Subjects are equally hard, contestants equally good: every order of subjects, cells or pairs is false."""
+    group = np.repeat(np.arange(subjects), asked)
+    harder = cells = pair = 0
+    for seed in range(draws):
+        right = rng.random((contestants, group.size)) < rng.beta(2, 1, group.size)
+        share = right.mean(axis=0)
+        harder += bool((group_p(share, group, 199, seed) < 0.05).any())
+        cells += bool((cell_p(right - share, group, 199, seed) < 0.05).any())
+        pair += beyond_median_pair(~right)
+    say("order", subjects=subjects, asked=asked, contestants=contestants, any_subject=harder / draws,
+        any_cell=cells / draws, a_pair=pair / draws, standard_error=sqrt(0.05 * 0.95 / draws))  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=20_000)
@@ -99,6 +115,8 @@ def main() -> None:
     for asked, discordance in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
         false_within(rng, draws, asked, discordance, 0.01)
     family_error(rng, draws // 20, 14, 1000)
+    for subjects, asked, contestants in ((6, 20, 5), (20, 50, 5)):
+        order_error(rng, draws // 20, subjects, asked, contestants)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.findings import counted
-from analysis.graphs.heatmap import Grid, accuracy_grid, heatmap_title
+from analysis.graphs.heatmap import Grid, accuracy_grid, subjects_title
 from analysis.graphs.style import (
     BLUE,
     INK,
@@ -26,8 +28,10 @@ from analysis.graphs.style import (
     styled,
 )
 from analysis.panel import Panel
+from analysis.silence import NOTABLE
 
 MOST_GROUPED, MOST_MULTIPLES, ACROSS = 3, 20, 5
+HATCHED = f" Hatched: no single answer on {NOTABLE:.0%} or more of the questions, which counts as not right."
 MOST_DOTS = 600  # drawn one by one in SVG; beyond that they are a picture in it
 
 
@@ -35,7 +39,7 @@ MOST_DOTS = 600  # drawn one by one in SVG; beyond that they are a picture in it
 def by_subject(panel: Panel) -> Graph:
     """Accuracy of every contestant in every subject, in the form that its number of contestants allows."""
     grid = accuracy_grid(panel)
-    title = heatmap_title(grid)
+    title = subjects_title(panel)
     count = len(grid.columns)
     if MOST_GROUPED < count <= MOST_MULTIPLES:
         figure = _multiples(grid, panel.chance, title)
@@ -67,8 +71,9 @@ def draw_subjects(axes: Axes, grid: Grid, chance: float) -> None:
 
 def _note(grid: Grid) -> str:
     if len(grid.columns) <= MOST_GROUPED:
-        return "Dashed: blind guessing."
-    return "A dot is a contestant, the upright line the subject's mean. Dashed: blind guessing."
+        return f"Dashed: blind guessing.{HATCHED if grid.silent.any() else ''}"
+    hollow = f" Hollow: no single answer on {NOTABLE:.0%} or more." if grid.silent.any() else ""
+    return f"A dot is a contestant, the upright line the subject's mean. Dashed: blind guessing.{hollow}"
 
 
 def _bars(axes: Axes, grid: Grid) -> None:
@@ -77,15 +82,25 @@ def _bars(axes: Axes, grid: Grid) -> None:
     for place, (name, colour) in enumerate(zip(grid.columns, colours(count), strict=True)):
         offset = (place - (count - 1) / 2) * height
         values = np.nan_to_num(grid.values[:, place])
-        axes.barh(rows + offset, values, height * 0.92, color=colour, label=name)
+        bars = axes.barh(rows + offset, values, height * 0.92, color=colour, label=name)
+        _hatch(bars, grid.silent[:, place])
     if count > 1:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1, borderaxespad=0.2, handlelength=1.4)
 
 
+def _hatch(bars: BarContainer, silent: NDArray[np.bool_]) -> None:
+    for bar, hatched in zip(bars, silent, strict=True):
+        if hatched:
+            bar.set(hatch="////", edgecolor="#ffffff80", linewidth=0)
+
+
 def _strips(axes: Axes, grid: Grid) -> None:
     rows = np.broadcast_to(np.arange(len(grid.rows))[:, None], grid.values.shape)
+    full, hollow = ~grid.silent, grid.silent
+    picture = rows.size > MOST_DOTS
+    axes.scatter(grid.values[full], rows[full], s=14, color=BLUE, alpha=0.35, linewidths=0, rasterized=picture)
     axes.scatter(
-        grid.values.ravel(), rows.ravel(), s=14, color=BLUE, alpha=0.35, linewidths=0, rasterized=rows.size > MOST_DOTS
+        grid.values[hollow], rows[hollow], s=14, facecolors="none", edgecolors=BLUE, linewidths=0.8, rasterized=picture
     )
     means = np.nanmean(grid.values, axis=1)
     for row, mean in enumerate(means):
@@ -97,7 +112,8 @@ def _multiples(grid: Grid, chance: float, title: str) -> Figure:
     across = min(ACROSS, count)
     down = ceil(count / across)
     figure = new_figure(2.4 + 1.65 * across, 1.3 + down * (0.9 + 0.135 * len(grid.rows)))
-    put_title(figure, title, "Bars: share right; dots: the mean of all contestants. Dashed: blind guessing.")
+    note = "Bars: share right; dots: the mean of all contestants. Dashed: blind guessing."
+    put_title(figure, title, f"{note}{HATCHED if grid.silent.any() else ''}")
     means = np.nanmean(grid.values, axis=1)
     squares = figure.subplots(down, across, squeeze=False, sharey=True, sharex=True)
     names = [fill(name, 23) for name in shortened(grid.columns, 44)]
@@ -108,7 +124,8 @@ def _multiples(grid: Grid, chance: float, title: str) -> Figure:
         row_axis(axes, grid.rows, SMALLEST + 0.5)
         percent_axis(axes, name="right (%)" if place >= count - across else "")
         axes.set_title(names[place], fontsize=SMALL)
-        axes.barh(range(len(grid.rows)), np.nan_to_num(grid.values[:, place]), 0.72, color=BLUE)
+        bars = axes.barh(range(len(grid.rows)), np.nan_to_num(grid.values[:, place]), 0.72, color=BLUE)
+        _hatch(bars, grid.silent[:, place])
         axes.plot(means, range(len(grid.rows)), "o", color=INK, markersize=2.5)
         axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=0.8)
         axes.tick_params(labelbottom=place >= count - across)

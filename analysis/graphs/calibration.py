@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scipy.special import ndtri
+
 from analysis.graphs.style import (
     INK,
     Graph,
@@ -15,21 +17,20 @@ from analysis.graphs.style import (
     styled,
 )
 from analysis.stats.options import Calibration
+from analysis.stats.verdict import ALPHA
 
 MOST = 6
 
 
 @styled
 def reliability(labels: Sequence[str], found: Sequence[Calibration]) -> Graph:
-    """Lines of the first six contestants; on the diagonal a model is as right as it is sure."""
-    shown = list(zip(shortened(labels), found, strict=True))[:MOST]
-    gaps = {name: one.overconfidence for name, one in shown}
-    name, gap = max(gaps.items(), key=lambda item: abs(item[1]))
-    title = f"{name} is {abs(100 * gap):.0f} points {'surer than it is right' if gap > 0 else 'less sure than right'}"
+    """Lines of the first six contestants that picked anything; on the diagonal a model is as right as it is sure."""
+    shown = [(name, one) for name, one in zip(shortened(labels), found, strict=True) if one.questions.sum()][:MOST]
+    title = calibration_title(shown)
     figure = new_figure(8.0, 4.8)
     note = "Dots: questions by the probability of the pick; the larger, the more questions."
     if len(found) > MOST:
-        note += f" The {MOST} most accurate of {len(found)} contestants."
+        note += f" The first {MOST} of {len(found)} contestants, by the share right."
     put_title(figure, title, note)
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color=INK, linestyle=(0, (4, 3)), linewidth=1)
@@ -45,3 +46,14 @@ def reliability(labels: Sequence[str], found: Sequence[Calibration]) -> Graph:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", markerscale=0.6)
     said = "; ".join(f"{label}: Brier {one.brier:.2f}" for label, one in shown)
     return Graph("calibration", title, f"{title}. {said}.", figure)
+
+
+def calibration_title(shown: Sequence[tuple[str, Calibration]]) -> str:
+    """Who is surer than right, or less sure, by more than noise explains (z with Bonferroni over those shown)."""
+    z = float(ndtri(1 - ALPHA / (2 * len(shown))))
+    apart = [(name, one.overconfidence) for name, one in shown if abs(one.overconfidence) > z * one.error]
+    if not apart:
+        who = shown[0][0] if len(shown) == 1 else f"None of the {len(shown)}"
+        return f"{who} {'is not' if len(shown) == 1 else 'is'} told apart from being as right as it is sure"
+    name, gap = max(apart, key=lambda item: abs(item[1]))
+    return f"{name} is {abs(100 * gap):.0f} points {'surer than it is right' if gap > 0 else 'less sure than right'}"

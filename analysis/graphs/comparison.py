@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.findings import percent, span, standing_title
-from analysis.graphs.by_subject import draw_subjects, subjects_height
+from analysis.graphs.by_subject import HATCHED, MOST_GROUPED, draw_subjects, subjects_height
 from analysis.graphs.error_rate import draw_errors
 from analysis.graphs.forest import chance_note, draw_intervals
-from analysis.graphs.heatmap import accuracy_grid, draw_grid
+from analysis.graphs.heatmap import accuracy_grid, draw_grid, silence_note
 from analysis.graphs.style import (
     AMOUNTS,
     Graph,
@@ -36,6 +36,7 @@ def model_comparison(panel: Panel, standings: Standings) -> Graph:
     figure = new_figure(left + 7.0, 0.9 + top + bottom)
     ranked = [panel.accuracies[place] for place in standings.order]
     note = f"{panel.terms}. Bars through dots: 95 % Wilson intervals. {chance_note(ranked, panel.chance)}"
+    note += f"{silence_note(grid)}{HATCHED if grid.silent.any() and contestants <= MOST_GROUPED else ''}"
     put_title(figure, title, note)
     sheets = np.asarray(figure.subfigures(2, 2, width_ratios=[left, 7.0], height_ratios=[top, bottom]))
 
@@ -55,6 +56,6 @@ def model_comparison(panel: Panel, standings: Standings) -> Graph:
     best = standings.order[0]
     alt = (
         f"{title}. Four graphs: accuracy by subject, overall accuracy with intervals, a heatmap of both, error rates. "
-        f"The best, {panel.labels[best]}, has {percent(ranked[0].estimate)} right ({span(ranked[0])})."
+        f"At the top {panel.labels[best]} has {percent(ranked[0].estimate)} right ({span(ranked[0])})."
     )
     return Graph("model_comparison", title, alt, figure)

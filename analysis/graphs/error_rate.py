@@ -20,22 +20,36 @@ from analysis.graphs.style import (
     styled,
 )
 from analysis.panel import Panel
+from analysis.silence import named
+from analysis.standings import Standings
+from analysis.stats.verdict import ALPHA
 
 ROW = 0.24  # inches
 
 
 @styled
-def error_rate(panel: Panel) -> Graph:
+def error_rate(panel: Panel, standings: Standings) -> Graph:
     """Errors of every contestant, the fewest first."""
-    best, worst = panel.ranking[0], panel.ranking[-1]
-    rates = [1 - accuracy.estimate for accuracy in panel.accuracies]
-    title = f"{panel.labels[best]} errs on {percent(rates[best])} of the questions"
-    if best != worst:
-        title += f", the fewest; {panel.labels[worst]} on {percent(rates[worst])}, the most"
+    title = error_title(panel, standings)
+    rates = panel.accuracies
     figure = new_figure(9.5, 1.6 + ROW * len(rates))
     put_title(figure, title, "Dashed: the error rate of blind guessing.")
     draw_errors(figure.subplots(), panel)
     return Graph("error_rate", title, f"{title}. Error rates as bars, the fewest errors first.", figure)
+
+
+def error_title(panel: Panel, standings: Standings) -> str:
+    """Who errs on how many questions, with an order where the two can be told apart."""
+    best, worst = panel.ranking[0], panel.ranking[-1]
+    low, high = (percent(1 - panel.accuracies[place].estimate) for place in (best, worst))
+    if best == worst:
+        return f"{named(panel, best)} errs on {low} of the questions"
+    if standings.told_apart == 0:
+        rate = low if low == high else f"{low} to {high}"
+        return f"By their errors no two of the {len(panel.labels)} can be told apart: {rate} of the questions"
+    if standings.p[best, worst] >= ALPHA:
+        return f"Between {low} and {high} of the questions are answered wrongly or not at all"
+    return f"{named(panel, best)} errs on {low} of the questions, fewer than {named(panel, worst)} ({high})"
 
 
 def draw_errors(axes: Axes, panel: Panel, height: float = 0.7) -> None:

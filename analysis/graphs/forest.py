@@ -54,18 +54,25 @@ def forest(panel: Panel, standings: Standings) -> Graph:
         Column("95 % interval", [span(accuracy) for accuracy in accuracies], 1.1),
         Column("right/asked", [f"{int(right[place]):,}/{len(panel.questions):,}" for place in order], 0.95),
     ]
+    silent = panel.unanswered
+    if silent.any():
+        columns.append(Column("no answer", [f"{int(silent[place]):,}" for place in order], 0.75))
     lanes = _lanes(standings.groups())
-    width = 9.5 + LANE * max((lane for _, _, lane in lanes), default=0)
+    width = 9.5 + 0.75 * bool(silent.any()) + LANE * max((lane for _, _, lane in lanes), default=0)
     figure = new_figure(width, 1.35 + ROW * len(names))
     title = standing_title(panel, standings)
     note = f"Dots: share right; bars: 95 % Wilson interval. {chance_note(accuracies, panel.chance)}"
+    if silent.any():
+        note += " No answer: questions on which no single option was best; they count as not right."
     if lanes:
         note += " Lines at the right join contestants that can't be told apart (mid-p McNemar, Holm over all pairs)."
     put_title(figure, title, note)
     axes = _beside(figure, columns, lanes, len(names))
     draw_intervals(axes, accuracies, names, panel.chance)
     values = listed([f"{name} {column}" for name, column in zip(names, columns[0].texts, strict=True)], most=20)
-    return Graph("overall", title, f"Overall accuracy with 95 % intervals, best first: {values}.", figure)
+    return Graph(
+        "overall", title, f"Overall accuracy with 95 % intervals, from the most right answers: {values}.", figure
+    )
 
 
 def draw_intervals(axes: Axes, intervals: Sequence[Interval], names: Sequence[str], chance: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from analysis.findings import percent, points
+from analysis.findings import counted, listed, percent, points
 from analysis.graphs.style import (
     AMOUNTS,
     DIFFERENCES,
@@ -25,6 +25,9 @@ from analysis.graphs.style import (
     subject_names,
 )
 from analysis.panel import Panel
+from analysis.silence import NOTABLE, named, silent_words
+from analysis.stats.order import cell_p
+from analysis.stats.verdict import ALPHA
 
 ROW = 0.2  # inches
 MOST_NUMBERED = 30  # columns; with more, cells are too narrow for a number
@@ -37,8 +40,9 @@ class Grid:
     """Values (S, C) with the rows and columns in the order in which they are shown."""
 
     values: NDArray[np.float64]
-    rows: tuple[str, ...]  # subjects, the easiest first
-    columns: tuple[str, ...]  # contestants, the best first
+    rows: tuple[str, ...]  # subjects, the highest mean first
+    columns: tuple[str, ...]  # contestants, the highest accuracy first
+    silent: NDArray[np.bool_]  # (S, C) whether a notable share of the cell was left without a single answer
 
     @property
     def numbered(self) -> bool:
@@ -59,13 +63,16 @@ def accuracy_grid(panel: Panel) -> Grid:
     subjects = subject_names(panel.subjects)
     names = shortened(panel.labels)
     return Grid(
-        values[rows][:, columns], tuple(subjects[row] for row in rows), tuple(names[column] for column in columns)
+        values[rows][:, columns],
+        tuple(subjects[row] for row in rows),
+        tuple(names[column] for column in columns),
+        (panel.unanswered_by_subject / np.maximum(panel.asked_by_subject, 1)).T[rows][:, columns] >= NOTABLE,
     )
 
 
 def deviations(grid: Grid) -> Grid:
     """The same grid less each subject's mean."""
-    return Grid(grid.values - np.nanmean(grid.values, axis=1, keepdims=True), grid.rows, grid.columns)
+    return replace(grid, values=grid.values - np.nanmean(grid.values, axis=1, keepdims=True))
 
 
 @styled
@@ -74,38 +81,76 @@ def deviation_heatmap(panel: Panel) -> Graph | None:
     if len(panel.contestants) < 2:
         return None
     grid = deviations(accuracy_grid(panel))
-    row, column = np.unravel_index(np.nanargmax(np.abs(grid.values)), grid.values.shape)
-    largest = float(grid.values[row, column])
-    title = f"Farthest from a subject's mean: {grid.columns[column]} in {grid.rows[row]}, {points(largest, 0)} points"
+    title = deviation_title(panel)
     figure = _figure_for(grid)
     note = "Accuracy less the subject's mean over all contestants, in points; numbers from 8 points on."
-    put_title(figure, title, note)
+    put_title(figure, title, f"{note}{silence_note(grid)}")
     image = draw_grid(figure.subplots(), grid, DIFFERENCES, -DEVIATION_SHOWN, DEVIATION_SHOWN, WORTH_A_NUMBER)
     _colour_bar(figure, image, "points", 100)
     alt = f"{title}. Subjects as rows, contestants as columns; the figures are in the report's table."
     return Graph("deviation_heatmap", title, alt, figure)
 
 
+def deviation_title(panel: Panel) -> str:
+    """How many cells lie off their subject's mean by more than noise explains (see `cell_p`), and one of them."""
+    share = panel.correct.mean(axis=0)
+    told = cell_p(panel.correct - share, panel.subject_of) < ALPHA
+    cells = counted(told.size, "cell")
+    if not told.any():
+        return f"None of the {cells} can be told from its subject's mean"
+    values = panel.accuracy_by_subject
+    away = np.where(told, np.abs(values - values.mean(axis=0)), -1.0)
+    place, subject = (int(number) for number in np.unravel_index(away.argmax(), away.shape))
+    change = points(float(values[place, subject] - values[:, subject].mean()), 0)
+    where = f"{shortened([named(panel, place)], 70)[0]} in {subject_names([panel.subjects[subject]])[0]}"
+    return f"{told.sum()} of {cells} can be told from the subject's mean, among them {where}: {change} points"
+
+
+def silence_note(grid: Grid) -> str:
+    """What the marks in cells mean, for behind a note; nothing where there are none."""
+    if not grid.silent.any():
+        return ""
+    return f" A dot in a cell's corner: no single answer on {NOTABLE:.0%} or more of it, which counts as not right."
+
+
 @styled
 def accuracy_heatmap(panel: Panel) -> Graph:
     """Accuracy of each contestant in each subject."""
     grid = accuracy_grid(panel)
-    title = heatmap_title(grid)
+    title = subjects_title(panel)
     figure = _figure_for(grid)
-    put_title(figure, title, "Accuracy in percent; subjects from the easiest, contestants from the best.")
+    put_title(figure, title, f"Accuracy in percent, sorted both ways by the mean.{silence_note(grid)}")
     image = draw_grid(figure.subplots(), grid, AMOUNTS, 0.0, 1.0)
     _colour_bar(figure, image, "right (%)", 100)
     alt = f"{title}. Subjects as rows, contestants as columns; the figures are in the report's table."
     return Graph("accuracy_heatmap", title, alt, figure)
 
 
-def heatmap_title(grid: Grid) -> str:
-    """The easiest and the hardest subject, by their means."""
-    means = np.nanmean(grid.values, axis=1)
-    if len(grid.rows) == 1:
-        return f"{grid.rows[0]}: {percent(float(means[0]))} right on average"
-    first, last = percent(float(means[0]), 0), percent(float(means[-1]), 0)
-    return f"{grid.rows[0]} is the easiest ({first} right), {grid.rows[-1]} the hardest ({last})"
+def subjects_title(panel: Panel) -> str:
+    """Which subjects are easier than others, as far as `Panel.subject_p` tells them apart."""
+    names = subject_names(panel.subjects)
+    means = np.nanmean(panel.accuracy_by_subject, axis=0)
+    if len(names) == 1:
+        average = " on average" if len(panel.contestants) > 1 else ""
+        return f"{names[0]}: {percent(float(means[0]))} right{average}"
+    silent = panel.unanswered_by_subject.sum(axis=0) / np.maximum(panel.asked_by_subject.sum(axis=0), 1)
+    said = [
+        f"{name} ({percent(mean, 0)}{f', {silent_words(share)}' if share >= NOTABLE else ''})"
+        for name, mean, share in zip(names, means.tolist(), silent.tolist(), strict=True)
+    ]
+    apart, order = panel.subject_p < ALPHA, np.argsort(-means, kind="stable").tolist()
+    if not apart.any():
+        low, high = percent(float(means.min()), 0), percent(float(means.max()), 0)
+        return (
+            f"No two of the {len(names)} subjects can be told apart: {low if low == high else f'{low} to {high}'} right"
+        )
+    ends = []
+    for word, first, *others in (("easiest", *order), ("hardest", *reversed(order))):
+        group = [first, *(place for place in others if not apart[first, place])]
+        some = listed([said[place] for place in group], most=2)
+        ends.append(f"the {word} is {some}" if len(group) == 1 else f"the {word} can't be told apart: {some}")
+    words = "; ".join(ends)
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def draw_grid(
@@ -120,6 +165,9 @@ def draw_grid(
     axes.spines[:].set_visible(False)
     if grid.numbered:
         _write_numbers(axes, grid, image, numbered_from)
+    for row, column in np.argwhere(grid.silent & ~np.isnan(grid.values)).tolist():
+        ink = ink_on(image, float(grid.values[row, column]))
+        axes.plot(column + 0.36, row - 0.32, "o", color=ink, markersize=2.4, linestyle="")
     return image
 
 

@@ -22,6 +22,8 @@ from analysis.graphs.style import (
     styled,
 )
 from analysis.panel import Panel
+from analysis.silence import named
+from analysis.stats.order import beyond_median_pair
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 
 KAPPA_NOTE = (
@@ -38,7 +40,7 @@ def mistake_distribution(panel: Panel) -> Graph:
     chosen = models if len(models.contestants) > 1 else panel
     observed = misses_observed(chosen.wrong)
     expected = misses_expected(chosen.wrong, chosen.subject_of)
-    title = distribution_title(observed, expected)
+    title = distribution_title(observed, expected, missed_in_silence(chosen))
     count = len(chosen.contestants)
     figure = new_figure(max(7.0, 2.5 + 0.42 * min(count, 40)), 4.6)
     who = "models" if chosen is models else "contestants"
@@ -60,16 +62,26 @@ def mistake_distribution(panel: Panel) -> Graph:
     return Graph("mistake_overlap_distribution", title, f"{title}. Questions by how many miss them: {shown}.", figure)
 
 
-def distribution_title(observed: NDArray[np.int64], expected: NDArray[np.float64]) -> str:
-    """The finding: how many questions all miss, beside what independence would give."""
+def missed_in_silence(panel: Panel) -> int:
+    """Questions that all miss, at least one of them by giving no single answer."""
+    return int(np.count_nonzero(panel.wrong.all(axis=0) & (panel.picked < 0).any(axis=0)))
+
+
+def distribution_title(observed: NDArray[np.int64], expected: NDArray[np.float64], silent: int = 0) -> str:
+    """The finding: how many questions all miss, beside what independence would give.
+
+    `silent` of them were left without a single answer by one or more.
+    """
+    unanswered = f"; on {silent:,} of them {'one or more' if observed.size > 2 else 'it'} gave no single answer"
+    unanswered = unanswered if silent else ""
     count = observed.size - 1
     if count == 1:
-        return f"{observed[1]:,} of {observed.sum():,} questions are missed"
+        return f"{observed[1]:,} of {observed.sum():,} questions are missed{unanswered}"
     if not observed[-1]:
         return f"No question is missed by all {count}"
     missed = f"{observed[-1]:,} of {observed.sum():,} questions ({percent(observed[-1] / max(1, observed.sum()))})"
     alone = f"{expected[-1]:.0f}" if expected[-1] >= 0.5 else "less than one"
-    return f"All {count} miss {missed}; independent mistakes would give {alone}"
+    return f"All {count} miss {missed}; independent mistakes would give {alone}{unanswered}"
 
 
 @styled
@@ -97,15 +109,20 @@ def mistake_pairs(panel: Panel) -> Graph:
 
 
 def pairs_title(panel: Panel, kappa: NDArray[np.float64]) -> str:
-    """The pair that overlaps most, beside the median pair."""
+    """Whether a pair overlaps more than the median pair, by more than noise explains."""
     first, second = np.triu_indices(kappa.shape[0], 1)
     values = kappa[first, second]
     if not np.isfinite(values).any():
         return "No two contestants to compare" if not values.size else "No pair has both right and wrong answers"
     top = int(np.nanargmax(values))
-    names = panel.labels[first[top]], panel.labels[second[top]]
-    beside = f", the median pair {two_digits(np.nanmedian(values))}" if np.isfinite(values).sum() > 1 else ""
-    return f"{names[0]} and {names[1]} share most mistakes: kappa {two_digits(values[top])}{beside}"
+    highest = f"{named(panel, int(first[top]))} and {named(panel, int(second[top]))}"
+    if np.isfinite(values).sum() == 1:
+        return f"{highest}: kappa of errors {two_digits(values[top])}"
+    median = two_digits(np.nanmedian(values))
+    if beyond_median_pair(panel.wrong):
+        return f"{highest} share more mistakes than the median pair: kappa {two_digits(values[top])} against {median}"
+    spread = f"kappa {two_digits(np.nanmin(values))} to {two_digits(values[top])}, the median {median}"
+    return f"No pair is told apart from the median pair by the mistakes that it shares: {spread}"
 
 
 def two_digits(value: float) -> str:

@@ -11,6 +11,7 @@ from analysis.graphs.forest import Column, write_column
 from analysis.graphs.style import BLUE, GRID, INK, PAPER, Graph, new_figure, put_title, row_axis, shortened, styled
 from analysis.panel import Panel
 from analysis.quantization import Change
+from analysis.silence import verdict_rest
 from analysis.stats.verdict import Finding
 
 ROW = 0.26  # inches
@@ -24,7 +25,8 @@ def quantization_forest(panel: Panel, changes: Sequence[Change]) -> Graph | None
         return None
     margin = changes[0].verdict.margin
     title = quantization_title(changes)
-    figure = new_figure(10.5, 1.5 + ROW * len(changes))
+    silent = any(change.silence.questions for change in changes)
+    figure = new_figure(12.0 if silent else 10.5, 1.5 + ROW * len(changes))
     note = (
         f"Change of accuracy against the unquantized model on the same questions, with its 95 % Bonett-Price interval. "
         f"Band: a loss of less than {margin_words(margin)}. Verdicts by mid-p McNemar with Holm over all rows, and by "
@@ -32,11 +34,12 @@ def quantization_forest(panel: Panel, changes: Sequence[Change]) -> Graph | None
     )
     put_title(figure, title, note)
     verdicts = [change.verdict for change in changes]
+    words = [f"{verdict_words(c.verdict)}{verdict_rest(c.verdict, c.silence)}" for c in changes]
     columns = [
         Column("change", [points(verdict.change.estimate) for verdict in verdicts], 0.6),
         Column("lost", [f"{verdict.pair.lost:,}" for verdict in verdicts], 0.55),
         Column("gained", [f"{verdict.pair.gained:,}" for verdict in verdicts], 0.65),
-        Column("verdict", [verdict_words(verdict) for verdict in verdicts], 2.5, left=True),
+        Column("verdict", words, 4.0 if silent else 2.5, left=True),
     ]
     main: Axes
     main, *others = figure.subplots(1, 5, width_ratios=[3.4, *(column.width for column in columns)])
@@ -65,10 +68,17 @@ def quantization_title(changes: Sequence[Change]) -> str:
     unknown = sum(finding is Finding.CANNOT_TELL for finding in findings)
     parts = []
     if worse:
-        parts.append(f"{counted(worse, 'quantization')} lose{'s' if worse == 1 else ''} accuracy")
+        parts.append(f"{counted(worse, 'quantization')} lose{'s' if worse == 1 else ''} accuracy{_silent(changes)}")
     if fine:
         parts.append(f"{counted(fine, 'quantization')} lose{'s' if fine == 1 else ''} less than {margin}")
     if unknown:
         parts.append(f"for {counted(unknown, 'quantization')} it can't be told")
     words = ", ".join(parts)
     return f"{words[0].upper()}{words[1:]}"
+
+
+def _silent(changes: Sequence[Change]) -> str:
+    """How many of those that lose accuracy do so only by questions without a single answer."""
+    count = sum(c.verdict.finding in (Finding.WORSE, Finding.WORSE_WITHIN) and c.rests_on_silence for c in changes)
+    which = "" if len(changes) == 1 else f"{count} of them "
+    return f" ({which}only by questions without a single answer)" if count else ""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.compare import Comparison
-from analysis.findings import margin_words, percent, points, verdict_sentence
+from analysis.findings import counted, margin_words, percent, points, verdict_sentence
+from analysis.silence import silence_of
 from analysis.stats.intervals import wilson
 from analysis.tables import POINTS, Column, Table, p_value, visible
 from proctor.nouns import LETTERS
@@ -49,7 +50,14 @@ def _per_character(found: Comparison) -> list[str]:
 def _ties(found: Comparison) -> list[str]:
     """Questions on which no single option was best, which count as not right; nothing where there is none."""
     first, second = (int(ties) for ties in found.panel.unanswered)
-    return [f"no single answer: {found.first} on {first:,}, {found.second} on {second:,}"] if first or second else []
+    lines = [f"no single answer: {found.first} on {first:,}, {found.second} on {second:,}"] if first or second else []
+    silence = silence_of(found.panel, 0, 1)
+    if silence.carries(found.verdict):
+        lines.append(
+            f"the verdict rests on {counted(silence.questions, 'question')} that one of them left without a single "
+            "answer: without these it would be another"
+        )
+    return lines
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
@@ -89,6 +97,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "prompts": {"equal": found.prompts.equals, "other": found.prompts.others, "unknown": found.prompts.unknown},
         "notes": list(found.notes),
         "no_single_answer": found.panel.unanswered.tolist(),
+        "rests_on_no_single_answer": silence_of(found.panel, 0, 1).carries(verdict),
         "accuracies_norm": None if norm is None else [each.estimate for each in norm],
         "change": verdict.change.estimate,
         "change_low": verdict.change.low,

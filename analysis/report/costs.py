@@ -10,6 +10,8 @@ from analysis.frames import Results, contestant_of, names_of, terms_of
 from analysis.graphs.cost import Priced, accuracy_against_cost
 from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
+from analysis.silence import named
+from analysis.standings import Standings
 from analysis.tables import GIB, SECONDS, Column, Table, number
 from proctor.contestants import Contestant
 from proctor.nouns import Cost, Measures
@@ -59,12 +61,12 @@ def spendings(results: Results) -> list[Spending]:
     ]
 
 
-def costs_section(results: Results, panels: Sequence[Panel]) -> Section | None:
+def costs_section(results: Results, panels: Sequence[tuple[Panel, Standings]]) -> Section | None:
     """Time and memory, and accuracy against both for each panel; None where nothing was measured."""
     spent = spendings(results)
     if not spent:
         return None
-    graphs = [accuracy_against_cost(prices(results, panel)) for panel in panels]
+    graphs = [accuracy_against_cost(prices(results, panel, standings)) for panel, standings in panels]
     shown = [
         replace(graph, name=f"{graph.name}_{number}") if number > 1 else graph
         for number, graph in enumerate(graphs, start=1)
@@ -74,13 +76,13 @@ def costs_section(results: Results, panels: Sequence[Panel]) -> Section | None:
     return Section("costs", "Time and memory", (Text(ABOUT), *shown, *tables))
 
 
-def prices(results: Results, panel: Panel) -> list[Priced]:
+def prices(results: Results, panel: Panel, standings: Standings) -> list[Priced]:
     """Accuracy and cost of the panel's contestants that were measured under its terms, the most accurate first."""
     measured: dict[Contestant, list[tuple[int, Measures]]] = defaultdict(list)
     for record in results.records:
         if record.measures is not None and record.answered and terms_of(record) == panel.terms:
             measured[contestant_of(record)].append((record.answered, record.measures))
-    found = []
+    found, leaders = [], standings.leaders()
     for place in panel.ranking:
         contestant = panel.contestants[place]
         runs = measured[contestant]
@@ -88,9 +90,8 @@ def prices(results: Results, panel: Panel) -> list[Priced]:
             seconds = sum(one.scoring.wall_s for _, one in runs) / sum(answered for answered, _ in runs)
             peak = max(one.peak_device_bytes or one.peak_rss_bytes for _, one in runs)
             accuracy = panel.accuracies[place].estimate
-            found.append(
-                Priced(panel.labels[place], contestant.family, contestant.quant, accuracy, seconds, peak / 2**30)
-            )
+            name, leads = named(panel, place), place in leaders
+            found.append(Priced(name, contestant.family, contestant.quant, accuracy, seconds, peak / 2**30, leads))
     return found
 
 

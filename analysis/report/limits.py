@@ -23,7 +23,8 @@ FEWEST_SUBJECTS = 10
 ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each
 CALIBRATION = (
     "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
-    "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too."
+    "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too. "
+    "Questions on which no single option was best are in Brier's score alone."
 )
 
 
@@ -35,6 +36,8 @@ def calibration_section(panel: Panel) -> Section | None:
     found = [calibrate(logprob[place], panel.key) for place in panel.ranking]
     names = [panel.labels[place] for place in panel.ranking]
     table = _calibration_table(names, found)
+    if all(not one.questions.sum() for one in found):
+        return Section("calibration", "Calibration", (Text(CALIBRATION), table))
     if len(panel.questions) < ENOUGH_TO_DRAW:
         return Section("calibration", "Calibration", (Text(CALIBRATION), table))
     return Section("calibration", "Calibration", (Text(CALIBRATION), reliability(names, found), table))
@@ -92,12 +95,11 @@ def _calibration_table(names: Sequence[str], found: Sequence[Calibration]) -> Ta
     columns = (
         Column("contestant"), Column("Brier", number(3), numeric=True),
         Column("expected calibration error", PERCENT, numeric=True), Column("mean confidence", PERCENT, numeric=True),
-        Column("right", PERCENT, numeric=True),
+        Column("right of the picks", PERCENT, numeric=True), Column("picks", numeric=True),
     )  # fmt: skip
     rows = [
         (
-            name, one.brier, one.ece, float(np.average(one.confidence, weights=one.questions)),
-            float(np.average(one.accuracy, weights=one.questions)),
+            name, one.brier, one.ece, one.mean_confidence, one.share_right, int(one.questions.sum()),
         )
         for name, one in zip(names, found, strict=True)
     ]  # fmt: skip

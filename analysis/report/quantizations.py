@@ -7,6 +7,7 @@ from analysis.graphs.quantization import quantization_forest
 from analysis.panel import Panel
 from analysis.quantization import Change, quantization_changes
 from analysis.report.blocks import Section, Text
+from analysis.silence import verdict_rest
 from analysis.tables import PERCENT, POINTS, Column, Table, number, p_value, scaled
 
 ABOUT = (
@@ -38,10 +39,16 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
     rows = [
         (
             panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
-            v.p, f"{verdict_words(v)}{'; fewer than 5 discordant' if v.few_discordant else ''}", v.detectable,
+            v.p, _verdict_cell(change), v.detectable,
             change.other_picks, change.divergence, change.key_shift,
         )
         for change in changes
         for v in (change.verdict,)
     ]  # fmt: skip
     return Table("quantizations", "Quantized against unquantized, on the same questions.", columns, rows)
+
+
+def _verdict_cell(change: Change) -> str:
+    verdict = change.verdict
+    few = "; fewer than 5 discordant" if verdict.few_discordant else ""
+    return f"{verdict_words(verdict)}{few}{verdict_rest(verdict, change.silence)}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analysis.findings import (
     chance_sentences,
     counted,
-    hardest_subjects,
-    listed,
     percent,
     standing_title,
 )
@@ -14,12 +14,13 @@ from analysis.graphs.by_subject import by_subject
 from analysis.graphs.comparison import model_comparison
 from analysis.graphs.error_rate import error_rate
 from analysis.graphs.forest import forest
-from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap
-from analysis.graphs.overlap import distribution_title, pairs_title
+from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap, subjects_title
+from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
 from analysis.graphs.quantization import quantization_title
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
 from analysis.report.blocks import Block, Folded, Section, Text
+from analysis.silence import silence_sentences
 from analysis.standings import Standings
 from analysis.stats.intervals import AgainstChance, wilson
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
@@ -27,29 +28,32 @@ from analysis.tables import PERCENT, Column, Table, Value
 
 
 def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list[str]:
-    """The finding in about three sentences: who is best, who is at chance, and whether mistakes are shared."""
+    """The finding in a few sentences: who is ahead, who is at chance, what that rests on, and what is shared."""
     asked = counted(len(panel.questions), "question")
     same = ", the same for all" if len(panel.contestants) > 1 else ""
     sentences = [f"{standing_title(panel, standings)} ({asked}{same})."]
     if standings.pairs > 1:
-        sentences.append(f"{standings.told_apart:,} of {standings.pairs:,} pairs can be told apart.")
+        silent = standings.told_apart_by_silence
+        only = f", {silent:,} of them only by questions without a single answer" if silent else ""
+        sentences.append(f"{standings.told_apart:,} of {standings.pairs:,} pairs can be told apart{only}.")
     sentences += chance_sentences(panel, standings)
-    if len(panel.subjects) > 2:
-        sentences.append(f"Hardest on average: {listed(hardest_subjects(panel))}.")
+    sentences += silence_sentences(panel)
+    if len(panel.subjects) > 1:
+        sentences.append(f"{subjects_title(panel)}.")
     changes = quantization_changes(panel, margin)
     if changes:
         sentences.append(f"{quantization_title(changes)}.")
     models = panel.one_a_model()
     if len(models.contestants) > 1:
         observed, expected = misses_observed(models.wrong), misses_expected(models.wrong, models.subject_of)
-        sentences.append(f"{distribution_title(observed, expected)}.")
+        sentences.append(f"{distribution_title(observed, expected, missed_in_silence(models))}.")
         sentences.append(f"{pairs_title(models, error_kappa(models.wrong))}.")
     return sentences
 
 
-def finding_section(panel: Panel, standings: Standings, margin: float) -> Section:
+def finding_section(sentences: Sequence[str]) -> Section:
     """The words that stand first."""
-    return Section("finding", "The finding", (Text(" ".join(finding_sentences(panel, standings, margin))),))
+    return Section("finding", "The finding", (Text(" ".join(sentences)),))
 
 
 def overall_section(panel: Panel, standings: Standings) -> Section:
@@ -60,7 +64,7 @@ def overall_section(panel: Panel, standings: Standings) -> Section:
         (
             forest(panel, standings),
             accuracy_table(panel, standings),
-            error_rate(panel),
+            error_rate(panel, standings),
             Folded("Subjects, overall, heatmap and errors on one sheet", (model_comparison(panel, standings),)),
         ),
     )
@@ -75,7 +79,7 @@ def subjects_section(panel: Panel) -> Section:
 
 
 def accuracy_table(panel: Panel, standings: Standings) -> Table:
-    """A row a contestant, best first, with its interval and where that lies against chance."""
+    """A row a contestant, the highest accuracy first, with its interval and where that lies against chance."""
     norm = panel.accuracies_norm
     per_character = () if norm is None else (Column("right per character", PERCENT, numeric=True),)
     columns = (

@@ -59,11 +59,12 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One panel on common ground, and its standings. `number` is 1 for the largest panel."""
+    """One panel on common ground, its standings and the finding. `number` is 1 for the first of the panels."""
 
     number: int
     panel: Panel
     standings: Standings
+    sentences: tuple[str, ...]
 
 
 def write_report(results: Results, folder: Path, options: Options, now: datetime) -> Written:
@@ -83,7 +84,7 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
     try:
         with report_folder(folder, [PAGES[kind] for kind in options.formats if kind in PAGES]) as beside:
             levels = [level(panel) for panel in results.panels]
-            parts = [Part(number, one.panel, stand(one.panel)) for number, one in enumerate(levels, start=1)]
+            parts = [_part(number, one.panel, options.margin) for number, one in enumerate(levels, start=1)]
             sections = report_sections(results, levels, parts, options.margin)
             names = _write_files(beside, _title(results), sections, options.formats, now)
     except OSError as error:
@@ -94,9 +95,14 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
         page,
         tuple(folder / name for name in names),
         tuple(accuracy_table(part.panel, part.standings) for part in parts),
-        tuple(tuple(finding_sentences(part.panel, part.standings, options.margin)) for part in parts),
+        tuple(part.sentences for part in parts),
         tuple(noise_table(part.panel, floors(results, part.panel)) for part in parts),
     )
+
+
+def _part(number: int, panel: Panel, margin: float) -> Part:
+    standings = stand(panel)
+    return Part(number, panel, standings, tuple(finding_sentences(panel, standings, margin)))
 
 
 def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:
@@ -105,7 +111,7 @@ def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[P
     certainty = [
         _of_part(section, part, parts) for part in parts for section in certainty_sections(part, results, margin)
     ]
-    costs = costs_section(results, [part.panel for part in parts])
+    costs = costs_section(results, [(part.panel, part.standings) for part in parts])
     provenance = provenance_section(results)
     ordered = [missing_section(results, levels), ran_section(results), *evidence, costs, *certainty, provenance]
     return [section for section in ordered if section is not None]
@@ -115,7 +121,7 @@ def evidence_sections(part: Part, margin: float) -> list[Section]:
     """What there is to say about one panel."""
     panel, standings = part.panel, part.standings
     sections = (
-        finding_section(panel, standings, margin),
+        finding_section(part.sentences),
         overall_section(panel, standings),
         subjects_section(panel),
         quantizations_section(panel, margin),

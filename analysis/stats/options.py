@@ -25,12 +25,28 @@ class Calibration:
     ece: float | None  # None where there are too few questions
     confidence: Floats  # (B,) mean probability of the pick in each filled bin
     accuracy: Floats  # (B,) share right in each filled bin
-    questions: NDArray[np.int64]  # (B,)
+    questions: NDArray[np.int64]  # (B,) those with a single best option; on a tie nothing is picked
+    error: float = float("nan")  # standard error of `overconfidence`
 
     @property
     def overconfidence(self) -> float:
-        """Mean probability of the pick less the share right; negative where the model is less sure than right."""
-        return float(np.average(self.confidence - self.accuracy, weights=self.questions))
+        """Mean probability of the pick less the share right; negative where the model is less sure than right.
+
+        Not a number where nothing was picked.
+        """
+        return self._mean(self.confidence - self.accuracy)
+
+    @property
+    def mean_confidence(self) -> float:
+        return self._mean(self.confidence)
+
+    @property
+    def share_right(self) -> float:
+        """Of the questions with a single best option."""
+        return self._mean(self.accuracy)
+
+    def _mean(self, values: Floats) -> float:
+        return float(np.average(values, weights=self.questions)) if self.questions.sum() else float("nan")
 
 
 def probabilities(logprob: LogProbs) -> Floats:
@@ -45,19 +61,24 @@ def calibrate(logprob: LogProbs, key: NDArray[np.int8], bins: int = 15) -> Calib
 
     Brier = mean over questions of Σ_k (p_k - [k is the key])²
     ECE   = Σ over bins of (questions in it / all)·|accuracy - mean confidence|
+
+    Where the best options are tied nothing is picked: such questions count for Brier's score alone.
     """
     chance = probabilities(logprob)
     truth = np.zeros_like(chance)
     truth[np.arange(key.size), key] = 1.0
     brier = float(((chance - truth) ** 2).sum(axis=1).mean())
-    sure, right = chance.max(axis=1), chance.argmax(axis=1) == key
+    picked = (chance == chance.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    sure, right = chance.max(axis=1)[picked], (chance.argmax(axis=1) == key)[picked]
     place = np.minimum((sure * bins).astype(np.int64), bins - 1)
     size = np.bincount(place, minlength=bins)
     filled = size > 0
     confidence = np.bincount(place, weights=sure, minlength=bins)[filled] / size[filled]
     accuracy = np.bincount(place, weights=right, minlength=bins)[filled] / size[filled]
-    error = float((size[filled] / key.size * np.abs(accuracy - confidence)).sum())
-    return Calibration(brier, error if key.size >= ENOUGH_FOR_ECE else None, confidence, accuracy, size[filled])
+    apart = float((size[filled] / max(1, sure.size) * np.abs(accuracy - confidence)).sum())
+    error = float((sure - right).std(ddof=1) / np.sqrt(sure.size)) if sure.size > 1 else float("nan")
+    ece = apart if sure.size >= ENOUGH_FOR_ECE else None
+    return Calibration(brier, ece, confidence, accuracy, size[filled], error)
 
 
 def mean_divergence(base: LogProbs, changed: LogProbs) -> float:

@@ -52,7 +52,7 @@ GRAPHS: dict[str, Callable[[Panel], Graph | None]] = {
     "forest": lambda panel: forest(panel, stand(panel)),
     "model_comparison": lambda panel: model_comparison(panel, stand(panel)),
     "by_subject": by_subject,
-    "error_rate": error_rate,
+    "error_rate": lambda panel: error_rate(panel, stand(panel)),
     "accuracy_heatmap": accuracy_heatmap,
     "deviation_heatmap": deviation_heatmap,
     "mistake_distribution": mistake_distribution,
@@ -119,7 +119,8 @@ def test_drawing_leaves_the_callers_settings_alone() -> None:
 
 def test_the_same_graph_is_the_same_svg() -> None:
     panel = panel_of(2, 2)
-    assert error_rate(panel).svg == error_rate(panel).svg
+    standings = stand(panel)
+    assert error_rate(panel, standings).svg == error_rate(panel, standings).svg
 
 
 def test_inline_svg_names_no_other_place_and_follows_the_theme() -> None:
