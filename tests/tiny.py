@@ -63,11 +63,12 @@ CONFIGS: dict[str, Callable[[], hf.PreTrainedConfig]] = {
     "mistral": lambda: _llama(hf.MistralConfig, sliding_window=32),
     "qwen2": lambda: _llama(hf.Qwen2Config, tie_word_embeddings=True),
     "qwen3": lambda: _llama(hf.Qwen3Config),
-    "gemma2": lambda: _llama(hf.Gemma2Config, sliding_window=32, query_pre_attn_scalar=16),
+    # Their scaling of attention isn't that of their heads' width, 16: whoever leaves it out is seen.
+    "gemma2": lambda: _llama(hf.Gemma2Config, sliding_window=32, query_pre_attn_scalar=24),
     "gemma3": lambda: _llama(
         hf.Gemma3TextConfig,
         sliding_window=32,
-        query_pre_attn_scalar=16,
+        query_pre_attn_scalar=40,
         layer_types=["sliding_attention", "full_attention"],
     ),
     "olmo2": lambda: _llama(hf.Olmo2Config),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt, Params4bit
 from safetensors.torch import load_file, save_file
 
 from proctor.catalog.memory import weight_bytes
@@ -56,6 +57,27 @@ def test_quantized_models_work_on_the_cpu_and_say_so(
     assert all(value < 0 for row in score(engine) for value in row)
     assert score(engine) != score(exact)
     assert capfd.readouterr() == ("", "")
+
+
+def test_4_bit_is_nf4_with_double_quantization(folder: Path) -> None:
+    """Its scales are quantized too, in groups of 256: memory is predicted and reports are labelled by it."""
+    engine = load(folder, "tiny", Quant.FOUR_BIT, DType.BFLOAT16, tiny.CPU)
+    layers = [module for module in engine.model.model.modules() if isinstance(module, Linear4bit)]
+    assert len(layers) == 14
+    for layer in layers:
+        assert isinstance(layer.weight, Params4bit)
+        state = layer.weight.quant_state
+        assert (state.quant_type, state.blocksize, state.dtype) == ("nf4", 64, torch.bfloat16)
+        assert state.nested
+        assert (state.absmax.dtype, state.state2.blocksize) == (torch.uint8, 256)
+
+
+def test_8_bit_is_llm_int8_with_outliers_from_6_on(folder: Path) -> None:
+    engine = load(folder, "tiny", Quant.EIGHT_BIT, DType.BFLOAT16, tiny.CPU)
+    layers = [module for module in engine.model.model.modules() if isinstance(module, Linear8bitLt)]
+    assert len(layers) == 14
+    assert {layer.state.threshold for layer in layers} == {6.0}
+    assert {layer.weight.dtype for layer in layers} == {torch.int8}
 
 
 def test_only_bitsandbytes_note_on_casts_is_kept_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

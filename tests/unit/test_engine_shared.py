@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from proctor.errors import BadScores
 from proctor.exams.packs import compose
 from proctor.nouns import DType, Pack, Prompt, Quant
 from tests import tiny
@@ -108,6 +109,23 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
     monkeypatch.setattr(attention.Way, "attend", spelled)
     scorer = SharedScorer(llama.model, llama.reader, tiny.CPU)
     assert largest_difference(llama, scorer, CASES["words"]) < TOLERANCE
+
+
+@pytest.mark.parametrize("architecture", ["gemma2", "gemma3"])
+def test_a_models_own_scaling_of_attention_is_the_rows_too(tmp_path: Path, architecture: str) -> None:
+    engine = load(tiny.make(tmp_path, architecture), architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
+    assert engine.model.model.config.query_pre_attn_scalar != engine.model.model.config.head_dim
+    assert largest_difference(engine, SharedScorer(engine.model, engine.reader, tiny.CPU), CASES["shots"]) < TOLERANCE
+
+
+def test_nan_from_the_shared_way_names_the_model_and_the_question(tmp_path: Path) -> None:
+    engine = load(tiny.make(tmp_path), "broken", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    scorer = SharedScorer(engine.model, engine.reader, tiny.CPU)
+    prepared = scorer.prepare(CASES["shots"])
+    with torch.no_grad():
+        engine.model.model.get_parameter("model.norm.weight").fill_(torch.nan)
+    with pytest.raises(BadScores, match=r"'broken' gives question 2 the scores \[nan"):
+        scorer.score(prepared, Pack(0, (2, 1)))
 
 
 def test_a_model_whose_rotary_angles_depend_on_length_goes_the_plain_way(llama: Engine, tmp_path: Path) -> None:

@@ -107,6 +107,13 @@ def test_a_model_that_does_not_fit_says_what_it_needs_and_what_there_is() -> Non
     assert "has 8.0 GB" in str(fault)
 
 
+def test_a_model_of_exactly_the_memory_there_is_fits() -> None:
+    assert plan(request(), [model("org/full", CPU.memory_bytes)]).lanes[0].memory_bytes == CPU.memory_bytes
+    with pytest.raises(SeveralFaults) as caught:
+        plan(request(), [model("org/over", CPU.memory_bytes + 1)])
+    assert isinstance(caught.value.faults[0], DoesNotFit)
+
+
 def test_the_smallest_difference_shrinks_with_the_root_of_the_questions() -> None:
     few, many = smallest_difference(0.3, 240), smallest_difference(0.3, 960)
     assert few is not None
