@@ -71,6 +71,7 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
         page = None if written.page is None else str(written.page)
         noise = [objects(table) for table in written.noise]
         said = {"page": page, "files": files, "sets": accuracies, "findings": written.findings, "noise": noise}
+        said["terms"] = [str(panel.terms) for panel in results.panels]
         click.echo(json.dumps(said, indent=1))
         return
     for table, sentences in zip(written.accuracies, written.findings, strict=True):

@@ -43,6 +43,12 @@ class Results:
     imported: tuple[Panel, ...] = ()  # those of the panels that were computed elsewhere
     reworded: Mapping[int, int] = field(default_factory=dict)  # superseded Run -> its questions in another prompt
     notes: tuple[str, ...] = ()  # what an import passed over or dropped
+    set_of: Mapping[int, int] = field(default_factory=dict)  # Run that is in a panel -> the panel's number, from 1
+
+    def set_named(self, record: RunRecord) -> str:
+        """`Set 2` for a Run of the second panel; empty where its Answers are in none, or there is a single panel."""
+        number = self.set_of.get(record.run_id)
+        return f"Set {number}" if number is not None and len(self.panels) > 1 else ""
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""
@@ -152,8 +158,11 @@ def results_of(store: Store, records: Sequence[RunRecord], among: Sequence[RunRe
     """
     names = labels_of(among or records)
     chosen, superseded = _newest(record for record in records if record.answered)
-    panels = tuple(_read_panel(store, group, names) for group in comparable_groups(chosen))
-    return Results(tuple(records), panels, tuple(superseded), reworded=_reworded(store, chosen, superseded))
+    groups = comparable_groups(chosen)
+    panels = tuple(_read_panel(store, group, names) for group in groups)
+    set_of = {record.run_id: number for number, group in enumerate(groups, start=1) for record in group}
+    reworded = _reworded(store, chosen, superseded)
+    return Results(tuple(records), panels, tuple(superseded), reworded=reworded, set_of=set_of)
 
 
 def comparable_groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:

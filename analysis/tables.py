@@ -32,13 +32,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values under columns. The first column names the row. `name` is that of its CSV file."""
+    """Rows of values under columns. The first column names the row. `name` is that of its CSV file.
+
+    `of_set` names the set of several that it is about, such as `Set 2: mmlu, 0 shots`; files have it in a column.
+    """
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[Value]]
     most: int = 500  # rows on a page; files have them all
+    of_set: str = ""
+
+    @property
+    def said(self) -> str:
+        """The caption, with the set that the table is about."""
+        return f"{self.of_set}. {self.caption}" if self.of_set else self.caption
 
     def shown(self) -> list[list[str]]:
         """Every cell as people see it."""
@@ -84,11 +93,15 @@ def p_value(value: Value) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """The values, not what is shown. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """The values, not what is shown, and the set in a last column where there are several.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    heading, value = (["set"], [table.of_set]) if table.of_set else ([], [])
     out = StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.heading for column in table.columns])
-    writer.writerows([[_harmless(value) for value in row] for row in table.rows])
+    writer.writerow([column.heading for column in table.columns] + heading)
+    writer.writerows([[_harmless(cell) for cell in row] + value for row in table.rows])
     return out.getvalue()
 
 
@@ -97,7 +110,7 @@ def to_markdown(table: Table) -> str:
     heads = [column.heading for column in table.columns]
     rule = ["---:" if column.numeric else "---" for column in table.columns]
     lines = [" | ".join(map(_in_pipe, cells)) for cells in (heads, rule, *table.shown())]
-    return "\n".join([f"**{table.caption}**", "", *(f"| {line} |" for line in lines)])
+    return "\n".join([f"**{table.said}**", "", *(f"| {line} |" for line in lines)])
 
 
 def to_text(table: Table) -> str:

@@ -60,7 +60,8 @@ def read_named(names: Sequence[str]) -> Results:
 def objects(table: Table) -> list[dict[str, Value]]:
     """A table's rows as JSON takes them: headings to values, None for what isn't known."""
     heads = [column.heading for column in table.columns]
-    return [dict(zip(heads, (_known(value) for value in row), strict=True)) for row in table.rows]
+    about: dict[str, Value] = {"set": table.of_set} if table.of_set else {}
+    return [dict(zip(heads, (_known(value) for value in row), strict=True)) | about for row in table.rows]
 
 
 def print_table(table: Table, most: int | None = None) -> None:
@@ -71,13 +72,13 @@ def print_table(table: Table, most: int | None = None) -> None:
 
     cut = replace(table, rows=list(table.rows)[:most])
     if not sys.stdout.isatty():
-        click.echo(to_text(cut))
+        click.echo((f"{visible(cut.of_set)}\n" if cut.of_set else "") + to_text(cut))
     else:
         from rich.console import Console
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        shown = RichTable(title=cut.caption, title_justify="left", title_style="dim")
+        shown = RichTable(title=cut.said, title_justify="left", title_style="dim")
         for column in cut.columns:
             shown.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
         for row in cut.shown():

@@ -90,8 +90,12 @@ def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
     """
     from analysis.quantization import quantization_changes
     from analysis.report.quantizations import changes_table
+    from analysis.sets import of_set
 
-    tables = [changes_table(panel, quantization_changes(panel, margin / 100)) for panel in _level_panels(sweeps)]
+    tables = [
+        of_set(changes_table(panel, quantization_changes(panel, margin / 100)), name)
+        for panel, name in _level_panels(sweeps)
+    ]
     _say(tables, "Nothing here was run both quantized and not.", as_json=as_json)
 
 
@@ -112,8 +116,10 @@ def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor overlap demo -n 5
     """
     from analysis.report.mistakes import pairs_table
+    from analysis.sets import of_set
 
-    _say([pairs_table(panel) for panel in _level_panels(sweeps)], "There is no pair to compare.", most, as_json=as_json)
+    tables = [of_set(pairs_table(panel), name) for panel, name in _level_panels(sweeps)]
+    _say(tables, "There is no pair to compare.", most, as_json=as_json)
 
 
 @click.command(context_settings=HELP)
@@ -133,9 +139,10 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor suspects helm_mmlu -n 50
     """
     from analysis.report.leads import suspects_table
+    from analysis.sets import of_set
     from analysis.suspects import suspects as find
 
-    tables = [suspects_table(find(panel)) for panel in _level_panels(sweeps)]
+    tables = [of_set(suspects_table(find(panel)), name) for panel, name in _level_panels(sweeps)]
     _say(tables, "No key is outvoted (it takes three models).", most, as_json=as_json)
 
 
@@ -183,10 +190,13 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidat
         return [roll(name).candidate(one, here) for one, name in zip(wanted, (sweeps[0], sweeps[-1]), strict=True)]
 
 
-def _level_panels(sweeps: Sequence[str]) -> list[Panel]:
+def _level_panels(sweeps: Sequence[str]) -> list[tuple[Panel, str]]:
+    """Each panel on common ground, with its set's name where there are several."""
     from analysis.panel import level
+    from analysis.sets import set_names
 
-    return [level(panel).panel for panel in read_named(sweeps).panels]
+    panels = read_named(sweeps).panels
+    return [(level(panel).panel, name) for panel, name in zip(panels, set_names(panels), strict=True)]
 
 
 def _say(tables: Sequence[Table], nothing: str, most: int | None = None, *, as_json: bool) -> None:

@@ -115,8 +115,9 @@ def main() -> None:
     for asked, discordance in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
         false_within(rng, draws, asked, discordance, 0.01)
     family_error(rng, draws // 20, 14, 1000)
+    orders = np.random.default_rng(arguments.seed)
     for subjects, asked, contestants in ((6, 20, 5), (20, 50, 5)):
-        order_error(rng, draws // 20, subjects, asked, contestants)
+        order_error(orders, draws // 20, subjects, asked, contestants)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from io import BytesIO
 from itertools import cycle, islice
@@ -81,6 +81,14 @@ class Graph:
     title: str
     alt: str
     figure: Figure = field(repr=False)
+
+    def of_set(self, name: str) -> Graph:
+        """The graph with its set, such as `Set 2: mmlu`, in its title, its note and its words."""
+        title = f"{name.partition(':')[0]}: {self.title}"
+        note = " ".join(self.figure.get_supxlabel().split())
+        with mpl.rc_context(_RC):
+            put_title(self.figure, title, f"{name}. {note}")
+        return replace(self, title=title, alt=f"{name}. {self.alt}")
 
     def settle(self) -> None:
         """Lay the figure out once: it is drawn two or three times, and finding the places costs as much as drawing."""

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.frames import Results, contestant_of, names_of, terms_of
+from analysis.frames import Results, contestant_of, names_of
 from analysis.graphs.cost import Priced, accuracy_against_cost
 from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
+from analysis.sets import with_sets
 from analysis.silence import named
 from analysis.standings import Standings
 from analysis.tables import GIB, SECONDS, Column, Table, number
@@ -28,6 +29,7 @@ class Spending:
     """What one contestant's Runs took together. Peaks are the highest of any Run."""
 
     contestant: str
+    of_set: str  # empty where there is a single one
     runs: int
     questions: int
     score: Cost
@@ -41,15 +43,16 @@ class Spending:
 
 
 def spendings(results: Results) -> list[Spending]:
-    """Each contestant's cost over its Runs that were measured, in the order in which they were planned."""
+    """Each contestant's cost over its Runs of a set that were measured, in the order in which they were planned."""
     names = names_of(results.records)
-    grouped: dict[str, list[tuple[RunRecord, Measures]]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[tuple[RunRecord, Measures]]] = defaultdict(list)
     for record in results.records:
         if record.measures is not None and record.answered:
-            grouped[names[record.run_id]].append((record, record.measures))
+            grouped[names[record.run_id], results.set_named(record)].append((record, record.measures))
     return [
         Spending(
             name,
+            of_set,
             len(runs),
             sum(record.answered for record, _ in runs),
             _total(measures.scoring for _, measures in runs),
@@ -57,32 +60,42 @@ def spendings(results: Results) -> list[Spending]:
             max(measures.peak_rss_bytes for _, measures in runs),
             max(measures.peak_device_bytes for _, measures in runs),
         )
-        for name, runs in grouped.items()
+        for (name, of_set), runs in grouped.items()
     ]
 
 
-def costs_section(results: Results, panels: Sequence[tuple[Panel, Standings]]) -> Section | None:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A panel on common ground, whose accuracies costs are to stand beside."""
+
+    number: int  # of the panel in the results, from 1
+    name: str  # of its set, empty for a single one
+    panel: Panel
+    standings: Standings
+
+
+def costs_section(results: Results, parts: Sequence[Measured]) -> Section | None:
     """Time and memory, and accuracy against both for each panel; None where nothing was measured."""
     spent = spendings(results)
     if not spent:
         return None
-    graphs = [accuracy_against_cost(prices(results, panel, standings)) for panel, standings in panels]
-    shown = [
-        replace(graph, name=f"{graph.name}_{number}") if number > 1 else graph
-        for number, graph in enumerate(graphs, start=1)
-        if graph is not None
-    ]
+    shown = []
+    for part in parts:
+        graph = accuracy_against_cost(prices(results, part))
+        if graph is not None:
+            name = graph.name if part.number == 1 else f"{graph.name}_{part.number}"
+            shown.append(replace(graph.of_set(part.name) if part.name else graph, name=name))
     tables = (spending_table(spent), Folded("Run by Run", (runs_table(results),)))
     return Section("costs", "Time and memory", (Text(ABOUT), *shown, *tables))
 
 
-def prices(results: Results, panel: Panel, standings: Standings) -> list[Priced]:
+def prices(results: Results, part: Measured) -> list[Priced]:
     """Accuracy and cost of the panel's contestants that were measured under its terms, the most accurate first."""
     measured: dict[Contestant, list[tuple[int, Measures]]] = defaultdict(list)
     for record in results.records:
-        if record.measures is not None and record.answered and terms_of(record) == panel.terms:
+        if record.measures is not None and record.answered and results.set_of.get(record.run_id) == part.number:
             measured[contestant_of(record)].append((record.answered, record.measures))
-    found, leaders = [], standings.leaders()
+    found, panel, leaders = [], part.panel, part.standings.leaders()
     for place in panel.ranking:
         contestant = panel.contestants[place]
         runs = measured[contestant]
@@ -104,7 +117,7 @@ def spending_table(rows: Sequence[Spending]) -> Table:
         Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
         Column("questions a second", number(2), numeric=True),
     )  # fmt: skip
-    return Table(
+    table = Table(
         "costs",
         "Time and memory by contestant, summed over its Runs.",
         columns,
@@ -116,6 +129,7 @@ def spending_table(rows: Sequence[Spending]) -> Table:
             for s in rows
         ],
     )  # fmt: skip
+    return with_sets(table, [s.of_set for s in rows]) if any(s.of_set for s in rows) else table
 
 
 def runs_table(results: Results) -> Table:
@@ -130,6 +144,7 @@ def runs_table(results: Results) -> Table:
         Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
         Column("questions a second", number(2), numeric=True), Column("attempt", numeric=True),
     )  # fmt: skip
+    measured = [(r, r.measures) for r in results.records if r.measures is not None]
     rows = [
         (
             r.run_id, names[r.run_id], r.spec.subject, r.answered, m.scoring.wall_s, m.scoring.cpu_s, m.scoring.gpu_s,
@@ -137,14 +152,14 @@ def runs_table(results: Results) -> Table:
             m.peak_rss_bytes, m.peak_device_bytes,
             r.answered / m.scoring.wall_s if m.scoring.wall_s > 0 else None, r.attempt,
         )
-        for r in results.records
-        if (m := r.measures) is not None
+        for r, m in measured
     ]  # fmt: skip
     caption = (
         "Time and memory of every Run that was measured. "
         "Wall, CPU and GPU are of tokenizing, prefix and packs together."
     )
-    return Table("costs_by_run", caption, columns, rows)
+    table = Table("costs_by_run", caption, columns, rows)
+    return with_sets(table, [results.set_named(r) for r, _ in measured]) if len(results.panels) > 1 else table
 
 
 def _total(costs: Iterable[Cost]) -> Cost:

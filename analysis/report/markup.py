@@ -52,7 +52,7 @@ def table_html(table: Table, formats: Sequence[str]) -> str:
     for first, *cells in table.shown()[: table.most]:
         data = "".join(f"<td{style}>{escape(cell)}</td>" for cell, style in zip(cells, numeric[1:], strict=True))
         rows.append(f'<tr><th scope="row"{numeric[0]}>{escape(first)}</th>{data}</tr>')
-    caption = escape(table.caption)
+    caption = escape(table.said)
     if len(table.rows) > table.most:
         whole = f"{escape(table.name)}.csv has them all" if "csv" in formats else "--format csv writes them all"
         caption += f" The first {table.most:,} of {len(table.rows):,} rows; {whole}."

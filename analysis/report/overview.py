@@ -10,6 +10,7 @@ from analysis.frames import Results, contestant_of, names_of, terms_of
 from analysis.panel import Level, Panel
 from analysis.prompts import why_apart
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
+from analysis.sets import scoped, set_names, with_sets
 from analysis.tables import Column, Table, Value
 from proctor.nouns import RunStatus
 from proctor.store.reads import RunRecord
@@ -18,7 +19,12 @@ from proctor.store.reads import RunRecord
 def missing_section(results: Results, levels: Sequence[Level]) -> Section | None:
     """What failed, never ended or can't be compared; None where nothing is missing."""
     unfinished = results.unfinished()
-    notes = [*_set_aside(levels), *_superseded(results), *_incomparable(results), *_passed_over(results)]
+    notes = [
+        *_set_aside(levels, set_names(results.panels)),
+        *_superseded(results),
+        *_incomparable(results),
+        *_passed_over(results),
+    ]
     if not unfinished and not notes:
         return None
     blocks: list[Block] = []
@@ -31,7 +37,7 @@ def missing_section(results: Results, levels: Sequence[Level]) -> Section | None
                 "answered before is shown, and compared only on questions that all were asked."
             )
         )
-        blocks.append(_unfinished_table(unfinished, names_of(results.records)))
+        blocks.append(_unfinished_table(unfinished, results))
     if notes:
         blocks.append(Bullets(tuple(notes)))
     return Section("missing", "What failed or is missing", tuple(blocks))
@@ -68,7 +74,7 @@ def provenance_section(results: Results) -> Section | None:
     return Section(
         "provenance",
         "Provenance of every Run",
-        (_provenance_table(results.records, names), _exams_table(results.records)),
+        (_provenance_table(results.records, names), _exams_table(results)),
     )
 
 
@@ -80,19 +86,21 @@ def _imported(panel: Panel) -> str:
     )
 
 
-def _set_aside(levels: Sequence[Level]) -> list[str]:
-    notes = []
-    for level in levels:
+def _set_aside(levels: Sequence[Level], names: Sequence[str]) -> list[str]:
+    notes: list[str] = []
+    for level, name in zip(levels, names, strict=True):
+        said = []
         if level.set_aside:
-            notes.append(
+            said.append(
                 f"{listed(level.set_aside, most=10)}: asked too few of the questions to be compared with the others; "
                 "left out of everything below but the tables of Runs."
             )
         if level.questions_left_out:
-            notes.append(
+            said.append(
                 f"{counted(level.questions_left_out, 'question')} of {level.questions_before:,} not asked of everyone "
                 "are left out of the comparison."
             )
+        notes += scoped(said, name)
     return notes
 
 
@@ -126,17 +134,20 @@ def _passed_over(results: Results) -> list[str]:
     return [f"Imported: {note}." for note in results.notes]
 
 
-def _unfinished_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:
+def _unfinished_table(records: Sequence[RunRecord], results: Results) -> Table:
+    names = names_of(results.records)
     columns = (
         Column("Run", numeric=True), Column("contestant"), Column("subject"), Column("status"),
         Column("answered", numeric=True), Column("of", numeric=True), Column("attempts", numeric=True),
         Column("reason"),
     )  # fmt: skip
+    ordered = sorted(records, key=lambda record: (record.status is not RunStatus.FAILED, record.run_id))
     rows = [
         (r.run_id, names[r.run_id], r.spec.subject, r.status.value, r.answered, r.spec.questions, r.attempt, r.reason)
-        for r in sorted(records, key=lambda record: (record.status is not RunStatus.FAILED, record.run_id))
+        for r in ordered
     ]
-    return Table("unfinished_runs", "Runs that did not finish, failed ones first.", columns, rows)
+    table = Table("unfinished_runs", "Runs that did not finish, failed ones first.", columns, rows)
+    return with_sets(table, [results.set_named(r) for r in ordered]) if len(results.panels) > 1 else table
 
 
 def _contestants_table(records: Sequence[RunRecord], names: dict[int, str]) -> Table:
@@ -177,13 +188,15 @@ def _provenance_table(records: Sequence[RunRecord], names: dict[int, str]) -> Ta
     return Table("provenance", caption, tuple(map(Column, headings)), rows)
 
 
-def _exams_table(records: Sequence[RunRecord]) -> Table:
-    exams = dict.fromkeys(
-        (r.spec.subject, r.spec.benchmark, r.spec.exam_hash, r.spec.conditions.prompt_version) for r in records
-    )
+def _exams_table(results: Results) -> Table:
+    exams: dict[tuple[str, str, str, str], dict[str, None]] = defaultdict(dict)
+    for r in results.records:
+        exam = (r.spec.subject, r.spec.benchmark, r.spec.exam_hash, r.spec.conditions.prompt_version)
+        exams[exam] |= {one: None for one in (results.set_named(r),) if one}
     headings = ("subject", "benchmark", "content (SHA-256)", "prompt version")
     rows = [(subject, benchmark, content[:16], version) for subject, benchmark, content, version in exams]
-    return Table("exams", "The exams by their content.", tuple(map(Column, headings)), rows)
+    table = Table("exams", "The exams by their content.", tuple(map(Column, headings)), rows)
+    return with_sets(table, [", ".join(sets) for sets in exams.values()]) if len(results.panels) > 1 else table
 
 
 def _ranges(numbers: Sequence[int]) -> str:

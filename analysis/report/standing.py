@@ -19,7 +19,7 @@ from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs
 from analysis.graphs.quantization import quantization_title
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
-from analysis.report.blocks import Block, Folded, Section, Text
+from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.silence import silence_sentences
 from analysis.standings import Standings
 from analysis.stats.intervals import AgainstChance, wilson
@@ -53,7 +53,8 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
 
 def finding_section(sentences: Sequence[str]) -> Section:
     """The words that stand first."""
-    return Section("finding", "The finding", (Text(" ".join(sentences)),))
+    first, *others = sentences
+    return Section("finding", "The finding", (Text(first), Bullets(tuple(others))) if others else (Text(first),))
 
 
 def overall_section(panel: Panel, standings: Standings) -> Section:

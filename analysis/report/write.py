@@ -12,7 +12,7 @@ from analysis.frames import Results
 from analysis.graphs.style import Graph, write_png
 from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
-from analysis.report.costs import costs_section
+from analysis.report.costs import Measured, costs_section
 from analysis.report.folder import report_folder
 from analysis.report.leads import leads_section
 from analysis.report.limits import calibration_section, limits_section
@@ -28,6 +28,7 @@ from analysis.report.standing import (
     overall_section,
     subjects_section,
 )
+from analysis.sets import of_set, scoped, set_names
 from analysis.standings import Standings, stand
 from analysis.tables import Table, to_csv
 from proctor import __version__
@@ -55,6 +56,7 @@ class Written:
     accuracies: tuple[Table, ...]
     findings: tuple[tuple[str, ...], ...]  # sentences
     noise: tuple[Table, ...]  # a row a contestant whose noise was measured
+    sets: tuple[str, ...]  # names, empty where there is a single one
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ class Part:
     """One panel on common ground, its standings and the finding. `number` is 1 for the first of the panels."""
 
     number: int
+    name: str  # of the set, empty where it is the only one
     panel: Panel
     standings: Standings
     sentences: tuple[str, ...]
@@ -84,34 +87,37 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
     try:
         with report_folder(folder, [PAGES[kind] for kind in options.formats if kind in PAGES]) as beside:
             levels = [level(panel) for panel in results.panels]
-            parts = [_part(number, one.panel, options.margin) for number, one in enumerate(levels, start=1)]
+            names = set_names(results.panels)
+            parts = [
+                _part(number, name, one.panel, options.margin)
+                for number, (name, one) in enumerate(zip(names, levels, strict=True), start=1)
+            ]
             sections = report_sections(results, levels, parts, options.margin)
-            names = _write_files(beside, _title(results), sections, options.formats, now)
+            files = _write_files(beside, _title(results), sections, options.formats, now)
     except OSError as error:
         raise BadInput(f"The report can't be written to {folder}: {error.strerror or error}.") from error
-    page = folder / PAGES["html"] if PAGES["html"] in names else None
+    page = folder / PAGES["html"] if PAGES["html"] in files else None
     return Written(
         folder,
         page,
-        tuple(folder / name for name in names),
-        tuple(accuracy_table(part.panel, part.standings) for part in parts),
+        tuple(folder / name for name in files),
+        tuple(of_set(accuracy_table(part.panel, part.standings), part.name) for part in parts),
         tuple(part.sentences for part in parts),
-        tuple(noise_table(part.panel, floors(results, part.panel)) for part in parts),
+        tuple(of_set(noise_table(part.panel, floors(results, part.panel)), part.name) for part in parts),
+        names,
     )
 
 
-def _part(number: int, panel: Panel, margin: float) -> Part:
+def _part(number: int, name: str, panel: Panel, margin: float) -> Part:
     standings = stand(panel)
-    return Part(number, panel, standings, tuple(finding_sentences(panel, standings, margin)))
+    return Part(number, name, panel, standings, scoped(finding_sentences(panel, standings, margin), name))
 
 
 def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:
     """The sections in the order of a reader's questions: what is missing, what was run, what came of it, how sure."""
-    evidence = [_of_part(section, part, parts) for part in parts for section in evidence_sections(part, margin)]
-    certainty = [
-        _of_part(section, part, parts) for part in parts for section in certainty_sections(part, results, margin)
-    ]
-    costs = costs_section(results, [(part.panel, part.standings) for part in parts])
+    evidence = [_of_part(section, part) for part in parts for section in evidence_sections(part, margin)]
+    certainty = [_of_part(section, part) for part in parts for section in certainty_sections(part, results, margin)]
+    costs = costs_section(results, [Measured(part.number, part.name, part.panel, part.standings) for part in parts])
     provenance = provenance_section(results)
     ordered = [missing_section(results, levels), ran_section(results), *evidence, costs, *certainty, provenance]
     return [section for section in ordered if section is not None]
@@ -139,21 +145,29 @@ def certainty_sections(part: Part, results: Results, margin: float) -> list[Sect
     return rest if calibration is None else [calibration, *rest]
 
 
-def _of_part(section: Section, part: Part, parts: Sequence[Part]) -> Section:
-    """The section as one of several panels': its heading says which, and its files have names of their own."""
-    if len(parts) == 1:
+def _of_part(section: Section, part: Part) -> Section:
+    """The section as one of several panels': all that is in it says which, and its files have names of their own."""
+    if not part.name:
         return section
-    heading = f"{section.heading}, set {part.number}: {part.panel.terms}"
-    blocks = tuple(_numbered(block, part.number) for block in section.blocks)
+    heading = f"{section.heading}, {part.name[:1].lower()}{part.name[1:]}"
+    blocks = tuple(_in_set(block, part) for block in section.blocks)
     return Section(section.anchor if part.number == 1 else f"{section.anchor}_{part.number}", heading, blocks)
 
 
-def _numbered(block: Block, number: int) -> Block:
-    if isinstance(block, Folded):
-        return replace(block, blocks=tuple(_numbered(inner, number) for inner in block.blocks))
-    if isinstance(block, Graph | Table) and number > 1:
-        return replace(block, name=f"{block.name}_{number}")
-    return block
+def _in_set(block: Block, part: Part) -> Block:
+    match block:
+        case Folded():
+            return replace(block, blocks=tuple(_in_set(inner, part) for inner in block.blocks))
+        case Graph():
+            return replace(block.of_set(part.name), name=_numbered(block.name, part.number))
+        case Table():
+            return replace(of_set(block, part.name), name=_numbered(block.name, part.number))
+        case _:
+            return block
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"
 
 
 def _title(results: Results) -> str:

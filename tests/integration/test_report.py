@@ -183,6 +183,41 @@ def test_runs_under_other_terms_are_never_mixed(desk: Store, tmp_path: Path) -> 
     assert (tmp_path / "accuracy_2.csv").exists()
 
 
+def test_of_several_sets_everything_says_which_it_is_about(desk: Store, tmp_path: Path) -> None:
+    by_text = Conditions(shots=0, scoring=Scoring.TEXT)
+    sats = (Sat(), Sat(questions=30), Sat(conditions=by_text, fail=(0,)))
+    results = read_results(desk, [sit_sweep(desk, sat) for sat in sats])
+    written = write_report(results, tmp_path, Options(("html", "csv", "md")), NOW)
+    assert len(written.sets) == len(results.panels) >= 2
+    page = read(written)
+    for number, (name, sentences, table) in enumerate(
+        zip(written.sets, written.findings, written.accuracies, strict=True), start=1
+    ):
+        assert name.startswith(f"Set {number}: mmlu, ")
+        assert all(sentence.startswith(f"Set {number}: ") for sentence in sentences)
+        assert table.of_set == name
+        suffix = "" if number == 1 else f"_{number}"
+        for kind in ("accuracy", "accuracy_by_subject", "ties", "mistake_pairs"):
+            rows = list(csv.DictReader((tmp_path / f"{kind}{suffix}.csv").read_text().splitlines()))
+            assert {row["set"] for row in rows} == {name}
+        ours = [svg["aria-label"] for svg in page.all("svg") if svg["aria-label"].startswith(name)]
+        assert len(ours) >= 8
+    assert len(set(written.sets)) == len(written.sets)
+    costs = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
+    assert len({(row["contestant"], row["set"]) for row in costs}) == len(costs)
+    assert {row["set"] for row in costs} == {f"Set {number + 1}" for number in range(len(written.sets))}
+    lefts = [word for word in page.words if "not asked of everyone" in word]
+    assert lefts
+    assert all(re.match(r"Set \d: ", left) for left in lefts)
+
+
+def test_a_single_set_is_not_numbered(written: Written) -> None:
+    page = read(written)
+    assert written.sets == ("",)
+    assert "Set 1" not in page.text
+    assert "set" not in (written.folder / "accuracy.csv").read_text().splitlines()[0].split(",")
+
+
 def test_runs_that_were_scored_by_text_are_never_mixed_with_letters(desk: Store, tmp_path: Path) -> None:
     by_text = Conditions(scoring=Scoring.TEXT)
     results = read_results(desk, [sit_sweep(desk, Sat()), sit_sweep(desk, Sat(conditions=by_text))])
