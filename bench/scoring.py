@@ -111,7 +111,7 @@ def _compare(model: Loaded, other: Harness | None, subjects: list[Exam], shots: 
 def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> Total:
     """Write, tokenize, prefill and score, as a Run does."""
     began = perf_counter()
-    prompts = write_prompts(exam, conditions, model)
+    prompts = write_prompts(exam, conditions, model, None)
     prepared = scorer.prepare(prompts)
     shared = prepared.prefix.length
     pairs = _seen(shared) + sum(_seen(shared + length) - _seen(shared) for length in prepared.lengths)

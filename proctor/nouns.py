@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from proctor.errors import BadInput
@@ -144,14 +144,26 @@ class Conditions:
     pack_tokens: int = 2048  # budget of a Pack, in tokens
     prompt_version: str = "mmlu-1.0"
     scoring: Scoring = Scoring.LETTERS
+    template_date: str = ""  # YYYY-MM-DD, what a chat template is told; "": the day on which the sweep was submitted
 
     def __post_init__(self) -> None:
+        if self.template_date and not self.chat_template:
+            raise BadInput(f"--template-date {self.template_date} is for chat templates.", "Add --chat-template.")
+        if self.template_date and not _is_day(self.template_date):
+            raise BadInput(f"--template-date {self.template_date!r} is no date.", "Write it as 2026-11-30.")
         if self.shots < 0:
             raise BadInput(f"--shots {self.shots} is below 0.")
         if self.limit is not None and self.limit < 1:
             raise BadInput(f"--limit {self.limit} is below 1.")
         if self.pack_tokens < 1:
             raise BadInput(f"A pack of {self.pack_tokens} tokens holds nothing.")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -199,6 +211,7 @@ class Claim:
     lease_s: float
     dtype: DType  # the type that an earlier attempt computed in, else what the sweep asked for
     check_noise: bool = False  # asked for, and not yet known
+    template_date: date | None = None  # what a chat template is told, the same in all Runs of a sweep
 
 
 @dataclass(frozen=True)
@@ -290,6 +303,7 @@ class Provenance:
     notes: tuple[str, ...] = ()  # what a reader must know, such as why the fast path was not taken
     cut_tokens: int | None = None  # packs went through the model in parts of at most this; None: whole
     products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it
+    template_date: str = ""  # YYYY-MM-DD, where the chat template writes the date into the prompts
 
 
 @dataclass(frozen=True)

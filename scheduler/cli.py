@@ -55,6 +55,8 @@ what_to_run = options(
     click.option("--shots", type=click.IntRange(0, 100), default=5, show_default=True,
                  help="Examples from the dev split before each question."),
     click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
+    click.option("--template-date", default="", metavar="YYYY-MM-DD",
+                 help="The date that a chat template is told, where it asks for one. Default: that of the submission."),
     click.option("--scoring", type=click.Choice(["letters", "text"]), default="letters", show_default=True,
                  help="Score each option's letter, or its own text: small models know more than letters."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of a subject."),
@@ -134,7 +136,11 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
         device=given["device"],
         dtype=DType(given["dtype"]),
         conditions=Conditions(
-            given["shots"], given["chat_template"], given["limit"], scoring=Scoring(given["scoring"])
+            given["shots"],
+            given["chat_template"],
+            given["limit"],
+            scoring=Scoring(given["scoring"]),
+            template_date=given["template_date"],
         ),
         priority=given["priority"],
         name=given["name"],

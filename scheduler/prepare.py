@@ -6,15 +6,18 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
 
 from proctor.catalog.memory import computed_dtype, predicted_memory
-from proctor.catalog.refs import has_chat_template, resolve, weights_of
+from proctor.catalog.refs import chat_template, resolve, weights_of
+from proctor.catalog.template import renderer
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
+from proctor.exams.chats import Habits, Unwritten, habits
 from proctor.exams.load import load_benchmark
 from proctor.machine import Machine, look
-from proctor.nouns import Device, Exam, Quant, SweepRequest
+from proctor.nouns import Device, Exam, ModelRef, Quant, SweepRequest
 from proctor.settings import Settings
 from proctor.store import workers
 from proctor.store.session import Store
@@ -58,19 +61,24 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(request, candidates, targets) if in_fleet else []
-    notes = (*device_notes(request.quants, device, targets), *(f"Its Runs will wait: {fault}" for fault in waits))
+    notes = (
+        *device_notes(request.quants, device, targets),
+        *template_notes(request, candidates),
+        *(f"Its Runs will wait: {fault}" for fault in waits),
+    )
     return Prepared(plan, exams, (*benchmark.notes, *notes))
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
     """The model of this name with the memory that it will need, in bytes, by quantization.
 
-    Raises `BadModel`, also where its files are here and have no chat template while the request wants one.
+    Raises `BadModel`, also where its files are here and the request wants a chat template: there is none, or it fails
+    or leaves out the question.
     """
     ref = resolve(name)
     weights = weights_of(ref)
-    if request.conditions.chat_template and has_chat_template(ref) is False:
-        raise CantBeAsked(name, "its tokenizer has no chat template", "Leave --chat-template out.")
+    if request.conditions.chat_template:
+        template_habits(ref, request)
     needs = {
         quant: predicted_memory(
             weights,
@@ -81,6 +89,40 @@ def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: boo
         for quant in request.quants
     }
     return Candidate(ref, needs)
+
+
+def template_habits(ref: ModelRef, request: SweepRequest) -> Habits | None:
+    """What the model's chat template does with exams; None where that can't be known here, and the worker will see.
+
+    Raises
+    ------
+    CantBeAsked
+        where there is none, or it fails or leaves out what it is given.
+    """
+    source = chat_template(ref)
+    if source is None:
+        return None
+    if not source:
+        raise CantBeAsked(ref.name, "its tokenizer has no chat template", "Leave --chat-template out.")
+    render = renderer(source)
+    if render is None:
+        return None
+    try:
+        return habits(render, shots=request.conditions.shots > 0)
+    except Unwritten as fault:
+        raise CantBeAsked(ref.name, str(fault), "Leave --chat-template out.") from fault
+
+
+def template_notes(request: SweepRequest, candidates: Sequence[Candidate]) -> Iterator[str]:
+    """What the models' chat templates do to the exam's words."""
+    if not request.conditions.chat_template:
+        return
+    named = request.conditions.template_date
+    day = date.fromisoformat(named) if named else datetime.now(UTC).date()
+    for one in candidates:
+        found = template_habits(one.ref, request)
+        for note in found.notes(day) if found is not None else ():
+            yield f"{one.ref.label}: {note}."
 
 
 def here(machine: Machine) -> tuple[Target, ...]:

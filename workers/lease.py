@@ -75,6 +75,10 @@ class Lease:
         """Log-probabilities that are recorded, by question id, by whichever attempt."""
         return self.patience(partial(runs.recorded_scores, self.store, self.claim, question_ids))
 
+    def recorded_prompts(self) -> dict[str, str]:
+        """Hashes of the prompts that are answered, by question id, by whichever attempt."""
+        return self.patience(partial(runs.recorded_prompts, self.store, self.claim))
+
     def finish(self, measures: Measures, noise: Noise | None = None) -> None:
         """The Run is done: every question has its Answer."""
         self._check()

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from functools import partial
 
 from proctor import logs
@@ -34,6 +36,7 @@ from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, R
 from proctor.store import runs
 from scheduler.choose import choose
 from workers.desk import Desk
+from workers.engine.template import ExamChat
 from workers.fitting import FittingScorer, with_cut
 from workers.lease import Lease
 from workers.models import Loaded
@@ -91,12 +94,15 @@ def sit(desk: Desk, claim: Claim) -> bool:
     with Lease(desk.store, claim, desk.patience, desk.pulse) as lease:
         with Tally(desk.device) as tally:
             model = load(desk, claim, tally)
-            prompts = write_prompts(lease.load_exam(), spec.conditions, model)
+            chat = exam_chat(spec.conditions, model, claim.template_date)
+            prompts = write_prompts(lease.load_exam(), spec.conditions, model, chat)
             prepared = model.scorer.prepare(prompts)
             tally.prepared(prepared)
             packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
-            scorer = begin(desk, lease, model)
+            scorer = begin(desk, lease, model, chat)
             recorded = set(lease.committed_packs())
+            if recorded:
+                check_same_prompts(lease.recorded_prompts(), prompts)
             for pack in packs:
                 if pack.index in recorded:
                     continue
@@ -129,18 +135,28 @@ def load(desk: Desk, claim: Claim, tally: Tally) -> Loaded:
     return model
 
 
-def write_prompts(exam: Exam, conditions: Conditions, model: Loaded) -> list[Prompt]:
+def exam_chat(conditions: Conditions, model: Loaded, day: date | None) -> ExamChat | None:
+    """The model's chat template, told this day, where the exam is put as a conversation. Raises `CantBeAsked`."""
+    if not conditions.chat_template or day is None:
+        return None
+    return ExamChat(model.reader.template, day, shots=conditions.shots > 0)
+
+
+def write_prompts(exam: Exam, conditions: Conditions, model: Loaded, chat: ExamChat | None) -> list[Prompt]:
     """The Run's prompts, in the order of the Exam, each fitted into the model's window."""
-    chat = model.reader.chat if conditions.chat_template else None
+    template = chat.text if chat is not None else None
     return [
-        fit(exam, question, conditions, model.reader.count, model.reader.window, chat)
+        fit(exam, question, conditions, model.reader.count, model.reader.window, template)
         for question in exam.questions[: conditions.limit]
     ]
 
 
-def begin(desk: Desk, lease: Lease, model: Loaded) -> FittingScorer:
+def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None = None) -> FittingScorer:
     """Say what this attempt computes with; packs are then cut as the Run's record says. Raises `OtherWay`."""
-    mine = with_cut(model.provenance, desk.models.cut_tokens)
+    made = model.provenance
+    if chat is not None:
+        made = replace(made, notes=(*made.notes, *chat.notes), template_date=chat.told_date)
+    mine = with_cut(made, desk.models.cut_tokens)
     recorded = lease.begin(mine)
     check_same_way(recorded, mine)
 
@@ -159,6 +175,17 @@ def check_same_way(recorded: Provenance, mine: Provenance) -> None:
             "This Run was begun with {}, attention {!r} and matrix products by {}; ".format(*theirs)
             + "this worker computes with {}, {!r} and {}.".format(*ours),
             "Finish it with the workers that began it, or submit it with --fresh.",
+        )
+
+
+def check_same_prompts(recorded: Mapping[str, str], prompts: Sequence[Prompt]) -> None:
+    """One Run is never a mixture: raise `BadInput` where its recorded Answers are to prompts that aren't ours."""
+    others = [prompt for prompt in prompts if recorded.get(prompt.question.id, prompt.hash) != prompt.hash]
+    if others:
+        raise BadInput(
+            f"This Run was begun with other prompts: {len(others)} of the {len(recorded)} questions that are answered "
+            "would be asked in other words now, by another date or another release.",
+            "Submit it with --fresh.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proctor.catalog import gguf, gguf_model, hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
-from proctor.catalog.weights import Weights, folder_has_chat_template, read_folder, read_gguf, weight_files
+from proctor.catalog.weights import Weights, folder_chat_template, read_folder, read_gguf, weight_files
 from proctor.errors import BadModel, NotHere, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 
@@ -85,14 +85,14 @@ def weights_of(ref: ModelRef) -> Weights:
     return hub.weights(ref.name, ref.revision)
 
 
-def has_chat_template(ref: ModelRef) -> bool | None:
-    """Whether a resolved model's tokenizer can put a conversation into words; None where its files aren't here yet."""
+def chat_template(ref: ModelRef) -> str | None:
+    """The chat template of a resolved model's tokenizer, "" where it has none; None where its files aren't here yet."""
     if ref.source is ModelSource.GGUF:
-        return bool(gguf.read(Path(ref.name), ref.name).facts.get("tokenizer.chat_template"))
+        return str(gguf.read(Path(ref.name), ref.name).facts.get("tokenizer.chat_template") or "")
     folder = Path(ref.name) if ref.source is ModelSource.FOLDER else None
     if ref.source is ModelSource.HUB:
         folder = hub.cached(ref.name, ref.revision)
-    return None if folder is None else folder_has_chat_template(folder, ref.name)
+    return None if folder is None else folder_chat_template(folder, ref.name)
 
 
 def check_unchanged(ref: ModelRef) -> None:

@@ -100,12 +100,22 @@ def read_gguf(path: Path, name: str = "") -> Weights:
     )
 
 
-def folder_has_chat_template(folder: Path, name: str) -> bool:
-    """Whether a model folder has one, wherever the versions of transformers have put it. Raises `BadModel`."""
-    if any((folder / file).is_file() for file in ("chat_template.jinja", "chat_template.json")):
-        return True
-    config = folder / "tokenizer_config.json"
-    return config.is_file() and bool(_read_json(config, name).get("chat_template"))
+def folder_chat_template(folder: Path, name: str) -> str:
+    """A model folder's, wherever the versions of transformers have put it; "" where there is none. Raises `BadModel`.
+
+    Of several templates it is the one called `default`.
+    """
+    jinja = folder / "chat_template.jinja"
+    if jinja.is_file():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    for file in ("chat_template.json", "tokenizer_config.json"):
+        said = _read_json(folder / file, name).get("chat_template") if (folder / file).is_file() else None
+        if isinstance(said, list):
+            several = {str(one.get("name")): one.get("template") for one in said if isinstance(one, dict)}
+            said = several.get("default") or next(iter(several.values()), None)
+        if isinstance(said, str) and said:
+            return said
+    return ""
 
 
 def from_config(config: Mapping[str, object], tensors: Sequence[Tensor]) -> Weights:

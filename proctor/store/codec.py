@@ -53,6 +53,19 @@ def conditions_of(stored: JsonObject) -> Conditions:
     return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS))})
 
 
+def conditions_object(conditions: Conditions) -> JsonObject:
+    """Conditions as JSON. A date that nobody named goes unsaid: releases of before there was one read it too."""
+    said = asdict(conditions)
+    if not conditions.template_date:
+        del said["template_date"]
+    return said
+
+
+def request_object(request: SweepRequest) -> JsonObject:
+    """What a person asked for, as JSON."""
+    return {**asdict(request), "conditions": conditions_object(request.conditions)}
+
+
 def spec_columns(spec: RunSpec) -> JsonObject:
     """The columns of a Run's row that its spec fills, all but the exam's."""
     return {
@@ -63,7 +76,7 @@ def spec_columns(spec: RunSpec) -> JsonObject:
         "quant": spec.quant,
         "device": spec.device,
         "dtype": spec.dtype,
-        "conditions": asdict(spec.conditions),
+        "conditions": conditions_object(spec.conditions),
         "questions": spec.questions,
     }
 
@@ -95,6 +108,7 @@ def provenance_object(provenance: Provenance) -> JsonObject:
         "notes": list(provenance.notes),
         "cut_tokens": provenance.cut_tokens,
         "products": provenance.products,
+        "template_date": provenance.template_date,
     }
 
 
@@ -109,6 +123,7 @@ def provenance_of(stored: JsonObject) -> Provenance:
         notes=tuple(stored["notes"]),
         cut_tokens=stored.get("cut_tokens"),
         products=stored.get("products", "torch"),  # all there was, before there was a choice
+        template_date=stored.get("template_date", ""),
     )
 
 

@@ -61,7 +61,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Update, bindparam, insert, update
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -77,6 +77,7 @@ from proctor.nouns import (
     Measures,
     Noise,
     Provenance,
+    RunSpec,
     RunStatus,
     WorkerCard,
 )
@@ -140,7 +141,8 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
         spec = spec_of(run, picked.exam)
         fixed = run.answered > 0 and run.provenance is not None
         dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
-        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), run.check_noise and run.noise is None)
+        noise = run.check_noise and run.noise is None
+        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), noise, _template_date(session, run, spec))
 
 
 def waiting(store: Store, me: WorkerCard) -> int:
@@ -188,6 +190,17 @@ def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> 
             .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
         )
         return {question_id: tuple(scores) for question_id, scores in found}
+
+
+def recorded_prompts(store: Store, claim: Claim) -> dict[str, str]:
+    """Hashes of the prompts to which Answers are recorded, by question id."""
+    with store.read() as session:
+        found = session.exec(
+            select(QuestionRow.content_id, AnswerRow.prompt_hash)
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .where(col(AnswerRow.run_id) == claim.run_id)
+        )
+        return dict(found.all())
 
 
 def cut(store: Store, claim: Claim, provenance: Provenance) -> None:
@@ -449,6 +462,15 @@ def _answer_row(pack: Mapping[str, int], question_id: int, answer: Answer) -> di
         "prompt_hash": answer.prompt_hash,
         "options_logprob": answer.options_logprob,
     }
+
+
+def _template_date(session: Session, run: RunRow, spec: RunSpec) -> date | None:
+    """The date that the chat templates of a sweep are told: the one that was named, else that of its submission."""
+    if not spec.conditions.chat_template:
+        return None
+    if spec.conditions.template_date:
+        return date.fromisoformat(spec.conditions.template_date)
+    return session.exec(select(SweepRow.created_at).where(col(SweepRow.id) == run.sweep_id)).one().date()
 
 
 def _id(run: RunRow) -> int:

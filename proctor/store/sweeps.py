@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import Lane, RunSpec, RunStatus, Scoring, SweepRequest
-from proctor.store.codec import request_of, spec_columns
+from proctor.store.codec import conditions_object, request_object, request_of, spec_columns
 from proctor.store.exams import TEST
 from proctor.store.session import Store
 from proctor.store.tables import AttemptRow, ExamRow, JsonObject, QuestionRow, RunRow, SweepRow
@@ -115,8 +115,12 @@ def fingerprint_of(specs: Sequence[RunSpec]) -> str:
 
 
 def _identity(spec: RunSpec) -> JsonObject:
-    """What makes a Run that Run. Letters go unsaid: sweeps of before there was a choice are known by it."""
-    said = asdict(spec)
+    """What makes a Run that Run.
+
+    Letters go unsaid, and so does the day of the submission: sweeps of before there was a choice are known by it, and
+    the same command goes on with its sweep tomorrow.
+    """
+    said = {**asdict(spec), "conditions": conditions_object(spec.conditions)}
     if spec.conditions.scoring is Scoring.LETTERS:
         del said["conditions"]["scoring"]
     return said
@@ -225,7 +229,7 @@ def _create(session: Session, request: SweepRequest, fingerprint: str, now: date
     sweep = SweepRow(
         name=request.name,
         fingerprint=fingerprint,
-        request=asdict(request),
+        request=request_object(request),
         priority=request.priority,
         created_at=now,
         submitted_at=now,

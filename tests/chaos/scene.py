@@ -54,19 +54,25 @@ def make_exam(subject: str) -> Exam:
 
 
 def submit(
-    store: Store, model: ModelRef, subjects: int, quant: Quant = Quant.NONE, *, check_noise: bool = False
+    store: Store,
+    model: ModelRef,
+    subjects: int,
+    quant: Quant = Quant.NONE,
+    *,
+    check_noise: bool = False,
+    conditions: Conditions = CONDITIONS,
 ) -> int:
     """A sweep of one model on so many subjects; returns its number."""
     made = [make_exam(f"subject_{number}") for number in range(subjects)]
     for exam in made:
         exams.save_exam(store, exam)
     specs = [
-        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, CONDITIONS)
+        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, conditions)
         for exam in made
     ]
     names = tuple(exam.subject for exam in made)
     request = SweepRequest(
-        (model.name,), (quant,), "made", names, "cpu", DType.FLOAT32, CONDITIONS, check_noise=check_noise
+        (model.name,), (quant,), "made", names, "cpu", DType.FLOAT32, conditions, check_noise=check_noise
     )
     return sweeps.submit(store, request, specs, fresh=True).sweep_id
 
@@ -126,7 +132,7 @@ def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, 
         spec = run.spec
         model = Models(device, Path("unused")).get(spec.model, spec.quant, spec.dtype)
         exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
-        prompts = write_prompts(exam, spec.conditions, model)
+        prompts = write_prompts(exam, spec.conditions, model, None)
         prepared = model.scorer.prepare(prompts)
         for pack in compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded):
             scores = model.scorer.score(prepared, pack).options_logprob

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
+from jinja2 import TemplateError
 from safetensors.torch import load_file, save_file
+from sqlmodel import col, select, update
+from transformers import AutoTokenizer
 
 from proctor.catalog.refs import resolve
 from proctor.errors import DoesNotFit, HubUnavailable
-from proctor.nouns import Cost, Device, DType, ModelRef, Quant, RunStatus
+from proctor.exams.chats import IN_PARTS, NO_SYSTEM
+from proctor.exams.prompts import messages, prompt_hash
+from proctor.nouns import Cost, Device, DType, Exam, ModelRef, Quant, RunStatus
 from proctor.settings import Settings
 from proctor.store import fit, runs, steering, sweeps
 from proctor.store.session import Store
-from proctor.store.tables import RunRow
+from proctor.store.tables import AnswerRow, QuestionRow, RunRow, SweepRow
 from scheduler.choose import choose
-from tests import tiny
+from tests import templates, tiny
 from tests.chaos.scene import (
+    CONDITIONS,
     QUESTIONS,
     assert_every_answer_once,
+    make_exam,
     outcomes,
     recompute,
     recorded_scores,
@@ -281,3 +290,112 @@ def _pretend_another_attention(store: Store, sweep: int) -> None:
         row = session.get_one(RunRow, run.run_id)
         assert row.provenance is not None
         row.provenance = {**row.provenance, "attention": "plain"}
+
+
+def chat_model(folder: Path, template: str) -> ModelRef:
+    made = tiny.make(folder)
+    (made / "chat_template.jinja").write_text(template)
+    return resolve(str(made))
+
+
+def sit_chat(store: Store, model: ModelRef, link: Link, desk_with: Callable[..., Desk]) -> int:
+    conditions = replace(CONDITIONS, chat_template=True)
+    sweep = submit(store, model, subjects=1, conditions=conditions)
+    drain(desk_with(link))
+    return sweep
+
+
+def hashes(store: Store, sweep: int) -> dict[str, str]:
+    """Of each question's prompt."""
+    with store.read() as session:
+        rows = session.exec(
+            select(QuestionRow.content_id, AnswerRow.prompt_hash)
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .join(RunRow, col(RunRow.id) == col(AnswerRow.run_id))
+            .where(col(RunRow.sweep_id) == sweep)
+        )
+        return dict(rows.all())
+
+
+def theirs(model: ModelRef, exam: Exam, day: str = "") -> dict[str, str]:
+    """Hashes of the prompts that lm-evaluation-harness writes: without the system's message where that is refused."""
+    tokenizer = AutoTokenizer.from_pretrained(model.name)
+    found = {}
+    for question in exam.questions:
+        chat = [{"role": said.role, "content": said.content} for said in messages(exam, question, 0)]
+        try:
+            text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        except TemplateError:
+            text = tokenizer.apply_chat_template(chat[1:], tokenize=False, add_generation_prompt=True)
+        assert isinstance(text, str)
+        found[question.id] = prompt_hash(re.sub(r"Today Date: .*", f"Today Date: {day}", text))
+    return found
+
+
+@pytest.mark.parametrize("template", [templates.GEMMA, templates.IGNORES_SYSTEM])
+def test_a_template_without_a_place_for_the_description_sits_as_in_lm_eval_and_says_so(
+    store: Store, tmp_path: Path, template: str, desk_with: Callable[..., Desk]
+) -> None:
+    model = chat_model(tmp_path / "m", template)
+    sweep = sit_chat(store, model, Link(), desk_with)
+    assert_every_answer_once(store, sweep)
+    assert hashes(store, sweep) == theirs(model, make_exam("subject_0"))
+    (run,) = runs_of(store, sweep)
+    assert run.provenance is not None
+    assert NO_SYSTEM in run.provenance.notes
+
+
+def test_a_template_that_wants_parts_is_asked_each_question(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.PARTS_ONLY), Link(), desk_with)
+    assert_every_answer_once(store, sweep)
+    assert len(set(hashes(store, sweep).values())) == QUESTIONS
+    (run,) = runs_of(store, sweep)
+    assert run.provenance is not None
+    assert IN_PARTS in run.provenance.notes
+
+
+def test_a_template_that_swallows_the_question_fails_its_run_at_once(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.SWALLOWS), Link(), desk_with)
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.attempt, run.answered) == (RunStatus.FAILED, 1, 0)
+    assert "its chat template leaves out what it is given" in run.reason
+
+
+def test_a_run_that_is_resumed_on_another_day_is_told_the_day_of_its_sweep(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    model = chat_model(tmp_path / "m", templates.DATED)
+    conditions = replace(CONDITIONS, chat_template=True)
+    sweep = submit(store, model, subjects=1, conditions=conditions)
+    with store.write() as session:
+        day = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
+        session.exec(update(SweepRow).where(col(SweepRow.id) == sweep).values(created_at=day))
+    drain(desk_with(CountedLink(6)))
+    assert 0 < runs_of(store, sweep)[0].answered < QUESTIONS
+    drain(desk_with())
+    assert_every_answer_once(store, sweep)
+    assert hashes(store, sweep) == theirs(model, make_exam("subject_0"), "29 Feb 2024 00:00:00")
+    (run,) = runs_of(store, sweep)
+    assert run.provenance is not None
+    assert run.provenance.template_date == "2024-02-29"
+    assert "its chat template is told the date 2024-02-29" in run.provenance.notes
+
+
+def test_a_run_that_was_begun_with_other_prompts_is_never_a_mixture(
+    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+) -> None:
+    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.DATED), CountedLink(6), desk_with)
+    answered = runs_of(store, sweep)[0].answered
+    with store.write() as session:  # as if an earlier release had begun it on another day
+        session.exec(
+            update(SweepRow).where(col(SweepRow.id) == sweep).values(created_at=datetime(2020, 1, 1, tzinfo=UTC))
+        )
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.answered) == (RunStatus.FAILED, answered)
+    assert f"begun with other prompts: {answered} of the {answered} questions" in run.reason
+    assert "--fresh" in run.reason

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 
 import pytest
+from sqlmodel import col, update
 
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import Cost, Measures, Noise, Quant, RunStatus, Scoring
 from proctor.store import reads, runs, sweeps
 from proctor.store.session import Store
+from proctor.store.tables import SweepRow
 from tests.integration.store_world import (
     HandClock,
     card,
@@ -122,11 +125,29 @@ def test_scoring_by_text_is_another_sweep_and_letters_are_known_by_their_old_fin
     letters = spec()
     text = replace(letters, conditions=replace(letters.conditions, scoring=Scoring.TEXT))
     unsaid = asdict(letters)
-    del unsaid["conditions"]["scoring"]  # as specs were before there was a choice
+    del (
+        unsaid["conditions"]["scoring"],
+        unsaid["conditions"]["template_date"],
+    )  # as specs were before there was a choice
     old = hashlib.sha256(json.dumps(unsaid, sort_keys=True).encode()).hexdigest()
     assert sweeps.fingerprint_of([letters]) == old
     assert submit(store, text).sweep_id != submit(store, letters).sweep_id
     assert [run.spec for run in reads.runs(store, [1, 2])] == [text, letters]
+
+
+def test_a_sweeps_templates_are_told_the_day_of_its_submission_or_the_one_that_was_named(store: Store) -> None:
+    chat = replace(spec(), conditions=replace(spec().conditions, chat_template=True))
+    named = replace(chat, conditions=replace(chat.conditions, template_date="2024-07-26"))
+    assert submit(store, spec()).sweep_id == 1
+    assert claim(store, "cpu@host:1").template_date is None
+    made = submit(store, chat)
+    long_ago = datetime(2025, 1, 31, 23, 59, tzinfo=UTC)
+    with store.write() as session:
+        session.exec(update(SweepRow).where(col(SweepRow.id) == made.sweep_id).values(created_at=long_ago))
+    assert submit(store, chat).sweep_id == made.sweep_id  # the same command goes on, whatever day it is
+    assert claim(store, "cpu@host:2").template_date == date(2025, 1, 31)
+    assert submit(store, named).sweep_id not in (1, made.sweep_id)
+    assert claim(store, "cpu@host:3").template_date == date(2024, 7, 26)
 
 
 @pytest.mark.parametrize("other", [spec(quant=Quant.FOUR_BIT), spec("org/b"), spec(subject="b"), spec(size=5)])

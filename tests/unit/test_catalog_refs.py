@@ -9,10 +9,10 @@ import pytest
 
 from proctor.catalog.demo import DEMO_MODELS
 from proctor.catalog.refs import (
+    chat_template,
     check_unchanged,
     file_fingerprint,
     folder_fingerprint,
-    has_chat_template,
     resolve,
     weights_of,
 )
@@ -170,21 +170,24 @@ def test_files_are_compared_with_the_revision(folder: Path) -> None:
 
 def test_a_folders_chat_template_is_found_wherever_it_lies(folder: Path) -> None:
     config = folder / "tokenizer_config.json"
-    assert has_chat_template(resolve(str(folder))) is True
+    assert chat_template(resolve(str(folder))) == tiny.CHAT_TEMPLATE
     (folder / "chat_template.jinja").unlink()
-    assert has_chat_template(resolve(str(folder))) is False
+    assert chat_template(resolve(str(folder))) == ""
     config.write_text(json.dumps({**json.loads(config.read_text()), "chat_template": "{{ messages }}"}))
-    assert has_chat_template(resolve(str(folder))) is True
+    assert chat_template(resolve(str(folder))) == "{{ messages }}"
+    several = [{"name": "rag", "template": "{{ documents }}"}, {"name": "default", "template": "{{ messages[0] }}"}]
+    config.write_text(json.dumps({"chat_template": several}))
+    assert chat_template(resolve(str(folder))) == "{{ messages[0] }}"
     config.unlink()
-    assert has_chat_template(resolve(str(folder))) is False
+    assert chat_template(resolve(str(folder))) == ""
 
 
 def test_of_a_gguf_file_its_header_says_whether_it_has_a_chat_template(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(gguf_bytes())
-    assert has_chat_template(resolve(str(path))) is False
+    assert chat_template(resolve(str(path))) == ""
 
 
 def test_of_a_model_that_is_not_here_yet_nobody_knows_whether_it_has_a_chat_template() -> None:
-    assert has_chat_template(resolve("smollm2")) is None
-    assert has_chat_template(ModelRef("team/absent", ModelSource.HUB, "0" * 40)) is None
+    assert chat_template(resolve("smollm2")) is None
+    assert chat_template(ModelRef("team/absent", ModelSource.HUB, "0" * 40)) is None

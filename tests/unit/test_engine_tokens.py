@@ -6,7 +6,7 @@ import pytest
 
 from proctor.errors import CantBeAsked
 from proctor.exams.prompts import Message
-from tests import tiny
+from tests import templates, tiny
 from workers.engine.tokens import Reader
 
 BEGIN = 1
@@ -91,6 +91,13 @@ def test_a_model_without_a_template_says_so() -> None:
     model.tokenizer.chat_template = None
     assert not model.has_chat_template
     with pytest.raises(CantBeAsked, match="no chat template"):
+        model.chat([Message("user", "Why?")])
+
+
+def test_a_chat_without_the_words_it_was_given_is_refused() -> None:
+    model = reader()
+    model.tokenizer.chat_template = templates.SWALLOWS
+    with pytest.raises(CantBeAsked, match="leaves out what it is given"):
         model.chat([Message("user", "Why?")])
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
+from proctor.errors import BadInput
 from proctor.nouns import (
     Conditions,
     Cost,
@@ -52,6 +53,22 @@ specs = st.builds(
 )
 costs = st.builds(Cost, *[st.floats(0, 1e6)] * 3)
 measures = st.builds(Measures, costs, costs, costs, *[st.integers(0, 2**60)] * 4)
+
+
+def test_a_date_that_nobody_named_goes_unsaid_as_before_there_was_one() -> None:
+    assert "template_date" not in codec.conditions_object(Conditions(chat_template=True))
+    named = Conditions(chat_template=True, template_date="2026-11-30")
+    assert codec.conditions_of(through_json(codec.conditions_object(named))) == named
+    before = {key: value for key, value in through_json(asdict(named)).items() if key != "template_date"}
+    assert codec.conditions_of(before) == Conditions(chat_template=True)
+
+
+@pytest.mark.parametrize("date", ["30.11.2026", "2026-13-01", "20261130", "today"])
+def test_what_is_no_date_is_refused(date: str) -> None:
+    with pytest.raises(BadInput, match="is no date"):
+        Conditions(chat_template=True, template_date=date)
+    with pytest.raises(BadInput, match="for chat templates"):
+        Conditions(template_date="2026-11-30")
 
 
 def through_json(value: object) -> dict[str, object]:

@@ -7,8 +7,9 @@ the prompt of a Turn begins with that of the Turn before it, token by token, and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from proctor.errors import BadModel, CantBeAsked
+from proctor.errors import CantBeAsked
 from proctor.exams.prompts import Message
 from workers.engine.tokens import Reader
 
@@ -20,15 +21,13 @@ class TemplateFraming:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._has_system = True  # until the template refuses one
 
     def first(self, system: str, user: str) -> Sequence[int]:
-        if system and self._has_system:
-            try:
-                return self._reader.ids(self._reader.chat([Message("system", system), Message("user", user)]))
-            except BadModel:
-                self._reader.chat([Message("user", user)])  # raises where the system's message isn't the cause
-                self._has_system = False
+        if system:
+            said = [Message("system", system), Message("user", user)]
+            written = self._reader.template.write(said, datetime.now().astimezone())
+            if written.system_read:
+                return self._reader.ids(written.text)
         joined = f"{system}\n\n{user}" if system else user
         return self._reader.ids(self._reader.chat([Message("user", joined)]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -10,6 +11,7 @@ from proctor.errors import CantBeAsked
 from proctor.exams.prompts import Message
 from proctor.nouns import Prompt
 from workers.engine.score import Continuation, EncodedPrompt
+from workers.engine.template import ChatTemplate
 
 _LATELY = 4096  # texts: a Run's, with some to spare
 
@@ -23,6 +25,7 @@ class Reader:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, window: int, model: str) -> None:
         self.tokenizer, self.window, self.model = tokenizer, window, model
+        self.template = ChatTemplate(tokenizer, model)
         self._leading = _leading_specials(tokenizer)
         self._lately: dict[str, list[int]] = {}  # what was counted, which is likely to be encoded next
 
@@ -44,21 +47,14 @@ class Reader:
         return self.tokenizer.chat_template is not None
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """The text of a conversation, up to where the assistant speaks next.
+        """The text of a conversation now, up to where the assistant speaks next.
 
         Raises
         ------
         CantBeAsked
-            where the model has no chat template, or its template refuses the roles.
+            where the model has no chat template, or its template fails or leaves out what is said.
         """
-        if not self.has_chat_template:
-            raise CantBeAsked(self.model, "its tokenizer has no chat template", "Leave --chat-template out.")
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # a template is a program of the model's authors: it raises what it likes
-            raise CantBeAsked(self.model, f"its chat template fails: {error}", "Leave --chat-template out.") from error
-        return str(text)
+        return self.template.write(messages, datetime.now().astimezone()).text
 
     def encode(self, prompts: Sequence[Prompt]) -> tuple[EncodedPrompt, ...]:
         """Prompts and their options as token ids, all texts in one call of the tokenizer, on all cores.

@@ -1,0 +1,94 @@
+"""A tokenizer's chat template: conversations to text, at a moment that is given.
+
+transformers tells templates the time by a function `strftime_now` and lets no caller replace it: what is passed to
+`apply_chat_template` becomes plain data. A template that uses it is therefore rendered with a macro of that name in
+front, public ways only. What it defines for itself, such as Llama 3.1's `date_string`, stays as its authors wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from transformers import PreTrainedTokenizerBase
+
+from proctor.errors import CantBeAsked
+from proctor.exams.chats import Habits, Turns, Unwritten, Written, directives, habits, midnight, write
+from proctor.exams.prompts import Message
+
+# One line, whose end is taken off by `trim_blocks`: the template's first line begins as it did.
+_TELL_TIME = (
+    "{%- macro strftime_now(format) -%}{%- set told = namespace(text=format) -%}"
+    "{%- for name, said in proctor_time -%}{%- set told.text = told.text.replace(name, said) -%}{%- endfor -%}"
+    "{{ told.text }}{%- endmacro %}\n"
+)
+
+
+class ChatTemplate:
+    """The chat template of one model. All ways to write raise `CantBeAsked` where there is none, or it fails."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: str) -> None:
+        self._tokenizer, self._model = tokenizer, model
+        self._in_parts = False  # how the last conversation was given, which is tried first with the next
+
+    def write(self, messages: Sequence[Message], moment: datetime) -> Written:
+        """A conversation as text, up to where the assistant speaks next; see `proctor.exams.chats.write`."""
+        self._check_there_is_one()
+        try:
+            written = write(self._render, messages, moment, parts_first=self._in_parts)
+        except Unwritten as fault:
+            raise CantBeAsked(self._model, str(fault), "Leave --chat-template out.") from fault
+        self._in_parts = written.in_parts
+        return written
+
+    def habits(self, *, shots: bool) -> Habits:
+        """What it does with any exam."""
+        self._check_there_is_one()
+        try:
+            return habits(self._render, shots=shots)
+        except Unwritten as fault:
+            raise CantBeAsked(self._model, str(fault), "Leave --chat-template out.") from fault
+
+    def _check_there_is_one(self) -> None:
+        if self._tokenizer.chat_template is None:
+            raise CantBeAsked(self._model, "its tokenizer has no chat template", "Leave --chat-template out.")
+
+    def _render(self, turns: Turns, moment: datetime) -> str:
+        source = self._tokenizer.get_chat_template()
+        asks = "strftime_now" in source
+        text = self._tokenizer.apply_chat_template(
+            [dict(turn) for turn in turns],  # type: ignore[arg-type] # parts are lists, which their hints leave out
+            chat_template=_TELL_TIME + source if asks else source,
+            tokenize=False,
+            add_generation_prompt=True,
+            proctor_time=directives(moment) if asks else (),
+        )
+        return str(text)
+
+
+class ExamChat:
+    """The chat template of a Run: every prompt is told the same day, and what it leaves out is remembered."""
+
+    def __init__(self, template: ChatTemplate, day: date, *, shots: bool) -> None:
+        self._template, self.day = template, day
+        self._habits = template.habits(shots=shots)
+
+    def text(self, messages: Sequence[Message]) -> str:
+        """The text of a prompt. Raises `CantBeAsked` also where the question doesn't stand in it."""
+        written = self._template.write(messages, midnight(self.day))
+        self._habits = Habits(
+            self._habits.system_read and written.system_read,
+            self._habits.in_parts or written.in_parts,
+            self._habits.dated,
+        )
+        return written.text
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the Run's numbers must know of its prompts."""
+        return self._habits.notes(self.day)
+
+    @property
+    def told_date(self) -> str:
+        """The date that stands in the prompts, "" where none does."""
+        return self.day.isoformat() if self._habits.dated else ""
