@@ -100,12 +100,16 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     default=None,
     help="Where to; - is standard output (jsonl and csv). Default: answers.FORMAT, or the folder questions or lm-eval.",
 )
+@click.option("--raw", is_flag=True, help="In a CSV: text as it is, also what a spreadsheet would run as a formula.")
 @click.option("--force", is_flag=True, help="Write over what is there.")  # fmt: skip
-def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, force: bool) -> None:
+def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw: bool, force: bool) -> None:
     """Write a row for every Answer of SWEEPs (names or numbers; default: the latest).
 
     Each row can be read alone: question, choices, key, what was picked, the log-probability of every option, and what
     computed it. A file is whole or absent, and none is overwritten without --force.
+
+    In a CSV, text that a spreadsheet would run as a formula (it begins with =, +, - or @) gets an apostrophe in front;
+    --raw leaves that away.
 
     \b
     Examples:
@@ -122,7 +126,7 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
     with our_store() as store:
         sweep_ids = ids_of(store, sweeps)
         if output == "-":
-            exporting.export_to_stream(store, sweep_ids, kind, sys.stdout)
+            exporting.export_to_stream(store, sweep_ids, kind, sys.stdout, raw=raw)
         elif kind == "questions":
             paths = exporting.export_questions(store, sweep_ids, Path(output or "questions"), force=force)
             click.echo(f"{len(paths)} files in {output or 'questions'}")
@@ -133,7 +137,7 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, for
             click.echo(f"{len(paths)} files in {output or 'lm-eval'}")
         else:
             path = Path(output or f"answers.{kind}")
-            count = exporting.export_to_file(store, sweep_ids, kind, path, force=force)
+            count = exporting.export_to_file(store, sweep_ids, kind, path, force=force, raw=raw)
             click.echo(f"{count:,} answers in {path}")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
 from analysis.files import exists, new_file
 from analysis.frames import names_of
+from analysis.tables import harmless
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters
 from proctor.nouns import LETTERS
@@ -27,13 +28,21 @@ COLUMNS = (
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
 
-def export_to_stream(store: Store, sweep_ids: Sequence[int], kind: str, stream: IO[str]) -> int:
-    """Write every Answer to an open text stream as `jsonl` or `csv`; returns how many there were."""
-    return _WRITERS[kind](export_rows(store, sweep_ids), stream)
+def export_to_stream(store: Store, sweep_ids: Sequence[int], kind: str, stream: IO[str], *, raw: bool = False) -> int:
+    """Write every Answer to an open text stream as `jsonl` or `csv`; returns how many there were.
+
+    In a CSV, text that a spreadsheet would run as a formula gets an apostrophe in front, unless `raw` is set.
+    """
+    rows = export_rows(store, sweep_ids)
+    return _write_csv(rows, stream, raw=raw) if kind == "csv" else _write_jsonl(rows, stream)
 
 
-def export_to_file(store: Store, sweep_ids: Sequence[int], kind: str, path: Path, *, force: bool = False) -> int:
+def export_to_file(
+    store: Store, sweep_ids: Sequence[int], kind: str, path: Path, *, force: bool = False, raw: bool = False
+) -> int:
     """Write every Answer to a file of kind `jsonl`, `csv` or `parquet`, whole or not at all; returns how many.
+
+    `raw` is as in `export_to_stream`.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def export_to_file(store: Store, sweep_ids: Sequence[int], kind: str, path: Path
         if kind == "parquet":
             return _write_parquet(export_rows(store, sweep_ids), beside)
         with beside.open("w", encoding="utf-8", newline="") as stream:
-            return export_to_stream(store, sweep_ids, kind, stream)
+            return export_to_stream(store, sweep_ids, kind, stream, raw=raw)
 
 
 def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, force: bool = False) -> list[Path]:
@@ -93,18 +102,16 @@ def _write_jsonl(rows: Iterable[ExportRow], stream: IO[str]) -> int:
     return count
 
 
-def _write_csv(rows: Iterable[ExportRow], stream: IO[str]) -> int:
+def _write_csv(rows: Iterable[ExportRow], stream: IO[str], *, raw: bool) -> int:
     """Lists as JSON in their cell; an empty cell where no option was picked."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
         values = as_object(row).values()
-        writer.writerow([json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in values])
+        cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in values)
+        writer.writerow(cells if raw else map(harmless, cells))
     return count
-
-
-_WRITERS: dict[str, Callable[[Iterable[ExportRow], IO[str]], int]] = {"jsonl": _write_jsonl, "csv": _write_csv}
 
 
 def _write_parquet(rows: Iterable[ExportRow], path: Path) -> int:

@@ -1,13 +1,46 @@
-"""Files that are whole or absent, never half written."""
+"""Files that are whole or absent, never half written; and files of others, read within limits."""
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from proctor.errors import BadInput
+
+LONGEST_LINE = 16 << 20  # characters
+LONGEST_TEXT = 1 << 30  # characters of one file, unpacked
+
+
+def lines_of(path: Path, newline: str = "\n") -> Iterator[str]:
+    """A file's lines, one in memory at a time: ended by a newline alone, as questions may hold Unicode's other ends.
+
+    A file whose name ends in `.gz` is unpacked on the way; `newline` is that of `open`.
+
+    Raises
+    ------
+    BadInput
+        where it can't be read, is no UTF-8, or has a line or a length beyond the limits above.
+    """
+    length = 0
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                length += len(line)
+                if len(line) > LONGEST_LINE or length > LONGEST_TEXT:
+                    what = "has a line of" if len(line) > LONGEST_LINE else "holds"
+                    most = LONGEST_LINE if len(line) > LONGEST_LINE else LONGEST_TEXT
+                    raise BadInput(f"{path} {what} more than {most >> 20} Mi characters.", "Split it, or leave it out.")
+                yield line
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} can't be read: {error}.",
+            "Wanted: text in UTF-8, as it is or packed by gzip with the ending .gz.",
+        ) from error
 
 
 @contextmanager

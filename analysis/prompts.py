@@ -88,7 +88,7 @@ def why_apart(first: Panel, second: Panel) -> list[str]:
     for count, what in ((answers, "answer key"), (prompts, "prompt")):
         if count:
             found.append(f"another {what} for {count:,} of the {left.size:,} questions that are in both")
-    return found or ["they are known to have been asked in the same way of no question"]
+    return found or ["they were imported apart"]
 
 
 def _prompts(panel: Panel) -> NDArray[np.uint64]:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from analysis.findings import counted, listed
 from analysis.panel import Panel, Terms
 from proctor.contestants import Contestant
+from proctor.errors import BadInput
 from proctor.exams.identity import question_id
 
+MOST_ANSWERS = 2_000_000  # of one import: they are all in memory while they are gathered, about 1 KB each
 Key = tuple[str, str]  # subject and question id: what makes a question that question
 
 
@@ -87,6 +89,15 @@ class Gathered:
 
     sets: tuple[Imported, ...]
     copies: tuple[Copies, ...]
+
+
+def check_size(answers: int) -> None:
+    """Raise `BadInput` for more Answers than one import may hold."""
+    if answers > MOST_ANSWERS:
+        raise BadInput(
+            f"There are more than {MOST_ANSWERS:,} answers in these files, each model's counted.",
+            "Import a part of them at a time, each under a --name of its own.",
+        )
 
 
 def gather(sheets: Iterable[Sheet]) -> Gathered:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 import re
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from analysis.files import lines_of
 from analysis.harness import About, NoResults, about, shots_in
 from analysis.panel import UNKNOWN, Terms
-from analysis.rows import Row, Sheet
+from analysis.rows import Row, Sheet, check_size
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 from proctor.exams.judge import best_of
@@ -26,6 +25,7 @@ from proctor.nouns import LETTERS, Quant, Question, Scoring
 FILE_NAME = re.compile(r"samples_(?P<task>.+?)_(?P<date>\d{4}-\d{2}-\d{2}T[^/]*?)\.jsonl(?:\.gz)?")
 HASH = re.compile(r"[0-9a-f]{64}")
 BENCHMARK = "lm-evaluation-harness"
+LONGEST_CAUSE = 200  # letters of what was wrong with a line
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,21 @@ def read_samples(paths: Sequence[Path], model: str | None = None) -> Harvest:
     files = list(dict.fromkeys(path.resolve() for path in _expanded(paths)))
     notes: list[str] = []
     found, passed_over = _newest(_named([_look(path, notes) for path in files], model))
-    read = [_read(file) for file in found]
+    read = list(_within_limit(map(_read, found)))
     if not any(file.samples for file in read):
         raise BadInput(
             f"{', '.join(map(str, paths))} holds no sample.",
             "Name samples_*.jsonl files that lm-evaluation-harness wrote with --log_samples, or their folder.",
         )
     return Harvest(tuple(file for file in read if file.samples), (*dict.fromkeys(notes), *passed_over))
+
+
+def _within_limit(files: Iterator[SamplesFile]) -> Iterator[SamplesFile]:
+    answers = 0
+    for file in files:
+        answers += len(file.samples)
+        check_size(answers)
+        yield file
 
 
 def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
@@ -197,14 +205,14 @@ def _rerun_of(file: _Found) -> tuple[object, ...]:
 def _read(file: _Found) -> SamplesFile:
     subject = file.task.removeprefix("mmlu_").removesuffix("_continuation")
     lines: list[_Line] = []
-    for number, text in enumerate(_lines(file.path), start=1):
+    for number, text in enumerate(lines_of(file.path), start=1):
         if not text.strip():
             continue
         try:
             lines.append(_line(json.loads(text), subject, file.contestant))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
             raise BadInput(
-                f"{file.path}, line {number} is no multiple-choice sample: {type(error).__name__} {error}.",
+                f"{file.path}, line {number} is no multiple-choice sample: {type(error).__name__} {_cut(error)}.",
                 "Wanted: doc with question, choices and answer, and filtered_resps with a log-probability an option.",
             ) from error
     scoring = _scoring(file.path, lines)
@@ -214,19 +222,6 @@ def _read(file: _Found) -> SamplesFile:
         known = known if shots is None else replace(known, shots=shots, chat_template=False)
     samples = tuple(Sample(line.row, scoring) for line in lines)
     return SamplesFile(file.path, file.task, file.date, known, samples)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """A file's lines, one in memory at a time: ended by a newline alone, as questions may hold Unicode's other ends."""
-    try:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8-sig", newline="\n") as file:
-            yield from file
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} can't be read: {error}.",
-            "Wanted: lines of JSON in UTF-8, as they are or packed by gzip with the ending .gz.",
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -281,6 +276,11 @@ def _shots(lines: Sequence[_Line], scoring: Scoring) -> int | None:
         for row in (line.row,)
     ]
     return shots_in(kept, scoring)
+
+
+def _cut(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) <= LONGEST_CAUSE else f"{text[:LONGEST_CAUSE]}…"
 
 
 def _key(answer: object, choices: int) -> int:

@@ -101,7 +101,7 @@ def to_csv(table: Table) -> str:
     out = StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.heading for column in table.columns] + heading)
-    writer.writerows([[_harmless(cell) for cell in row] + value for row in table.rows])
+    writer.writerows([[harmless(cell) for cell in row] + value for row in table.rows])
     return out.getvalue()
 
 
@@ -134,7 +134,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool])
     ]
 
 
-def _harmless(value: Value) -> Value:
+def harmless(value: Value) -> Value:
+    """Text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

@@ -7,8 +7,9 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
+from analysis.files import lines_of
 from analysis.panel import UNKNOWN, Terms
-from analysis.rows import Row, Sheet
+from analysis.rows import Row, Sheet, check_size
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 
@@ -26,14 +27,13 @@ def read_wide_csv(path: Path) -> tuple[Sheet, ...]:
         for a file without those columns, without a model, or with an answer that is no letter of its options.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            header = list(reader.fieldnames or [])
-            options = [letter for letter in string.ascii_uppercase if letter in header]
-            models = [name for name in header if name not in {*FIXED, *options}]
-            _check(header, options, models, path)
-            rows = list(_rows(reader, options, models, path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(lines_of(path, newline=""))
+        header = list(reader.fieldnames or [])
+        options = [letter for letter in string.ascii_uppercase if letter in header]
+        models = [name for name in header if name not in {*FIXED, *options}]
+        _check(header, options, models, path)
+        rows = list(_rows(reader, options, models, path))
+    except csv.Error as error:
         raise BadInput(f"{path} can't be read as CSV: {error}.") from error
     if not rows:
         raise BadInput(f"{path} has no question.")
@@ -59,6 +59,7 @@ def _rows(reader: csv.DictReader[str], options: list[str], models: list[str], pa
     """The Answers to each question, one a model in their order."""
     contestants = {model: Contestant(model) for model in models}
     for index, cells in enumerate(reader):
+        check_size((index + 1) * len(models))
         if None in cells or None in cells.values():
             raise BadInput(f"{path}: question {index} has not as many cells as the header.")
         choices = [cells[letter] for letter in options]

@@ -78,7 +78,7 @@ def looks(store: Store, sweep: int) -> dict[str, float]:
         "status_all_s": lambda: (fleet.look(store), reads.overview(store)),
         "status_sweep_s": lambda: (fleet.look(store, sweep), reads.progress(store, sweep)),
         "metrics_s": lambda: metrics_text(store),
-        "report_reads_s": lambda: columns.answer_columns(store, run_ids),
+        "report_reads_s": lambda: columns.answer_columns(store, run_ids, options_logprob=True, prompt=True),
     }
     found = {}
     for name, kind in kinds.items():

@@ -277,6 +277,18 @@ def test_a_model_at_chance_is_called_that_on_the_page(desk: Store, tmp_path: Pat
     assert "Guess cannot be told from blind guessing (25 %)" in read(written).text
 
 
+@pytest.mark.parametrize(("raw", "written"), [(False, ["'=cmd()", "'@org/One"]), (True, ["=cmd()", "@org/One"])])
+def test_text_that_a_spreadsheet_would_run_is_harmless_in_a_csv_unless_asked_for_raw(
+    desk: Store, tmp_path: Path, raw: bool, written: list[str]
+) -> None:
+    sat = Sat(models=("@org/One",), skill=(0.5,), quants=(Quant.NONE,), subjects=("=cmd()",), questions=2, name="cells")
+    export_to_file(desk, [sit_sweep(desk, sat)], "csv", tmp_path / "answers.csv", raw=raw)
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [[row["subject"], row["model"]] for row in rows] == [written] * 2
+    assert json.loads(rows[0]["options_logprob"])
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
 def test_an_export_has_every_answer_with_the_same_values(kind: str, store: Store, tmp_path: Path) -> None:
     sweep, path = sit_sweep(store, Sat(questions=10)), tmp_path / f"answers.{kind}"

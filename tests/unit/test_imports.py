@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Sequence
@@ -321,3 +322,33 @@ def test_an_import_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({"format": FORMAT + 1}) + "\n")
     with pytest.raises(BadInput, match="newer Proctor"):
         kept("new", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["samples_mmlu_law_x.jsonl", "samples_mmlu_law_x.jsonl.gz", "wide.csv"])
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("analysis.files.LONGEST_LINE", "has a line of more than"),
+        ("analysis.files.LONGEST_TEXT", "holds more than"),
+        ("analysis.rows.MOST_ANSWERS", "more than 3 answers"),
+    ],
+)
+def test_a_file_beyond_the_limits_is_refused_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limit: str, said: str
+) -> None:
+    path = tmp_path / name
+    text = "".join(json.dumps(line(n)) + "\n" for n in range(4))
+    if name.endswith(".csv"):
+        text = "subject,question,A,B,answer,m,n\n" + "s,q,1,2,A,A,B\n" * 3
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    read_foreign([path])
+    monkeypatch.setattr(limit, 3)
+    with pytest.raises(BadInput, match=said):
+        read_foreign([path])
+
+
+def test_what_is_wrong_with_a_line_is_said_in_a_few_words(tmp_path: Path) -> None:
+    path = write(tmp_path / "m", [line(0, key=10**4000)])
+    with pytest.raises(BadInput) as caught:
+        read_foreign([path])
+    assert len(caught.value.problem) < 600
