@@ -24,7 +24,10 @@ SQLITE = {
     ),
     sqlite3.SQLITE_LOCKED: ("another connection holds its lock", TRY_AGAIN),
     sqlite3.SQLITE_PERM: ("access is denied", "Give this user the right to read and write the file."),
-    sqlite3.SQLITE_READONLY: ("it can only be read", "Give this user the right to write the file and its folder."),
+    sqlite3.SQLITE_READONLY: (
+        "it can only be read",
+        "Give this user the right to write the file and its folder, or set PROCTOR_DATABASE_URL to a copy.",
+    ),
     sqlite3.SQLITE_IOERR: ("reading or writing the disk failed", "Check the disk, and that it is a local one."),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", "Take a copy of it, then restore a backup or use a new file."),
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; what was recorded before is kept."),

@@ -246,11 +246,21 @@ def _checked(url: str) -> URL:
 
 def _sqlite(url: URL, timeout_s: float) -> Engine:
     engine = make_engine(url, connect_args={"timeout": timeout_s}, pool_timeout=timeout_s, hide_parameters=True)
+    file = Path(url.database or "")
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, _arguments: object, named: dict[str, Any]) -> object:
+        """A connection of our own where the file can only be read; None: the usual one."""
+        if not _only_readable(file):
+            return None
+        named = {"check_same_thread": False} | named
+        return sqlite3.connect(_to_read(file), uri=True, **named)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
-        _use_wal(connection, timeout_s)
+        if not _only_readable(file):
+            _use_wal(connection, timeout_s)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -259,6 +269,21 @@ def _sqlite(url: URL, timeout_s: float) -> Engine:
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(BEGIN, 'IMMEDIATE')}")
 
     return engine
+
+
+def _only_readable(file: Path) -> bool:
+    """Whether this user may not write the file, or make the files that SQLite needs beside it."""
+    return file.exists() and not all(os.access(path, os.W_OK, effective_ids=True) for path in (file, file.parent))
+
+
+def _to_read(file: Path) -> str:
+    """The URI of a file that can only be read (https://sqlite.org/wal.html#read_only_databases).
+
+    Without a WAL beside it nobody has it open, and it is read as one that doesn't change.
+    """
+    wal = file.with_name(f"{file.name}-wal")
+    idle = not wal.exists() or wal.stat().st_size == 0
+    return f"{file.resolve().as_uri()}?mode=ro{'&immutable=1' if idle else ''}"
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
