@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.findings import listed
-from analysis.frames import contestants_of, labels_of, results_of
+from analysis.frames import results_of
+from analysis.groups import contestants_of, labels_of
 from analysis.panel import Panel
 from proctor.contestants import Contestant, labels, match
 from proctor.errors import AmbiguousName, BadInput, UnknownName
@@ -18,12 +19,11 @@ from proctor.store.sweeps import find
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One contestant's Answers under one set of terms. `exams` maps subjects to content hashes where known."""
+    """One contestant's Answers under one set of terms."""
 
     label: str
     panel: Panel  # of this contestant alone
     source: str  # the sweep, or the imported results, that they stand in
-    exams: Mapping[str, str] = field(default_factory=dict)
     sweep_id: int | None = None  # several sweeps may have one name; None: imported
 
 
@@ -107,8 +107,7 @@ def roll_of_sweep(store: Store, name: str | None) -> Roll:
         if others:
             kinds = [str(one.terms) for one in results.panels]
             raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
-        exams = {record.spec.subject: record.spec.exam_hash for record in results.records}
-        return Candidate(called[place], panel, sweep.name, exams, sweep.id)
+        return Candidate(called[place], panel, sweep.name, sweep.id)
 
     return Roll(sweep.name, contestants, called, read)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from analysis.candidates import Candidate
 from analysis.findings import counted, listed
+from analysis.groups import differences
 from analysis.panel import Panel, Terms
 from analysis.prompts import Alike, alike, share_a_template
+from analysis.shots import short_of_shots, shots_range
 from analysis.stats.families import benjamini_hochberg
 from analysis.stats.paired import Paired, pair_up
 from analysis.stats.verdict import Verdict, judge
 from proctor.errors import BadInput
+
+Places = NDArray[np.int64]  # (Q,) of questions in a panel
 
 
 class NotComparable(BadInput):
@@ -77,7 +81,11 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
             f"{first.label} and {second.label} are the same Answers of {first.source}.",
             "Name another contestant of it, or the two sweeps with --sweep.",
         )
-    whole = side_by_side(first, second)
+    everything = side_by_side(first, second)
+    whole = everything.on(everything.common)
+    if whole.questions.empty:
+        shown = " against ".join(shots_range(everything.of([place])) for place in (0, 1))
+        raise NotComparable(first.label, second.label, [f"{shown} shots shown, on no question as many"])
     prompts = alike(whole, 0, 1)
     kept = _same_prompts(first, second, prompts)
     panel, prompts, left_out = whole.on(kept), prompts.on(kept), int((~kept).sum())
@@ -95,18 +103,15 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
         judge(panel.pair(0, 1), margin),
         tuple(sorted(found, key=lambda lead: (lead.p, -abs(lead.pair.change)))),
         prompts,
-        tuple(_notes(first, second, prompts, left_out)),
+        (*_shots_notes(everything, panel), *_notes(first, second, prompts, left_out)),
     )
 
 
 def side_by_side(first: Candidate, second: Candidate) -> Panel:
     """A panel of the two on the questions that both were asked, matched one to one by subject and id."""
-    differences = first.panel.terms.differences(second.panel.terms)
-    changed = [s for s, content in first.exams.items() if second.exams.get(s, content) != content]
-    if changed:
-        differences.append(f"another exam content in {listed(changed)}")
-    if differences:
-        raise NotComparable(first.label, second.label, differences)
+    found = differences(first.panel, second.panel)
+    if found:
+        raise NotComparable(first.label, second.label, found)
     keys = ["subject", "question_id"]
     mine, theirs = (one.panel.questions[keys].reset_index(names="place") for one in (first, second))
     both = mine.merge(theirs, on=keys, validate="one_to_one", suffixes=("_first", "_second"))
@@ -127,7 +132,20 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
         picked=np.stack([a.picked[0, left], b.picked[0, right]]),
         logprob=None if a.logprob is None or b.logprob is None else _stacked(a.logprob[0, left], b.logprob[0, right]),
         prompt=None if a.prompt is None or b.prompt is None else np.stack([a.prompt[0, left], b.prompt[0, right]]),
+        shots=_shots(a, b, left, right),
+        exams={**b.exams, **a.exams},
+        runs={**b.runs, **a.runs},
     )
+
+
+def _shots(first: Panel, second: Panel, left: Places, right: Places) -> NDArray[np.int8] | None:
+    """(2, Q) shots shown, as many as the terms say where they aren't known one by one; None where nothing says it."""
+    shown = [
+        np.full(places.size, panel.terms.shots, dtype=np.int8) if panel.shots is None else panel.shots[0, places]
+        for panel, places in ((first, left), (second, right))
+        if panel.shots is not None or panel.terms.shots is not None
+    ]
+    return np.stack(shown) if len(shown) == 2 else None
 
 
 def _stacked(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,6 +169,19 @@ def _same_prompts(first: Candidate, second: Candidate, prompts: Alike) -> NDArra
     if not prompts.equals:
         raise NotComparable(first.label, second.label, [f"another prompt on {_of(prompts.others, prompts.equal.size)}"])
     return prompts.equal
+
+
+def _shots_notes(everything: Panel, panel: Panel) -> Iterator[str]:
+    """Questions left out since the two were shown other numbers of shots, and those that both were shown fewer of."""
+    other = int((~everything.common).sum())
+    if other:
+        apart = everything.on(~everything.common)
+        shown = listed([f"{name} {shots_range(apart.of([place]))}" for place, name in enumerate(apart.labels)])
+        yield f"{counted(other, 'question')} left out: put after another number of shots ({shown}), as windows held"
+    short = int(short_of_shots(panel)[0])
+    if short:
+        few = panel.on(np.asarray(panel.shots_short[0]))
+        yield f"{shots_range(few)} shots instead of {panel.terms.shots} on {_of(short, len(panel.questions))}, for both"
 
 
 def _notes(first: Candidate, second: Candidate, prompts: Alike, left_out: int) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from analysis.files import exists, new_file
-from analysis.frames import names_of
+from analysis.groups import names_of
 from analysis.tables import harmless
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters

@@ -11,7 +11,6 @@ answers_frame(results.panels[0])  # a row an Answer
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,10 +18,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.groups import comparable_groups, contestant_of, labels_of, terms_of
 from analysis.panel import Panel, Terms
-from proctor.contestants import Contestant, labels
-from proctor.nouns import DType, Lane, RunStatus
-from proctor.store.columns import AnswerColumns, QuestionColumns, answer_columns, prompts_apart, question_columns
+from analysis.shots import by_shots
+from proctor.contestants import Contestant
+from proctor.nouns import RunStatus, ShotsShown
+from proctor.store.columns import (
+    AnswerColumns,
+    QuestionColumns,
+    answer_columns,
+    prompts_apart,
+    question_columns,
+    shots_shown,
+)
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 
@@ -43,12 +51,17 @@ class Results:
     imported: tuple[Panel, ...] = ()  # those of the panels that were computed elsewhere
     reworded: Mapping[int, int] = field(default_factory=dict)  # superseded Run -> its questions in another prompt
     notes: tuple[str, ...] = ()  # what an import passed over or dropped
-    set_of: Mapping[int, int] = field(default_factory=dict)  # Run that is in a panel -> the panel's number, from 1
+    shots: Mapping[int, ShotsShown] = field(default_factory=dict)  # Run -> the shots that it showed
 
     def set_named(self, record: RunRecord) -> str:
-        """`Set 2` for a Run of the second panel; empty where its Answers are in none, or there is a single panel."""
-        number = self.set_of.get(record.run_id)
-        return f"Set {number}" if number is not None and len(self.panels) > 1 else ""
+        """`Set 2` for a Run of the second panel; empty where its Answers are in none, or there is a single panel.
+
+        A Run stands in several where an exam beside its own has several contents (`analysis.groups`).
+        """
+        sets = [str(number) for number, panel in enumerate(self.panels, start=1) if record.run_id in panel.run_ids]
+        if not sets or len(self.panels) == 1:
+            return ""
+        return f"Set {sets[0]}" if len(sets) == 1 else f"Sets {', '.join(sets)}"
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""
@@ -56,7 +69,8 @@ class Results:
 
     def runs_frame(self) -> pd.DataFrame:
         """A row a Run: who, on what, how it went, times in seconds, memory in bytes (see `run_row`)."""
-        return pd.DataFrame([run_row(record) for record in self.records], columns=list(RUN_COLUMNS))
+        rows = [run_row(record, self.shots.get(record.run_id)) for record in self.records]
+        return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
 RUN_COLUMNS = (
@@ -65,11 +79,15 @@ RUN_COLUMNS = (
     "scoring", "accuracy_norm", "noise_flips", "noise_questions", "noise_largest",
     "load_wall_s", "tokenize_wall_s", "prefix_wall_s", "write_wall_s",
     "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
+    "fewest_shots", "most_shots", "short_of_shots",
 )  # fmt: skip
 
 
-def run_row(record: RunRecord) -> tuple[object, ...]:
-    """One Run as `RUN_COLUMNS`. `wall_s`, `cpu_s`, `gpu_s` are of scoring; None where they aren't known."""
+def run_row(record: RunRecord, shown: ShotsShown | None) -> tuple[object, ...]:
+    """One Run as `RUN_COLUMNS`. `wall_s`, `cpu_s`, `gpu_s` are of scoring; None where they aren't known.
+
+    `shots` were asked for; `short_of_shots` questions were put after fewer, where the window held no more.
+    """
     spec, measures = record.spec, record.measures
     conditions, score = spec.conditions, None if measures is None else measures.scoring
     contestant, noise = contestant_of(record), record.noise
@@ -85,11 +103,12 @@ def run_row(record: RunRecord) -> tuple[object, ...]:
         score and score.wall_s, score and score.cpu_s, score and score.gpu_s,
         measures and measures.peak_rss_bytes, measures and measures.peak_device_bytes,
         record.answered / score.wall_s if score and score.wall_s > 0 else None, record.reason,
+        shown and shown.fewest, shown and shown.most, shown and shown.short,
     )  # fmt: skip
 
 
 def answers_frame(panel: Panel) -> pd.DataFrame:
-    """A row an Answer: contestant, subject, question_id, picked (missing for no answer), correct."""
+    """A row an Answer: contestant, subject, question_id, shots shown, picked (missing for no answer), correct."""
     who, question = np.nonzero(panel.asked)
     picked = panel.picked[who, question].astype(np.int64)
     return pd.DataFrame(
@@ -97,53 +116,11 @@ def answers_frame(panel: Panel) -> pd.DataFrame:
             "contestant": pd.Categorical.from_codes(who, categories=pd.Index(panel.labels)),
             "subject": panel.questions["subject"].to_numpy()[question],
             "question_id": panel.questions["question_id"].to_numpy()[question],
+            "shots": None if panel.shots is None else panel.shots[who, question],
             "picked": pd.Series(picked, dtype="Int8").mask(picked < 0),
             "correct": panel.correct[who, question],
         }
     )
-
-
-def contestant_of(record: RunRecord) -> Contestant:
-    """Who sat this Run, by what it computed in; by what was asked for where it never began."""
-    spec = record.spec
-    dtype = spec.dtype if record.provenance is None else record.provenance.dtype
-    return Contestant(spec.model.name, spec.model.revision, spec.quant.value, spec.device.value, dtype.value)
-
-
-def contestants_of(records: Sequence[RunRecord]) -> dict[int, Contestant]:
-    """The contestant of each Run by run id.
-
-    A Run that never began is its fellows' where those of its lane for which the same type was asked all computed in
-    one. Where they computed in several, or none has begun, nobody knows what it would compute in, and it is apart.
-    """
-    fellows: dict[tuple[Lane, DType], set[Contestant]] = defaultdict(set)
-    for record in records:
-        if record.provenance is not None:
-            fellows[record.spec.lane, record.spec.dtype].add(contestant_of(record))
-    found = {}
-    for record in records:
-        theirs = fellows[record.spec.lane, record.spec.dtype]
-        alone = record.provenance is not None or len(theirs) != 1
-        found[record.run_id] = contestant_of(record) if alone else next(iter(theirs))
-    return found
-
-
-def labels_of(records: Sequence[RunRecord]) -> dict[Contestant, str]:
-    """The label of each contestant of these Runs among the others."""
-    everyone = list(dict.fromkeys(contestants_of(records).values()))
-    return dict(zip(everyone, labels(everyone), strict=True))
-
-
-def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
-    """The label of each Run's contestant by run id."""
-    name = labels_of(records)
-    return {run_id: name[contestant] for run_id, contestant in contestants_of(records).items()}
-
-
-def terms_of(record: RunRecord) -> Terms:
-    """What must agree with another Run's for the two to be compared."""
-    said = record.spec.conditions
-    return Terms(record.spec.benchmark, said.prompt_version, said.shots, said.chat_template, said.scoring.value)
 
 
 def read_results(store: Store, sweep_ids: Sequence[int]) -> Results:
@@ -158,32 +135,17 @@ def results_of(store: Store, records: Sequence[RunRecord], among: Sequence[RunRe
     """
     names = labels_of(among or records)
     chosen, superseded = _newest(record for record in records if record.answered)
-    groups = comparable_groups(chosen)
-    panels = tuple(_read_panel(store, group, names) for group in groups)
-    set_of = {record.run_id: number for number, group in enumerate(groups, start=1) for record in group}
-    reworded = _reworded(store, chosen, superseded)
-    return Results(tuple(records), panels, tuple(superseded), reworded=reworded, set_of=set_of)
+    panels = [part for group in comparable_groups(chosen) for part in by_shots(_read_panel(store, group, names))]
+    reworded, shots = _reworded(store, chosen, superseded), _shots(store, records)
+    return Results(tuple(records), tuple(panels), tuple(superseded), reworded=reworded, shots=shots)
 
 
-def comparable_groups(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Runs in groups within which terms agree and no subject's exam has two contents, the largest group first.
-
-    A contestant goes whole into the first group that it doesn't contradict.
-    """
-    contestants: dict[tuple[Terms, Contestant], list[RunRecord]] = defaultdict(list)
-    for record in records:
-        contestants[terms_of(record), contestant_of(record)].append(record)
-    groups: list[tuple[Terms, dict[str, str], list[RunRecord]]] = []
-    for (terms, _), theirs in contestants.items():
-        contents = {record.spec.subject: record.spec.exam_hash for record in theirs}
-        for other_terms, known, members in groups:
-            if terms == other_terms and all(known.get(subject, hash) == hash for subject, hash in contents.items()):
-                known.update(contents)
-                members.extend(theirs)
-                break
-        else:
-            groups.append((terms, contents, list(theirs)))
-    return sorted((members for _, _, members in groups), key=len, reverse=True)
+def _shots(store: Store, records: Sequence[RunRecord]) -> dict[int, ShotsShown]:
+    """The shots that each Run showed, by run id: as it recorded them, else as its Answers say; not of those without."""
+    said = {record.run_id: record.provenance.shots for record in records if record.provenance is not None}
+    untold = [record.run_id for record in records if record.answered and said.get(record.run_id) is None]
+    told = {run_id: shots for run_id, shots in said.items() if shots is not None}
+    return told | shots_shown(store, untold)
 
 
 def _newest(records: Iterator[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
@@ -223,7 +185,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
     widest = max(map(len, questions.choices), default=0)
     asked, correct = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     picked, logprob = np.full(shape, -1, dtype=np.int8), np.full((*shape, widest), -np.inf, dtype=np.float32)
-    prompt = np.zeros(shape, dtype=np.uint64)
+    prompt, shots = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.int8)
     for some in _portions(records):
         answers = answer_columns(store, some, options_logprob=True, prompt=True)
         who = np.array([seat[run] for run in answers.run_id.tolist()], dtype=np.int64)
@@ -231,12 +193,24 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         asked[who, which] = True
         correct[who, which] = answers.correct
         picked[who, which] = answers.picked
+        shots[who, which] = answers.shots
         logprob[who, which] = _padded(answers, widest)
         if answers.prompt is not None:
             prompt[who, which] = answers.prompt
-    frame = _questions_frame(questions)
-    called = tuple(names[contestant] for contestant in contestants)
-    panel = Panel(terms_of(records[0]), contestants, frame, asked, correct, picked, logprob, prompt, called)
+    panel = Panel(
+        terms_of(records[0]),
+        contestants,
+        _questions_frame(questions),
+        asked,
+        correct,
+        picked,
+        logprob,
+        prompt,
+        names=tuple(names[contestant] for contestant in contestants),
+        shots=shots,
+        exams={record.spec.subject: record.spec.exam_hash for record in records},
+        runs={who: frozenset(run for run in seat if contestants[seat[run]] == who) for who in contestants},
+    )
     return panel.on(np.asarray(asked.any(axis=0)))
 
 

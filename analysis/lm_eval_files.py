@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from analysis.files import exists, new_file
-from analysis.frames import contestant_of
+from analysis.groups import contestant_of
 from analysis.lm_eval import Task, results, samples, sanitized
 from proctor.contestants import Contestant
 from proctor.nouns import Quant

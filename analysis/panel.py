@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isnan
 
@@ -86,6 +86,7 @@ class Panel:
 
     `questions` has Q rows and the columns `QUESTION_COLUMNS`. `picked` is negative where no option was picked,
     `logprob` is -inf for options that a question lacks, and None where nobody's log-probabilities are known.
+    `shots` are the examples that were shown before each question, and None where they aren't known one by one.
     `prompt` holds the first 8 bytes of each prompt's SHA-256, 0 where that isn't known, and is None where none is.
     Entries where `asked` is False mean nothing.
     """
@@ -99,11 +100,19 @@ class Panel:
     logprob: NDArray[np.float32] | None = None  # (C, Q, K)
     prompt: NDArray[np.uint64] | None = None  # (C, Q)
     names: tuple[str, ...] = ()  # labels among more than these contestants; empty: among these
+    shots: NDArray[np.int8] | None = None  # (C, Q)
+    exams: Mapping[str, str] = field(default_factory=dict)  # subject -> hash of its exam's content, where it is known
+    runs: Mapping[Contestant, frozenset[int]] = field(default_factory=dict)  # ids of the Runs that were read
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """(C,) what tables and graphs call the contestants."""
         return self.names or labels(self.contestants)
+
+    @cached_property
+    def run_ids(self) -> frozenset[int]:
+        """The Runs that these contestants' Answers were read from; none where they were imported."""
+        return frozenset(run_id for contestant in self.contestants for run_id in self.runs.get(contestant, ()))
 
     @cached_property
     def key(self) -> NDArray[np.int8]:
@@ -127,8 +136,15 @@ class Panel:
 
     @cached_property
     def common(self) -> NDArray[np.bool_]:
-        """(Q,) the questions that every contestant was asked."""
-        return np.asarray(self.asked.all(axis=0))
+        """(Q,) the questions that every contestant was asked after as many shots."""
+        return self.alike(range(len(self.contestants)))
+
+    @cached_property
+    def shots_short(self) -> NDArray[np.bool_]:
+        """(C, Q) asked after fewer shots than were asked for; nowhere, where that isn't known."""
+        if self.shots is None or self.terms.shots is None:
+            return np.zeros_like(self.asked)
+        return np.asarray(self.asked & (self.shots < self.terms.shots))
 
     @cached_property
     def right_by_subject(self) -> NDArray[np.int64]:
@@ -208,9 +224,17 @@ class Panel:
         return tuple(sorted(range(len(self.contestants)), key=lambda place: -_known(self.accuracies[place].estimate)))
 
     def pair(self, first: int, second: int) -> Paired:
-        """The 2 × 2 of two contestants on the questions that both were asked."""
-        both = self.asked[first] & self.asked[second]
+        """The 2 × 2 of two contestants on the questions that both were asked after as many shots."""
+        both = self.alike([first, second])
         return pair_up(self.correct[first, both], self.correct[second, both])
+
+    def alike(self, places: Sequence[int]) -> NDArray[np.bool_]:
+        """(Q,) the questions that all of these contestants were asked after as many shots, where those are known."""
+        chosen = list(places)
+        asked = self.asked[chosen].all(axis=0)
+        if self.shots is None or not chosen:
+            return np.asarray(asked)
+        return np.asarray(asked & (self.shots[chosen] == self.shots[chosen[0]]).all(axis=0))
 
     def of(self, places: Sequence[int]) -> Panel:
         """The panel of these contestants alone, in this order; questions that none of them was asked are left out."""
@@ -236,6 +260,7 @@ class Panel:
             picked=self.picked[places][:, questions],
             logprob=None if self.logprob is None else self.logprob[places][:, questions],
             prompt=None if self.prompt is None else self.prompt[places][:, questions],
+            shots=None if self.shots is None else self.shots[places][:, questions],
         )
 
     def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -245,11 +270,12 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """A panel brought to common ground: every contestant on the same questions."""
+    """A panel brought to common ground: every contestant on the same questions, put after as many shots."""
 
     panel: Panel
     questions_before: int
     set_aside: tuple[str, ...]  # labels of those that were asked too little to be compared with the others
+    other_shots: int = 0  # questions left out that all were asked, some after fewer shots than others
 
     @property
     def questions_left_out(self) -> int:
@@ -257,15 +283,29 @@ class Level:
 
 
 def level(panel: Panel) -> Level:
-    """Keep the questions that all were asked; first set those aside whose gaps would cost half of all questions."""
-    asked = panel.asked.sum(axis=1)
-    order = sorted(range(len(panel.contestants)), key=lambda place: (int(asked[place]), place))
-    kept = [place for place in order if asked[place] > 0]
-    while len(kept) > 1 and panel.asked[kept].all(axis=0).sum() < KEPT_AT_LEAST * len(panel.questions):
+    """Keep the questions that all were asked alike; first set those aside who would cost half of all questions.
+
+    Those are the ones that were asked the fewest questions after the shots that most were shown.
+    """
+    usual = (panel.asked & _usual_shots(panel)).sum(axis=1)
+    order = sorted(range(len(panel.contestants)), key=lambda place: (int(usual[place]), place))
+    kept = [place for place in order if panel.asked[place].any()]
+    while len(kept) > 1 and panel.alike(kept).sum() < KEPT_AT_LEAST * len(panel.questions):
         kept = kept[1:]
     aside = tuple(panel.labels[place] for place in order if place not in kept)
     whole = panel.of(sorted(kept))
-    return Level(whole.on(whole.common), len(panel.questions), aside)
+    other_shots = int((whole.asked.all(axis=0) & ~whole.common).sum())
+    return Level(whole.on(whole.common), len(panel.questions), aside, other_shots)
+
+
+def _usual_shots(panel: Panel) -> NDArray[np.bool_]:
+    """(C, Q) whether as many shots were shown as to most who were asked the question; all where that isn't known."""
+    if panel.shots is None:
+        return np.ones_like(panel.asked)
+    numbers = np.unique(panel.shots)
+    votes = np.stack([((panel.shots == number) & panel.asked).sum(axis=0) for number in numbers])  # (numbers, Q)
+    most = numbers[len(numbers) - 1 - votes[::-1].argmax(axis=0)]  # of equals, the larger number
+    return np.asarray(panel.shots == most)
 
 
 def _known(value: float) -> float:

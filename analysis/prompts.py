@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.groups import differences
 from analysis.panel import Panel, Terms
+from analysis.shots import shots_range
 from proctor.contestants import Contestant
 
 
@@ -74,11 +76,11 @@ def apart(panel: Panel) -> list[Apart]:
 
 def why_apart(first: Panel, second: Panel) -> list[str]:
     """What keeps two panels from being one, each in words."""
-    found = first.terms.differences(second.terms)
+    found = differences(first, second)
     if found:
         return found
     if not first.terms.imported and not second.terms.imported:
-        return ["the content of an exam has changed between them"]
+        return [f"{shots_range(first)} shots shown against {shots_range(second)}"]
     keys = ["subject", "question_id"]
     mine, theirs = (one.questions[keys].reset_index(names="place") for one in (first, second))
     both = mine.merge(theirs, on=keys, suffixes=("_first", "_second"))

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analysis.panel import Panel
+from analysis.findings import listed
+from analysis.panel import Panel, Terms
+from analysis.shots import shots_range
 from analysis.tables import Column, Table
 
 
 def set_names(panels: Sequence[Panel]) -> tuple[str, ...]:
-    """A name for each panel, such as `Set 2: mmlu, 0 shots, …`; empty names where there is a single one."""
+    """A name for each panel, such as `Set 2: mmlu, 0 shots, …`; empty names where there is a single one.
+
+    Of sets under the same terms it says which contents of which exams are in it, and how many shots were shown.
+    """
     if len(panels) == 1:
         return ("",)
-    names: list[str] = []
-    terms = [str(panel.terms) for panel in panels]
-    for place, said in enumerate(terms):
-        alike = terms.index(said)
-        other = f"; other exam content than set {alike + 1}" if alike < place else ""
-        names.append(f"Set {place + 1}: {said}{other}")
-    return tuple(names)
+    return tuple(
+        f"Set {place + 1}: {'; '.join([str(panel.terms), *_what_differs(panels, place)])}"
+        for place, panel in enumerate(panels)
+    )
+
+
+def _what_differs(panels: Sequence[Panel], place: int) -> Iterator[str]:
+    """What sets this panel apart from the others under the same terms, of which the newest contents come first."""
+    panel = panels[place]
+    newer, older = (
+        {s for s, content in panel.exams.items() for one in among if _has_other(one, panel.terms, s, content)}
+        for among in (panels[:place], panels[place + 1 :])
+    )
+    if older - newer:
+        yield f"newest content of {listed(sorted(older - newer))}"
+    if newer:
+        yield f"older content of {listed(sorted(newer))}"
+    if panel.shots_short.any():
+        yield f"{shots_range(panel)} shots shown, as many as a window held"
+    alike = [number for number, one in enumerate(panels[:place], start=1) if str(one.terms) == str(panel.terms)]
+    if alike and not newer and not panel.shots_short.any():
+        yield f"kept apart from set {alike[0]}"
+
+
+def _has_other(one: Panel, terms: Terms, subject: str, content: str) -> bool:
+    return one.terms == terms and one.exams.get(subject, content) != content
 
 
 def short(name: str) -> str:

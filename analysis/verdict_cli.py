@@ -43,8 +43,10 @@ sweeps_option = click.option(
 def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, most: int, *, as_json: bool) -> None:
     """Say whether SECOND is better or worse than FIRST, and by how much, question by question.
 
-    A contestant is a model, MODEL:QUANT, or a sweep in which there is only one. With two --sweep, FIRST is of the one
-    and SECOND of the other. Runs under other terms or on other exams are refused, with the difference.
+    A contestant is a label of the report, a model or its path as it was submitted, MODEL:QUANT, or a sweep in which
+    there is only one; a name that may be several is refused. With two --sweep, FIRST is of the one and SECOND of the
+    other. Runs under other terms or on other exams are refused, with the difference; questions put after another
+    number of shots, where a window held no more, are left out and counted.
 
     \b
     p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
@@ -159,9 +161,12 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
       proctor show 85e9298b9a3bdfeb -s helm_mmlu
     """
     from analysis.report.question import answers_table, find_question, question_text
+    from analysis.sets import of_set, set_names
 
-    panel, place = find_question(read_named(sweeps).panels, question)
-    table = answers_table(panel, place)
+    panels = read_named(sweeps).panels
+    panel, place = find_question(panels, question)
+    name = next(name for one, name in zip(panels, set_names(panels), strict=True) if one is panel)
+    table = of_set(answers_table(panel, place), name)
     if as_json:
         row = panel.questions.iloc[place]
         about = {name: row[name] for name in ("subject", "question_id", "question")}

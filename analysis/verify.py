@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.findings import listed
-from analysis.frames import contestant_of, labels_of
+from analysis.groups import contestant_of, labels_of
 from analysis.rows import Row
 from analysis.samples import Sample
 from proctor.contestants import Contestant, labels, match

@@ -292,6 +292,15 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class ShotsShown:
+    """How many examples stood before a Run's questions: fewer than asked for, where the model's window held no more."""
+
+    fewest: int
+    most: int
+    short: int  # questions with fewer than asked for
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What produced a Run's numbers, fixed by the first attempt of which a pack is kept."""
 
@@ -304,6 +313,7 @@ class Provenance:
     cut_tokens: int | None = None  # packs went through the model in parts of at most this; None: whole
     products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it
     template_date: str = ""  # YYYY-MM-DD, where the chat template writes the date into the prompts
+    shots: ShotsShown | None = None  # None: not recorded, by an earlier release
 
 
 @dataclass(frozen=True)

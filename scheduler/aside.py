@@ -1,4 +1,4 @@
-"""What belongs beside an accuracy: the same per character, exact ties, and how much of it is noise."""
+"""What belongs beside an accuracy: shots that were dropped, the same per character, exact ties, and the noise."""
 
 from __future__ import annotations
 
@@ -16,8 +16,19 @@ def aside(runs: Sequence[RunProgress]) -> str:
     answered, tied = sum(run.answered for run in runs), sum(run.tied for run in runs)
     by_text = any(run.scoring is Scoring.TEXT for run in runs)
     norm = f"{100 * sum(run.correct_norm for run in runs) / answered:.1f}% right per character" if answered else ""
-    parts = [norm if by_text else "", f"{tied} tied" if tied else "", _noise(runs)]
+    parts = [shots(runs), norm if by_text else "", f"{tied} tied" if tied else "", _noise(runs)]
     return ", ".join(part for part in parts if part)
+
+
+def shots(runs: Sequence[RunProgress]) -> str:
+    """`3 to 5 shots, fewer than asked for on 12 of 40 questions`; nothing where all were shown."""
+    known = [(run.shots, run.questions) for run in runs if run.shots is not None]
+    short = sum(shown.short for shown, _ in known)
+    if not short:
+        return ""
+    fewest, most = min(shown.fewest for shown, _ in known), max(shown.most for shown, _ in known)
+    number = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"{number} shots, fewer than asked for on {short} of {sum(asked for _, asked in known)} questions"
 
 
 def _noise(runs: Sequence[RunProgress]) -> str:

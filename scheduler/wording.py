@@ -163,6 +163,7 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "scoring": run.scoring.value,
                 "accuracy_norm": run.correct_norm / run.answered if run.answered else None,
                 "noise": None if run.noise is None else asdict(run.noise),
+                "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,
             }
             for run in progress.runs

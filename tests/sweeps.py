@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,21 +52,23 @@ class Sat:
     fail: Sequence[int] = ()  # these claims, counted from 0, fail at once for good
     name: str = "trial"
     noise: Noise | None = None  # of every Run
+    mended: Sequence[str] = ()  # subjects with other keys than they have by default
+    dropped: Mapping[str, int] = field(default_factory=dict)  # model -> first questions of a subject after 3 shots
     reworded: int = 0  # the first so many questions of a subject are put in another prompt than without this
 
 
-def exam(benchmark: str, subject: str, questions: int) -> Exam:
+def exam(benchmark: str, subject: str, questions: int, *, mended: bool = False) -> Exam:
     """An exam of so many made-up questions with four options."""
     items = []
     for number in range(questions):
         text, choices = f"{subject} question {number}?", tuple(f"option {letter}" for letter in "abcd")
-        items.append(Question(question_id(subject, text, choices), number, text, choices, number * 7 % 4))
+        items.append(Question(question_id(subject, text, choices), number, text, choices, (number * 7 + mended) % 4))
     return Exam(benchmark, subject, (), tuple(items), content_hash(subject, (), items))
 
 
 def sit_sweep(store: Store, sat: Sat, seed: int = 0) -> int:
     """Submit the sweep, sit every Run of it, and return its id."""
-    exams = [exam(sat.benchmark, subject, sat.questions) for subject in sat.subjects]
+    exams = [exam(sat.benchmark, each, sat.questions, mended=each in sat.mended) for each in sat.subjects]
     for each in exams:
         save_exam(store, each)
     asked = min(sat.questions, sat.conditions.limit or sat.questions)
@@ -116,7 +118,8 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, sat: S
         scores = tuple(float(score) for score in logprob)
         right = picked == question.answer
         prompt = question.id[::-1] * 4 if place < sat.reworded else question.id * 4
-        answers.append(Answer(question.id, prompt, 5, scores, picked, right, right))
+        shots = 3 if place < sat.dropped.get(claim.spec.model.name, 0) else 5
+        answers.append(Answer(question.id, prompt, shots, scores, picked, right, right))
     store_runs.record(store, claim, 0, answers, Cost(1.5, 2.5))
     peak = {Quant.NONE: 4 << 30, Quant.EIGHT_BIT: 2 << 30, Quant.FOUR_BIT: 1 << 30}[claim.spec.quant]
     store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak), sat.noise)

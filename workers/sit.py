@@ -32,7 +32,7 @@ from proctor.errors import (
 from proctor.exams.judge import judge
 from proctor.exams.packs import compose
 from proctor.exams.prompts import fit
-from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus
+from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus, ShotsShown
 from proctor.store import runs
 from scheduler.choose import choose
 from workers.desk import Desk
@@ -99,7 +99,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
             prepared = model.scorer.prepare(prompts)
             tally.prepared(prepared)
             packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
-            scorer = begin(desk, lease, model, chat)
+            scorer = begin(desk, lease, model, chat, shots_shown(prompts, spec.conditions))
             recorded = set(lease.committed_packs())
             if recorded:
                 check_same_prompts(lease.recorded_prompts(), prompts)
@@ -151,9 +151,15 @@ def write_prompts(exam: Exam, conditions: Conditions, model: Loaded, chat: ExamC
     ]
 
 
-def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None = None) -> FittingScorer:
+def shots_shown(prompts: Sequence[Prompt], conditions: Conditions) -> ShotsShown:
+    """How many examples stand before the questions of a Run, for its record."""
+    each = [prompt.shots for prompt in prompts]
+    return ShotsShown(min(each), max(each), sum(shots < conditions.shots for shots in each))
+
+
+def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots: ShotsShown) -> FittingScorer:
     """Say what this attempt computes with; packs are then cut as the Run's record says. Raises `OtherWay`."""
-    made = model.provenance
+    made = replace(model.provenance, shots=shots)
     if chat is not None:
         made = replace(made, notes=(*made.notes, *chat.notes), template_date=chat.told_date)
     mine = with_cut(made, desk.models.cut_tokens)

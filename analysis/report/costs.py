@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.frames import Results, contestant_of, names_of
+from analysis.frames import Results
 from analysis.graphs.cost import Priced, accuracy_against_cost
+from analysis.groups import contestant_of, names_of
 from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
 from analysis.sets import with_sets
@@ -90,10 +91,10 @@ def costs_section(results: Results, parts: Sequence[Measured]) -> Section | None
 
 
 def prices(results: Results, part: Measured) -> list[Priced]:
-    """Accuracy and cost of the panel's contestants that were measured under its terms, the most accurate first."""
+    """Accuracy and cost of the panel's contestants in the Runs that it shows, the most accurate first."""
     measured: dict[Contestant, list[tuple[int, Measures]]] = defaultdict(list)
     for record in results.records:
-        if record.measures is not None and record.answered and results.set_of.get(record.run_id) == part.number:
+        if record.measures is not None and record.run_id in part.panel.run_ids:
             measured[contestant_of(record)].append((record.answered, record.measures))
     found, panel, leaders = [], part.panel, part.standings.leaders()
     for place in panel.ranking:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.frames import Results, contestant_of, terms_of
+from analysis.frames import Results
+from analysis.groups import contestant_of
 from analysis.panel import Panel
 from analysis.report.blocks import Section, Text
 from analysis.stats.intervals import wilson
@@ -55,7 +56,7 @@ def floors(results: Results, panel: Panel) -> dict[Contestant, Floor]:
     """The noise of the panel's contestants whose Runs measured it."""
     found: dict[Contestant, list[Noise]] = defaultdict(list)
     for record in results.records:
-        if record.noise is not None and record.noise.questions and terms_of(record) == panel.terms:
+        if record.noise is not None and record.noise.questions and record.run_id in panel.run_ids:
             found[contestant_of(record)].append(record.noise)
     return {contestant: _together(found[contestant]) for contestant in panel.contestants if contestant in found}
 

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from analysis.findings import counted, listed
-from analysis.frames import Results, contestant_of, names_of, terms_of
+from analysis.frames import Results
+from analysis.groups import contestant_of, names_of, terms_of
 from analysis.panel import Level, Panel
 from analysis.prompts import why_apart
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
@@ -92,13 +93,19 @@ def _set_aside(levels: Sequence[Level], names: Sequence[str]) -> list[str]:
         said = []
         if level.set_aside:
             said.append(
-                f"{listed(level.set_aside, most=10)}: asked too few of the questions to be compared with the others; "
-                "left out of everything below but the tables of Runs."
+                f"{listed(level.set_aside, most=10)}: asked too few of the questions, or too many after other numbers "
+                "of shots, to be compared with the others; left out of everything below but the tables of Runs."
             )
-        if level.questions_left_out:
+        unasked = level.questions_left_out - level.other_shots
+        if unasked:
             said.append(
-                f"{counted(level.questions_left_out, 'question')} of {level.questions_before:,} not asked of everyone "
-                "are left out of the comparison."
+                f"{counted(unasked, 'question')} of {level.questions_before:,} not asked of everyone are left out of "
+                "the comparison."
+            )
+        if level.other_shots:
+            said.append(
+                f"{counted(level.other_shots, 'question')} of {level.questions_before:,} put after more shots to some "
+                "than to others are left out of the comparison."
             )
         notes += scoped(said, name)
     return notes
@@ -120,13 +127,15 @@ def _superseded(results: Results) -> list[str]:
 
 
 def _incomparable(results: Results) -> list[str]:
-    """What sets the panels apart, in words."""
-    first, *others = results.panels or (None,)
+    """What sets the panels apart, in words: from the first, or from the newer one under the same terms."""
     notes = []
-    for number, panel in enumerate(others, start=2):
-        if first is None or panel is None:
-            continue
-        notes.append(f"Set {number} is never mixed with set 1: {listed(why_apart(first, panel), most=6)}.")
+    for number, panel in enumerate(results.panels[1:], start=2):
+        same = [place for place, one in enumerate(results.panels[: number - 1]) if one.terms == panel.terms]
+        other = same[0] if same else 0
+        former = results.panels[other]
+        why = listed(why_apart(former, panel), most=6)
+        newer = f" (set {other + 1} has the newer)" if same and former.exams != panel.exams else ""
+        notes.append(f"Set {number} is never mixed with set {other + 1}: {why}{newer}.")
     return notes
 
 

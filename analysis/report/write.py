@@ -29,6 +29,7 @@ from analysis.report.standing import (
     subjects_section,
 )
 from analysis.sets import of_set, scoped, set_names
+from analysis.shots import short_sentences
 from analysis.standings import Standings, stand
 from analysis.tables import Table, to_csv
 from proctor import __version__
@@ -89,8 +90,8 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
             levels = [level(panel) for panel in results.panels]
             names = set_names(results.panels)
             parts = [
-                _part(number, name, one.panel, options.margin)
-                for number, (name, one) in enumerate(zip(names, levels, strict=True), start=1)
+                _part(number, name, one.panel, short_sentences(panel), options.margin)
+                for number, (name, one, panel) in enumerate(zip(names, levels, results.panels, strict=True), start=1)
             ]
             sections = report_sections(results, levels, parts, options.margin)
             files = _write_files(beside, _title(results), sections, options.formats, now)
@@ -108,9 +109,9 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
     )
 
 
-def _part(number: int, name: str, panel: Panel, margin: float) -> Part:
+def _part(number: int, name: str, panel: Panel, short: Sequence[str], margin: float) -> Part:
     standings = stand(panel)
-    return Part(number, name, panel, standings, scoped(finding_sentences(panel, standings, margin), name))
+    return Part(number, name, panel, standings, scoped([*finding_sentences(panel, standings, margin), *short], name))
 
 
 def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[Part], margin: float) -> list[Section]:

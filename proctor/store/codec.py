@@ -20,6 +20,7 @@ from proctor.nouns import (
     Quant,
     RunSpec,
     Scoring,
+    ShotsShown,
     SweepRequest,
 )
 from proctor.store.tables import ExamRow, JsonObject, RunRow
@@ -109,6 +110,7 @@ def provenance_object(provenance: Provenance) -> JsonObject:
         "cut_tokens": provenance.cut_tokens,
         "products": provenance.products,
         "template_date": provenance.template_date,
+        "shots": None if provenance.shots is None else asdict(provenance.shots),
     }
 
 
@@ -124,6 +126,7 @@ def provenance_of(stored: JsonObject) -> Provenance:
         cut_tokens=stored.get("cut_tokens"),
         products=stored.get("products", "torch"),  # all there was, before there was a choice
         template_date=stored.get("template_date", ""),
+        shots=None if stored.get("shots") is None else ShotsShown(**stored["shots"]),
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from proctor.nouns import RunStatus, Scoring
+from proctor.nouns import RunStatus, Scoring, ShotsShown
 from proctor.store.codec import conditions_of, provenance_of
 from proctor.store.exams import TEST
 from proctor.store.session import Store
@@ -201,6 +201,27 @@ def prompts_apart(store: Store, first: int, second: int) -> int:
             .where(col(mine.run_id) == first, col(theirs.run_id) == second)
             .where(col(mine.prompt_hash) != col(theirs.prompt_hash))
         ).one()
+
+
+def shots_shown(store: Store, run_ids: Sequence[int]) -> dict[int, ShotsShown]:
+    """The shots before the questions that these Runs answered so far, by run id; not of those without an Answer."""
+    asked = col(RunRow.conditions)["shots"].as_integer()
+    found = {}
+    with store.read() as session:
+        for some in _portions(sorted(set(run_ids))):
+            rows = session.connection().execute(
+                select(
+                    col(AnswerRow.run_id),
+                    func.min(AnswerRow.shots),
+                    func.max(AnswerRow.shots),
+                    func.count().filter(col(AnswerRow.shots) < asked),
+                )
+                .join(RunRow, col(RunRow.id) == col(AnswerRow.run_id))
+                .where(col(AnswerRow.run_id).in_(some))
+                .group_by(col(AnswerRow.run_id))
+            )
+            found.update({run_id: ShotsShown(*counts) for run_id, *counts in rows})
+    return found
 
 
 def latest_sweep_with(store: Store, prompt_hashes: Collection[str]) -> int | None:

@@ -13,7 +13,7 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from proctor.errors import UnknownName
-from proctor.nouns import Attempt, Lane, Measures, Noise, Provenance, RunSpec, RunStatus, Scoring
+from proctor.nouns import Attempt, Lane, Measures, Noise, Provenance, RunSpec, RunStatus, Scoring, ShotsShown
 from proctor.store.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
 from proctor.store.session import Store
 from proctor.store.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
@@ -22,7 +22,9 @@ PROGRESS: tuple[Any, ...] = (
     RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
     RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
     RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
-    col(RunRow.conditions)["scoring"].as_string(), RunRow.noise,
+    col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
+        col(RunRow.provenance)["shots", name].as_integer() for name in ("fewest", "most", "short")
+    ),
 )  # fmt: skip
 SUMMARY: tuple[Any, ...] = (
     SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, SweepRow.paused_at,
@@ -57,6 +59,7 @@ class RunProgress:
     correct_norm: int = 0  # by log-probability per character
     scoring: Scoring = Scoring.LETTERS
     noise: Noise | None = None
+    shots: ShotsShown | None = None  # None: it has not begun, or an earlier release did not record it
 
 
 @dataclass(frozen=True)
@@ -178,8 +181,9 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
                 subject,
                 RunStatus(status),
                 *(*rest, Scoring(scoring or Scoring.LETTERS), noise_of(noise)),
+                *([] if fewest is None else [ShotsShown(fewest, most, short)]),
             )
-            for run_id, text, benchmark, subject, status, *rest, scoring, noise in rows
+            for run_id, text, benchmark, subject, status, *rest, scoring, noise, fewest, most, short in rows
         )
         return SweepProgress(
             sweep_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ from proctor.nouns import (
     SweepRequest,
 )
 from proctor.store import reads, runs
+from proctor.store.columns import export_rows
 from proctor.store.exams import save_exam
 from proctor.store.session import Store
 from proctor.store.sweeps import submit
@@ -59,7 +61,13 @@ def chatml(messages: Sequence[Message]) -> str:
     return "".join(f"<{message.role}>{message.content}" for message in messages)
 
 
-def sit(store: Store, conditions: Conditions, model: str = "org/SmolLM2", quant: Quant = Quant.NONE) -> int:
+def sit(
+    store: Store,
+    conditions: Conditions,
+    model: str = "org/SmolLM2",
+    quant: Quant = Quant.NONE,
+    window_tokens: int = 10**6,
+) -> int:
     """A done Run on the demo exam with the harness's own log-probabilities; returns its sweep."""
     save_exam(store, EXAM)
     ref = ModelRef(model, ModelSource.HUB, "abc123")
@@ -72,7 +80,7 @@ def sit(store: Store, conditions: Conditions, model: str = "org/SmolLM2", quant:
     scores = {
         line["doc_id"]: [float(score) for score, _ in line["filtered_resps"]] for line in theirs(conditions.scoring)
     }
-    prompts = [fit(EXAM, asked, conditions, len, 10**6, chatml) for asked in EXAM.questions[:20]]
+    prompts = [fit(EXAM, asked, conditions, len, window_tokens, chatml) for asked in EXAM.questions[:20]]
     answers = [judge(prompt, scores[prompt.question.index]) for prompt in prompts]
     runs.record(store, claim, 0, answers, Cost(1.0, 1.0))
     runs.finish(store, claim, Measures(score=Cost(2.0)))
@@ -142,6 +150,16 @@ def test_a_chats_prompts_stay_empty_and_its_options_have_no_space(store: Store, 
     first = read(export_lm_eval(store, [sweep_id], tmp_path), "samples_")[0]
     assert [tuple(each.values()) for each in first["arguments"].values()] == [("", letter) for letter in "ABCD"]
     assert len(first["prompt_hash"]) == 64
+
+
+def test_an_answer_whose_shots_were_dropped_is_exported_with_its_own_prompt(store: Store, tmp_path: Path) -> None:
+    sweep_id = sit(store, ASKED, window_tokens=420)
+    shots = {row.question_index: row.shots for row in export_rows(store, [sweep_id])}
+    assert set(shots.values()) == {3, 4, 5}
+    for line in read(export_lm_eval(store, [sweep_id], tmp_path), "samples_"):
+        prompt = line["arguments"]["gen_args_0"]["arg_0"]
+        assert prompt.count("Answer:") == shots[line["doc_id"]] + 1
+        assert hashlib.sha256(prompt.encode()).hexdigest() == line["prompt_hash"]
 
 
 def test_contestants_and_sweeps_have_files_of_their_own(store: Store, tmp_path: Path) -> None:

@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.export import COLUMNS, export_questions, export_to_file
-from analysis.frames import read_results
+from analysis.frames import answers_frame, read_results
 from analysis.panel import level
 from analysis.report.folder import LIST
 from analysis.report.write import FORMATS, Options, Written, write_report
+from analysis.sets import set_names
 from proctor.errors import BadInput
 from proctor.nouns import Conditions, Noise, Quant, Scoring
 from proctor.settings import Settings
@@ -247,7 +249,59 @@ def test_the_report_shows_the_noise_floor_that_was_measured(desk: Store, tmp_pat
 
 def test_a_changed_exam_is_another_set(store: Store) -> None:
     sweeps = [sit_sweep(store, Sat()), sit_sweep(store, Sat(questions=30, models=("org/Other",), skill=(0.5,)))]
-    assert [len(panel.contestants) for panel in read_results(store, sweeps).panels] == [4, 2]
+    newer, older = read_results(store, sweeps).panels
+    assert [len(panel.contestants) for panel in (newer, older)] == [2, 4]
+    assert set_names([newer, older]) == (
+        f"Set 1: {newer.terms}; newest content of anatomy, astronomy and law",
+        f"Set 2: {newer.terms}; older content of anatomy, astronomy and law",
+    )
+
+
+def test_a_model_on_an_exam_whose_keys_changed_is_in_two_sets_the_newest_first(desk: Store, tmp_path: Path) -> None:
+    sweeps = [sit_sweep(desk, Sat()), sit_sweep(desk, Sat(mended=("law",)))]
+    results = read_results(desk, sweeps)
+    newer, older = results.panels
+    for panel in (newer, older):
+        assert (len(panel.contestants), len(panel.questions)) == (4, 120)
+        assert not panel.questions.duplicated(["subject", "question_id"]).any()
+    law = (newer.questions["subject"] == "law").to_numpy()
+    keys = [panel.questions.set_index("question_id")["answer"] for panel in (newer, older)]
+    moved = (keys[0] - keys[1].loc[keys[0].index]) % 4
+    assert moved.tolist() == np.where(law, 1, 0).tolist()
+    written = write_report(results, tmp_path, Options(("html",)), NOW)
+    text = read(written).text
+    assert "Set 2 is never mixed with set 1: another exam content in law (set 1 has the newer)." in text
+    assert "set 1: mmlu, 5 shots, no chat template, prompt mmlu-1.0; newest content of law" in text
+    assert "set 2: mmlu, 5 shots, no chat template, prompt mmlu-1.0; older content of law" in text
+    assert written.sets == set_names(results.panels)
+    costs = [record for record in results.records if results.set_named(record) == "Sets 1, 2"]
+    assert {record.spec.subject for record in costs} == {"anatomy", "astronomy"}
+
+
+def test_shots_that_a_window_dropped_are_told_and_leave_questions_out(desk: Store, tmp_path: Path) -> None:
+    sweep = sit_sweep(desk, Sat(models=("org/Narrow", "org/Wide"), quants=(Quant.NONE,), dropped={"org/Narrow": 10}))
+    results = read_results(desk, [sweep])
+    frame = results.runs_frame()
+    columns = ["model", "shots", "fewest_shots", "most_shots", "short_of_shots"]
+    assert {tuple(row) for row in frame[columns].itertuples(index=False)} == {
+        ("org/Narrow", 5, 3, 5, 10), ("org/Wide", 5, 5, 5, 0),
+    }  # fmt: skip
+    (panel,) = results.panels
+    assert sorted(answers_frame(panel).groupby("contestant", observed=True)["shots"].min()) == [3, 5]
+    ground = level(panel)
+    assert (len(ground.panel.questions), ground.other_shots, ground.questions_left_out) == (90, 30, 30)
+    text = read(write_report(results, tmp_path, Options(("html",)), NOW)).text
+    assert "Narrow: 3 to 5 shots were shown instead of 5, fewer on 30 of 120 questions" in text
+    assert "30 questions of 120 put after more shots to some than to others are left out" in text
+
+
+def test_whoever_was_mostly_shown_fewer_shots_is_in_a_set_of_its_own(desk: Store, tmp_path: Path) -> None:
+    sweep = sit_sweep(desk, Sat(models=("org/Narrow", "org/Wide"), quants=(Quant.NONE,), dropped={"org/Narrow": 30}))
+    results = read_results(desk, [sweep])
+    assert [panel.labels for panel in results.panels] == [("Wide",), ("Narrow",)]
+    text = read(write_report(results, tmp_path, Options(("html",)), NOW)).text
+    assert "Set 2 is never mixed with set 1: 5 shots shown against 3 to 5." in text
+    assert "3 to 5 shots shown, as many as a window held" in text
 
 
 def test_a_limit_leaves_the_common_questions(store: Store) -> None:

@@ -19,9 +19,21 @@ from proctor.catalog.refs import resolve
 from proctor.errors import DoesNotFit, HubUnavailable
 from proctor.exams.chats import IN_PARTS, NO_SYSTEM
 from proctor.exams.prompts import messages, prompt_hash
-from proctor.nouns import Cost, Device, DType, Exam, ModelRef, Quant, RunStatus
+from proctor.nouns import (
+    Conditions,
+    Cost,
+    Device,
+    DType,
+    Exam,
+    ModelRef,
+    Quant,
+    RunSpec,
+    RunStatus,
+    SweepRequest,
+)
 from proctor.settings import Settings
-from proctor.store import fit, runs, steering, sweeps
+from proctor.store import exams, fit, reads, runs, steering, sweeps
+from proctor.store.columns import shots_shown
 from proctor.store.session import Store
 from proctor.store.tables import AnswerRow, QuestionRow, RunRow, SweepRow
 from scheduler.choose import choose
@@ -96,6 +108,30 @@ def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(
     assert second.load == Cost()
     assert min(first.score.cpu_s, first.prefix.cpu_s, first.tokenize.wall_s, first.write.wall_s) > 0
     assert min(first.peak_rss_bytes, first.tokens_computed) > 0
+
+
+def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
+    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+) -> None:
+    made = make_exam("long")
+    questions = tuple(replace(each, text=each.text * (1 + each.index % 3)) for each in made.questions[:12])
+    examined = replace(made, dev=made.questions[20:25], questions=questions)
+    exams.save_exam(store, examined)
+    asked = Conditions(shots=5)
+    spec = RunSpec(
+        model, Quant.NONE, Device.CPU, DType.FLOAT32, "made", "long", examined.content_hash, 12, asked
+    )  # fmt: skip
+    request = SweepRequest((model.name,), (Quant.NONE,), "made", ("long",), "cpu", DType.FLOAT32, asked)
+    sweep = sweeps.submit(store, request, [spec], fresh=True).sweep_id
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert run.provenance is not None
+    shown = run.provenance.shots
+    assert shown is not None
+    assert shown.fewest < shown.most <= 5
+    assert shown.short > 0
+    assert shots_shown(store, [run.run_id]) == {run.run_id: shown}
+    assert reads.progress(store, sweep).runs[0].shots == shown
 
 
 def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_rest(

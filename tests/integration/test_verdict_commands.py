@@ -124,6 +124,40 @@ def test_two_models_that_end_alike_are_compared_with_each_other_and_have_one_lab
     assert any(path.name.startswith("run2-ckpt_law_") for path in (tmp_path / "questions").iterdir())
 
 
+def test_every_command_says_which_set_is_which_where_an_exam_has_changed(
+    typed: Typed, home: Path, tmp_path: Path
+) -> None:
+    models, skill = ("org/A", "org/B", "org/C"), (0.2, 0.4, 0.6)
+    with open_store(Settings.read({"PROCTOR_HOME": str(home)})) as store:
+        for name, mended in (("old-key", ()), ("new-key", ("law",))):
+            sit_sweep(store, Sat(models=models, skill=skill, quants=(Quant.NONE,), mended=mended, name=name))
+    terms = "mmlu, 5 shots, no chat template, prompt mmlu-1.0"
+    sets = [f"Set 1: {terms}; newest content of law", f"Set 2: {terms}; older content of law"]
+    for words in (["overlap"], ["suspects"], ["report", "-o", str(tmp_path / "report"), "--format", "csv"]):
+        said = typed(*words, "old-key", "new-key")
+        assert all(one in said for one in sets)
+    shown = typed("show", "law:7", "-s", "old-key", "-s", "new-key")
+    assert sets[0] in shown
+    assert "* C. option c" in shown
+    with pytest.raises(ProctorError, match="another exam content in law"):
+        typed("compare", "A", "A", "-s", "old-key", "-s", "new-key")
+
+
+def test_compare_leaves_out_what_was_put_after_other_numbers_of_shots_and_says_so(typed: Typed, home: Path) -> None:
+    models, skill = ("org/Narrow", "org/Slim", "org/Wide"), (0.2, 0.4, 0.6)
+    dropped = {"org/Narrow": 10, "org/Slim": 40}
+    with open_store(Settings.read({"PROCTOR_HOME": str(home)})) as store:
+        sit_sweep(store, Sat(models=models, skill=skill, quants=(Quant.NONE,), dropped=dropped, name="windows"))
+    said = typed("compare", "Narrow", "Wide", "-s", "windows")
+    assert "90 questions that both were asked" in said
+    assert "30 questions left out: put after another number of shots (Narrow 3 and Wide 5), as windows held" in said
+    both = json.loads(typed("compare", "Slim", "Narrow", "-s", "windows", "--json"))
+    assert both["questions"] == 30
+    assert "3 shots instead of 5 on all 30 questions, for both" in both["notes"]
+    with pytest.raises(ProctorError, match="3 against 5 shots shown, on no question as many"):
+        typed("compare", "Slim", "Wide", "-s", "windows")
+
+
 def test_a_contestant_is_not_compared_with_itself(typed: Typed) -> None:
     with pytest.raises(BadInput, match="are the same Answers of trial"):
         typed("compare", "Small", "org/Small:none", "-s", "trial")

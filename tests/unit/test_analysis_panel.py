@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.findings import chance_sentences, listed, standing_title, verdict_sentence
@@ -13,7 +14,8 @@ from analysis.frames import answers_frame
 from analysis.graphs.overlap import distribution_title
 from analysis.panel import Panel, level
 from analysis.rows import gather
-from analysis.standings import stand
+from analysis.standings import Standings, stand
+from analysis.stats.intervals import AgainstChance
 from analysis.stats.overlap import error_kappa
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import judge
@@ -65,14 +67,62 @@ def test_two_that_share_no_question_are_not_compared() -> None:
     assert len(ground.panel.contestants) == 1
 
 
-def test_groups_join_only_what_no_test_tells_apart() -> None:
-    panel = panel_of(12, 20)
-    standings = stand(panel)
-    order = standings.order
-    for first, last in standings.groups():
-        places = order[first : last + 1]
-        assert all(standings.p[a, b] >= 0.05 for a in places for b in places)
-    assert sorted(order) == list(range(12))
+def test_a_gap_of_exactly_half_of_all_questions_sets_nobody_aside() -> None:
+    ground = level(without(panel_of(2, 2), 0, slice(0, 20)))
+    assert (ground.set_aside, len(ground.panel.questions)) == ((), 20)
+    assert level(without(panel_of(2, 2), 0, slice(0, 21))).set_aside != ()
+
+
+def shown(panel: Panel, *shots: int) -> Panel:
+    """The panel in which each contestant was shown so many shots before the first ten questions, else 5."""
+    each = np.full(panel.asked.shape, 5, dtype=np.int8)
+    each[:, :10] = np.array(shots)[:, None]
+    return replace(panel, shots=each)
+
+
+def test_common_ground_is_what_all_were_asked_after_as_many_shots() -> None:
+    ground = level(shown(panel_of(3, 4), 5, 3, 5))
+    assert (len(ground.panel.questions), ground.other_shots, ground.set_aside) == (70, 10, ())
+    alike = level(shown(panel_of(2, 4), 3, 3))
+    assert (len(alike.panel.questions), alike.other_shots) == (80, 0)
+
+
+def test_a_pair_is_made_of_what_both_were_asked_after_as_many_shots() -> None:
+    panel = shown(panel_of(2, 4), 5, 3)
+    assert panel.pair(0, 1) == panel.on(np.arange(80) >= 10).pair(0, 1)
+    assert panel.pair(0, 1).asked == 70
+
+
+def test_of_three_the_one_that_was_shown_other_shots_than_most_is_set_aside() -> None:
+    panel = shown(panel_of(3, 1, 16), 5, 2, 5)
+    assert level(panel).set_aside == (panel.labels[1],)
+    most_short = shown(panel_of(3, 1, 16), 2, 5, 2)
+    assert level(most_short).set_aside == (panel.labels[1],)
+
+
+def test_groups_are_the_longest_runs_of_ranks_in_which_no_pair_differs() -> None:
+    p = np.array([
+        [1.00, 0.30, 0.04, 0.01],
+        [0.30, 1.00, 0.05, 0.06],
+        [0.04, 0.05, 1.00, 0.20],
+        [0.01, 0.06, 0.20, 1.00],
+    ])  # fmt: skip
+    none = np.zeros((4, 4), dtype=np.int64)
+    at_chance, silent = (AgainstChance.AT,) * 4, np.zeros((4, 4), dtype=bool)
+    assert Standings((0, 1, 2, 3), none, p, at_chance, silent).groups() == [(0, 1), (1, 3)]
+    assert Standings((0, 2, 1, 3), none, p, at_chance, silent).groups() == [(1, 3)]
+    assert Standings((0, 1, 2, 3), none, np.eye(4), at_chance, silent).groups() == []
+
+
+def test_a_tie_per_character_picks_nothing() -> None:
+    panel = panel_of(1, 1, 3)
+    choices = pd.Series([("aa", "bbbb", "c", "dd")] * 3, dtype=object)
+    logprob = np.array([[[-1.0, -2.0, -9, -9], [-1.0, -1.9, -9, -9], [-1.2, -2.0, -0.4, -9]]], dtype=np.float32)
+    by_text = replace(
+        panel, terms=replace(TERMS, scoring="text"), questions=panel.questions.assign(choices=choices), logprob=logprob
+    )
+    assert by_text.picked_norm is not None
+    assert by_text.picked_norm.tolist() == [[-1, 1, 2]]
 
 
 def test_a_model_below_chance_is_not_said_to_be_at_it() -> None:

@@ -84,7 +84,7 @@ def test_rows_become_a_panel_and_a_second_copy_is_dropped() -> None:
 
 
 def candidate(panel: Panel, place: int, exams: dict[str, str] | None = None) -> Candidate:
-    return Candidate(panel.labels[place], panel.of([place]), "trial", exams or {})
+    return Candidate(panel.labels[place], replace(panel.of([place]), exams=exams or {}), "trial")
 
 
 def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> None:
@@ -103,6 +103,17 @@ def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> Non
     assert found.verdict.pair == panel.pair(0, 1)
     assert len(found.lost) == found.verdict.pair.lost
     assert sum(lead.pair.asked for lead in found.leads) == len(panel.questions)
+
+
+def test_leads_come_with_the_smallest_p_first() -> None:
+    panel = panel_of(2, 3, 40)
+    correct = np.ones((2, 120), dtype=bool)
+    for start, lost in ((0, 4), (40, 12), (80, 8)):
+        correct[1, start : start + lost] = False
+    panel = replace(panel, correct=correct)
+    found = compare(candidate(panel, 0), candidate(panel, 1), 0.01)
+    assert [lead.pair.lost for lead in found.leads] == [12, 8, 4]
+    assert [lead.p for lead in found.leads] == sorted(lead.p for lead in found.leads)
 
 
 def test_a_changed_exam_is_refused_by_its_subject() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from proctor.nouns import Device, Lane, Noise, Quant, RunStatus, Scoring
+from proctor.nouns import Device, Lane, Noise, Quant, RunStatus, Scoring, ShotsShown
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from scheduler import wording
 from scheduler.aside import aside
@@ -153,6 +153,18 @@ def test_what_belongs_beside_an_accuracy_stands_there() -> None:
     told = wording.as_json(sweep(by_text))["runs"][0]
     assert (told["scoring"], told["accuracy_norm"], told["tied"]) == ("text", 0.35, 2)
     assert told["noise"]["flips"] == 1
+
+
+def test_shots_that_were_dropped_stand_beside_an_accuracy() -> None:
+    short = replace(run("tides", RunStatus.DONE, 40, 10), shots=ShotsShown(3, 5, 12))
+    whole = replace(run("birds", RunStatus.DONE, 40, 10), shots=ShotsShown(5, 5, 0))
+    words = "3 to 5 shots, fewer than asked for on 12 of 80 questions"
+    assert aside([short, whole]) == words
+    assert aside([whole]) == ""
+    assert f"({words})" in wording.outcome(sweep(short, whole))
+    assert wording.as_json(sweep(short))["runs"][0]["shots"] == {"fewest": 3, "most": 5, "short": 12}
+    none_left = replace(short, shots=ShotsShown(2, 2, 40))
+    assert aside([none_left]) == "2 shots, fewer than asked for on 40 of 40 questions"
 
 
 def test_nothing_stands_beside_an_accuracy_of_which_there_is_nothing_to_say() -> None:
