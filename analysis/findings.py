@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
+import numpy as np
+
 from analysis.panel import Panel
 from analysis.silence import NOTABLE, named, silent_shares, silent_words
 from analysis.standings import Standings
@@ -57,7 +59,8 @@ def standing_title(panel: Panel, standings: Standings) -> str:
         ahead = f"{names[best]} is ahead of all others, with {percent(accuracy.estimate)} right"
         return f"{ahead}{_by_silence(panel, standings)}"
     if len(leaders) == len(names):
-        return f"No two of the {len(names)} can be told apart: {_range(panel, leaders)} right"
+        who = "The two can't" if len(names) == 2 else f"No two of the {len(names)} can"
+        return f"{who} be told apart: {_range(panel, leaders)} right"
     others = listed([names[place] for place in leaders[1:]], most=2)
     leads = f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
     return f"{leads}{_by_silence(panel, standings)}"
@@ -103,6 +106,19 @@ def _answered(panel: Panel, place: int) -> str:
     answered = asked - int(panel.unanswered[place])
     of_these = f"; {span(wilson(right, answered))} of what it answered" if answered else ""
     return f", {silent_words(share)}{of_these}"
+
+
+def silence_sentences(panel: Panel) -> list[str]:
+    """Whose place rests on questions without a single answer, the most first; none where nobody's does."""
+    shares = silent_shares(panel)
+    places = [place for place in np.argsort(-shares, kind="stable").tolist() if shares[place] >= NOTABLE]
+    who = [
+        f"{panel.labels[place]} on {int(panel.unanswered[place]):,} of {int(panel.asked[place].sum()):,} questions "
+        f"({100 * shares[place]:.0f} %)"
+        for place in places
+    ]
+    rest = "its accuracy and every comparison with it rest" if len(who) == 1 else "such accuracies and comparisons rest"
+    return [f"No single answer came from {listed(who)}: these count as not right, and {rest} on them."] if who else []
 
 
 def verdict_words(verdict: Verdict) -> str:

@@ -61,18 +61,6 @@ def silent_words(share: float) -> str:
     return f"no single answer on {100 * share:.0f} %"
 
 
-def silence_sentences(panel: Panel) -> list[str]:
-    """A sentence for each contestant whose place rests on questions without a single answer; the most first."""
-    shares = silent_shares(panel)
-    places = [place for place in np.argsort(-shares, kind="stable").tolist() if shares[place] >= NOTABLE]
-    return [
-        f"{panel.labels[place]} gave no single answer on {int(panel.unanswered[place]):,} of "
-        f"{int(panel.asked[place].sum()):,} questions ({100 * shares[place]:.0f} %); they count as not right, and its "
-        "accuracy and every comparison with it rest on them."
-        for place in places
-    ]
-
-
 def verdict_rest(verdict: Verdict, silence: Silence) -> str:
     """What a verdict rests on, for behind it in a table's cell; nothing where all that differs was answered."""
     if not silence.questions:

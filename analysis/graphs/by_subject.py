@@ -11,7 +11,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.findings import counted
+from analysis.findings import counted, percent
 from analysis.graphs.heatmap import Grid, accuracy_grid, subjects_title
 from analysis.graphs.style import (
     BLUE,
@@ -31,7 +31,7 @@ from analysis.panel import Panel
 from analysis.silence import NOTABLE
 
 MOST_GROUPED, MOST_MULTIPLES, ACROSS = 3, 20, 5
-HATCHED = f" Hatched: no single answer on {NOTABLE:.0%} or more of the questions, which counts as not right."
+HATCHED = f" Hatched: no single answer on {percent(NOTABLE, 0)} or more of the questions, which counts as not right."
 MOST_DOTS = 600  # drawn one by one in SVG; beyond that they are a picture in it
 
 
@@ -72,7 +72,7 @@ def draw_subjects(axes: Axes, grid: Grid, chance: float) -> None:
 def _note(grid: Grid) -> str:
     if len(grid.columns) <= MOST_GROUPED:
         return f"Dashed: blind guessing.{HATCHED if grid.silent.any() else ''}"
-    hollow = f" Hollow: no single answer on {NOTABLE:.0%} or more." if grid.silent.any() else ""
+    hollow = f" Hollow: no single answer on {percent(NOTABLE, 0)} or more." if grid.silent.any() else ""
     return f"A dot is a contestant, the upright line the subject's mean. Dashed: blind guessing.{hollow}"
 
 

@@ -46,7 +46,9 @@ def error_title(panel: Panel, standings: Standings) -> str:
         return f"{named(panel, best)} errs on {low} of the questions"
     if standings.told_apart == 0:
         rate = low if low == high else f"{low} to {high}"
-        return f"By their errors no two of the {len(panel.labels)} can be told apart: {rate} of the questions"
+        count = len(panel.labels)
+        who = "the two can't" if count == 2 else f"no two of the {count} can"
+        return f"By their errors {who} be told apart: {rate} of the questions"
     if standings.p[best, worst] >= ALPHA:
         return f"Between {low} and {high} of the questions are answered wrongly or not at all"
     return f"{named(panel, best)} errs on {low} of the questions, fewer than {named(panel, worst)} ({high})"

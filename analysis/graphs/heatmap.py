@@ -25,7 +25,7 @@ from analysis.graphs.style import (
     subject_names,
 )
 from analysis.panel import Panel
-from analysis.silence import NOTABLE, named, silent_words
+from analysis.silence import NOTABLE, silent_words
 from analysis.stats.order import cell_p
 from analysis.stats.verdict import ALPHA
 
@@ -102,15 +102,21 @@ def deviation_title(panel: Panel) -> str:
     away = np.where(told, np.abs(values - values.mean(axis=0)), -1.0)
     place, subject = (int(number) for number in np.unravel_index(away.argmax(), away.shape))
     change = points(float(values[place, subject] - values[:, subject].mean()), 0)
-    where = f"{shortened([named(panel, place)], 70)[0]} in {subject_names([panel.subjects[subject]])[0]}"
-    return f"{told.sum()} of {cells} can be told from the subject's mean, among them {where}: {change} points"
+    where = f"{shortened([panel.labels[place]])[0]} in {subject_names([panel.subjects[subject]])[0]}"
+    shares = panel.unanswered_by_subject[:, subject] / np.maximum(1, panel.asked_by_subject[:, subject])
+    own, most = float(shares[place]), float(shares.max())
+    silent = f" ({silent_words(own)})" if own >= NOTABLE else ""
+    if not silent and most >= NOTABLE:
+        silent = f" (another gave {silent_words(most)} there)"
+    return f"{told.sum()} of {cells} can be told from the subject's mean, among them {where}: {change} points{silent}"
 
 
 def silence_note(grid: Grid) -> str:
     """What the marks in cells mean, for behind a note; nothing where there are none."""
     if not grid.silent.any():
         return ""
-    return f" A dot in a cell's corner: no single answer on {NOTABLE:.0%} or more of it, which counts as not right."
+    share = percent(NOTABLE, 0)
+    return f" A dot in a cell's corner: no single answer on {share} or more of it, which counts as not right."
 
 
 @styled
@@ -141,9 +147,8 @@ def subjects_title(panel: Panel) -> str:
     apart, order = panel.subject_p < ALPHA, np.argsort(-means, kind="stable").tolist()
     if not apart.any():
         low, high = percent(float(means.min()), 0), percent(float(means.max()), 0)
-        return (
-            f"No two of the {len(names)} subjects can be told apart: {low if low == high else f'{low} to {high}'} right"
-        )
+        who = "The two subjects can't" if len(names) == 2 else f"No two of the {len(names)} subjects can"
+        return f"{who} be told apart: {low if low == high else f'{low} to {high}'} right"
     ends = []
     for word, first, *others in (("easiest", *order), ("hardest", *reversed(order))):
         group = [first, *(place for place in others if not apart[first, place])]
@@ -186,9 +191,13 @@ def _figure_for(grid: Grid) -> Figure:
 
 
 def _colour_bar(figure: Figure | SubFigure, image: AxesImage, name: str, factor: float) -> None:
-    bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, aspect=30, pad=0.02)
-    bar.set_label(name, fontsize=SMALL)
     low, high = image.get_clim()
+    values = np.asarray(image.get_array())
+    beyond = bool((values < (low or 0.0)).any() or (values > (high or 0.0)).any())
+    bar = figure.colorbar(
+        image, ax=figure.axes, shrink=0.8, aspect=30, pad=0.02, extend="both" if beyond else "neither"
+    )
+    bar.set_label(name, fontsize=SMALL)
     ticks = [tick for tick in bar.get_ticks() if (low or 0) - 1e-9 <= tick <= (high or 0) + 1e-9]
     bar.set_ticks(ticks, labels=[f"{factor * tick:.0f}".replace("-", "−") for tick in ticks])
     bar.outline.set_visible(False)

@@ -78,10 +78,12 @@ def distribution_title(observed: NDArray[np.int64], expected: NDArray[np.float64
     if count == 1:
         return f"{observed[1]:,} of {observed.sum():,} questions are missed{unanswered}"
     if not observed[-1]:
-        return f"No question is missed by all {count}"
+        return f"No question is missed by {'both' if count == 2 else f'all {count}'}"
     missed = f"{observed[-1]:,} of {observed.sum():,} questions ({percent(observed[-1] / max(1, observed.sum()))})"
     alone = f"{expected[-1]:.0f}" if expected[-1] >= 0.5 else "less than one"
-    return f"All {count} miss {missed}; independent mistakes would give {alone}{unanswered}"
+    return (
+        f"{'Both' if count == 2 else f'All {count}'} miss {missed}; independent mistakes would give {alone}{unanswered}"
+    )
 
 
 @styled

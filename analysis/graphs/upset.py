@@ -42,7 +42,8 @@ def mistake_sets(panel: Panel) -> Graph | None:
         return None
     names = shortened(panel.labels)
     top = found[0]
-    who = f"all {len(names)}" if len(top.members) == len(names) else f"{listed([names[m] for m in top.members])} alone"
+    everyone = "both" if len(names) == 2 else f"all {len(names)}"
+    who = everyone if len(top.members) == len(names) else f"{listed([names[m] for m in top.members])} alone"
     title = f"{counted(top.questions, 'question')} {'is' if top.questions == 1 else 'are'} missed by {who}"
     figure = new_figure(max(7.5, 3.6 + 0.36 * len(found)), 3.6 + 0.27 * len(names))
     put_title(figure, title, "A column: questions missed by exactly the contestants with filled dots.")

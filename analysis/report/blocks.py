@@ -41,6 +41,11 @@ class Section:
     anchor: str
     heading: str
     blocks: tuple[Block, ...]
+    link: str = ""  # what the list of sections calls it; by default its heading
+
+    @property
+    def called(self) -> str:
+        return self.link or self.heading
 
     def graphs(self) -> Iterator[Graph]:
         """Every graph in it, folded ones too."""

@@ -17,7 +17,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def page_html(title: str, subtitle: str, sections: Sequence[Section], formats: Sequence[str]) -> str:
     """The whole page, its style inside it. `formats` are those of the files beside it, which it links to."""
     style = files("analysis.report").joinpath("page.css").read_text(encoding="utf-8")
-    links = "".join(f'<li><a href="#{escape(s.anchor)}">{escape(s.heading)}</a></li>' for s in sections)
+    links = "".join(f'<li><a href="#{escape(s.anchor)}">{escape(s.called)}</a></li>' for s in sections)
     body = "\n".join(section_html(section, formats) for section in sections)
     return f"""<!doctype html>
 <html lang="en">

@@ -8,6 +8,7 @@ from analysis.findings import (
     chance_sentences,
     counted,
     percent,
+    silence_sentences,
     standing_title,
 )
 from analysis.graphs.by_subject import by_subject
@@ -20,7 +21,6 @@ from analysis.graphs.quantization import quantization_title
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
-from analysis.silence import silence_sentences
 from analysis.standings import Standings
 from analysis.stats.intervals import AgainstChance, wilson
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed

@@ -152,7 +152,8 @@ def _of_part(section: Section, part: Part) -> Section:
         return section
     heading = f"{section.heading}, {part.name[:1].lower()}{part.name[1:]}"
     blocks = tuple(_in_set(block, part) for block in section.blocks)
-    return Section(section.anchor if part.number == 1 else f"{section.anchor}_{part.number}", heading, blocks)
+    link = f"{section.heading}, set {part.number}"
+    return Section(_numbered(section.anchor, part.number), heading, blocks, link)
 
 
 def _in_set(block: Block, part: Part) -> Block:

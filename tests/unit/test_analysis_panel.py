@@ -231,5 +231,5 @@ def test_a_value_that_is_not_known_is_a_dash_and_a_formula_is_harmless() -> None
 
 
 def test_a_question_missed_by_nobody_together_is_said_so() -> None:
-    assert distribution_title(np.array([3, 4, 0]), np.array([3.0, 3.0, 1.0])) == "No question is missed by all 2"
-    assert "All 2 miss 5 of 12" in distribution_title(np.array([3, 4, 5]), np.array([3.0, 3.0, 1.0]))
+    assert distribution_title(np.array([3, 4, 0]), np.array([3.0, 3.0, 1.0])) == "No question is missed by both"
+    assert "Both miss 5 of 12" in distribution_title(np.array([3, 4, 5]), np.array([3.0, 3.0, 1.0]))

@@ -10,7 +10,7 @@ import pytest
 from analysis.findings import chance_sentences, standing_title
 from analysis.graphs.error_rate import error_title
 from analysis.graphs.forest import forest
-from analysis.graphs.heatmap import accuracy_grid, accuracy_heatmap, subjects_title
+from analysis.graphs.heatmap import accuracy_grid, accuracy_heatmap, deviation_title, subjects_title
 from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
 from analysis.graphs.quantization import quantization_forest, quantization_title
 from analysis.panel import Panel
@@ -54,7 +54,10 @@ def test_a_lead_by_questions_without_an_answer_is_said_to_be_one() -> None:
     four = left_out(panel_of(4, 2, 50), 1, 0.4)
     sentences = finding_sentences(four, stand(four), 0.01)
     assert "3 of 6 pairs can be told apart, 3 of them only by questions without a single answer." in sentences
-    assert any("gave no single answer on 40 of 100 questions (40 %); they count as not right" in s for s in sentences)
+    assert any(
+        "No single answer came from Some-Model-01-Instruct on 40 of 100 questions (40 %): these count as not right" in s
+        for s in sentences
+    )
 
 
 def test_a_lead_that_answers_made_is_not_said_to_rest_on_silence() -> None:
@@ -93,7 +96,8 @@ def test_cells_without_answers_are_marked_and_explained() -> None:
     (axes, *_) = accuracy_heatmap(HALF).figure.axes
     assert [line.get_marker() for line in axes.lines] == ["o"]
     words = " ".join(text.text for text in placed_texts(accuracy_heatmap(HALF).figure))
-    assert "no single answer on 5% or more" in words.replace("\n", " ")
+    assert "no single answer on 5 % or more" in words.replace("\n", " ")
+    assert deviation_title(HALF).endswith("+40 points (another gave no single answer on 80 % there)")
     answered = panel_of(2, 2, 50)
     assert not accuracy_grid(answered).silent.any()
     assert "no single answer" not in " ".join(text.text for text in placed_texts(accuracy_heatmap(answered).figure))
