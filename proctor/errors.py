@@ -127,6 +127,14 @@ class OutOfMemory(ProctorError):
         )
 
 
+class DeviceBroken(ProctorError):
+    """The device failed in a way that may have broken it for this process: whoever uses it must begin anew."""
+
+    def __init__(self, device: str, why: str) -> None:
+        self.device = device
+        super().__init__(f"{device} failed: {why}", "Its process begins anew; see nvidia-smi if it happens again.")
+
+
 class OtherWay(ProctorError):
     """A Run whose earlier packs were computed in a way that this worker can't compute in; another one may."""
 

@@ -23,7 +23,7 @@ from proctor import logs
 from proctor.broker.app import WORK, make_app
 from proctor.broker.dispatch import BROKER_ERRORS, wake
 from proctor.broker.reports import Report, ReportKind
-from proctor.errors import StoreUnavailable
+from proctor.errors import DeviceBroken, StoreUnavailable
 from proctor.nouns import Device, WorkerCard
 from proctor.settings import Settings
 from proctor.store import runs, turns
@@ -35,6 +35,8 @@ from workers.supply import Supply
 
 if TYPE_CHECKING:
     from workers.desk import Desk
+
+EX_SOFTWARE = 70  # sysexits.h
 
 settings = Settings.read(os.environ)
 app = make_app(settings)
@@ -91,6 +93,10 @@ def work() -> None:
         drain(desk())
     except StoreUnavailable as error:
         log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
+    except DeviceBroken as error:
+        log.error("this process ends: %s", error)  # noqa: TRY400 -- its traceback stands above
+        link().broke(str(error))
+        raise SystemExit(EX_SOFTWARE) from error
     if link().stopped:
         tell_launcher(Report(ReportKind.WORKER_DRAINED, me().name), os.environ)
 

@@ -18,12 +18,12 @@ from functools import partial
 from chat.protocol import Ending, Progress, Stage
 from proctor.catalog.refs import resolve
 from proctor.dialogue import Fault, Finish
-from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable
-from proctor.nouns import DType, Lane, WorkerCard
+from proctor.errors import BadInput, BadModel, DeviceBroken, ProctorError, StoreUnavailable, first_line
+from proctor.nouns import Device, DType, Lane, WorkerCard
 from proctor.store import turns
 from proctor.store.session import Store
 from proctor.store.turns import Outcome, TurnClaim, TurnLost
-from workers.engine.generate import Generator, Request
+from workers.engine.generate import Generator, Request, Token
 from workers.engine.probing import score_options
 from workers.engine.speech import Speech
 from workers.engine.talking import end_tokens, generator_for
@@ -127,10 +127,11 @@ class Conversing:
         began = time.monotonic()
         try:
             loaded = means.models.get(wanted.model, wanted.quant, DType.AUTO)
-        except ProctorError as error:
+        except Exception as error:  # noqa: BLE001 -- filed with each reply
             fault = Fault.BAD_MODEL if isinstance(error, BadModel | BadInput) else Fault.INTERNAL
             for claim, (voice, _) in opened:
                 self._failures.file(claim, voice, fault, error, final=fault is Fault.BAD_MODEL)
+            self._end_if_broken(error)
             return True
         means.link.hold(self._lane(loaded))
         for claim, (voice, heard) in opened:
@@ -161,6 +162,9 @@ class Conversing:
             if turns.is_waiting(self._means.store, broker, self._lane(held)):
                 return True
         return False
+
+    def let_go(self) -> bool:
+        return self._box is not None and self._box.generator.let_go()
 
     # --- replies that wait
 
@@ -208,9 +212,10 @@ class Conversing:
                 self._end(live, Finish.STOP if live.speech.stopped else Finish.LENGTH)
         except TurnLost as error:
             log.warning("%s", error)
-        except ProctorError as error:
+        except Exception as error:  # noqa: BLE001 -- filed with the reply
             fault = fault_of(error)
             self._failures.file(claim, voice, fault, error, final=fault is not Fault.INTERNAL)
+            self._end_if_broken(error)
 
     def _prepare(self, claim: TurnClaim, voice: Voice, emitted: tuple[int, ...], load_s: float) -> Live | None:
         """The reply under way; None where it had to be left, or is over already."""
@@ -257,10 +262,16 @@ class Conversing:
         """One token more for every reply whose prompt has been read."""
         self._means.pulse.beat()
         generator = self._voicebox().generator
+        failed: Exception | None = None
+        tokens: list[Token] = []
         try:
             tokens = generator.step()
-        except ProctorError as error:
-            self._fail_all(error)
+        except Exception as error:  # noqa: BLE001 -- filed with each reply
+            failed = error
+        if failed is None and not generator.live and not tokens:
+            failed = RuntimeError("the generator has let go of replies that are under way")
+        if failed is not None:
+            self._fail_all(failed)
             return
         self._leave_lost()
         spoken = [(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
@@ -316,21 +327,37 @@ class Conversing:
 
     # --- what goes wrong
 
-    def _fail_all(self, error: ProctorError) -> None:
+    def _fail_all(self, error: Exception) -> None:
         """The step failed, and with it every reply in it: the generator has let go of all of them."""
         for live in list(self._live.values()):
             del self._live[live.claim.turn_id]
             self._failures.file(live.claim, live.voice, Fault.INTERNAL, error, final=False)
         self._room = True
+        if not isinstance(error, ProctorError):
+            self._box = None  # nobody knows what state the generator is in: the next reply gets a new one
+        error.__traceback__ = None  # its frames hold tensors
+        self._means.models.device.release()
+        self._end_if_broken(error)
+
+    def _end_if_broken(self, error: Exception) -> None:
+        """After an error that nobody foresaw a GPU may be broken for this process: raise `DeviceBroken` there."""
+        if isinstance(error, ProctorError) or self._means.me.device is not Device.GPU:
+            return
+        self._hand_back()
+        name = self._means.models.device.name
+        raise DeviceBroken(name, f"{type(error).__name__}: {first_line(error)}") from error
 
     def _hand_back(self) -> None:
         """The worker is to stop: others go on with what it has under way."""
         for live in list(self._live.values()):
             self._drop(live)
-            try:
-                turns.hand_back(self._means.store, live.kept)
-            except (TurnLost, StoreUnavailable) as error:
-                log.warning("turn %s is left to its lease: %s", live.claim.turn_id, error)
+            self._give_back(live)
+
+    def _give_back(self, live: Live) -> None:
+        try:
+            turns.hand_back(self._means.store, live.kept)
+        except (TurnLost, StoreUnavailable) as error:
+            log.warning("turn %s is left to its lease: %s", live.claim.turn_id, error)
 
     # --- the model and the broker
 

@@ -23,6 +23,18 @@ TORCH_DTYPES = {
     DType.FLOAT16: torch.float16,
 }
 
+# How torch's allocators and NVIDIA's libraries say that memory is out; cuBLAS does where torch's cache took everything.
+_SHORTAGES = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUDA out of memory",
+    "HIP out of memory",
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+_CUDA_ERROR_MEMORY = 2  # cudaErrorMemoryAllocation
+
 
 @dataclass(frozen=True)
 class TorchDevice:
@@ -39,8 +51,10 @@ class TorchDevice:
     def available_bytes(self) -> int:
         """Memory that a new model may take, in bytes, now."""
         if self.kind is Device.GPU:
-            free = sum(torch.cuda.mem_get_info(gpu)[0] for gpu in range(self.gpus))
             taken = sum(torch.cuda.memory_reserved(gpu) for gpu in range(self.gpus))
+            unused = taken - sum(torch.cuda.memory_allocated(gpu) for gpu in range(self.gpus))  # in torch's own cache
+            free = unused + sum(torch.cuda.mem_get_info(gpu)[0] for gpu in range(self.gpus))
+            taken -= unused
         else:
             free, taken = machine.look(os.environ).available_bytes, psutil.Process().memory_info().rss
         return free if self.limit_bytes is None else max(0, min(free, self.limit_bytes - taken))
@@ -69,15 +83,24 @@ class TorchDevice:
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
                 raise
-            # The traceback holds the frames, and those the tensors that filled the memory.
+            # The traceback holds the frames, and those the tensors that filled the memory. Until the caller's `except`
+            # is over some of them are alive: it calls `release` behind it.
             error.__traceback__ = None
-            self.release()
             raise OutOfMemory(model, self.name) from error
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether this is torch's or Python's way to say that memory is out, on CUDA or the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    """Whether this is a library's or Python's way to say that memory is out, on a GPU or the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) == _CUDA_ERROR_MEMORY:
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORTAGES)
+
+
+def is_of_the_device(error: BaseException) -> bool:
+    """Whether the device failed, and not the model on it: a shortage of memory, or an error of CUDA itself."""
+    return is_shortage(error) or isinstance(error, torch.AcceleratorError)
 
 
 def own_device(kind: Device, memory_bytes: int | None = None) -> TorchDevice:
@@ -116,7 +139,12 @@ def own_device(kind: Device, memory_bytes: int | None = None) -> TorchDevice:
             torch.cuda.set_per_process_memory_fraction(limit / total, gpu)
     name = facts[0].name if len(facts) == 1 else f"{len(facts)} x {facts[0].name}"
     first = torch.device("cuda", 0)
-    return TorchDevice(first, kind, name, total, torch.cuda.is_bf16_supported(), len(facts), limit)
+    return TorchDevice(first, kind, name, total, _has_bfloat16(), len(facts), limit)
+
+
+def _has_bfloat16() -> bool:
+    """Whether all GPUs multiply bfloat16 natively (Ampere or newer): emulated it is many times slower than float16."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def limit_of(wanted_bytes: int | None, there_bytes: int) -> int | None:

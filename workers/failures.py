@@ -44,7 +44,7 @@ class Failures:
         self._replies.send(voice.end(Ending(Finish.FAILED, fault=ended.fault, error=ended.error)))
 
 
-def fault_of(error: ProctorError) -> Fault:
+def fault_of(error: Exception) -> Fault:
     """What a failure is to programs."""
     if isinstance(error, ContextTooLong):
         return Fault.TOO_LONG

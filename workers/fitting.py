@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proctor.errors import OutOfMemory
 from proctor.exams.packs import compose
@@ -21,15 +21,30 @@ from workers.engine.score import PackScores, Prepared, Scorer
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Short:
+    """A part that memory was too short for, and the error that said so, without the frames that hold its tensors."""
+
+    part: Pack
+    error: OutOfMemory
+
+
 class FittingScorer:
     """A `Scorer` around another: packs go through whole, or in parts of at most `cut_tokens`.
 
-    Where a part runs out of memory, `cut_tokens` becomes half of its size and `remember` is told, before the pack is
-    tried again. `OutOfMemory` is raised where one question alone is too much.
+    Where a part runs out of memory, `make_room` lets go of what others hold and says whether there was any: the pack is
+    then tried once more as it is. Else `cut_tokens` becomes half of the part's size and `remember` is told, before the
+    pack is tried again. `OutOfMemory` is raised where one question alone is too much.
     """
 
-    def __init__(self, scorer: Scorer, cut_tokens: int | None, remember: Callable[[int], None]) -> None:
-        self.scorer, self.cut_tokens, self._remember = scorer, cut_tokens, remember
+    def __init__(
+        self,
+        scorer: Scorer,
+        cut_tokens: int | None,
+        remember: Callable[[int], None],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.scorer, self.cut_tokens, self._remember, self._make_room = scorer, cut_tokens, remember, make_room
 
     @property
     def name(self) -> str:
@@ -40,17 +55,24 @@ class FittingScorer:
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
         while True:
-            scored: list[PackScores] = []
-            for part in parts_of(prepared, pack, self.cut_tokens):
-                try:
-                    scored.append(self.scorer.score(prepared, part))
-                except OutOfMemory:
-                    if len(part.members) < 2:
-                        raise
-                    self._cut(size_of(prepared, part) // 2)
-                    break
-            else:
+            scored = self._score_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
+            if not isinstance(scored, _Short):
                 return joined(scored)
+            if self._make_room():
+                continue
+            if len(scored.part.members) < 2:
+                raise scored.error
+            self._cut(size_of(prepared, scored.part) // 2)
+
+    def _score_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackScores] | _Short:
+        scored: list[PackScores] = []
+        for part in parts:
+            try:
+                scored.append(self.scorer.score(prepared, part))
+            except OutOfMemory as error:
+                # Memory is given back by the caller: until this block is over the frames of the pass are alive.
+                return _Short(part, error.with_traceback(None))
+        return scored
 
     def _cut(self, tokens: int) -> None:
         log.warning("out of memory: packs go through in parts of %d tokens from now on", tokens)

@@ -1,7 +1,7 @@
 """What the two processes of one worker tell each other: made by the parent before it forks its child.
 
-Parent to child: stop. Child to parent: that it has its device, the lane that it holds, what it waits for. Neither
-needs a lock, so that a child killed at any moment leaves nothing locked behind.
+Parent to child: stop. Child to parent: that it has its device, the lane that it holds, what it waits for, and at its
+end that its device failed. Neither needs a lock, so that a child killed at any moment leaves nothing locked behind.
 """
 
 from __future__ import annotations
@@ -11,11 +11,21 @@ import json
 import mmap
 import os
 import select
+from dataclasses import dataclass
 
 from proctor.nouns import Device, Lane, Quant
 
 PAGE_BYTES = 8192
 LONGEST_WORDS = 500  # of what is waited for
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """What stands on the page."""
+
+    holding: list[str] | None = None
+    waiting: str = ""
+    broken: str = ""
 
 
 class Link:
@@ -25,12 +35,12 @@ class Link:
         self._reader, self._writer = os.pipe()
         self._page = mmap.mmap(-1, PAGE_BYTES)
         self._holding: list[str] | None = None  # the child's: [] for no lane, None before it has its device
-        self._waiting = ""
+        self._waiting = self._broken = ""
 
     def become_child(self) -> None:
         """To be called in the child, first of all: from here on the parent alone can keep the pipe open."""
         self._close_writer()
-        self._holding, self._waiting = None, ""
+        self._holding, self._waiting, self._broken = None, "", ""
         self._note()
 
     def stop(self) -> None:
@@ -59,33 +69,42 @@ class Link:
         self._waiting = what[:LONGEST_WORDS]
         self._note()
 
+    def broke(self, why: str) -> None:
+        """Note, as the last thing that the child does, that its device failed it."""
+        self._broken = why[:LONGEST_WORDS]
+        self._note()
+
     @property
     def ready(self) -> bool:
         """Whether the child of now came as far as having its device."""
-        return self._noted()[0] is not None
+        return self._noted().holding is not None
 
     @property
     def held(self) -> Lane | None:
         """The lane that the child holds."""
-        noted, _ = self._noted()
+        noted = self._noted().holding
         return Lane(Device(noted[0]), noted[1], Quant(noted[2])) if noted else None
 
     @property
     def waits_for(self) -> str:
         """What the child waits for, in words; "" for nothing."""
-        return self._noted()[1]
+        return self._noted().waiting
+
+    @property
+    def broken(self) -> str:
+        """Why the child of now ended, where its device failed it; "" otherwise."""
+        return self._noted().broken
 
     def _note(self) -> None:
-        line = json.dumps([self._holding, self._waiting]).encode() + b"\n"
+        line = json.dumps([self._holding, self._waiting, self._broken]).encode() + b"\n"
         if len(line) <= PAGE_BYTES:  # a name that long is no path of any system; the parent then keeps the last one
             self._page[: len(line)] = line
 
-    def _noted(self) -> tuple[list[str] | None, str]:
+    def _noted(self) -> _Noted:
         """What the child noted last; nothing before it did, and perhaps once in the middle of a change."""
         with contextlib.suppress(ValueError):
-            holding, waiting = json.loads(self._page[: self._page.find(b"\n") + 1] or b'[null, ""]')
-            return holding, waiting
-        return None, ""
+            return _Noted(*json.loads(self._page[: self._page.find(b"\n") + 1] or b"[]"))
+        return _Noted()
 
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, -1

@@ -98,7 +98,8 @@ class Models:
         folder = convert.local_folder(key.ref, self._cache, self._progress, self._moved)
         self._progress(f"{key.ref.label} ({key.quant}): loading")
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
-        scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
+        with self.device.reporting_shortage(key.ref.name):
+            scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
         provenance = self._provenance(engine, scorer, why_plain)
         return Loaded(key.ref, key.quant, engine.model, scorer, engine.reader, provenance, engine.cost, engine.bytes)
 

@@ -23,11 +23,13 @@ from proctor.errors import (
     BadInput,
     BadModel,
     BadScores,
+    DeviceBroken,
     LeaseLost,
     NotHere,
     OtherWay,
     ProctorError,
     StoreUnavailable,
+    first_line,
 )
 from proctor.exams.judge import judge
 from proctor.exams.packs import compose
@@ -46,7 +48,6 @@ from workers.tally import Tally
 
 # Failures that the next attempt would only repeat. Others (a lack of memory, what nobody expected) get three.
 FINAL = (BadModel, BadInput, BadScores)
-EX_SOFTWARE = 70  # sysexits.h
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def drain(desk: Desk) -> None:
     ------
     StoreUnavailable
         where the database is away for longer than anybody waits. The parent rings again when it is back.
+    DeviceBroken
+        where a GPU failed in a way that may have broken it for this process, which is to end.
     """
     while not desk.link.stopped:
         desk.chat.serve()
@@ -170,7 +173,12 @@ def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots:
         desk.models.remember_cut(tokens)
         lease.cut(with_cut(recorded, tokens))
 
-    return FittingScorer(model.scorer, recorded.cut_tokens, remember)
+    def make_room() -> bool:
+        kept = desk.chat.let_go()
+        desk.device.release()
+        return kept
+
+    return FittingScorer(model.scorer, recorded.cut_tokens, remember, make_room)
 
 
 def check_same_way(recorded: Provenance, mine: Provenance) -> None:
@@ -214,6 +222,11 @@ def attempt(desk: Desk, claim: Claim) -> None:
         desk.events.handed_back(claim, str(error))
     except (NotHere, OtherWay) as error:
         leave_to_others(desk, claim, error)
+    except DeviceBroken as error:  # while a reply was made beside the Run, which is not to blame
+        desk.events.handed_back(claim, str(error))
+        with unkept():
+            desk.patience(partial(runs.hand_back, desk.store, claim, reason=str(error)))
+        raise
     except Away as error:
         put_off(desk, claim, error)
     except ProctorError as error:
@@ -223,8 +236,8 @@ def attempt(desk: Desk, claim: Claim) -> None:
         log.exception("failed")
         file_failure(desk, claim, f"{type(error).__name__}: {error}", traceback.format_exc(), final=False)
         if desk.me.device == Device.GPU:
-            # A CUDA context may be broken by what went wrong, and every later Run with it: begin anew.
-            raise SystemExit(EX_SOFTWARE) from error
+            # A CUDA context may be broken by what went wrong, and every later Run with it.
+            raise DeviceBroken(desk.device.name, f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def why_handed_back(desk: Desk) -> str:

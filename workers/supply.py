@@ -7,6 +7,7 @@ something waits in the database rings for itself. That alone would be enough; be
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import time
@@ -32,6 +33,7 @@ TICK_S = 0.5
 STORE_S = 1.0  # the parent must not stand still for the database
 HEARTBEAT_S = 10.0
 BARREN_DEATHS = 5
+SICK_S = 600.0  # between two failures of a device that make it sick
 LONGEST_PAUSE_S = 5.0  # between two bells for oneself that led to nothing: the load would not pay for itself
 DEAF_BELLS = 4  # rung in a row and none heard: the connection that listens is dead, and nobody will ever say so
 
@@ -68,16 +70,28 @@ class Rhythm:
 class Children:
     """The children of this worker, one after the other, and how many in a row died before they had their device.
 
-    A Run that kills children is failed after three; a device or a library that does is not the fault of any Run.
+    A Run that kills children is failed after three; a device or a library that does is not the fault of any Run: a
+    device that failed two children within `SICK_S` is given up before it fails more Runs than those two.
     """
 
     pids: list[int] = field(default_factory=list)
     was_ready: bool = False
     deaths: int = 0
+    broken: str = ""  # why the child of now said that its device failed it
+    broke_at: float = -math.inf  # when the one before did
 
-    def look(self, ready: bool) -> None:
-        """Note that the child of now has its device; to be called before a dead one can be replaced."""
+    def look(self, ready: bool, broken: str = "") -> None:
+        """Note how far the child of now is; to be called before a dead one can be replaced."""
         self.was_ready |= ready
+        self.broken = self.broken or broken
+
+    def sick(self, pids: list[int], now: float) -> str:
+        """Why, with these children now, their device is to be given up; "" as long as it isn't."""
+        if pids == self.pids or not self.broken:
+            return ""
+        before, self.broke_at = self.broke_at, now
+        why, self.broken = self.broken, ""
+        return why if now - before < SICK_S else ""
 
     def barren(self, pids: list[int]) -> bool:
         """Whether, with these children now, it is time to give up."""
@@ -132,9 +146,12 @@ class Supply(bootsteps.StartStopStep):
         """
         if os.getppid() != self._launcher:  # on Linux the kernel has killed us by then (`proctor.broker.tether`)
             os.kill(os.getpid(), signal.SIGTERM)
-        self.children.look(self.link.ready)
+        self.children.look(self.link.ready, self.link.broken)
         consumer.pool.maintain_pool()  # a dead child is seen within a tick; Celery itself looks every 5 s
-        if self.children.barren(consumer.pool.info["processes"]):
+        children = consumer.pool.info["processes"]
+        if why := self.children.sick(children, time.monotonic()):
+            tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, f"its device failed twice: {why}"), os.environ)
+        if self.children.barren(children):
             detail = f"its child process died {BARREN_DEATHS} times before it had its device"
             tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, detail), os.environ)
         try:

@@ -25,6 +25,9 @@ class Chat(Protocol):
     def linger(self) -> bool:
         """After a reply, listen for the next for a moment before the worker falls idle. Whether there is one."""
 
+    def let_go(self) -> bool:
+        """Forget what is kept of replies that have ended: a pack needs the memory. Whether there was any."""
+
 
 class NoChat:
     """The `Chat` of a worker without a broker."""
@@ -40,4 +43,7 @@ class NoChat:
         return False
 
     def linger(self) -> bool:
+        return False
+
+    def let_go(self) -> bool:
         return False

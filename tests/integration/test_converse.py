@@ -15,9 +15,9 @@ from chat.client import Client, Manner, Reply, new_id
 from chat.protocol import Ending, Piece, Progress, Stage, TurnRequest
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
-from proctor.errors import OutOfMemory
+from proctor.errors import DeviceBroken, OutOfMemory
 from proctor.exams.prompts import Message
-from proctor.nouns import Device, DType, WorkerCard
+from proctor.nouns import Device, DType, Lane, WorkerCard
 from proctor.settings import Settings
 from proctor.store import conversations
 from proctor.store.session import Store, open_store
@@ -40,10 +40,10 @@ Make = Callable[..., "Desk"]
 class Desk:
     """A worker's child without its parent: `work` does what waits."""
 
-    def __init__(self, settings: Settings, store: Store, name: str = ME.name) -> None:
+    def __init__(self, settings: Settings, store: Store, name: str = ME.name, me: WorkerCard | None = None) -> None:
         assert settings.broker_url is not None
         self.link, self.models = Link(), Models(tiny.CPU, settings.cache)
-        me = dataclasses.replace(ME, name=name)
+        me = me or dataclasses.replace(ME, name=name)
         patience = Patience(self.link.wait, 5.0)
         means = Means(me, self.models, store, self.link, patience, Pulse(), lease_s=30.0)
         self.chat = Conversing(means, Replies(settings.broker_url))
@@ -320,6 +320,73 @@ def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
     for _ in reply.entries():
         pass
     assert (reply.text, reply.hearing.tokens) == (whole.text, 20)
+
+
+@pytest.mark.timeout(120)  # it once went on for ever
+def test_an_error_that_nobody_foresaw_in_a_step_ends_each_reply_and_the_worker_goes_on(
+    client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(client, desk, request(model))
+    replies = accepted(client, request(model), request(model, "And the sun?"))
+
+    def break_down(generator: RowGenerator) -> list[object]:
+        generator.forget()
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(RowGenerator, "step", break_down)
+    for _ in range(3):
+        desk.work()
+    for reply in replies:
+        for _ in reply.entries():
+            pass
+        assert (ending(reply).fault, ending(reply).finish) == (Fault.INTERNAL, Finish.FAILED)
+        assert "illegal memory access" in ending(reply).error
+    monkeypatch.undo()
+    assert ending(ended(client, desk, request(model))[0]).finish is Finish.LENGTH
+
+
+@pytest.mark.timeout(120)
+def test_replies_that_the_generator_let_go_of_are_failed_and_not_waited_for(
+    client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(client, desk, request(model))
+    (reply,) = accepted(client, request(model))
+
+    def lose(generator: RowGenerator) -> list[object]:
+        generator.forget()
+        return []
+
+    monkeypatch.setattr(RowGenerator, "step", lose)
+    for _ in range(3):
+        desk.work()
+    for _ in reply.entries():
+        pass
+    assert "let go of replies" in ending(reply).error
+
+
+def test_on_a_gpu_an_error_that_nobody_foresaw_files_each_reply_and_ends_the_process(
+    client: Client, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = Desk(settings, store, me=dataclasses.replace(ME, name="gpu@here:1"))
+    ended(client, sick, request(model))
+    (reply,) = accepted(client, request(model))
+    sick.chat._means = dataclasses.replace(  # the lane stays the CPU's, as the model is
+        sick.chat._means, me=dataclasses.replace(ME, name="gpu@here:1", device=Device.GPU)
+    )
+    monkeypatch.setattr(sick.chat, "_lane", lambda held: Lane(Device.CPU, str(held.ref), held.quant))
+
+    def break_down(generator: RowGenerator) -> list[object]:
+        generator.forget()
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(RowGenerator, "step", break_down)
+    with pytest.raises(DeviceBroken, match="unspecified launch failure"):
+        sick.work()
+    monkeypatch.undo()
+    Desk(settings, store, me=dataclasses.replace(ME, name="cpu@here:2")).work()
+    for _ in reply.entries():
+        pass
+    assert ending(reply).finish is Finish.LENGTH  # the next child, or another worker, makes it anew
 
 
 def test_a_reply_that_runs_out_of_memory_three_times_is_failed_with_the_reason(

@@ -16,7 +16,7 @@ from sqlmodel import col, select, update
 from transformers import AutoTokenizer
 
 from proctor.catalog.refs import resolve
-from proctor.errors import DoesNotFit, HubUnavailable
+from proctor.errors import DeviceBroken, DoesNotFit, HubUnavailable
 from proctor.exams.chats import IN_PARTS, NO_SYSTEM
 from proctor.exams.prompts import messages, prompt_hash
 from proctor.nouns import (
@@ -236,7 +236,7 @@ def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_
     desk = desk_with(models=BrokenModels(tiny.CPU, settings.cache))
     held = runs.claim_best(store, ME, None, choose, lease_s=60.0)
     assert held is not None
-    with pytest.raises(SystemExit):
+    with pytest.raises(DeviceBroken, match="RuntimeError: the bus is on fire"):
         attempt(replace(desk, me=replace(ME, device=Device.GPU)), held)
     (run,) = runs_of(store, sweep)
     assert (run.status, run.reason) == (RunStatus.PENDING, "RuntimeError: the bus is on fire")

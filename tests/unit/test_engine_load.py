@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +19,11 @@ from proctor.errors import BadModel, DoesNotFit
 from proctor.nouns import Device, DType, Pack, Quant
 from tests import tiny
 from workers.devices import TorchDevice
+from workers.engine.attention import Way, explicit
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
+from workers.engine.serving import scorer_for
+from workers.engine.talking import generator_for
 
 PROMPTS = tuple(tiny.prompt(text, index=n) for n, text in enumerate(("Why?\nAnswer:", "A. One\nB. Two\nAnswer:" * 5)))
 
@@ -172,3 +177,50 @@ def test_the_window_is_the_configs(folder: Path, tmp_path: Path) -> None:
     text = (free / "tokenizer_config.json").read_text().replace(f'"model_max_length": {tiny.WINDOW},', "")
     (free / "tokenizer_config.json").write_text(text)
     assert load(free, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).reader.window > 1 << 20
+
+
+def fail_with(error: Exception) -> Callable[..., object]:
+    def fail(*_arguments: object, **_more: object) -> object:
+        raise error
+
+    return fail
+
+
+def test_an_error_of_cuda_while_loading_is_no_fault_of_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.engine.load.pack", fail_with(torch.AcceleratorError("CUDA error: device busy")))
+    with pytest.raises(torch.AcceleratorError, match="device busy"):
+        load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+
+
+def test_a_library_that_runs_out_of_memory_while_loading_says_that_the_model_does_not_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    monkeypatch.setattr("workers.engine.load.pack", fail_with(full))
+    with pytest.raises(DoesNotFit):
+        load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+
+
+@pytest.mark.parametrize(
+    ("way", "tried"),
+    [
+        ("workers.engine.serving.prefill", lambda engine: scorer_for(engine.model, engine.reader, tiny.CPU)),
+        ("workers.engine.talking._in_lines", lambda engine: generator_for(engine.model, tiny.CPU, frozenset())),
+    ],
+    ids=["scoring", "conversing"],
+)
+def test_a_trial_that_the_device_fails_says_nothing_of_the_model(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, way: str, tried: Callable[[Engine], object]
+) -> None:
+    engine = load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    for error in (torch.AcceleratorError("CUDA error: no kernel image"), torch.OutOfMemoryError("CUDA out of memory")):
+        monkeypatch.setattr(way, fail_with(error))
+        with pytest.raises(type(error)):
+            tried(engine)
+
+
+def test_float16_scores_of_wide_heads_stay_below_its_largest_number() -> None:
+    wide = torch.full((1, 1, 2, 128), 25.0, dtype=torch.float16)  # 25 · 25 · 128 = 80,000, and 7,071 when scaled
+    out, total = explicit(wide, wide, wide, Way(128**-0.5, softcap=None))
+    assert torch.isfinite(out).all()
+    assert torch.allclose(total, torch.tensor(25 * 25 * 128**0.5 + math.log(2)), rtol=2e-3)

@@ -115,3 +115,23 @@ def test_a_run_says_that_it_was_cut() -> None:
     assert cut.cut_tokens == 1024
     assert cut.notes == ("sampled", cut.notes[1])
     assert "parts of at most 1,024 tokens" in cut.notes[1]
+
+
+def test_what_others_keep_is_let_go_before_a_pack_is_cut() -> None:
+    device = SmallDevice(150)
+
+    def let_go() -> bool:
+        grown = device.tokens < 300
+        device.tokens = 300
+        return grown
+
+    scorer = FittingScorer(device, None, lambda _: pytest.fail("there was room"), let_go)
+    scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    assert device.seen == [(0, 1, 2)]
+
+
+def test_a_pack_is_cut_where_nobody_has_anything_to_let_go() -> None:
+    told: list[int] = []
+    scorer = FittingScorer(SmallDevice(150), None, told.append, lambda: False)
+    scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    assert told == [115]

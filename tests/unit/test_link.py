@@ -92,3 +92,12 @@ def test_a_name_that_is_too_long_for_the_page_is_not_noted() -> None:
     link.hold(LANE)
     link.hold(Lane(Device.CPU, "x" * PAGE_BYTES, Quant.NONE))
     assert link.held == LANE
+
+
+def test_a_child_whose_device_failed_it_says_why_and_the_next_one_begins_anew() -> None:
+    link = Link()
+    link.hold(LANE)
+    link.broke("CUDA error: an illegal memory access was encountered")
+    assert (link.broken, link.held) == ("CUDA error: an illegal memory access was encountered", LANE)
+    link.become_child()
+    assert (link.broken, link.ready) == ("", False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.supply import BARREN_DEATHS, DEAF_BELLS, LONGEST_PAUSE_S, TICK_S, Children, Rhythm
+from workers.supply import BARREN_DEATHS, DEAF_BELLS, LONGEST_PAUSE_S, SICK_S, TICK_S, Children, Rhythm
 
 
 def test_bells_that_lead_to_nothing_come_ever_later_up_to_a_limit() -> None:
@@ -59,3 +59,27 @@ def test_children_that_had_their_device_may_die_as_often_as_runs_kill_them() -> 
 def test_a_child_that_lives_is_no_death() -> None:
     children = Children()
     assert [children.barren([7]) for _ in range(10 * BARREN_DEATHS)] == [False] * 10 * BARREN_DEATHS
+
+
+def test_a_device_that_fails_two_children_in_ten_minutes_is_given_up_with_the_reason() -> None:
+    children = Children()
+    children.barren([1])
+    children.look(ready=True, broken="CUDA error: uncorrectable ECC error encountered")
+    assert children.sick([1], now=100.0) == ""  # it still ends
+    assert children.sick([2], now=101.0) == ""
+    children.barren([2])
+    children.look(ready=True, broken="CUDA error: GPU has fallen off the bus")
+    assert children.sick([3], now=101.0 + SICK_S - 1) == "CUDA error: GPU has fallen off the bus"
+
+
+def test_a_device_that_failed_long_ago_or_a_child_killed_otherwise_is_not_sick() -> None:
+    children = Children()
+    children.barren([1])
+    children.look(ready=True, broken="CUDA error")
+    children.sick([2], now=0.0)
+    children.barren([2])
+    children.look(ready=True)
+    assert children.sick([3], now=1.0) == ""
+    children.barren([3])
+    children.look(ready=True, broken="CUDA error")
+    assert children.sick([4], now=SICK_S + 1) == ""

@@ -150,7 +150,10 @@ def explicit(
     """`Way.attend`, spelled out: for devices and layers that torch has no kernel for which gives the log-sum-exp."""
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = (query @ key.transpose(2, 3)).float() * way.scale
+    if query.dtype == torch.float16:  # products of wide heads pass its largest number, 65,504, before they are scaled
+        scores = ((query * way.scale) @ key.transpose(2, 3)).float()
+    else:
+        scores = (query @ key.transpose(2, 3)).float() * way.scale
     if way.softcap is not None:
         scores = torch.tanh(scores / way.softcap) * way.softcap
     if causal:

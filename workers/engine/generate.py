@@ -76,6 +76,9 @@ class Generator(Protocol):
             where the model gives numbers that are no logits.
         """
 
+    def let_go(self) -> bool:
+        """Give back the memory of what is kept of replies that have ended. Whether there was any."""
+
     def forget(self) -> None:
         """End all replies, and give the memory of what is kept back."""
 

@@ -77,6 +77,11 @@ class PlainGenerator:
                 self.cancel(token.id)
         return tokens
 
+    def let_go(self) -> bool:
+        kept = bool(self._kept)
+        self._kept.clear()
+        return kept
+
     def forget(self) -> None:
         self._live.clear()
         self._kept.clear()

@@ -84,6 +84,10 @@ class RowGenerator:
                 self.cancel(token.id)
         return tokens
 
+    def let_go(self) -> bool:
+        kept, self._kept = self._kept, Kept()
+        return kept.bytes > 0
+
     def forget(self) -> None:
         self._live.clear()
         self._kept = Kept()

@@ -16,7 +16,7 @@ from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import Weights, read_folder
 from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
 from proctor.nouns import Cost, DType, Quant
-from workers.devices import TORCH_DTYPES, TorchDevice, is_shortage
+from workers.devices import TORCH_DTYPES, TorchDevice, is_of_the_device, is_shortage
 from workers.engine.fused import fuse
 from workers.engine.head import widen_head
 from workers.engine.meter import Meter
@@ -74,6 +74,8 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
             if is_shortage(error):
                 raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
+            if is_of_the_device(error):
+                raise  # a sick GPU is no fault of the model
             raise BadModel(name, first_line(error)) from error
     reader = Reader(tokenizer, _window(weights, tokenizer), name)
     size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from workers.devices import TorchDevice
+from workers.devices import TorchDevice, is_of_the_device
 from workers.engine.layout import Cascade, Prefix, Segment
 from workers.engine.model import CausalModel
 from workers.engine.plain import PlainScorer
@@ -80,6 +80,8 @@ def check_numbers(model: CausalModel) -> None:
         prefix = prefill(model, beginning)
         packed = _row(model, prefix, first, second, branch)
     except (TypeError, ValueError, AttributeError, KeyError, IndexError, RuntimeError) as error:
+        if is_of_the_device(error):
+            raise  # it tells nothing of the model
         raise Unfit(f"its layers don't take cascade attention ({type(error).__name__}: {error})") from error
     _check_layers(model.model.config.get_text_config(), prefix)
     alone = torch.cat([_line(model, [*beginning, *line]) for line in (first, second, [*second, *branch])])

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from workers.devices import TorchDevice
+from workers.devices import TorchDevice, is_of_the_device
 from workers.engine.generate import Generator
 from workers.engine.generate_cache import Line
 from workers.engine.generate_plain import PlainGenerator
@@ -39,6 +39,8 @@ def check_lines(model: CausalModel) -> None:
     try:
         together = _in_lines(model, one, two)
     except (TypeError, ValueError, AttributeError, KeyError, IndexError, RuntimeError) as error:
+        if is_of_the_device(error):
+            raise  # it tells nothing of the model
         raise Unfit(f"its layers don't take conversations in lines ({type(error).__name__}: {error})") from error
     alone = torch.cat([_alone(model, one), _alone(model, two)])
     if differ(model.model, together, alone):

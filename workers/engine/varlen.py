@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 
 import torch
 from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
 _AMPERE = (8, 0)  # the first generation that the kernel runs on
 _WIDEST = 256  # of a head
+# torch 2.11 groups heads without being told, 2.12 and newer want to be.
+_GROUPED = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,6 @@ def _attend(
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))  # (tokens, heads, D)
     out, total = varlen_attn(
         q, k, v, queries.edges, keys.edges, queries.longest, keys.longest,
-        return_aux=AuxRequest(lse=True), scale=scale, window_size=window, enable_gqa=True,
+        return_aux=AuxRequest(lse=True), scale=scale, window_size=window, **_GROUPED,
     )  # fmt: skip
     return out[None], total[None]
