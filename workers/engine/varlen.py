@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import signature
+from typing import Any
 
 import torch
 from torch.nn.attention.varlen import AuxRequest, varlen_attn
@@ -17,7 +18,7 @@ from torch.nn.attention.varlen import AuxRequest, varlen_attn
 _AMPERE = (8, 0)  # the first generation that the kernel runs on
 _WIDEST = 256  # of a head
 # torch 2.11 groups heads without being told, 2.12 and newer want to be.
-_GROUPED = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
+_GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
 @dataclass(frozen=True)
