@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.terminal import ids_of, objects, our_store, print_table, read_named
+from analysis.terminal import ids_of, objects, our_settings, our_store, print_table, read_named
+
+if TYPE_CHECKING:
+    from proctor.store.session import Store
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
@@ -103,7 +110,7 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
 @click.option("--raw", is_flag=True, help="In a CSV: text as it is, also what a spreadsheet would run as a formula.")
 @click.option("--force", is_flag=True, help="Write over what is there.")  # fmt: skip
 def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw: bool, force: bool) -> None:
-    """Write a row for every Answer of SWEEPs (names or numbers; default: the latest).
+    """Write a row for every Answer of SWEEPs or imported results (names or numbers; default: the latest sweep).
 
     Each row can be read alone: question, choices, key, what was picked, the log-probability of every option, and what
     computed it. A file is whole or absent, and none is overwritten without --force.
@@ -119,26 +126,40 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
       proctor export --format lm-eval -o out
     """
     from analysis import export as exporting
+    from analysis.imported import kept
 
     kind = kind or ENDINGS.get(Path(output or "").suffix.lower(), "jsonl")
     if output == "-" and kind not in ("jsonl", "csv"):
         raise click.UsageError(f"--format {kind} can't go to standard output: name a file or folder with -o.")
-    with our_store() as store:
-        sweep_ids = ids_of(store, sweeps)
+    home = our_settings().home
+    sets = [one for name in sweeps if (taken := kept(name, home)) is not None for one in taken.sets]
+    ours = [name for name in sweeps if kept(name, home) is None]
+    if sets and kind in ("questions", "lm-eval"):
+        raise click.UsageError(f"--format {kind} is for sweeps: imported results have no Runs.")
+    with ExitStack() as stack:
+        rows: Iterator[dict[str, Any]] = exporting.imported_rows(sets)
+        if ours or not sweeps:
+            store = stack.enter_context(our_store())
+            sweep_ids = ids_of(store, ours)
+            if kind in ("questions", "lm-eval"):
+                _export_folder(store, sweep_ids, kind, Path(output or kind), force=force)
+                return
+            rows = chain(exporting.rows_of(store, sweep_ids), rows)
         if output == "-":
-            exporting.export_to_stream(store, sweep_ids, kind, sys.stdout, raw=raw)
-        elif kind == "questions":
-            paths = exporting.export_questions(store, sweep_ids, Path(output or "questions"), force=force)
-            click.echo(f"{len(paths)} files in {output or 'questions'}")
-        elif kind == "lm-eval":
-            from analysis.lm_eval_files import export_lm_eval
+            exporting.write_stream(rows, kind, sys.stdout, raw=raw)
+            return
+        path = Path(output or f"answers.{kind}")
+        count = exporting.write_file(rows, kind, path, force=force, raw=raw)
+        click.echo(f"{count:,} answers in {path}")
 
-            paths = export_lm_eval(store, sweep_ids, Path(output or "lm-eval"), force=force)
-            click.echo(f"{len(paths)} files in {output or 'lm-eval'}")
-        else:
-            path = Path(output or f"answers.{kind}")
-            count = exporting.export_to_file(store, sweep_ids, kind, path, force=force, raw=raw)
-            click.echo(f"{count:,} answers in {path}")
+
+def _export_folder(store: Store, sweep_ids: list[int], kind: str, folder: Path, *, force: bool) -> None:
+    from analysis.export import export_questions
+    from analysis.lm_eval_files import export_lm_eval
+
+    write = export_questions if kind == "questions" else export_lm_eval
+    paths = write(store, sweep_ids, folder, force=force)
+    click.echo(f"{len(paths)} files in {folder}")
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
 from analysis.files import exists, new_file
 from analysis.groups import names_of
+from analysis.panel import QUESTION_COLUMNS
+from analysis.rows import Imported
 from analysis.tables import harmless
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters
@@ -25,24 +28,34 @@ COLUMNS = (
     "revision", "quant", "dtype", "shots", "options_logprob", "picked", "correct", "sweep_id", "run_id", "attempt",
     "scoring", "picked_norm", "correct_norm",
 )  # fmt: skip
+Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
 
-def export_to_stream(store: Store, sweep_ids: Sequence[int], kind: str, stream: IO[str], *, raw: bool = False) -> int:
-    """Write every Answer to an open text stream as `jsonl` or `csv`; returns how many there were.
+def rows_of(store: Store, sweep_ids: Sequence[int]) -> Iterator[Cells]:
+    """A row an Answer of these sweeps."""
+    return map(as_object, export_rows(store, sweep_ids))
+
+
+def write_stream(rows: Iterable[Cells], kind: str, stream: IO[str], *, raw: bool = False) -> int:
+    """Write rows to an open text stream as `jsonl` or `csv`; returns how many there were.
 
     In a CSV, text that a spreadsheet would run as a formula gets an apostrophe in front, unless `raw` is set.
     """
-    rows = export_rows(store, sweep_ids)
     return _write_csv(rows, stream, raw=raw) if kind == "csv" else _write_jsonl(rows, stream)
 
 
 def export_to_file(
     store: Store, sweep_ids: Sequence[int], kind: str, path: Path, *, force: bool = False, raw: bool = False
 ) -> int:
-    """Write every Answer to a file of kind `jsonl`, `csv` or `parquet`, whole or not at all; returns how many.
+    """Write every Answer of these sweeps to a file; as `write_file`."""
+    return write_file(rows_of(store, sweep_ids), kind, path, force=force, raw=raw)
 
-    `raw` is as in `export_to_stream`.
+
+def write_file(rows: Iterable[Cells], kind: str, path: Path, *, force: bool = False, raw: bool = False) -> int:
+    """Write rows to a file of kind `jsonl`, `csv` or `parquet`, whole or not at all; returns how many.
+
+    `raw` is as in `write_stream`.
 
     Raises
     ------
@@ -51,9 +64,9 @@ def export_to_file(
     """
     with new_file(path, force=force) as beside:
         if kind == "parquet":
-            return _write_parquet(export_rows(store, sweep_ids), beside)
+            return _write_parquet(rows, beside)
         with beside.open("w", encoding="utf-8", newline="") as stream:
-            return export_to_stream(store, sweep_ids, kind, stream, raw=raw)
+            return write_stream(rows, kind, stream, raw=raw)
 
 
 def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, force: bool = False) -> list[Path]:
@@ -90,31 +103,66 @@ def as_object(row: ExportRow) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+def imported_rows(sets: Iterable[Imported]) -> Iterator[Cells]:
+    """A row an Answer of imported results, in the columns of our own: None for what isn't known of them."""
+    for one in sets:
+        panel = one.panel
+        questions = panel.questions.to_dict("records")
+        for seat, who in enumerate(panel.contestants):
+            for place in panel.asked[seat].nonzero()[0].tolist():
+                question = questions[place]
+                yield _imported_row(one, seat, place) | {
+                    "benchmark": panel.terms.benchmark,
+                    **{str(name): question[name] for name in QUESTION_COLUMNS},
+                    "choices": list(question["choices"]),
+                    "model": who.model, "revision": who.revision or None, "quant": who.quant,
+                    "dtype": who.dtype or None, "shots": panel.terms.shots, "scoring": panel.terms.scoring,
+                }  # fmt: skip
+
+
+def _imported_row(one: Imported, seat: int, place: int) -> Cells:
+    panel = one.panel
+    picked, scores, norm = int(panel.picked[seat, place]), None, None
+    if panel.logprob is not None:
+        known = panel.logprob[seat, place, : panel.choices[place]].tolist()
+        scores = [score if isfinite(score) else None for score in known]
+    if panel.picked_norm is not None:
+        norm = int(panel.picked_norm[seat, place])
+    found: Cells = dict.fromkeys(COLUMNS)
+    return found | {
+        "prompt_hash": one.prompt_hashes[seat, place] or None,
+        "options_logprob": scores,
+        "picked": None if picked < 0 else picked,
+        "correct": bool(panel.correct[seat, place]),
+        "picked_norm": None if norm is None or norm < 0 else norm,
+        "correct_norm": None if norm is None else norm == int(panel.key[place]),
+    }
+
+
 def picked_norm(row: ExportRow) -> int | None:
     """The option with the highest log-probability per character; None for a tie."""
     return best_of(per_character(row.options_logprob, characters(row.choices, row.scoring)))
 
 
-def _write_jsonl(rows: Iterable[ExportRow], stream: IO[str]) -> int:
+def _write_jsonl(rows: Iterable[Cells], stream: IO[str]) -> int:
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
-        stream.write(json.dumps(as_object(row), ensure_ascii=False, allow_nan=False) + "\n")
+        stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
     return count
 
 
-def _write_csv(rows: Iterable[ExportRow], stream: IO[str], *, raw: bool) -> int:
+def _write_csv(rows: Iterable[Cells], stream: IO[str], *, raw: bool) -> int:
     """Lists as JSON in their cell; an empty cell where no option was picked."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
-        values = as_object(row).values()
-        cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in values)
+        cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in row.values())
         writer.writerow(cells if raw else map(harmless, cells))
     return count
 
 
-def _write_parquet(rows: Iterable[ExportRow], path: Path) -> int:
+def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -129,12 +177,12 @@ def _write_parquet(rows: Iterable[ExportRow], path: Path) -> int:
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for some in _in_batches(rows):
-            writer.write_table(pa.Table.from_pylist([as_object(row) for row in some], schema=schema))
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
             count += len(some)
     return count
 
 
-def _in_batches(rows: Iterable[ExportRow]) -> Iterator[list[ExportRow]]:
+def _in_batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
     running = iter(rows)
     while some := list(islice(running, ROWS_AT_A_TIME)):
         yield some

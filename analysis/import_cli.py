@@ -1,4 +1,4 @@
-"""`proctor import`."""
+"""`proctor import` and `imports`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.terminal import our_settings
+from analysis.terminal import our_settings, print_table
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -77,3 +77,100 @@ def _object(panel: Panel) -> dict[str, object]:
         "subjects": list(panel.subjects),
         "contestants": list(panel.labels),
     }
+
+
+@click.group(context_settings=HELP)
+def imports() -> None:
+    """List, show and delete imported results; `proctor export NAME` writes them.
+
+    \b
+    Examples:
+      proctor imports list
+      proctor imports show helm_mmlu
+      proctor imports delete helm_mmlu
+    """
+
+
+@imports.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, as_json: bool) -> None:
+    """List imported results, the latest first.
+
+    \b
+    Examples:
+      proctor imports list
+      proctor imports list --json
+    """
+    from analysis.imported import names, opened
+    from analysis.tables import Column, Table
+
+    home = our_settings().home
+    found = {name: opened(name, home).panels for name in names(home)}
+    if as_json:
+        click.echo(
+            json.dumps([{"name": name, "sets": list(map(_object, sets))} for name, sets in found.items()], indent=1)
+        )
+        return
+    if not found:
+        click.echo("Nothing is imported. Next: proctor import --help")
+        return
+    columns = (
+        Column("name"), Column("set", numeric=True), Column("questions", numeric=True), Column("models", numeric=True),
+        Column("terms"),
+    )  # fmt: skip
+    rows = [
+        (name, number, len(panel.questions), len(panel.contestants), str(panel.terms))
+        for name, sets in found.items()
+        for number, panel in enumerate(sets, start=1)
+    ]
+    print_table(Table("imports", "Imported results; sets are never mixed.", columns, rows))
+
+
+@imports.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, *, as_json: bool) -> None:
+    """Show what was imported as NAME: its sets, who answered, how many right, and what was passed over or dropped.
+
+    \b
+    Examples:
+      proctor imports show helm_mmlu
+    """
+    from analysis.imported import opened
+    from analysis.tables import PERCENT, Column, Table, visible
+
+    taken = opened(name, our_settings().home)
+    if as_json:
+        click.echo(json.dumps({"name": name, "notes": taken.notes, "sets": list(map(_object, taken.panels))}, indent=1))
+        return
+    columns = (
+        Column("model"), Column("right", numeric=True), Column("asked", numeric=True),
+        Column("accuracy", PERCENT, numeric=True), Column("no answer", numeric=True),
+    )  # fmt: skip
+    for number, panel in enumerate(taken.panels, start=1):
+        right, asked = (panel.correct & panel.asked).sum(axis=1), panel.asked.sum(axis=1)
+        rows = [
+            (panel.labels[place], int(right[place]), int(asked[place]), right[place] / asked[place], int(none))
+            for place, none in enumerate(panel.unanswered)
+        ]
+        which = f"Set {number}, never mixed with the others: " if len(taken.panels) > 1 else ""
+        click.echo(visible(f"{which}{_size(panel)} ({panel.terms})"))
+        print_table(Table("who", "Who answered.", columns, rows))
+    for note in taken.notes:
+        click.echo(visible(f"Note: {note}."))
+
+
+@imports.command("delete")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def delete(names: tuple[str, ...]) -> None:
+    """Delete imported results for good. The files that they came from stay.
+
+    \b
+    Examples:
+      proctor imports delete helm_mmlu
+    """
+    from analysis.imported import forget
+
+    for name in names:
+        forget(name, our_settings().home)
+        click.echo(f"{name} is deleted.")

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from itertools import islice
 from math import isfinite
 from pathlib import Path
@@ -25,7 +26,7 @@ from analysis.rows import Imported, gather, prompt_number
 from analysis.samples import read_samples
 from analysis.wide import read_wide_csv
 from proctor.contestants import Contestant
-from proctor.errors import BadInput
+from proctor.errors import BadInput, UnknownName
 
 NOT_ASKED = -2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -112,6 +113,36 @@ def kept(name: str, home: Path) -> Taken | None:
             lines = map(json.loads, islice(stream, about["questions"]))
             sets.append(_set(about, Terms(**about["terms"]), lines))
     return Taken(tuple(sets), tuple(head["notes"]))
+
+
+def names(home: Path) -> list[str]:
+    """The names of all imported results, the latest first."""
+    files = sorted((home / "imports").glob("*.jsonl"), key=lambda path: (-path.stat().st_mtime_ns, path.name))
+    return [path.stem for path in files if NAME.fullmatch(path.stem)]
+
+
+def opened(name: str, home: Path) -> Taken:
+    """What was imported under this name.
+
+    Raises
+    ------
+    UnknownName
+        where there is nothing, with the nearest names.
+    """
+    found = kept(name, home)
+    if found is None:
+        near = get_close_matches(name, names(home))
+        raise UnknownName("imported results", name, near, "`proctor imports list` names them.")
+    return found
+
+
+def forget(name: str, home: Path) -> None:
+    """Delete what was imported under this name; raises as `opened` does, but reads nothing."""
+    path = place_of(name, home)
+    if not NAME.fullmatch(name) or not path.is_file():
+        near = get_close_matches(name, names(home))
+        raise UnknownName("imported results", name, near, "`proctor imports list` names them.")
+    path.unlink()
 
 
 def _set(about: dict[str, Any], terms: Terms, lines: Iterator[dict[str, Any]]) -> Imported:

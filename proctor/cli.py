@@ -34,6 +34,7 @@ COMMANDS = {
     "suspects": "analysis.verdict_cli:suspects",
     "show": "analysis.verdict_cli:show",
     "import": "analysis.import_cli:import_",
+    "imports": "analysis.import_cli:imports",
     "export": "analysis.cli:export",
     "verify": "analysis.verify_cli:verify",
     "models": "workers.cli:models",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -45,6 +46,11 @@ def answer(name: str, *words: str) -> str:
     result: Result = CliRunner().invoke(command(COMMANDS[name]), list(words), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
+
+
+def typed_raising(name: str, *words: str) -> None:
+    """The command, with click's own errors raised too."""
+    command(COMMANDS[name]).main(list(words), standalone_mode=False)
 
 
 @pytest.fixture
@@ -207,6 +213,36 @@ def test_imported_results_are_known_to_every_command(typed: Typed, tmp_path: Pat
     assert "strong" in typed("report", "others", "-o", str(tmp_path / "report"), "--format", "html")
     with pytest.raises(ProctorError, match="imported already"):
         typed("import", str(file))
+
+
+def test_imported_results_are_listed_shown_exported_and_deleted(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    file.write_text(WIDE + "art,Who?,me,you,him,her,C,C,C,A\n")
+    typed("import", str(file), "--force")
+    assert "kept" in typed("imports", "list")
+    assert json.loads(typed("imports", "list", "--json"))[0]["name"] == "kept"
+    said = typed("imports", "show", "kept")
+    assert "4 questions in 2 subjects, 3 models" in said
+    assert "1 row dropped" in said
+    assert json.loads(typed("imports", "show", "kept", "--json"))["sets"][0]["contestants"] == [
+        "strong",
+        "good",
+        "weak",
+    ]
+    rows = [json.loads(line) for line in typed("export", "kept", "--format", "jsonl", "-o", "-").splitlines()]
+    weak = [row for row in rows if row["model"] == "weak"]
+    assert [(row["subject"], row["picked"], row["correct"]) for row in weak] == [
+        ("law", 0, True), ("law", 2, False), ("law", None, False), ("art", 2, True)
+    ]  # fmt: skip
+    assert (weak[0]["shots"], weak[0]["prompt_hash"], weak[0]["options_logprob"]) == (None, None, None)
+    both = typed("export", "trial", "kept", "-o", str(tmp_path / "both.parquet"))
+    assert both.startswith(f"{480 + 12} answers")
+    with pytest.raises(click.UsageError, match="is for sweeps"):
+        typed_raising("export", "kept", "--format", "lm-eval")
+    assert "kept is deleted" in typed("imports", "delete", "kept")
+    for words in (("show", "kept"), ("delete", "kept"), ("delete", "../kept")):
+        with pytest.raises(UnknownName, match="imported results"):
+            typed("imports", *words)
 
 
 def test_imported_results_are_never_mixed_with_a_sweep(typed: Typed, tmp_path: Path) -> None:
