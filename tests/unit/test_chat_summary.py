@@ -93,3 +93,39 @@ def test_a_model_is_asked_with_the_summary_so_far_and_all_words() -> None:
     assert asked.index("Greetings.") < asked.index("User: I am Ada.\nAssistant: Hello Ada.") < asked.index("summary of")
     with pytest.raises(ValueError, match="instruction"):
         extract(folding(("a", "b")), words, Method.MODEL)
+
+
+@pytest.mark.parametrize(
+    ("worth", "less"),
+    [
+        (("I like tea.", ""), ("Tea is liked.", "")),  # what the user says of themselves
+        (("Tea is liked.", ""), ("", "Tea is liked.")),  # the user before the model, whatever else is equal
+        (("", "The tea was bought in Bergen by Ada."), ("", "The tea was bought in haste.")),
+        (("", "It holds 20 cups."), ("", "It holds many cups.")),
+        (("", "It is called 'the old one' here."), ("", "It is called nothing here.")),
+        (("Never put milk into it.", ""), ("Milk goes into it.", "")),
+        (("Tea is liked.", ""), ("Is tea liked?", "")),  # a question is no fact
+        (("", "Milk goes into it."), ("Is tea liked?", "")),
+    ],
+)
+def test_of_two_sentences_the_one_that_is_asked_for_later_is_kept(
+    worth: tuple[str, str], less: tuple[str, str]
+) -> None:
+    def lines(text: str) -> int:
+        return len(text.strip().splitlines())
+
+    for said in ((worth, less), (less, worth)):
+        assert extract(folding(*said, limit=1), lines).partition(": ")[2] == "".join(worth)
+
+
+def test_a_sentence_is_kept_once_and_by_whom_it_was_said_first() -> None:
+    made = extract(folding(("My cat is Rex.", "my cat is rex."), CHATTER, limit=100), words)
+    assert [line for line in made.splitlines() if "rex" in line.casefold()] == ["- User: My cat is Rex."]
+
+
+def test_a_summary_grows_by_half_of_what_is_new_at_most_and_uses_that() -> None:
+    before = "- User: My name is Ada.\n- User: I was born in 1815."
+    grown = folding(*((f"I have {n} cats.", "") for n in range(1, 9)), before=before, limit=1000)
+    room = words(before) + (words(grown.source) - words(before)) // 2
+    made = extract(grown, words)
+    assert room - words("- User: I have 1 cats.") < words(made) <= room
