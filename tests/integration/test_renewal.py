@@ -68,19 +68,18 @@ def test_a_renewal_keeps_how_far_replies_are_and_tells_which_are_lost(store: Sto
 
 def test_leases_are_sure_for_their_time_after_a_claim_or_a_renewal_and_not_before(store: Store) -> None:
     kept: list[Kept] = []
-    renewal = Renewal(store, 3600.0, lambda: kept)
-    assert not renewal.sure
+    renewal, over = Renewal(store, 3600.0, lambda: kept), Renewal(store, 0.0, lambda: kept)
+    sure = [renewal.sure]
     renewal.claimed()
-    assert renewal.sure
-    over = Renewal(store, 0.0, lambda: kept)
     over.claimed()
-    assert not over.sure
+    sure += [renewal.sure, over.sure]
     kept += [Kept(claim, (), "") for claim in claimed(store, "t1")]
     late = Renewal(store, 3600.0, lambda: kept)
     late.claimed()  # others are under way, of which nobody knows whether they are held yet
-    assert not late.sure
+    sure.append(late.sure)
     late.renew()
-    assert late.sure
+    sure.append(late.sure)
+    assert sure == [False, True, False, False, True]
     assert late.lost == set()
 
 

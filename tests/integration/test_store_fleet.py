@@ -145,6 +145,8 @@ def test_an_empty_database_has_metrics_too(store: Store) -> None:
     told = samples(store)
     assert told["proctor_answers_total", ()] == 0
     assert told["proctor_runs", ("pending",)] == 0
+    outcomes = {labels[0]: value for (name, labels), value in told.items() if name == "proctor_attempts_total"}
+    assert outcomes == dict.fromkeys(("done", "handed back", "failed", "lost", "cancelled"), 0)
 
 
 def test_metrics_are_served_over_http(store: Store) -> None:

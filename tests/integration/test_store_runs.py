@@ -249,6 +249,14 @@ def test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs(store: St
     runs.renew(store, alive)
 
 
+def test_a_worker_that_is_lost_holds_nothing_any_more_and_others_hold_what_they_did(store: Store) -> None:
+    submit(store, spec("org/a"), spec("org/b"))
+    dead, alive = claim(store, "dead"), claim(store, "alive")
+    runs.release(store, "dead", "gone")
+    assert dead.spec.lane != alive.spec.lane
+    assert {one.card.name: one.held for one in workers.listing(store)} == {"dead": None, "alive": alive.spec.lane}
+
+
 def test_measures_of_all_attempts_add_up(store: Store) -> None:
     submit(store, spec())
     died = claim(store, "one")

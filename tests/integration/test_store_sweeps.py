@@ -55,6 +55,13 @@ def test_what_was_asked_for_is_kept_as_it_was_said(store: Store) -> None:
     assert sweeps.find(store, str(made.sweep_id)).priority == 4
 
 
+def test_that_noise_is_to_be_measured_is_kept_with_what_was_asked_for(store: Store) -> None:
+    noisy = replace(request("noisy"), check_noise=True)
+    submit(store, spec())
+    sweeps.submit(store, noisy, [spec()], fresh=True)
+    assert sweeps.find(store, "noisy").request == noisy
+
+
 def test_the_same_sweep_submitted_again_repeats_nothing(store: Store) -> None:
     first = submit(store, spec(subject="a"), spec(subject="b"), spec(subject="c"))
     sit(store, claim(store))

@@ -316,6 +316,22 @@ def test_a_reply_that_is_asked_for_again_stands_beside_the_first(store: Store) -
     assert [turn.content for turn in path_to(found.turns, "t1")] == ["Hello", "first"]
 
 
+def test_a_conversation_has_its_own_turns_in_the_order_of_their_filing(timed: Store, clock: HandClock) -> None:
+    for name, conversation in (("z1", "c1"), ("y1", "c2"), ("a1", "c1")):
+        file(timed, name, conversation)
+        finish(timed, claim(timed)[0])
+        clock.go_on(1)
+    assert [turn.id for turn in conversations.load(timed, "c1").turns] == ["z1-0", "z1", "a1-0", "a1"]
+    assert [turn.id for turn in conversations.load(timed, "c2").turns] == ["y1-0", "y1"]
+
+
+def test_a_reply_needs_its_conversation_and_its_turn(store: Store) -> None:
+    file(store)
+    for change in ("conversation_id = 'nowhere'", "turn_id = 'nowhere'"):
+        with pytest.raises(IntegrityError), store.write() as session:
+            session.connection().execute(text(f"UPDATE reply SET {change} WHERE turn_id = 't1'"))
+
+
 def test_a_probe_leaves_the_conversation_where_it_was(store: Store) -> None:
     file(store)
     finish(store, claim(store)[0])

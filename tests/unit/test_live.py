@@ -79,7 +79,7 @@ def test_a_stop_string_ends_a_reply_whose_tokens_and_scores_go_as_far_as_its_tex
     assert reply.finish is Finish.STOP
     outcome = reply.end(Finish.STOP)
     assert outcome.content == "The moon turns once"
-    assert TOKENIZER.decode(outcome.token_ids) == outcome.content
+    assert TOKENIZER.decode(list(outcome.token_ids)) == outcome.content
     assert outcome.logprobs == tuple(-float(place) for place in range(len(outcome.token_ids)))
     assert outcome.counts.tokens_out > len(outcome.token_ids)  # what was made, too much as it is
 
