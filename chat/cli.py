@@ -38,7 +38,11 @@ DEVICES = click.Choice(["auto", "cuda", "cpu"])
     help="What of the conversation the model reads: on is the newest exchanges and a summary.",
 )
 @click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy: always the likeliest token.")
-@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="With the same seed comes the same reply: in float32 always, in other types where it is made alone.",
+)
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest reply.")
 @click.option("--benchmark", default="demo", show_default=True, metavar="NAME|PATH", help="What /probe asks from.")
 @click.pass_context
@@ -182,7 +186,11 @@ def compare(text: str, models: tuple[str, ...], quants: tuple[str, ...], **given
     help="What of the conversation the model reads; as it was, where nothing is said.",
 )
 @click.option("-t", "--temperature", type=click.FloatRange(0, 100), help="0 is greedy; as it was, else.")
-@click.option("--seed", type=click.IntRange(0), help="With the same seed comes the same reply; as it was, else.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="With the same seed comes the same reply, as `proctor chat --help` says; as it was, else.",
+)
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest reply; as it was, else.")
 def replay(conversation: str, **given: Any) -> None:  # fmt: skip
     """Say what was said in a conversation once more, in another manner, and show both replies to each message.

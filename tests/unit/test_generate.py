@@ -15,13 +15,16 @@ from proctor.dialogue import Finish, Sampling
 from proctor.errors import BadScores
 from tests import tiny
 from workers.engine.generate import Generator, Request, Token
+from workers.engine.generate_cache import Line, token_bytes
 from workers.engine.generate_plain import PlainGenerator
 from workers.engine.generate_rows import RowGenerator
+from workers.engine.lines import Lines, Part
 from workers.engine.model import CausalModel
 from workers.engine.talking import generator_for
 
 GREEDY = Sampling(temperature=0)
 PROMPT = tuple(range(40, 64))
+LONG = tuple(n * 7 % 300 + 20 for n in range(100))  # three pieces and four tokens
 END = 2
 ENDS = frozenset({END})
 ATTENDING = tuple(name for name in tiny.ARCHITECTURES if name not in ("lfm2", "mamba"))
@@ -143,27 +146,55 @@ def test_a_seed_repeats_a_reply_and_another_seed_does_not(way: Way, llama: Causa
 
 def test_what_was_computed_is_kept_and_changes_nothing(way: Way, llama: CausalModel) -> None:
     generator = way(llama)
-    first = reply(generator, Request("a", PROMPT, GREEDY, 12))
-    second = (*PROMPT, *first, *range(100, 110))
+    first = reply(generator, Request("a", LONG, GREEDY, 12))
+    second = (*LONG, *first, *range(100, 150))
     fresh = reply(way(llama), Request("b", second, GREEDY, 12))
-    assert generator.add(Request("b", second, GREEDY, 12)) == len(PROMPT) + 11  # the last token was never read
+    assert generator.add(Request("b", second, GREEDY, 12)) == len(LONG) + 11  # the last token was never read
     assert ids(drain(generator)) == fresh
 
 
 def test_a_prompt_that_differs_in_the_middle_uses_what_comes_before(way: Way, llama: CausalModel) -> None:
     generator = way(llama)
-    reply(generator, Request("a", PROMPT, GREEDY, 12))
-    other = (*PROMPT[:20], 7, *PROMPT[21:])
+    reply(generator, Request("a", LONG, GREEDY, 12))
+    other = (*LONG[:70], 7, *LONG[71:])
     fresh = reply(way(llama), Request("b", other, GREEDY, 12))
-    assert generator.add(Request("b", other, GREEDY, 12)) == 20
+    assert generator.add(Request("b", other, GREEDY, 12)) == 70
     assert ids(drain(generator)) == fresh
 
 
-def test_the_same_prompt_again_computes_its_last_token_only(way: Way, llama: CausalModel) -> None:
-    generator = way(llama)
-    first = reply(generator, Request("a", PROMPT, GREEDY, 4))
-    assert generator.add(Request("b", PROMPT, GREEDY, 4)) == len(PROMPT) - 1
-    assert ids(drain(generator)) == first
+def test_the_same_prompt_again_computes_its_last_piece_only(way: Way, llama: CausalModel) -> None:
+    for length in (96, 97, 98, 100):
+        generator = way(llama)
+        first = reply(generator, Request("a", LONG[:length], GREEDY, 4))
+        assert generator.add(Request("b", LONG[:length], GREEDY, 4)) == (64 if length == 96 else 96)
+        assert ids(drain(generator)) == first
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_request_made_again_has_the_same_numbers_to_the_bit(
+    way: Way, folders: Callable[[str], Path], dtype: torch.dtype
+) -> None:
+    model = CausalModel(hf.AutoModelForCausalLM.from_pretrained(folders("llama"), dtype=dtype), 0)
+    generator = way(model)
+    for sampling in (Sampling(temperature=0, rivals=0), Sampling(temperature=1.0, seed=7, rivals=0)):
+        for length in (20, 64, 65, 100):
+            first, second, third = (
+                run(generator, Request(name, LONG[:length], sampling, 24))[name] for name in ("a", "b", "c")
+            )
+            assert [(token.token, token.logprob) for token in first] == [
+                (token.token, token.logprob) for token in second
+            ]
+            assert ids(first) == ids(third)
+
+
+def test_in_float32_a_reply_is_the_same_whatever_part_of_it_is_kept(way: Way, llama: CausalModel) -> None:
+    for sampling in (GREEDY, Sampling(temperature=1.0, seed=7), Sampling(temperature=0.7, top_p=0.9, seed=1)):
+        request = Request("a", LONG, sampling, 30)
+        fresh = reply(way(llama), request)
+        for beginning in (LONG[:20], LONG[:50], LONG, (*LONG, *fresh[:9]), (*LONG, 5, 6, 7), (*LONG[:97], 1, 2)):
+            generator = way(llama)
+            reply(generator, Request("before", beginning, GREEDY, 5))
+            assert reply(generator, request) == fresh
 
 
 def test_a_model_without_attention_is_served_the_plain_way(folders: Callable[[str], Path]) -> None:
@@ -205,7 +236,8 @@ def test_a_cancelled_reply_is_kept_and_the_others_go_on(way: Way, llama: CausalM
     said += drain(generator)
     assert [token.token for token in said if token.id == "b"] == expected
     assert len([token for token in said if token.id == "a"]) == 3
-    assert generator.add(Request("c", (*PROMPT, *(t.token for t in said if t.id == "a")), GREEDY, 1)) >= len(PROMPT)
+    longer = (*PROMPT, *(token.token for token in said if token.id == "a"), *range(90, 100))
+    assert generator.add(Request("c", longer, GREEDY, 1)) >= len(PROMPT)
 
 
 def test_an_end_token_ends_a_reply_and_is_no_part_of_it(way: Way, llama: CausalModel) -> None:
@@ -238,6 +270,55 @@ def test_a_long_prompt_and_short_ones_go_together(way: Way, llama: CausalModel) 
     expected = [theirs(llama, long, 20), theirs(llama, PROMPT, 20)]
     said = run(way(llama), Request("a", long, GREEDY, 20), Request("b", PROMPT, GREEDY, 20))
     assert [ids(said["a"]), ids(said["b"])] == expected
+
+
+def test_a_last_piece_goes_in_one_pass_also_beside_others(llama: CausalModel) -> None:
+    rows: list[list[tuple[int, int]]] = []  # of each pass: where a part begins, and its tokens
+
+    class Watched(CausalModel):
+        def line_logits(
+            self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, lines_: Lines
+        ) -> torch.Tensor:
+            rows.append([(part.start, part.count) for part in lines_.parts])
+            return super().line_logits(tokens, places, reads, lines_)
+
+    generator = RowGenerator(Watched(llama.model, 0), tiny.CPU, ENDS, room_bytes=1 << 30, portion=48)
+    run(generator, *(Request(name, LONG[n:], GREEDY, 2) for n, name in enumerate("abc")))
+    parts = [part for row in rows for part in row if part[1] > 1]
+    assert [count for start, count in parts if start == 96] == [4, 3, 2]
+    assert all(start + count <= 96 for start, count in parts if start < 96)
+    assert all(sum(count for _, count in row) <= 48 + 3 for row in rows)
+
+
+def test_a_request_larger_than_the_room_fits_where_nothing_else_is_live(llama: CausalModel) -> None:
+    generator = RowGenerator(llama, tiny.CPU, ENDS, room_bytes=1)
+    assert generator.fits(Request("a", PROMPT, GREEDY, 4))
+    assert len(reply(generator, Request("a", PROMPT, GREEDY, 4))) == 4
+    generator.add(Request("b", PROMPT, GREEDY, 4))
+    assert not generator.fits(Request("c", PROMPT, GREEDY, 4))
+
+
+def test_what_is_kept_makes_room_and_what_is_live_does_not(llama: CausalModel) -> None:
+    each = (len(LONG) + 10) * token_bytes(llama.model)
+    generator = RowGenerator(llama, tiny.CPU, ENDS, room_bytes=2 * each)
+    reply(generator, Request("kept", LONG, GREEDY, 10))
+    generator.add(Request("a", (*LONG[:99], 1), GREEDY, 10))
+    assert generator.fits(Request("b", LONG, GREEDY, 10))
+    generator.add(Request("b", LONG, GREEDY, 10))
+    assert not generator.fits(Request("c", LONG[:1], GREEDY, 1))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "phi"])
+def test_token_bytes_is_what_a_line_takes_for_each_of_its_tokens(
+    folders: Callable[[str], Path], architecture: str
+) -> None:
+    model = load(folders(architecture))
+    line = Line()
+    with torch.inference_mode():
+        model.line_logits(
+            torch.tensor(LONG), torch.arange(len(LONG)), torch.tensor([len(LONG) - 1]), Lines([Part(line, 0, 0, 100)])
+        )
+    assert line.copy(len(LONG)).bytes == len(LONG) * token_bytes(model.model)
 
 
 def test_forgetting_ends_everything(way: Way, llama: CausalModel) -> None:

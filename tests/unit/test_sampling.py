@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_nucleus_that_the_first_look_does_not_hold_is_found(monkeypatch: pytes
     expected = [choose(LOGITS, wide, BEFORE, place).token for place in range(200)]
     monkeypatch.setattr(ours, "_FIRST_LOOK", 2)
     assert [choose(LOGITS, wide, BEFORE, place).token for place in range(200)] == expected
+
+
+def test_a_nucleus_that_is_reached_exactly_ends_there() -> None:
+    halves = torch.tensor([0.0, 0.0, -torch.inf])
+    assert {choose(halves, Sampling(temperature=1.0, top_p=0.5, seed=seed), [], 0).token for seed in range(50)} == {0}
+    above = Sampling(temperature=1.0, top_p=0.51)
+    assert {choose(halves, dataclasses.replace(above, seed=seed), [], 0).token for seed in range(50)} == {0, 1}
 
 
 def test_temperature_zero_is_the_likeliest_token_after_the_penalty() -> None:

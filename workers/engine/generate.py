@@ -7,7 +7,10 @@ tokens into text. The promises are held for both by tests/unit/test_generate.py:
 - greedy tokens are those of transformers' own `generate`, and in float32 the same alone and in company;
 - with a seed a reply is the same again, and is gone on with after any token as if it had not been interrupted:
   the choice at a place depends on seed and place only (and on the numbers of the model);
-- what an earlier request computed is kept, and used as far as a new prompt begins with the same tokens.
+- what an earlier request computed is kept, and used as far as a new prompt begins with the same tokens, but for its
+  last piece: that is computed anew, in a pass of its own, so that the first time and each later one multiply matrices
+  of the same shapes. In float32 a reply is therefore the same whatever was kept. In other types it is for a request
+  that is made again alone; company, or another part of it kept, rounds in another place.
 """
 
 from __future__ import annotations
@@ -47,6 +50,14 @@ class Token:
     logprob: float | None = None  # where it was asked for: the model's own, before temperature and penalty
     rivals: tuple[Rank, ...] = ()
     finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
+
+
+PIECE = 32  # tokens
+
+
+def last_piece(tokens: int) -> int:
+    """Where the last piece of so many tokens begins: at a multiple of `PIECE`, with one token to come at least."""
+    return (tokens - 1) // PIECE * PIECE
 
 
 class Generator(Protocol):

@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicSlidingWindowLa
 
 from proctor.dialogue import Finish
 from workers.devices import TorchDevice
-from workers.engine.generate import Request, Token, common_beginning
+from workers.engine.generate import Request, Token, common_beginning, last_piece
 from workers.engine.model import CausalModel
 from workers.engine.sampling import choose
 
@@ -34,8 +34,14 @@ class _Reply:
     tokens: list[int] = field(default_factory=list)  # of the reply
 
     @property
-    def unread(self) -> list[int]:
-        return [*self.request.prompt, *self.tokens][len(self.read) :]
+    def unread(self) -> list[list[int]]:
+        """What is to go through the cache, pass by pass: the last piece by itself, where a cache can be cut before it.
+
+        A reply that is under way has one token to read.
+        """
+        unread = [*self.request.prompt, *self.tokens][len(self.read) :]
+        piece = last_piece(len(self.read) + len(unread)) - len(self.read)
+        return [unread[:piece], unread[piece:]] if self.cache.is_croppable and 0 < piece < len(unread) else [unread]
 
 
 class PlainGenerator:
@@ -88,10 +94,11 @@ class PlainGenerator:
 
     @torch.inference_mode()
     def _next(self, reply: _Reply) -> Token:
-        request, unread = reply.request, reply.unread
-        row = torch.tensor([unread], device=self._model.device)
-        output = self._model(input_ids=row, use_cache=True, **{self._cache_name: reply.cache}, **self._only_last)
-        reply.read += unread
+        request = reply.request
+        for tokens in reply.unread:
+            row = torch.tensor([tokens], device=self._model.device)
+            output = self._model(input_ids=row, use_cache=True, **{self._cache_name: reply.cache}, **self._only_last)
+            reply.read += tokens
         before = (*request.prompt, *reply.tokens)
         chosen = choose(output.logits[0, -1], request.sampling, before, len(reply.tokens))
         finish = None
@@ -109,9 +116,12 @@ class PlainGenerator:
         common = [common_beginning(kept.read, tokens[:-1]) for kept in self._kept]
         for index in sorted(range(len(common)), key=lambda n: -common[n]):
             kept = self._kept[index]
-            if common[index] and _cut(kept.cache, len(kept.read) - common[index]):
+            of_use = min(common[index], last_piece(len(tokens)))
+            if common[index] == len(kept.read) and not kept.cache.is_croppable:
+                of_use = common[index]
+            if of_use and _cut(kept.cache, len(kept.read) - of_use):
                 del self._kept[index]
-                return _Reply(request, kept.cache, kept.read[: common[index]], list(request.emitted))
+                return _Reply(request, kept.cache, kept.read[:of_use], list(request.emitted))
         return _Reply(request, DynamicCache(config=self._model.config), [], list(request.emitted))
 
 

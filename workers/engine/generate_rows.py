@@ -15,7 +15,7 @@ import torch
 
 from proctor.dialogue import Finish
 from workers.devices import TorchDevice
-from workers.engine.generate import Request, Token
+from workers.engine.generate import Request, Token, last_piece
 from workers.engine.generate_cache import Kept, Line, token_bytes
 from workers.engine.lines import Lines, Part
 from workers.engine.model import CausalModel
@@ -30,6 +30,7 @@ class _Reply:
     request: Request
     line: Line
     tokens: list[int]  # of the reply
+    piece: int  # where the last piece of what there was at first begins: no pass goes across it
 
     @property
     def unread(self) -> list[int]:
@@ -59,8 +60,9 @@ class RowGenerator:
 
     def add(self, request: Request) -> int:
         tokens = [*request.prompt, *request.emitted]
-        line = self._kept.recall(tokens[:-1], [reply.line for reply in self._live.values()])
-        self._live[request.id] = _Reply(request, line, list(request.emitted))
+        piece = last_piece(len(tokens))
+        line = self._kept.recall(tokens[:piece], [reply.line for reply in self._live.values()])
+        self._live[request.id] = _Reply(request, line, list(request.emitted), piece)
         return len(line.tokens)
 
     def cancel(self, request_id: str) -> None:
@@ -100,14 +102,19 @@ class RowGenerator:
         return (len(request.prompt) + min(request.limit, LIKELY)) * self._token_bytes
 
     def _take(self) -> list[tuple[_Reply, list[int]]]:
-        """The replies of the next row, and their tokens: all that go on, and a portion of the prompts, oldest first."""
+        """The replies of the next row, and their tokens: all that go on, and a portion of the prompts, oldest first.
+
+        A last piece is never parted, unless it is larger than a portion.
+        """
         waiting = [(reply, reply.unread) for reply in self._live.values()]
         taken = [(reply, unread) for reply, unread in waiting if len(unread) == 1]
         left = self._portion
         for reply, unread in waiting:
-            if len(unread) > 1 and left > 0:
-                taken.append((reply, unread[:left]))
-                left -= len(unread)
+            before = max(0, reply.piece - len(reply.line.tokens))
+            if len(unread) > 1 and left > 0 and (before or len(unread) <= left or left == self._portion):
+                part = unread[: min(left, before or left)]
+                taken.append((reply, part))
+                left -= len(part)
         return taken
 
     def _compute(self, taken: Sequence[tuple[_Reply, list[int]]]) -> list[Token]:
