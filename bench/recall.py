@@ -108,7 +108,7 @@ class Bench:
 
     def in_its_own_words(self, folding: context.Folding) -> str:
         """The model's own summary, greedy."""
-        ids = list(self.framing.first("", instruction(folding)))
+        ids = list(self.framing.prompt("", (), [instruction(folding)]))
         transformer: Any = self.model.model.model
         with torch.inference_mode():
             made = transformer.generate(
@@ -120,7 +120,7 @@ class Bench:
         return str(self.model.reader.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True))
 
     def _shown(self, way: Way, said: Sequence[Exchange], fact: Fact) -> Context:
-        message = Message(fact.question, SYSTEM, tuple(self.framing.text_ids(fact.opening)))
+        message = Message((fact.question,), SYSTEM, tuple(self.framing.text_ids(fact.opening)))
         if way.off:
             return context.alone(self.framing, way.policy, message, said)
         return context.assemble(self.framing, way.policy, message, said, self._summary(way, said))
@@ -153,7 +153,7 @@ def conversations(bench: Bench, distance: int) -> Iterator[tuple[Fact, str, list
                 fact,
                 word,
                 [
-                    Exchange(n, user, reply, tuple(bench.framing.text_ids(reply)))
+                    Exchange(n, (user,), reply, tuple(bench.framing.text_ids(reply)))
                     for n, (user, reply) in enumerate(pairs, 1)
                 ],
             )

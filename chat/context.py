@@ -11,7 +11,7 @@ count is exact. The order of what is read, oldest first:
 budget = window - reserve for the answer. Two thresholds keep the beginning of the prompt, and with it the cached keys
 and values, the same from Turn to Turn: exchanges are folded into the summary only when the prompt has grown above 85 %
 of the budget (down to 50 %) or above six exchanges (down to four). Between two foldings each prompt begins with the
-one before it, token by token.
+one before it, token by token, where the model's template writes history as it was said (`Framing.prompt`).
 
 Promised, and held by tests/unit/test_chat_context.py:
 - a prompt is never longer than the budget, and holds system prompt, summary and new message;
@@ -33,17 +33,23 @@ from proctor.errors import BadInput
 SUMMARY_HEADING = "What was said earlier in this conversation, in short:"
 CUT_MARK = "\n[… {characters:,} characters left out here …]\n"
 _SHORTEST = "."  # a summary, to count the tokens of what stands around one
+BETWEEN = "\n\n"  # between messages of one speaker, where they are one
+_NEXT = ("?",)  # the least that can be said next, to count what will stand before it
 LEAST_KEPT = 16  # characters of a message, on both sides of the mark together: less says nothing
 
 
 class Framing(Protocol):
     """A model's chat template and tokenizer, as ways to make token ids."""
 
-    def first(self, system: str, user: str) -> Sequence[int]:
-        """The beginning of a prompt: system message ("": none), user message, and the opening of the reply."""
+    @property
+    def has_system_role(self) -> bool:
+        """Whether the template has a place for a system message; else it stands in front of the user's first."""
 
-    def later(self, user: str) -> Sequence[int]:
-        """A further user message: from the end of the reply before it to the opening of the next reply."""
+    def prompt(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str]) -> Sequence[int]:
+        """A whole conversation, as the template writes it, up to and with the opening of the next reply.
+
+        The system's message ("": none), what was said and replied, what the user said since.
+        """
 
     def text_ids(self, text: str) -> Sequence[int]:
         """The tokens of a reply's text alone."""
@@ -56,9 +62,14 @@ class Framing(Protocol):
 class Message:
     """What is to be answered. It is always read whole, and so is the beginning of a reply that is gone on with."""
 
-    user: str
+    users: tuple[str, ...]  # the user's messages since the last reply; none where the assistant began and goes on
     system: str = ""
     opened: tuple[int, ...] = ()  # of the reply, what there is already
+
+    @property
+    def user(self) -> str:
+        """What the user said, as one text."""
+        return BETWEEN.join(self.users)
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,14 @@ class Exchange:
     """A Turn that is over: what the user said, and the reply or the part of it that came."""
 
     number: int  # the Turn's place in its conversation, rising
-    user: str
+    users: tuple[str, ...]  # one message, as a rule; several in a row; none where the assistant began
     reply: str
     reply_ids: tuple[int, ...]  # as the model of this prompt emitted them; another model's text encoded anew
+
+    @property
+    def user(self) -> str:
+        """What the user said, as one text."""
+        return BETWEEN.join(self.users)
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,7 @@ class Context:
     left_out: tuple[int, ...] = ()  # nothing stands for them
     summary_cut: bool = False  # the summary was longer than its share and lost its middle
     history: bool = True  # whether earlier Turns were to be read at all
+    system_in_user: bool = False  # system prompt and summary stand in front of the user's first message
 
 
 @dataclass(frozen=True)
@@ -182,7 +199,7 @@ def assemble(
     _check_order(earlier)
     summary = summary if policy.summarize else None
     short, summary_cut = _fit_summary(framing, policy, summary)
-    pinned = Message(message.user, join_system(message.system, short), message.opened)
+    pinned = Message(message.users, join_system(message.system, short), message.opened)
     covered, open_ = _split(earlier, summary)
     room = open_ if policy.exchanges is None else open_[max(0, len(open_) - policy.exchanges) :]
     ids, shown = _fill(framing, policy.budget_tokens, pinned, room)
@@ -196,6 +213,7 @@ def assemble(
         covered=tuple(exchange.number for exchange in covered),
         left_out=tuple(exchange.number for exchange in open_ if exchange.number not in {*shown, *cut}),
         summary_cut=summary_cut,
+        system_in_user=bool(pinned.system) and not framing.has_system_role,
     )
 
 
@@ -203,7 +221,8 @@ def alone(framing: Framing, policy: Policy, message: Message, earlier: Sequence[
     """The prompt with history off: the system prompt and the message, and no earlier word. Raises as `assemble`."""
     left_out = tuple(exchange.number for exchange in earlier)
     ids = _within_budget(_prompt(framing, message), policy.budget_tokens)
-    return Context(ids, policy.budget_tokens, left_out=left_out, history=False)
+    moved = bool(message.system) and not framing.has_system_role
+    return Context(ids, policy.budget_tokens, left_out=left_out, history=False, system_in_user=moved)
 
 
 def due(
@@ -288,12 +307,7 @@ def _split(earlier: Sequence[Exchange], summary: Summary | None) -> tuple[list[E
 
 def _prompt(framing: Framing, message: Message, exchanges: Sequence[Exchange] = ()) -> tuple[int, ...]:
     """Exchanges and new message as one row of tokens."""
-    if not exchanges:
-        return (*framing.first(message.system, message.user), *message.opened)
-    ids = [*framing.first(message.system, exchanges[0].user), *exchanges[0].reply_ids]
-    for exchange in exchanges[1:]:
-        ids += [*framing.later(exchange.user), *exchange.reply_ids]
-    return (*ids, *framing.later(message.user), *message.opened)
+    return (*framing.prompt(message.system, exchanges, message.users), *message.opened)
 
 
 def _within_budget(ids: tuple[int, ...], budget_tokens: int) -> tuple[int, ...]:
@@ -307,23 +321,21 @@ def _fill(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The longest prompt that fits, of the newest exchanges of `room`; and their numbers."""
     ids = _within_budget(_prompt(framing, message), budget_tokens)
-    shown = 0
-    while shown < len(room):
-        longer = _prompt(framing, message, room[len(room) - shown - 1 :])
+    shown, too_many = 0, len(room) + 1
+    count = len(room)  # all of them fit, as a rule
+    while shown + 1 < too_many:
+        longer = _prompt(framing, message, room[len(room) - count :])
         if len(longer) > budget_tokens:
-            break
-        ids, shown = longer, shown + 1
+            too_many = count
+        else:
+            ids, shown = longer, count
+        count = (shown + too_many) // 2
     return ids, tuple(exchange.number for exchange in room[len(room) - shown :])
 
 
 def _size(framing: Framing, head: str, exchanges: Sequence[Exchange]) -> int:
-    """Tokens of what will stand before the next message."""
-    first, *others = exchanges
-    return (
-        len(framing.first(head, first.user))
-        + len(first.reply_ids)
-        + sum(len(framing.later(other.user)) + len(other.reply_ids) for other in others)
-    )
+    """Tokens of the shortest prompt that can follow on these exchanges."""
+    return len(framing.prompt(head, exchanges, _NEXT))
 
 
 def _folded_size(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange]) -> int:
@@ -354,7 +366,9 @@ def _press(framing: Framing, budget_tokens: int, message: Message, exchange: Exc
     def pressed(characters: int) -> tuple[int, ...]:
         reply = cut_middle(exchange.reply, characters)
         ids = exchange.reply_ids if reply == exchange.reply else tuple(framing.text_ids(reply))
-        short = Exchange(exchange.number, cut_middle(exchange.user, characters), reply, ids)
+        user = cut_middle(exchange.user, characters)
+        users = exchange.users if user == exchange.user else (user,)
+        short = Exchange(exchange.number, users, reply, ids)
         return _prompt(framing, message, [short])
 
     longest = max(len(exchange.user), len(exchange.reply))

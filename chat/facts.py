@@ -27,7 +27,7 @@ def after_reply(ending: Ending) -> str:
 
 
 def left_out(shown: ContextFacts | None) -> str:
-    """What the model was not shown, or not whole; "" where it was shown everything."""
+    """What the model was not shown, or not as it was said; "" where it was shown everything so."""
     if shown is None:
         return ""
     parts = []
@@ -37,6 +37,8 @@ def left_out(shown: ContextFacts | None) -> str:
         parts.append(f"{shown.left_out} message{'s' * (shown.left_out > 1)} not read")
     if shown.cut:
         parts.append("one exchange cut in the middle")
+    if shown.system_in_user:
+        parts.append("the system prompt stands in the first message, as the model's template has no place for it")
     return ", ".join(parts)
 
 

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chat import context
-from chat.context import Context, ContextTooLong, Exchange, Folding, Framing, Message, Policy
+from chat.context import BETWEEN, Context, ContextTooLong, Exchange, Folding, Framing, Message, Policy
 from proctor.dialogue import ContextFacts, History, Role, Summary, Turn, TurnStatus
 from proctor.errors import BadInput
-
-BETWEEN = "\n\n"  # between messages of one speaker
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Thread:
     system: str
     exchanges: tuple[Exchange, ...]
     turn_ids: tuple[tuple[str, ...], ...]
-    asked: str | None  # what the user said last, where nobody has replied yet
+    asked: tuple[str, ...] | None  # the user's last messages, where nobody has replied yet
     asked_ids: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()  # Turns whose reply failed before its first word: nobody reads them again
 
@@ -43,17 +41,18 @@ class Thread:
         if not self.exchanges:
             raise BadInput("There is nothing to answer: nobody has said anything yet.")
         last = self.exchanges[-1]
-        before = replace(self, exchanges=self.exchanges[:-1], turn_ids=self.turn_ids[:-1], asked=last.user)
-        return Message(last.user, self.system, last.reply_ids), before
+        before = replace(self, exchanges=self.exchanges[:-1], turn_ids=self.turn_ids[:-1], asked=last.users)
+        return Message(last.users, self.system, last.reply_ids), before
 
 
 def read_thread(path: Sequence[Turn], ids_of: Callable[[Turn], Sequence[int]]) -> Thread:
     """The path in exchanges. `ids_of` is a reply's token ids: as stored, or encoded anew for another model.
 
-    Messages of the user that follow on one another are one, with an empty line between them. Replies that follow on
-    one another are one too: the second went on with the first. System messages that follow on one another are joined;
-    a later one replaces those before it. A message whose reply failed before its first word is left out, so that one
-    that was too long does not stand in the way of the next.
+    Messages of the user that follow on one another belong to one exchange; whether they stay apart is the template's
+    affair. An exchange without any is what the assistant opened the conversation with. Replies that follow on one
+    another are one: the second went on with the first. System messages that follow on one another are joined; a later
+    one replaces those before it. A message whose reply failed before its first word is left out, so that one that was
+    too long does not stand in the way of the next.
     """
     system, last_role = "", Role.ASSISTANT
     said: list[_Pair] = []
@@ -137,6 +136,7 @@ def facts(thread: Thread, found: Context, summary_id: int | None = None) -> Cont
         summary_id=summary_id if found.covered else None,
         tokens=len(found.ids),
         budget=found.budget_tokens,
+        system_in_user=found.system_in_user,
     )
 
 
@@ -168,11 +168,11 @@ def _thread(system: str, said: Sequence[_Pair], unanswered: tuple[str, ...]) -> 
     return Thread(
         system=system,
         exchanges=tuple(
-            Exchange(number, BETWEEN.join(pair.user), "".join(pair.reply), tuple(pair.ids))
+            Exchange(number, tuple(pair.user), "".join(pair.reply), tuple(pair.ids))
             for number, pair in enumerate(whole, 1)
         ),
         turn_ids=tuple(tuple(pair.turns) for pair in whole),
-        asked=BETWEEN.join(open_.user) if open_ else None,
+        asked=tuple(open_.user) if open_ else None,
         asked_ids=tuple(open_.turns) if open_ else (),
         unanswered=unanswered,
     )

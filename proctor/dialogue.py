@@ -154,6 +154,9 @@ class ContextFacts:
     summary_id: int | None = None  # the summary that speaks for them
     tokens: int = 0
     budget: int = 0  # tokens that there were for it
+    system_in_user: bool = (
+        False  # the template has no place for the system prompt: it stands in front of the user's text
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ the template leaves out by itself is missing there as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -25,6 +25,8 @@ NO_SYSTEM = (
 IN_PARTS = (
     "its chat template takes text as a list of parts only: lm-evaluation-harness gives strings, which it leaves out"
 )
+EXAM = ("user", "assistant")  # roles whose words must stand in the prompt of an exam
+CHAT = ("user",)  # in a conversation: templates leave earlier thoughts out of replies
 _MARKS = ("Of what?", "Why 17?", "Because of it.", "How 23?")
 
 
@@ -64,7 +66,14 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def write(render: Render, messages: Sequence[Message], moment: datetime, *, parts_first: bool = False) -> Written:
+def write(
+    render: Render,
+    messages: Sequence[Message],
+    moment: datetime,
+    *,
+    looked_at: Collection[str] = EXAM,
+    parts_first: bool = False,
+) -> Written:
     """The text of a conversation, up to where the assistant speaks next.
 
     Messages are given as strings, then as lists of parts; with the system's, then without it where that fails.
@@ -72,7 +81,7 @@ def write(render: Render, messages: Sequence[Message], moment: datetime, *, part
     Raises
     ------
     Unwritten
-        where the template fails each time, or leaves out what user or assistant say.
+        where the template fails each time, or leaves out what those of `looked_at` say.
     """
     faults: list[str] = []
     for in_parts in (parts_first, not parts_first):
@@ -82,7 +91,7 @@ def write(render: Render, messages: Sequence[Message], moment: datetime, *, part
             except Exception as error:  # noqa: BLE001 -- a template raises what it likes; the reason is told
                 faults.append(f"its chat template fails: {error}")
                 continue
-            missing = first_missing(text, [message for message in said if message.role != "system"])
+            missing = first_missing(text, [message for message in said if message.role in looked_at])
             if missing is None:
                 system = [message for message in messages if message.role == "system"]
                 return Written(text, first_missing(text, system) is None, in_parts)

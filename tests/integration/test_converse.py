@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from chat.client import Client, Manner, Reply, new_id
+from chat.facts import left_out
 from chat.protocol import Ending, Piece, Progress, Stage, TurnRequest
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
@@ -21,7 +22,7 @@ from proctor.nouns import Device, DType, Lane, WorkerCard
 from proctor.settings import Settings
 from proctor.store import conversations
 from proctor.store.session import Store, open_store
-from tests import tiny
+from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
 from workers.converse import Conversing, Means
 from workers.engine.generate import PIECE
@@ -260,6 +261,43 @@ def test_a_model_without_a_chat_template_says_so(client: Client, desk: Desk, tmp
     (reply,) = ended(client, desk, request(str(folder)))
     assert ending(reply).fault is Fault.BAD_MODEL
     assert "no chat template" in ending(reply).error
+
+
+def test_a_system_prompt_without_a_place_in_the_template_is_read_and_that_is_said(
+    client: Client, desk: Desk, tmp_path: Path
+) -> None:
+    for name, template in (
+        ("gemma", templates.GEMMA),
+        ("silent", templates.IGNORES_SYSTEM),
+        ("chatml", templates.CHATML),
+    ):
+        folder = tiny.make(tmp_path / name)
+        (folder / "chat_template.jinja").write_text(template)
+        say = (Utterance(Role.SYSTEM, "Say BANANA."), Utterance(Role.USER, "Why?"))
+        (reply,) = ended(client, desk, request(str(folder), say=say))
+        context = ending(reply).context
+        assert context is not None
+        assert context.system_in_user is (name != "chatml")
+        assert ("the system prompt stands in the first message" in left_out(context)) is (name != "chatml")
+        assert desk.models.held is not None
+        unread = desk.models.held.reader.ids(desk.models.held.reader.chat([Message("user", "Why?")]))
+        assert ending(reply).counts.tokens_in > len(unread)
+
+
+def test_earlier_thoughts_are_not_shown_again(client: Client, desk: Desk, tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "r1")
+    (folder / "chat_template.jinja").write_text(templates.R1)
+    said = [("user", "Hi"), ("assistant", "Hm. " * 40 + "</think>Hello"), ("user", "Why?")]
+    say = tuple(Utterance(Role(role), content) for role, content in said)
+    (reply,) = ended(client, desk, request(str(folder), say=say))
+    assert desk.models.held is not None
+    reader = desk.models.held.reader
+    (short,) = ended(client, desk, request(str(folder), say=(say[0], Utterance(Role.ASSISTANT, "Hello"), say[2])))
+    assert ending(reply).counts.tokens_in == ending(short).counts.tokens_in
+    assert ending(reply).counts.tokens_in == reader.count(
+        "<s><|User|>Hi<|Assistant|>Hello</s><|User|>Why?<|Assistant|><think>\n"
+    )
+    assert reply.text == short.text
 
 
 def test_a_model_is_loaded_before_it_is_asked_for(client: Client, desk: Desk, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -41,12 +42,18 @@ def read(ids: tuple[int, ...]) -> str:
 class WithSystemRole:
     """One token a character; a system message of its own, as ChatML has it."""
 
-    def first(self, system: str, user: str) -> list[int]:
-        head = [SYSTEM, *spell(system), END] if system else []
-        return [BEGIN, *head, USER, *spell(user), END, REPLY]
+    has_system_role = True
 
-    def later(self, user: str) -> list[int]:
-        return [END, USER, *spell(user), END, REPLY]
+    def prompt(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str]) -> list[int]:
+        head = [SYSTEM, *spell(system), END] if system else []
+        return [BEGIN, *head, *self.said(exchanges, users)]
+
+    def said(self, exchanges: Sequence[Exchange], users: Sequence[str]) -> list[int]:
+        ids = [token for turn in exchanges for token in (*self.asked(turn.users), *turn.reply_ids, END)]
+        return ids + self.asked(users)
+
+    def asked(self, users: Sequence[str]) -> list[int]:
+        return [*(token for user in users for token in (USER, *spell(user), END)), REPLY]
 
     def text_ids(self, text: str) -> list[int]:
         return spell(text)
@@ -58,11 +65,24 @@ class WithSystemRole:
 class WithoutSystemRole(WithSystemRole):
     """The system prompt in front of the first user message, as Gemma has it."""
 
-    def first(self, system: str, user: str) -> list[int]:
-        return [BEGIN, USER, *spell(f"{system}\n\n{user}" if system else user), END, REPLY]
+    has_system_role = False
+
+    def prompt(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str]) -> list[int]:
+        ids = self.said(exchanges, users)
+        return [BEGIN, USER, *spell(f"{system}\n\n"), *ids[1:]] if system else [BEGIN, *ids]
 
 
-FRAMINGS = st.sampled_from([WithSystemRole(), WithoutSystemRole()])
+class Forgetful(WithSystemRole):
+    """Earlier replies are left out but for what stands behind their last z, as thoughts are left out of history."""
+
+    def prompt(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str]) -> list[int]:
+        short = [turn.reply.rpartition("z")[2] for turn in exchanges]
+        kept = [exchange(n, turn.user, reply) for n, (turn, reply) in enumerate(zip(exchanges, short, strict=True), 1)]
+        return super().prompt(system, kept, users)
+
+
+GLUED = st.sampled_from([WithSystemRole(), WithoutSystemRole()])
+FRAMINGS = st.sampled_from([WithSystemRole(), WithoutSystemRole(), Forgetful()])
 TEXTS = st.text("ab cd.é", min_size=1, max_size=60)
 POLICIES = st.builds(
     Policy,
@@ -74,7 +94,7 @@ POLICIES = st.builds(
 
 
 def exchange(number: int, user: str, reply: str) -> Exchange:
-    return Exchange(number, user, reply, tuple(spell(reply)))
+    return Exchange(number, (user,), reply, tuple(spell(reply)))
 
 
 @st.composite
@@ -94,7 +114,7 @@ def assembled(draw: st.DataObject, framing: Framing, policy: Policy, earlier: li
     """A context of drawn parts, where system prompt and message fit at all."""
     system, user = draw.draw(st.sampled_from(["", "Be kind."])), draw.draw(TEXTS)
     try:
-        return assemble(framing, policy, Message(user, system), earlier, draw.draw(summaries(earlier)))
+        return assemble(framing, policy, Message((user,), system), earlier, draw.draw(summaries(earlier)))
     except ContextTooLong:
         assume(False)
         raise
@@ -140,7 +160,7 @@ def test_pinned_parts_and_the_new_message_are_always_in_whole(
 ) -> None:
     summary = data.draw(summaries(earlier))
     try:
-        context = assemble(framing, policy, Message(user + "!", "PIN this."), earlier, summary)
+        context = assemble(framing, policy, Message((user + "!",), "PIN this."), earlier, summary)
     except ContextTooLong:
         assume(False)
         raise
@@ -152,12 +172,12 @@ def test_pinned_parts_and_the_new_message_are_always_in_whole(
         assert (summary.text in text) != context.summary_cut
 
 
-@given(FRAMINGS, POLICIES, conversations(), TEXTS)
+@given(GLUED, POLICIES, conversations(), TEXTS)
 def test_what_is_shown_is_the_words_in_their_order(
     framing: Framing, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        context = assemble(framing, policy, Message(user), earlier)
+        context = assemble(framing, policy, Message((user,)), earlier)
     except ContextTooLong:
         assume(False)
         raise
@@ -171,11 +191,11 @@ def test_with_history_off_no_earlier_word_is_read(
     framing: Framing, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        off = alone(framing, policy, Message(user, "Be kind."), earlier)
+        off = alone(framing, policy, Message((user,), "Be kind."), earlier)
     except ContextTooLong:
         assume(False)
         raise
-    assert off.ids == assemble(framing, policy, Message(user, "Be kind.")).ids
+    assert off.ids == assemble(framing, policy, Message((user,), "Be kind.")).ids
     assert (off.shown, off.cut, off.covered, off.history) == ((), (), (), False)
     assert off.left_out == tuple(turn.number for turn in earlier)
 
@@ -187,7 +207,7 @@ def converse(
     contexts: list[tuple[Context, Summary | None]] = []
     summary: Summary | None = None
     for count, turn in enumerate(said):
-        contexts.append((assemble(framing, policy, Message(turn.user, "Be kind."), said[:count], summary), summary))
+        contexts.append((assemble(framing, policy, Message((turn.user,), "Be kind."), said[:count], summary), summary))
         folding = due(framing, policy, "Be kind.", said[: count + 1], summary)
         if folding is not None:
             summary = accept(framing, folding, summarize) or summary
@@ -195,7 +215,7 @@ def converse(
 
 
 @settings(max_examples=60)
-@given(FRAMINGS, conversations())
+@given(GLUED, conversations())
 def test_between_foldings_each_prompt_begins_with_the_one_before_it_and_its_reply(
     framing: Framing, said: list[Exchange]
 ) -> None:
@@ -289,24 +309,24 @@ def test_a_summary_that_is_empty_or_longer_than_its_source_or_limit_changes_noth
 
 def test_without_a_summary_what_slid_out_of_the_window_is_named() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 10)]
-    context = assemble(WithSystemRole(), Policy(window_tokens=4000), Message("next"), said)
+    context = assemble(WithSystemRole(), Policy(window_tokens=4000), Message(("next",)), said)
     assert (context.left_out, context.shown) == ((1, 2, 3), (4, 5, 6, 7, 8, 9))
 
 
 def test_an_undone_summary_lets_its_turns_be_read_again() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 5)]
     policy = Policy(window_tokens=4000)
-    with_it = assemble(WithSystemRole(), policy, Message("next"), said, Summary(1, 2, "Two questions."))
+    with_it = assemble(WithSystemRole(), policy, Message(("next",)), said, Summary(1, 2, "Two questions."))
     assert (with_it.covered, with_it.shown) == ((1, 2), (3, 4))
     assert "Two questions." in read(with_it.ids)
-    without = assemble(WithSystemRole(), policy, Message("next"), said)
+    without = assemble(WithSystemRole(), policy, Message(("next",)), said)
     assert (without.covered, without.shown) == ((), (1, 2, 3, 4))
 
 
 def test_one_exchange_too_large_is_cut_in_the_middle_with_a_visible_mark() -> None:
     policy = Policy(window_tokens=330, reserve_tokens=30)
     huge = exchange(3, "begin " + "x" * 900 + " end", "short reply")
-    context = assemble(WithSystemRole(), policy, Message("next", "Be kind."), [exchange(2, "before", "it"), huge])
+    context = assemble(WithSystemRole(), policy, Message(("next",), "Be kind."), [exchange(2, "before", "it"), huge])
     text = read(context.ids)
     assert (context.cut, context.shown, context.left_out) == ((3,), (), (2,))
     assert "begin xxx" in text
@@ -319,14 +339,14 @@ def test_one_exchange_too_large_is_cut_in_the_middle_with_a_visible_mark() -> No
 @pytest.mark.parametrize("window", range(330, 350))
 def test_what_is_cut_fills_the_budget_to_the_last_token(window: int) -> None:
     policy = Policy(window_tokens=window, reserve_tokens=30)
-    context = assemble(WithSystemRole(), policy, Message("next"), [exchange(1, "why", "x" * 950)])
+    context = assemble(WithSystemRole(), policy, Message(("next",)), [exchange(1, "why", "x" * 950)])
     assert context.cut == (1,)
     assert len(context.ids) == context.budget_tokens == window - 30
 
 
 def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() -> None:
     with pytest.raises(ContextTooLong) as refused:
-        assemble(WithSystemRole(), Policy(window_tokens=100, reserve_tokens=20), Message("x" * 100))
+        assemble(WithSystemRole(), Policy(window_tokens=100, reserve_tokens=20), Message(("x" * 100,)))
     assert (refused.value.tokens, refused.value.budget_tokens) == (104, 80)
     assert "104" in str(refused.value)
     assert "80" in str(refused.value)
@@ -335,7 +355,7 @@ def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() 
 def test_a_summary_of_a_larger_model_is_cut_to_its_share_and_that_is_said() -> None:
     said = [exchange(1, "question", "answer"), exchange(2, "more", "yes")]
     context = assemble(
-        WithSystemRole(), Policy(window_tokens=1000), Message("next"), said, Summary(1, 1, "word " * 100)
+        WithSystemRole(), Policy(window_tokens=1000), Message(("next",)), said, Summary(1, 1, "word " * 100)
     )
     assert context.summary_cut
     assert "characters left out here" in read(context.ids)
@@ -354,7 +374,7 @@ def test_cutting_keeps_both_ends_and_says_how_much_is_missing(text: str, charact
 
 def test_turns_out_of_order_are_refused() -> None:
     with pytest.raises(BadInput, match=r"oldest first.*\[2, 1\]"):
-        assemble(WithSystemRole(), Policy(1000), Message("x"), [exchange(2, "a", "b"), exchange(1, "c", "d")])
+        assemble(WithSystemRole(), Policy(1000), Message(("x",)), [exchange(2, "a", "b"), exchange(1, "c", "d")])
 
 
 @pytest.mark.parametrize(
@@ -375,5 +395,5 @@ def test_a_policy_that_contradicts_itself_is_refused(make: object) -> None:
 def test_a_reply_that_is_gone_on_with_ends_the_prompt() -> None:
     opened = tuple(spell("Once upon"))
     said = [exchange(1, "question", "answer")]
-    context = assemble(WithSystemRole(), Policy(1000), Message("A story.", opened=opened), said)
+    context = assemble(WithSystemRole(), Policy(1000), Message(("A story.",), opened=opened), said)
     assert read(context.ids) == "||question||answer||A story.||Once upon"

@@ -18,7 +18,7 @@ def words(text: str) -> int:
 
 
 def folding(*said: tuple[str, str], before: str = "", limit: int = 40) -> Folding:
-    exchanges = tuple(Exchange(n, user, reply, ()) for n, (user, reply) in enumerate(said, 5))
+    exchanges = tuple(Exchange(n, (user,), reply, ()) for n, (user, reply) in enumerate(said, 5))
     return Folding(Summary(1, 4, before) if before else None, exchanges, limit)
 
 
@@ -76,7 +76,8 @@ def test_it_is_never_above_its_limit_and_never_invents(said: list[tuple[str, str
 def test_a_summary_with_room_for_everything_is_still_shorter_than_its_source(method: Method) -> None:
     framing = WithSystemRole()
     said = tuple(
-        Exchange(n, f"I have {n} cats. How are you? It rains today.", "I am well, thank you.", ()) for n in range(1, 4)
+        Exchange(n, (f"I have {n} cats. How are you? It rains today.",), "I am well, thank you.", ())
+        for n in range(1, 4)
     )
     roomy = Folding(None, said, limit_tokens=5000)
     made = accept(framing, roomy, extract(roomy, lambda text: len(framing.text_ids(text)), method))

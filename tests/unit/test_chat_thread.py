@@ -11,7 +11,7 @@ from chat.context import ContextTooLong, Policy
 from chat.thread import Thread, facts, fold, in_force, read_thread, show, through
 from proctor.dialogue import History, Role, Summary, Turn, TurnStatus
 from proctor.errors import BadInput
-from tests.unit.test_chat_context import WithSystemRole, read, spell
+from tests.unit.test_chat_context import WithoutSystemRole, WithSystemRole, read, spell
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = Policy(window_tokens=4000)
@@ -40,7 +40,7 @@ def summary(number: int, through_id: str, *, undone: bool = False) -> Summary:
 
 def test_messages_become_exchanges_and_the_last_one_is_what_is_asked() -> None:
     found = thread(("system", "Be kind."), ("user", "a"), ("assistant", "b"), ("user", "c"))
-    assert (found.system, found.asked, found.asked_ids) == ("Be kind.", "c", ("t4",))
+    assert (found.system, found.asked, found.asked_ids) == ("Be kind.", ("c",), ("t4",))
     assert [(each.number, each.user, each.reply) for each in found.exchanges] == [(1, "a", "b")]
     assert found.turn_ids == (("t2", "t3"),)
 
@@ -49,7 +49,7 @@ def test_a_message_whose_reply_failed_before_its_first_word_is_left_out_and_coun
     path = said(("system", "Be kind."), ("user", "far too long"), ("assistant", ""), ("user", "c"))
     path[2] = replace(path[2], status=TurnStatus.FAILED)
     found = read_thread(path, lambda turn: spell(turn.content))
-    assert (found.exchanges, found.asked, found.unanswered) == ((), "c", ("t2", "t3"))
+    assert (found.exchanges, found.asked, found.unanswered) == ((), ("c",), ("t2", "t3"))
     assert facts(found, show(WithSystemRole(), POLICY, found, History.SUMMARY)).left_out == 2
 
 
@@ -65,6 +65,31 @@ def test_a_reply_that_was_gone_on_with_is_one_reply() -> None:
     assert [each.reply for each in found.exchanges] == ["Once upon"]
     assert found.exchanges[0].reply_ids == tuple(spell("Once upon"))
     assert found.turn_ids == (("t1", "t2", "t3"),)
+
+
+def test_messages_in_a_row_and_a_greeting_stay_as_they_were_said() -> None:
+    found = thread(
+        ("assistant", "Welcome."), ("user", "a"), ("user", "b"), ("assistant", "c"), ("user", "d"), ("user", "e")
+    )
+    assert [(each.users, each.reply) for each in found.exchanges] == [((), "Welcome."), (("a", "b"), "c")]
+    assert found.asked == ("d", "e")
+    shown = show(WithSystemRole(), POLICY, found, History.SUMMARY)
+    assert read(shown.ids) == "||Welcome.||a||b||c||d||e||"
+    assert [each.user for each in found.exchanges] == ["", "a\n\nb"]
+
+
+def test_a_greeting_is_gone_on_with() -> None:
+    shown = show(WithSystemRole(), POLICY, thread(("assistant", "Once")), History.SUMMARY)
+    assert read(shown.ids) == "||Once"
+
+
+def test_where_the_system_prompt_stands_is_told() -> None:
+    for system, told in (("Be kind.", True), ("", False)):
+        asked = thread(*([("system", system)] if system else []), ("user", "a"))
+        for history in (History.SUMMARY, History.OFF):
+            assert facts(asked, show(WithoutSystemRole(), POLICY, asked, history)).system_in_user is told
+            assert not facts(asked, show(WithSystemRole(), POLICY, asked, history)).system_in_user
+        assert not facts(asked, show(WithoutSystemRole(), POLICY, asked, History.RAW)).system_in_user
 
 
 def test_a_later_system_message_replaces_the_earlier() -> None:

@@ -7,13 +7,13 @@ front, public ways only. What it defines for itself, such as Llama 3.1's `date_s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from transformers import PreTrainedTokenizerBase
 
 from proctor.errors import CantBeAsked
-from proctor.exams.chats import Habits, Turns, Unwritten, Written, directives, habits, midnight, write
+from proctor.exams.chats import EXAM, Habits, Turns, Unwritten, Written, directives, habits, midnight, write
 from proctor.exams.prompts import Message
 
 # One line, whose end is taken off by `trim_blocks`: the template's first line begins as it did.
@@ -31,11 +31,11 @@ class ChatTemplate:
         self._tokenizer, self._model = tokenizer, model
         self._in_parts = False  # how the last conversation was given, which is tried first with the next
 
-    def write(self, messages: Sequence[Message], moment: datetime) -> Written:
+    def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> Written:
         """A conversation as text, up to where the assistant speaks next; see `proctor.exams.chats.write`."""
         self._check_there_is_one()
         try:
-            written = write(self._render, messages, moment, parts_first=self._in_parts)
+            written = write(self._render, messages, moment, looked_at=looked_at, parts_first=self._in_parts)
         except Unwritten as fault:
             raise CantBeAsked(self._model, str(fault), "Leave --chat-template out.") from fault
         self._in_parts = written.in_parts
