@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
+from statistics import NormalDist
 
 DETECTABLE = 2.80  # the 97.5 % plus the 80 % quantile of the normal: two-sided 5 %, power 80 %
 
@@ -27,3 +28,29 @@ def questions_needed(discordance: float, difference: float) -> int:
     if difference <= 0:
         raise ValueError(f"A difference of {difference} can't be shown by any number of questions.")
     return max(1, ceil(DETECTABLE**2 * discordance / difference**2))
+
+
+def wilson_bounds(right: int, asked: int, level: float = 0.95) -> tuple[float, float]:
+    """The lower and upper end of Wilson's score interval for `right` of `asked`, as fractions.
+
+        centre = (p + z²/2n) / (1 + z²/n)
+        half   = z·sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)
+
+    Source: Wilson 1927; Brown, Cai and DasGupta 2001 recommend it at every n. With nothing asked it is all of [0, 1].
+
+    Raises
+    ------
+    ValueError
+        for more right than asked, or a level that isn't between 0 and 1.
+    """
+    if not 0 <= right <= asked:
+        raise ValueError(f"{right} right of {asked} asked can't be.")
+    if not 0 < level < 1:
+        raise ValueError(f"A confidence level of {level} is not between 0 and 1.")
+    if asked == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share, shrink = right / asked, 1 + z * z / asked
+    centre = (share + z * z / (2 * asked)) / shrink
+    half = z * sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked)) / shrink
+    return 0.0 if right == 0 else max(0.0, centre - half), 1.0 if right == asked else min(1.0, centre + half)

@@ -98,7 +98,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep sweep.yaml                (model: [...], quant: [...], subjects: [...], shots: 5, ...)
 
     \b
-    Exit code: 0 all done, 1 some Runs failed, 2 bad input, 130 stopped.
+    Exit code: 0 all done, 1 some Runs failed, 2 bad input, 3 cancelled, 130 stopped.
     Environment: PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL send the work to a fleet; without them,
     a broker and a worker for each device are started here and stopped at the end.
     """

@@ -22,7 +22,7 @@ from scheduler import attend, wording
 from scheduler.follow import follow
 from scheduler.prepare import Prepared, prepare
 
-ALL_DONE, SOME_FAILED, STOPPED = 0, 1, 130
+ALL_DONE, SOME_FAILED, CANCELLED, STOPPED = 0, 1, 3, 130
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,9 @@ def conclude(store: Store, sweep_id: int, way: Way, *, stopped: bool = False, he
     if stopped:
         say(wording.how_to_go_on(progress, here=here))
         return STOPPED
+    if cancelled := wording.cancelled(progress):
+        say(cancelled)
+        return CANCELLED
     return SOME_FAILED if wording.failed(progress) else ALL_DONE
 
 

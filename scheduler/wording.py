@@ -9,6 +9,7 @@ from typing import Any
 from proctor.contestants import lane_labels
 from proctor.logs import printable
 from proctor.nouns import LETTERS, RunStatus
+from proctor.power import wilson_bounds
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.sweeps import Submission
 from scheduler.aside import aside
@@ -109,12 +110,12 @@ def failed(progress: SweepProgress) -> list[RunProgress]:
 
 
 def outcome(progress: SweepProgress) -> str:
-    """A line a lane, with ties and noise where there are any, then each failed Run with its reason."""
+    """A line a lane: accuracy with its 95 % interval, ties and noise where there are any; then each failed Run."""
     names = names_of(progress)
     rows = [
         (
             printable(label),
-            percent(sum(run.correct for run in runs), sum(run.answered for run in runs)),
+            _accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)),
             f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
@@ -123,11 +124,30 @@ def outcome(progress: SweepProgress) -> str:
     ]
     width = max(len(label) for label, *_ in rows)
     lines = [
-        f"{label:{width}}  {accuracy:>6}  {counts:>13}  {done}{f'  ({more})' if more else ''}"
+        f"{label:{width}}  {accuracy:>20}  {counts:>13}  {done}{f'  ({more})' if more else ''}"
         for label, accuracy, counts, done, more in rows
     ]
     lines += [failure(run, names[run.lane]) for run in failed(progress)]
     return "\n".join(lines)
+
+
+def cancelled(progress: SweepProgress) -> str:
+    """How many Runs were cancelled, and what sets them waiting again; empty where none was."""
+    count = progress.count(RunStatus.CANCELLED)
+    if not count:
+        return ""
+    return (
+        f"Cancelled: {counted(count, 'Run')} of {len(progress.runs)} did not end; what was answered stays. "
+        f"`proctor retry {progress.sweep_id}` undoes it."
+    )
+
+
+def _accuracy(right: int, asked: int) -> str:
+    """`24.2% (17.4 to 32.6)`: the share right with the ends of its 95 % Wilson interval."""
+    if not asked:
+        return percent(right, asked)
+    low, high = wilson_bounds(right, asked)
+    return f"{percent(right, asked)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def failure(run: RunProgress, label: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from analysis.stats.paired import Paired
+from proctor.power import wilson_bounds
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,12 @@ def critical_z(level: float) -> float:
 
 
 def wilson(right: int, asked: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval for `right` of `asked`; its estimate is the plain proportion.
+    """Wilson's score interval for `right` of `asked` (see `wilson_bounds`); its estimate is the plain proportion.
 
-        centre = (p + z²/2n) / (1 + z²/n)
-        half   = z·sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)
-
-    Source: Wilson 1927; Brown, Cai and DasGupta 2001 recommend it at every n. With nothing asked it is
-    the whole of [0, 1] around not-a-number.
+    With nothing asked it is the whole of [0, 1] around not-a-number.
     """
-    if not 0 <= right <= asked:
-        raise ValueError(f"{right} right of {asked} asked can't be.")
-    if asked == 0:
-        return Interval(float("nan"), 0.0, 1.0)
-    z = critical_z(level)
-    share = right / asked
-    shrink = 1 + z * z / asked
-    centre = (share + z * z / (2 * asked)) / shrink
-    half = z * sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked)) / shrink
-    low = 0.0 if right == 0 else max(0.0, centre - half)
-    high = 1.0 if right == asked else min(1.0, centre + half)
-    return Interval(share, low, high)
+    low, high = wilson_bounds(right, asked, level)
+    return Interval(right / asked if asked else float("nan"), low, high)
 
 
 def subject_widening(right: NDArray[np.int64], asked: NDArray[np.int64]) -> float | None:

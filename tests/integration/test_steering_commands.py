@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from proctor.cli import COMMANDS, command
+from proctor.cli import COMMANDS, command, proctor
+from proctor.cli import run as run_command
 from proctor.errors import BadInput, ProctorError, UnknownName
 from proctor.settings import Settings
 from proctor.store import reads, runs, sweeps, workers
 from proctor.store.session import Store, open_store
+from scheduler.submit import ALL_DONE, CANCELLED, Way, conclude
 from tests.integration.store_world import card, claim, record, request, spec, submit
 
 
@@ -125,3 +127,19 @@ def test_status_says_what_nobody_alive_can_serve_and_what_it_would_need(lone_sto
         }
     ]
     assert told["workers"][0]["waits_for"] == "The hub can't be reached for org/a."
+
+
+def test_a_cancelled_sweep_ends_with_a_code_of_its_own(lone_store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conclude(lone_store, 1, Way()) == ALL_DONE
+    typed("cancel", "nightly")
+    capsys.readouterr()
+    assert conclude(lone_store, 1, Way()) == CANCELLED == 3
+    assert "Cancelled: 2 Runs of 2 did not end" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "hint"), [("reprot", " Did you mean report"), ("xyzzy", "")])
+def test_an_unknown_command_is_offered_the_nearest(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(proctor, "proctor", [word]) == 2
+    said = capsys.readouterr().err
+    assert f"No such command '{word}'.{hint}" in said
+    assert ("Did you mean" in said) == bool(hint)

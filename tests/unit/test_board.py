@@ -106,8 +106,8 @@ def test_two_models_that_end_alike_are_two_rows_wherever_they_are_named() -> Non
         run("birds", RunStatus.FAILED, 0, lane=two),
     )
     said = [line.split() for line in wording.outcome(twins).splitlines()]
-    assert said[0][:5] == ["run1/checkpoint-500", "27.5%", "22", "of", "80"]
-    assert said[1][:5] == ["run2/checkpoint-500", "15.0%", "6", "of", "40"]
+    assert [said[0][:2], said[0][5:8]] == [["run1/checkpoint-500", "27.5%"], ["22", "of", "80"]]
+    assert [said[1][:2], said[1][5:8]] == [["run2/checkpoint-500", "15.0%"], ["6", "of", "40"]]
     assert said[2][:3] == ["failed:", "run2/checkpoint-500,", "birds:"]
     text = drawn(twins, 120)
     assert "27.5%" in text
@@ -176,3 +176,18 @@ def test_a_terminal_too_low_for_words_beside_every_lane_shows_fewer_lanes() -> N
     lanes = [Lane(Device.CPU, f"org/m{i}", Quant.NONE) for i in range(80)]
     tied = sweep(*(replace(run("tides", RunStatus.DONE, 40, 10, lane=lane), tied=1) for lane in lanes))
     assert len(drawn(tied, 100, height=20).splitlines()) <= 20
+
+
+def test_the_last_lines_of_a_sweep_have_an_interval_beside_each_accuracy() -> None:
+    """29 of 120 is 24.2 %, and Wilson's 95 % interval by hand is 17.4 to 32.6 %."""
+    done = (run(name, RunStatus.DONE, 40, right) for name, right in (("a", 9), ("b", 10), ("c", 10)))
+    assert "24.2% (17.4 to 32.6)      29 of 120  3/3 Runs done" in wording.outcome(sweep(*done))
+    assert "–" in wording.outcome(sweep(run("a", RunStatus.PENDING, 0)))
+
+
+def test_a_cancelled_sweep_says_so_and_how_to_undo_it() -> None:
+    some = sweep(run("a", RunStatus.DONE, 40), run("b", RunStatus.CANCELLED, 3))
+    assert wording.cancelled(some) == (
+        "Cancelled: 1 Run of 2 did not end; what was answered stays. `proctor retry 7` undoes it."
+    )
+    assert wording.cancelled(sweep(run("a", RunStatus.DONE, 40))) == ""
