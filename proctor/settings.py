@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,13 @@ class Settings:
         )
         settings.check()
         return settings
+
+    @property
+    def database_shown(self) -> str:
+        """The database as it may be printed: the file of SQLite, else the URL without its password."""
+        if self.database_url.startswith("sqlite:///"):
+            return self.database_url.removeprefix("sqlite:///")
+        return re.sub(r"://([^/@:]*):[^/]*@", r"://\1:***@", self.database_url)
 
     def environ(self) -> dict[str, str]:
         """The variables that `read` turns back into these settings: how a process that we start is told."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -26,6 +27,7 @@ from scheduler.follow import interruptible
 from scheduler.pace import Speed
 
 NO_SWEEP = "No sweep yet. Submit one: submit-sweep --help"
+DEMO = "demo-results"  # where `make demo` keeps its database
 WHOLE_GRID = 10_000  # rows, where nothing scrolls away
 
 
@@ -55,8 +57,12 @@ def show(settings: Settings, name_or_id: str | None, *, as_json: bool) -> None:
         seen = glance(store, _sweep_id(store, name_or_id))
     if as_json:
         click.echo(json.dumps(as_object(seen), ensure_ascii=False))
-    else:
-        _print(Console(), seen)
+        return
+    _print(Console(), seen)
+    if seen.sweep is None and not seen.summaries:
+        click.echo(f"The database that was read: {settings.database_shown}")
+        if Path(DEMO, "proctor.db").is_file():
+            click.echo(f"The demo's is in {DEMO}: PROCTOR_HOME={DEMO} proctor status")
 
 
 def watch(settings: Settings, name_or_id: str | None, every_s: float, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from proctor.settings import Settings
 from proctor.store import runs, workers
 from proctor.store.session import Store
 from scheduler.fleet_board import Room
-from scheduler.status import drawn, glance
+from scheduler.status import drawn, glance, show
 from tests.integration.store_world import HandClock, card, claim, record, sit, spec, submit
 
 
@@ -144,3 +144,23 @@ def command(*words: str) -> list[str]:
 
 def environ(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.environ()}
+
+
+def test_status_without_a_sweep_says_which_database_it_read_and_finds_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    empty = Settings.read({"PROCTOR_HOME": str(tmp_path / "home")})
+    show(empty, None, as_json=False)
+    said = capsys.readouterr().out
+    assert f"The database that was read: {tmp_path / 'home' / 'proctor.db'}" in said
+    assert "demo" not in said
+    (tmp_path / "demo-results").mkdir()
+    (tmp_path / "demo-results" / "proctor.db").touch()
+    show(empty, None, as_json=False)
+    assert "PROCTOR_HOME=demo-results proctor status" in capsys.readouterr().out
+
+
+def test_a_database_is_shown_without_its_password() -> None:
+    settings = Settings.read({"PROCTOR_DATABASE_URL": "postgresql://me:secret@host:5432/exams"})
+    assert settings.database_shown == "postgresql://me:***@host:5432/exams"
