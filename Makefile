@@ -5,7 +5,10 @@ STAMP := .venv/.installed
 # The demo and the tests keep what they fetch and make in here, and nothing outside.
 export PROCTOR_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: demo test chaos check bench clean lock
+# A test process a core, four at most (torch is in each); the order that tests/conftest.py sets is kept.
+SPREAD := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+.PHONY: demo test quick chaos check bench clean lock
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -25,8 +28,12 @@ demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a repo
 	@echo '  export PROCTOR_HOME=$(CURDIR)/demo-results PROCTOR_CACHE=$(PROCTOR_CACHE)'
 	@echo '  $(BIN)/proctor status demo; $(BIN)/proctor quant demo; $(BIN)/proctor show arithmetic:0 -s demo; $(BIN)/proctor chat -m smollm2'
 
-test: $(STAMP)  ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+test: $(STAMP)  ## every test; what each took stands in build/tests.xml
+	$(BIN)/python -m pytest $(SPREAD) --durations=25 --junitxml=build/tests.xml
+
+quick: $(STAMP)  ## for daily work: all but the fleets of processes, and of those the one that matters most
+	$(BIN)/python -m pytest $(SPREAD) tests/unit tests/tour tests/integration \
+		tests/chaos/test_child_killed.py::test_a_sweep_whose_worker_child_is_killed_ends_with_every_answer_once_and_bit_for_bit
 
 chaos: $(STAMP)  ## a fleet struck by faults at random for minutes; CHAOS_SEED=7 repeats a schedule
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-300} $(BIN)/python -m pytest -s -p no:randomly tests/chaos/test_faults.py

@@ -1,8 +1,28 @@
-"""What holds for all tests: Ctrl-C reaches the commands that they start, wherever the tests themselves were started."""
+"""What holds for all tests: Ctrl-C reaches the commands that they start, and no example is failed for being slow."""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault: an example and its drawing take the time that they take.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
+
+# Rooms of tests whose modules take longest begin first: no core idles at the end while another sits in one of them.
+ORDER = ("chaos", "acceptance", "integration", "tour", "unit")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by room, and leave the random order within it."""
+    here = Path(__file__).parent
+    room = {name: place for place, name in enumerate(ORDER)}
+    items.sort(key=lambda item: room.get(item.path.relative_to(here).parts[0], len(ORDER)))
 
 
 def pytest_configure() -> None:

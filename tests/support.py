@@ -21,7 +21,7 @@ def shared_data(part: str) -> Path:
     return path
 
 
-def wait_until(predicate: Callable[[], bool], description: str | Callable[[], str], limit_s: float = 60.0) -> None:
+def wait_until(predicate: Callable[[], bool], description: str | Callable[[], str], limit_s: float = 300.0) -> None:
     """Poll until `predicate()` holds; fail the test with `description` after `limit_s`, a bound for hangs only.
 
     A description that tells how things stand is a function: it is asked at the end, not at the beginning.

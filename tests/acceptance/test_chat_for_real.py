@@ -103,5 +103,5 @@ def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
             assert "Paris" in raw.choices[0].text
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        server.wait(timeout=300)
         server.stderr.close()

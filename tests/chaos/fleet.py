@@ -136,7 +136,7 @@ class Fleet:
         self._wait_until_gone(member)
 
     def _wait_until_gone(self, member: Member) -> None:
-        member.launcher.wait(timeout=90)
+        member.launcher.wait(timeout=300)
         left = Processes(tuple(member.everything))
         wait_until(lambda: left.running == [], "nothing was left running")
         self.members.remove(member)

@@ -94,7 +94,7 @@ def wait_for_middle(store: Store, sweep: int) -> None:
 
 def wait_for_end(store: Store, sweep: int) -> None:
     ended = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
-    wait_until(lambda: all(run.status in ended for run in runs_of(store, sweep)), "the sweep came to its end", 120.0)
+    wait_until(lambda: all(run.status in ended for run in runs_of(store, sweep)), "the sweep came to its end", 600.0)
 
 
 def assert_every_answer_once(store: Store, sweep: int) -> None:

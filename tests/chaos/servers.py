@@ -40,7 +40,7 @@ class Database:
         processes = [postmaster, *postmaster.children(recursive=True)]
         for process in processes:
             process.kill()
-        psutil.wait_procs(processes, timeout=30)
+        psutil.wait_procs(processes, timeout=300)
 
     def start_again(self) -> None:
         """It recovers what was committed from its log, and answers when this returns."""

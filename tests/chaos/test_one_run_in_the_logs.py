@@ -37,7 +37,7 @@ def test_one_run_is_followed_through_submitter_parent_child_and_launcher(
         with worker(environ, tmp_path / "first.log") as launcher:
             wait_until(lambda: 0 < run_one(store).answered < QUESTIONS, "the Run was in its middle")
             launcher.send_signal(signal.SIGQUIT)
-            launcher.wait(timeout=120)
+            launcher.wait(timeout=300)
         with worker(environ, tmp_path / "second.log"):
             wait_until(lambda: run_one(store).status == RunStatus.DONE, "the Run was done")
     way = [told for told in said(settings.home / "logs", tmp_path) if told.get("run_id") == 1]
@@ -70,7 +70,7 @@ def worker(environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[byte
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=120)
+            process.wait(timeout=300)
 
 
 def said(*folders: Path) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from tests.chaos.scene import (
 )
 from tests.support import wait_until
 
-GONE_S = 30.0  # a bound for hangs only: the guard promises 2 s, and bench/killed_command.py measures it
+GONE_S = 300.0  # a bound for hangs only: the guard promises 2 s, and bench/killed_command.py measures it
 STARTED = 4  # guard, broker, launcher, worker's parent; and its child
 
 
@@ -69,7 +69,7 @@ def test_a_killed_command_leaves_nothing_running_and_the_next_one_ends_its_sweep
     assert set(outcomes(store, sweep)) <= {"done", "handed back", "running"}
     assert [run.failures for run in runs_of(store, sweep)] == [0, 0]
     with owner(settings, sweep) as command:
-        assert command.wait(timeout=120) == 0
+        assert command.wait(timeout=300) == 0
     assert_every_answer_once(store, sweep)
 
 

@@ -30,7 +30,7 @@ def test_two_who_submit_the_same_at_once_share_one_sweep_and_every_answer_is_the
     with a_fleet(tmp_path, model, count=1) as fleet:
         environ = {**os.environ, **fleet.settings.environ()}
         both = [subprocess.Popen([program, *words], env=environ, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-        said = [process.communicate(timeout=120)[1] for process in both]
+        said = [process.communicate(timeout=300)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], said
         assert sorted("goes on" in text or "was submitted before" in text for text in said) == [False, True], said
         (sweep,) = reads.overview(fleet.store)

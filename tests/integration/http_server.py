@@ -63,5 +63,5 @@ def serving(service: Service, under: str = "") -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(timeout=30)
+        thread.join(timeout=300)
         listening.close()

@@ -85,7 +85,7 @@ class Parrot:
     def close(self) -> None:
         self._over.set()
         self.go_on.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=300)
         self._redis.close()
 
     def add(self, turn: str, at: str, entry: Entry) -> None:
@@ -149,7 +149,7 @@ class Parrot:
         characters = 0
         for number, word in enumerate(words):
             self.before_piece(number)
-            self.go_on.wait(timeout=60)
+            self.go_on.wait(timeout=300)
             if self.pause_s:
                 time.sleep(self.pause_s)
             if self._stopped(turn):

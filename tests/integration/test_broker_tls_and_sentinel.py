@@ -92,7 +92,7 @@ def proctor_worker(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         assert "worker up" in said, said
         yield command
         command.send_signal(signal.SIGTERM)
-        assert command.wait(timeout=120) == 0
+        assert command.wait(timeout=300) == 0
     finally:
         command.kill()
         command.wait()

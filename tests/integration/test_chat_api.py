@@ -78,7 +78,7 @@ def chunks(url: str, body: dict[str, Any]) -> list[str]:
     """The events of a stream, without the comments."""
     told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), told)  # noqa: S310 -- our own server
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own server
+    with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own server
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         events = answer.read().decode().split("\n\n")
     return [each.removeprefix("data: ") for each in events if each and not each.startswith(":")]
@@ -351,10 +351,10 @@ def test_a_client_that_leaves_stops_a_reply_that_is_not_streamed(url: str, bird:
     assert address.hostname is not None
     told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     with held_back(bird) as spoken:
-        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=300)) as connection:
             body = json.dumps({"model": "parrot", "messages": HELLO})
             connection.request("POST", "/v1/chat/completions", body, told)
-            assert spoken.wait(timeout=60)
+            assert spoken.wait(timeout=300)
             turn = last(bird).turn
             assert not bird._redis.exists(f"chat.stop.{turn}")
         wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")

@@ -30,7 +30,7 @@ def test_whatever_arrives_is_answered_as_the_schema_says(tmp_path: Path) -> None
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            timeout=240,
+            timeout=300,
             check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

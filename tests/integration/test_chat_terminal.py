@@ -81,7 +81,7 @@ def run(
         text=True,
         cwd=folder,
         env={**os.environ, **environ},
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

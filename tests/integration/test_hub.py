@@ -126,7 +126,7 @@ def run(hub: Hub, home: Path, *command: str, **environ: str) -> subprocess.Compl
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
 

@@ -101,7 +101,7 @@ def test_watching_through_a_pipe_ends_with_the_sweep(store: Store, settings: Set
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         sit(store, claim(store))
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=300)
     assert first["over"] is False
     assert json.loads(rest.splitlines()[-1])["over"] is True
     assert process.returncode == 0
@@ -113,7 +113,7 @@ def test_watching_everything_ends_in_peace_at_an_interrupt(store: Store, setting
         assert process.stdout is not None
         assert "night" in process.stdout.readline() + process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
 
 

@@ -152,17 +152,17 @@ def test_an_empty_database_has_metrics_too(store: Store) -> None:
 def test_metrics_are_served_over_http(store: Store) -> None:
     with exporting(store, "127.0.0.1", 0) as server:
         address = f"http://127.0.0.1:{server.server_port}"
-        with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:  # noqa: S310 -- our own address
+        with urllib.request.urlopen(f"{address}/metrics", timeout=300) as answer:  # noqa: S310 -- our own address
             assert answer.headers["Content-Type"] == CONTENT_TYPE
             assert list(text_string_to_metric_families(answer.read().decode()))
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(address, timeout=30)
+            urllib.request.urlopen(address, timeout=300)
 
 
 def test_a_database_that_is_away_is_a_503(settings: Settings) -> None:
     away = Store("postgresql://nobody@127.0.0.1:1/nothing", timeout_s=2.0)
     with exporting(away, "127.0.0.1", 0) as server, pytest.raises(urllib.error.HTTPError, match="503") as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=30)
+        urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=300)
     assert "127.0.0.1" in refused.value.read().decode()
     refused.value.close()
 

@@ -286,7 +286,6 @@ def test_any_history_of_claims_is_as_the_model_says(timed: Store, clock: HandClo
         settings=settings(
             max_examples=40,
             stateful_step_count=30,
-            deadline=None,
             phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes: set it when one fails
             suppress_health_check=[HealthCheck.too_slow],
         ),

@@ -92,7 +92,7 @@ def test_sigterm_keeps_the_pack_and_hands_the_run_back(fleet: Settings, lone_sto
         wait_for_middle(lone_store, sweep)
         started = below(command.pid)
         command.send_signal(signal.SIGTERM)
-        said, _ = command.communicate(timeout=120)
+        said, _ = command.communicate(timeout=300)
         assert command.returncode == 0
     assert started.running == []
     (run,) = runs_of(lone_store, sweep)
@@ -117,7 +117,7 @@ def test_a_second_ctrl_c_ends_all_at_once_and_gives_the_run_back(
         with pytest.raises(subprocess.TimeoutExpired):
             command.wait(timeout=1.5)
         command.send_signal(signal.SIGINT)
-        assert command.wait(timeout=120) == 0
+        assert command.wait(timeout=300) == 0
     assert started.running == []
     (run,) = runs_of(lone_store, sweep)
     assert (run.status, run.failures, outcomes(lone_store, sweep)) == (RunStatus.PENDING, 0, ["handed back"])

@@ -71,7 +71,7 @@ def test_processes_that_come_together_convert_it_once(tmp_path: Path) -> None:
         subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    ends = [process.communicate(timeout=200) for process in starts]
+    ends = [process.communicate(timeout=300) for process in starts]
     folder = converted_path(resolve(str(path)), tmp_path / "cache")
     assert [out.strip() for out, _ in ends] == [str(folder)] * 2
     assert sorted(err.strip() for _, err in ends) == ["", "m: converting the GGUF file to safetensors, once"]

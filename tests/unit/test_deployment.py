@@ -27,7 +27,7 @@ def fenced(language: str) -> list[str]:
 def test_the_compose_file_is_one_by_the_specifications_schema() -> None:
     checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run(
-        [*checker, ROOT / "docker-compose.yml"], capture_output=True, text=True, timeout=120, check=False
+        [*checker, ROOT / "docker-compose.yml"], capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "ok -- validation done"), done.stdout
 
@@ -100,6 +100,6 @@ def test_a_worker_has_longer_to_leave_than_it_waits_for_its_pack() -> None:
 
 def test_the_job_script_of_the_docs_is_a_shell_script() -> None:
     (script,) = fenced("bash")
-    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "exec srun proctor worker" in script

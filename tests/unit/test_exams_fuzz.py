@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 from proctor.errors import ProctorError
 from proctor.exams.load import Benchmark, load_benchmark
 
-unhurried = settings(deadline=None)  # a busy machine is no fault
-
 ROWS = [{"question": f"Question {n}?", "choices": ["w", "x", "y"], "answer": n % 3, "subject": "law"} for n in range(9)]
 buffer = io.BytesIO()
 pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), buffer)
@@ -55,25 +53,22 @@ def load(content: bytes, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@unhurried
 @given(st.binary(max_size=400))
 def test_any_bytes(suffix: str, content: bytes) -> None:
     load(content, suffix)
 
 
-@unhurried
 @given(rows)
 def test_any_json(content: list[object]) -> None:
     load("\n".join(map(json.dumps, content)).encode(), ".jsonl")
 
 
-@unhurried
 @given(st.lists(cells | st.text(max_size=4), max_size=40).map("".join))
 def test_any_csv(content: str) -> None:
     load(content.encode(errors="surrogatepass"), ".csv")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, len(PARQUET) - 1), st.integers(0, 255)), max_size=4), st.integers(0, 60))
 def test_a_damaged_parquet_file(changes: list[tuple[int, int]], cut: int) -> None:
     content = bytearray(PARQUET[: len(PARQUET) - cut])

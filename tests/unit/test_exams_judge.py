@@ -6,14 +6,12 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.errors import BadScores
 from proctor.exams.judge import judge, per_character
 from proctor.nouns import Prompt, Question
-
-unhurried = settings(deadline=None)  # a busy machine is no fault
 
 QUESTION = Question("0123456789abcdef", 7, "Which?", ("w", "x", "y", "z"), answer=2)
 PROMPT = Prompt(QUESTION, "Which?\nAnswer:", "f" * 64, shots=3, options=(" A", " B", " C", " D"))
@@ -59,7 +57,6 @@ def test_what_is_no_log_probability_is_refused_and_the_question_named(scores: li
         judge(PROMPT, scores)
 
 
-@unhurried
 @given(st.lists(st.floats(max_value=0, allow_nan=False, allow_infinity=False), min_size=4, max_size=4))
 def test_the_picked_option_beats_every_other(scores: list[float]) -> None:
     answer = judge(PROMPT, scores)

@@ -5,25 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.exams.packs import compose
-
-unhurried = settings(deadline=None)  # a busy machine is no fault
 
 lengths = st.lists(st.integers(1, 3000), max_size=120)
 budgets = st.integers(1, 5000)
 
 
-@unhurried
 @given(lengths, budgets)
 def test_every_prompt_stands_in_exactly_one_pack(lengths: list[int], budget: int) -> None:
     members = [member for pack in compose(lengths, budget) for member in pack.members]
     assert sorted(members) == list(range(len(lengths)))
 
 
-@unhurried
 @given(lengths, budgets)
 def test_a_padded_pack_is_within_the_budget_or_has_one_member(lengths: list[int], budget: int) -> None:
     for pack in compose(lengths, budget):
@@ -31,7 +27,6 @@ def test_a_padded_pack_is_within_the_budget_or_has_one_member(lengths: list[int]
         assert padded <= budget or len(pack.members) == 1
 
 
-@unhurried
 @given(lengths, budgets)
 def test_packs_go_from_the_longest_prompt_to_the_shortest(lengths: list[int], budget: int) -> None:
     order = [member for pack in compose(lengths, budget) for member in pack.members]
@@ -39,7 +34,6 @@ def test_packs_go_from_the_longest_prompt_to_the_shortest(lengths: list[int], bu
     assert all(a < b for a, b in pairwise(order) if lengths[a] == lengths[b])
 
 
-@unhurried
 @given(lengths, budgets)
 def test_no_pack_has_room_for_the_next_prompt(lengths: list[int], budget: int) -> None:
     packs = compose(lengths, budget)
@@ -47,7 +41,6 @@ def test_no_pack_has_room_for_the_next_prompt(lengths: list[int], budget: int) -
         assert (len(pack.members) + 1) * lengths[pack.members[0]] > budget
 
 
-@unhurried
 @given(lengths, budgets)
 def test_packs_are_numbered_in_order(lengths: list[int], budget: int) -> None:
     assert [pack.index for pack in compose(lengths, budget)] == list(range(len(compose(lengths, budget))))
@@ -67,7 +60,6 @@ def test_lengths_and_budget_below_one_are_refused(lengths: list[int], budget: in
         compose(lengths, budget)
 
 
-@unhurried
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 120))
 def test_unpadded_packs_hold_the_sum_of_their_members(lengths: list[int], budget: int) -> None:
     packs = compose(lengths, budget, padded=False)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.exams.packs import compose
 from proctor.nouns import Cost
 from workers.engine.score import Prepared
 from workers.noise import SLICE, compare, other_packs, spread
-
-unhurried = settings(deadline=None)  # a busy machine is no fault
 
 
 def prepared(lengths: list[int]) -> Prepared:
@@ -27,7 +25,6 @@ def test_a_slice_is_spread_over_the_whole_exam(questions: int, taken: int, last:
     assert (chosen[-1] if chosen else None) == last
 
 
-@unhurried
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=300), st.integers(1, 2000))
 def test_every_question_of_the_slice_is_scored_again_once(lengths: list[int], budget: int) -> None:
     members = [index for pack in other_packs(prepared(lengths), budget) for index in pack.members]
