@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sqlite3
 from dataclasses import replace
@@ -31,12 +32,13 @@ from workers.devices import own_device
 
 WRITERS = "120"  # SQLite's lock of writers: a byte of the file beside the database ("WAL-mode file format", 2.3.1)
 # Makes each tenth write of a pack count to a million and a half first, with the lock in its hands.
-LONG_WRITE = (
-    "CREATE VIEW long_count AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000) "
-    "SELECT count(*) AS counted FROM n",
-    "CREATE TRIGGER long_write AFTER INSERT ON pack WHEN (SELECT count(*) FROM pack) % 10 = 0 "
-    "BEGIN SELECT counted FROM long_count; END",
-)
+LONG_WRITE = """
+    CREATE VIEW long_count AS
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000)
+        SELECT count(*) AS counted FROM n;
+    CREATE TRIGGER long_write AFTER INSERT ON pack WHEN (SELECT count(*) FROM pack) % 10 = 0
+        BEGIN SELECT counted FROM long_count; END;
+"""
 EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
 
 
@@ -78,10 +80,8 @@ def test_a_run_that_kills_its_worker_a_third_time_is_failed_and_the_work_goes_on
 def test_a_child_that_hangs_is_killed_and_its_run_goes_on(settings: Settings, store: Store, model: ModelRef) -> None:
     settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)  # a load counts too
     sweep = submit(store, model, subjects=1)
-    with sqlite3.connect(str(store.url.database)) as connection:
-        for statement in LONG_WRITE:
-            connection.execute(statement)
-    connection.close()
+    with contextlib.closing(sqlite3.connect(str(store.url.database))) as connection:
+        connection.executescript(LONG_WRITE)
     with embedded(settings, "cpu") as crew:
         wait_for_middle(store, sweep)
         _hang_in_a_write(crew, store)

@@ -28,7 +28,7 @@ def post(url: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
     told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
     request = urllib.request.Request(url, data, told)  # noqa: S310 -- our own server
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own server
+        with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own server
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -52,11 +52,11 @@ def test_without_the_right_token_nothing_is_told_but_health(url: str) -> None:
     for wrong in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN):
         status, said = post(f"{url}/v1/chat/completions", body, Authorization=wrong)
         assert (status, said["error"]["code"]) == (401, "invalid_api_key")
-    with urllib.request.urlopen(f"{url}/health", timeout=60) as answer:  # noqa: S310 -- our own server
+    with urllib.request.urlopen(f"{url}/health", timeout=300) as answer:  # noqa: S310 -- our own server
         assert json.loads(answer.read()) == {"status": "ok", "workers": 1}
     for path in ("/v1/models", "/metrics", "/openapi.json", "/api/conversations", "/nowhere"):
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{url}{path}", timeout=60)  # noqa: S310 -- our own server
+            urllib.request.urlopen(f"{url}{path}", timeout=300)  # noqa: S310 -- our own server
 
 
 def test_pages_of_others_and_foreign_names_are_refused(url: str, broker: Valkey) -> None:
@@ -73,7 +73,7 @@ def test_a_body_above_its_limit_is_refused_however_it_is_sent(url: str, in_chunk
     body = b'{"model": "' + b"x" * (3 << 20) + b'"}'
     address = urlsplit(url)
     assert address.hostname is not None
-    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=300)) as connection:
         connection.request(
             "POST",
             "/v1/chat/completions",
@@ -90,7 +90,7 @@ def test_a_body_in_chunks_within_its_limit_is_read(url: str) -> None:
     address = urlsplit(url)
     assert address.hostname is not None
     told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=300)) as connection:
         connection.request("POST", "/v1/chat/completions", iter([body[:9], body[9:]]), told, encode_chunked=True)
         assert connection.getresponse().status == 200
 
@@ -128,7 +128,7 @@ def test_metrics_are_there_where_there_is_a_database(broker: Valkey) -> None:
 
     with (
         serving(Service(broker.url, metrics=lambda: "proctor_up 1\n")) as address,
-        urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer,  # noqa: S310 -- our own server
+        urllib.request.urlopen(f"{address}/metrics", timeout=300) as answer,  # noqa: S310 -- our own server
     ):
         assert answer.read() == b"proctor_up 1\n"
     for metrics, status in ((away, "503"), (None, "404")):
@@ -136,11 +136,11 @@ def test_metrics_are_there_where_there_is_a_database(broker: Valkey) -> None:
             serving(Service(broker.url, metrics=metrics)) as address,
             pytest.raises(urllib.error.HTTPError, match=status),
         ):
-            urllib.request.urlopen(f"{address}/metrics", timeout=60)  # noqa: S310 -- our own server
+            urllib.request.urlopen(f"{address}/metrics", timeout=300)  # noqa: S310 -- our own server
 
 
 def test_the_page_allows_nothing_but_itself(url: str, tmp_path: Path) -> None:
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 -- our own server
+    with urllib.request.urlopen(url, timeout=300) as answer:  # noqa: S310 -- our own server
         text, policy = answer.read().decode(), answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
@@ -153,4 +153,4 @@ def test_a_server_whose_fleet_is_away_says_so() -> None:
         status, said = post(f"{address}/v1/chat/completions", {"model": "parrot", "messages": HELLO})
         assert (status, said["error"]["code"]) == (503, "unavailable")
         with pytest.raises(urllib.error.HTTPError, match="503"):
-            urllib.request.urlopen(f"{address}/health", timeout=60)  # noqa: S310 -- our own server
+            urllib.request.urlopen(f"{address}/health", timeout=300)  # noqa: S310 -- our own server
