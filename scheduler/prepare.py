@@ -33,6 +33,7 @@ class Prepared:
     plan: Plan
     exams: tuple[Exam, ...]
     notes: tuple[str, ...]
+    of_templates: tuple[str, ...] = ()  # those of them that tell what chat templates do to the exam's words
 
 
 def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared:
@@ -61,12 +62,13 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(request, candidates, targets) if in_fleet else []
+    of_templates = tuple(template_notes(request, candidates))
     notes = (
         *device_notes(request.quants, device, targets),
-        *template_notes(request, candidates),
+        *of_templates,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
-    return Prepared(plan, exams, (*benchmark.notes, *notes))
+    return Prepared(plan, exams, (*benchmark.notes, *notes), of_templates)
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:

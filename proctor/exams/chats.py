@@ -27,7 +27,7 @@ IN_PARTS = (
 )
 EXAM = ("user", "assistant")  # roles whose words must stand in the prompt of an exam
 CHAT = ("user",)  # in a conversation: templates leave earlier thoughts out of replies
-_MARKS = ("Of what?", "Why 17?", "Because of it.", "How 23?")
+_MARKS = ("An exam on numbers.", "What is 8 + 9?", "It is 17.", "What is 11 + 12?")
 
 
 class Unwritten(Exception):

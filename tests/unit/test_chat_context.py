@@ -313,6 +313,29 @@ def test_without_a_summary_what_slid_out_of_the_window_is_named() -> None:
     assert (context.left_out, context.shown) == ((1, 2, 3), (4, 5, 6, 7, 8, 9))
 
 
+@given(FRAMINGS, POLICIES, conversations(), TEXTS)
+def test_as_many_exchanges_as_fit_are_shown(
+    framing: Framing, policy: Policy, earlier: list[Exchange], user: str
+) -> None:
+    try:
+        context = assemble(framing, policy, Message((user,)), earlier)
+    except ContextTooLong:
+        assume(False)
+        raise
+    most = len(earlier) if policy.exchanges is None else min(len(earlier), policy.exchanges)
+    if len(context.shown) < most:
+        longer = framing.prompt("", earlier[len(earlier) - len(context.shown) - 1 :], (user,))
+        assert len(longer) > context.budget_tokens
+
+
+def test_an_exchange_that_fits_to_the_last_token_is_shown_whole() -> None:
+    said = [exchange(1, "question", "answer"), exchange(2, "more", "yes")]
+    exact = len(WithSystemRole().prompt("", said, ("next",)))
+    for spare, shown in ((0, (1, 2)), (-1, (2,))):
+        policy = Policy(window_tokens=exact + spare + 10, reserve_tokens=10)
+        assert assemble(WithSystemRole(), policy, Message(("next",)), said).shown == shown
+
+
 def test_an_undone_summary_lets_its_turns_be_read_again() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 5)]
     policy = Policy(window_tokens=4000)

@@ -102,7 +102,7 @@ def test_a_template_that_swallows_the_question_is_refused(way: Callable[[str], R
 @pytest.mark.parametrize("way", WAYS)
 def test_a_template_that_leaves_the_examples_answers_out_is_refused(way: Callable[[str], Render]) -> None:
     users_only = "{% for m in messages %}{% if m['role'] != 'assistant' %}{{ m['content'] }}{% endif %}{% endfor %}"
-    with pytest.raises(Unwritten, match="Because of it"):
+    with pytest.raises(Unwritten, match="It is 17"):
         habits(way(users_only), shots=True)
     assert habits(way(users_only), shots=False).system_read
 

@@ -13,9 +13,11 @@ from datetime import date, datetime
 from transformers import PreTrainedTokenizerBase
 
 from proctor.errors import CantBeAsked
-from proctor.exams.chats import EXAM, Habits, Turns, Unwritten, Written, directives, habits, midnight, write
+from proctor.exams.chats import CHAT, EXAM, Habits, Turns, Unwritten, Written, directives, habits, midnight, write
 from proctor.exams.prompts import Message
 
+INSTEAD_OF_TEMPLATE = "Leave --chat-template out."
+INSTEAD_OF_CHAT = "Take an instruct model; /v1/completions takes any."
 # One line, whose end is taken off by `trim_blocks`: the template's first line begins as it did.
 _TELL_TIME = (
     "{%- macro strftime_now(format) -%}{%- set told = namespace(text=format) -%}"
@@ -33,25 +35,26 @@ class ChatTemplate:
 
     def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> Written:
         """A conversation as text, up to where the assistant speaks next; see `proctor.exams.chats.write`."""
-        self._check_there_is_one()
+        way_out = INSTEAD_OF_CHAT if looked_at == CHAT else INSTEAD_OF_TEMPLATE
+        self._check_there_is_one(way_out)
         try:
             written = write(self._render, messages, moment, looked_at=looked_at, parts_first=self._in_parts)
         except Unwritten as fault:
-            raise CantBeAsked(self._model, str(fault), "Leave --chat-template out.") from fault
+            raise CantBeAsked(self._model, str(fault), way_out) from fault
         self._in_parts = written.in_parts
         return written
 
     def habits(self, *, shots: bool) -> Habits:
         """What it does with any exam."""
-        self._check_there_is_one()
+        self._check_there_is_one(INSTEAD_OF_TEMPLATE)
         try:
             return habits(self._render, shots=shots)
         except Unwritten as fault:
-            raise CantBeAsked(self._model, str(fault), "Leave --chat-template out.") from fault
+            raise CantBeAsked(self._model, str(fault), INSTEAD_OF_TEMPLATE) from fault
 
-    def _check_there_is_one(self) -> None:
+    def _check_there_is_one(self, way_out: str) -> None:
         if self._tokenizer.chat_template is None:
-            raise CantBeAsked(self._model, "its tokenizer has no chat template", "Leave --chat-template out.")
+            raise CantBeAsked(self._model, "its tokenizer has no chat template", way_out)
 
     def _render(self, turns: Turns, moment: datetime) -> str:
         source = self._tokenizer.get_chat_template()
