@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.candidates import Candidate
 from analysis.findings import counted, listed
 from analysis.groups import differences
-from analysis.panel import Panel, Terms
+from analysis.panel import UNKNOWN, Condition, Panel, Terms
 from analysis.prompts import Alike, alike, share_a_template
 from analysis.shots import short_of_shots, shots_range
 from analysis.stats.families import benjamini_hochberg
@@ -25,11 +25,15 @@ Places = NDArray[np.int64]  # (Q,) of questions in a panel
 class NotComparable(BadInput):
     """Two contestants that didn't sit the same exam under the same terms; the differences are named."""
 
-    def __init__(self, first: str, second: str, differences: Sequence[str]) -> None:
+    def __init__(
+        self, first: str, second: str, differences: Sequence[str], conditions: Collection[Condition] = ()
+    ) -> None:
         self.first, self.second, self.differences = first, second, tuple(differences)
+        named = " ".join(f"--across {one}" for one in conditions)
         super().__init__(
             f"{first} and {second} can't be compared: {listed(self.differences, most=6)}.",
-            "Run both under the same terms, or name the sweeps with --sweep.",
+            "Run both under the same terms, or name the sweeps with --sweep."
+            + (f" To compare the conditions themselves, say {named}." if named else ""),
         )
 
 
@@ -52,7 +56,8 @@ class Comparison:
     verdict: Verdict
     leads: tuple[Lead, ...]  # the smallest p first
     prompts: Alike  # on the questions of `panel`
-    notes: tuple[str, ...] = ()  # what else the verdict stands on, in words
+    notes: tuple[str, ...]  # what else the verdict stands on, in words
+    terms: str  # how the questions were put: to each, where a comparison is across conditions
 
     @property
     def lost(self) -> list[int]:
@@ -65,8 +70,34 @@ class Comparison:
         return [int(place) for place in np.flatnonzero(~self.panel.correct[0] & self.panel.correct[1])]
 
 
-def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
-    """Judge the second against the first.
+def named_across(first: Candidate, second: Candidate, across: Collection[Condition]) -> tuple[Candidate, Candidate]:
+    """The two, each with the conditions in which they differ in its label: `One (0 shots)` and `One (5 shots)`.
+
+    Raises
+    ------
+    BadInput
+        where one of these conditions is known to be the same for both.
+    """
+    mine, theirs = first.panel.terms, second.panel.terms
+    apart = mine.apart(theirs)
+    for one in across:
+        if one not in apart and one is not Condition.PROMPTS and mine.knows(one) and theirs.knows(one):
+            raise BadInput(
+                f"{first.label} and {second.label} don't differ in {one}: {mine.said(one)}, both.",
+                f"Leave --across {one} away.",
+            )
+    named = [one for one in apart if one in across]
+    if not named:
+        return first, second
+    said = [", ".join(terms.said(one) for one in named) for terms in (mine, theirs)]
+    return (
+        replace(first, label=f"{first.label} ({said[0]})"),
+        replace(second, label=f"{second.label} ({said[1]})"),
+    )
+
+
+def compare(first: Candidate, second: Candidate, margin: float, across: Collection[Condition] = ()) -> Comparison:
+    """Judge the second against the first. The conditions in `across` may differ, and so may prompts then.
 
     Raises
     ------
@@ -75,19 +106,19 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
     NotComparable
         where terms or exams differ, or they share no question, or none in the same prompt.
     """
-    mine, theirs = ((one.source, one.sweep_id, one.panel.contestants) for one in (first, second))
+    mine, theirs = ((one.source, one.sweep_id, one.panel.terms, one.panel.contestants) for one in (first, second))
     if mine == theirs:
         raise BadInput(
             f"{first.label} and {second.label} are the same Answers of {first.source}.",
             "Name another contestant of it, or the two sweeps with --sweep.",
         )
-    everything = side_by_side(first, second)
+    everything = side_by_side(first, second, across)
     whole = everything.on(everything.common)
     if whole.questions.empty:
         shown = " against ".join(shots_range(everything.of([place])) for place in (0, 1))
         raise NotComparable(first.label, second.label, [f"{shown} shots shown, on no question as many"])
     prompts = alike(whole, 0, 1)
-    kept = _same_prompts(first, second, prompts)
+    kept = np.ones(prompts.equal.size, dtype=bool) if across else _same_prompts(first, second, prompts)
     panel, prompts, left_out = whole.on(kept), prompts.on(kept), int((~kept).sum())
     leads = [
         (subject, pair_up(panel.correct[0, here], panel.correct[1, here]))
@@ -103,15 +134,24 @@ def compare(first: Candidate, second: Candidate, margin: float) -> Comparison:
         judge(panel.pair(0, 1), margin),
         tuple(sorted(found, key=lambda lead: (lead.p, -abs(lead.pair.change)))),
         prompts,
-        (*_shots_notes(everything, panel), *_notes(first, second, prompts, left_out)),
+        (*_shots_notes(everything, panel), *_notes(first, second, prompts, left_out, across)),
+        _terms_words(first.panel.terms, second.panel.terms, across),
     )
 
 
-def side_by_side(first: Candidate, second: Candidate) -> Panel:
+def _terms_words(first: Terms, second: Terms, across: Collection[Condition]) -> str:
+    if any(one in across for one in first.apart(second)):
+        return f"{first}, against {second}"
+    return str(second if first.imported else first)
+
+
+def side_by_side(first: Candidate, second: Candidate, across: Collection[Condition] = ()) -> Panel:
     """A panel of the two on the questions that both were asked, matched one to one by subject and id."""
-    found = differences(first.panel, second.panel)
+    found = differences(first.panel, second.panel, across)
+    apart = first.panel.terms.apart(second.panel.terms)
     if found:
-        raise NotComparable(first.label, second.label, found)
+        conditions_alone = len(found) == len([one for one in apart if one not in across])
+        raise NotComparable(first.label, second.label, found, list(apart) if conditions_alone else ())
     keys = ["subject", "question_id"]
     mine, theirs = (one.panel.questions[keys].reset_index(names="place") for one in (first, second))
     both = mine.merge(theirs, on=keys, validate="one_to_one", suffixes=("_first", "_second"))
@@ -121,9 +161,10 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
     if (first.panel.key[left] != second.panel.key[right]).any():
         raise NotComparable(first.label, second.label, ["another answer key for the same questions"])
     a, b = first.panel, second.panel
+    terms = b.terms if a.terms.imported else a.terms
     return replace(
         a,
-        terms=b.terms if a.terms.imported else a.terms,
+        terms=replace(terms, scoring=UNKNOWN) if Condition.SCORING in apart else terms,
         contestants=(*a.contestants, *b.contestants),
         names=(first.label, second.label),
         questions=a.questions.iloc[left].reset_index(drop=True),
@@ -132,7 +173,7 @@ def side_by_side(first: Candidate, second: Candidate) -> Panel:
         picked=np.stack([a.picked[0, left], b.picked[0, right]]),
         logprob=None if a.logprob is None or b.logprob is None else _stacked(a.logprob[0, left], b.logprob[0, right]),
         prompt=None if a.prompt is None or b.prompt is None else np.stack([a.prompt[0, left], b.prompt[0, right]]),
-        shots=_shots(a, b, left, right),
+        shots=None if across else _shots(a, b, left, right),
         exams={**b.exams, **a.exams},
         runs={**b.runs, **a.runs},
     )
@@ -167,7 +208,8 @@ def _same_prompts(first: Candidate, second: Candidate, prompts: Alike) -> NDArra
     if templates or not any(one.imported for one in terms) or not prompts.others:
         return np.ones(prompts.equal.size, dtype=bool)
     if not prompts.equals:
-        raise NotComparable(first.label, second.label, [f"another prompt on {_of(prompts.others, prompts.equal.size)}"])
+        found = f"another prompt on {_of(prompts.others, prompts.equal.size)}"
+        raise NotComparable(first.label, second.label, [found], [Condition.PROMPTS])
     return prompts.equal
 
 
@@ -184,7 +226,9 @@ def _shots_notes(everything: Panel, panel: Panel) -> Iterator[str]:
         yield f"{shots_range(few)} shots instead of {panel.terms.shots} on {_of(short, len(panel.questions))}, for both"
 
 
-def _notes(first: Candidate, second: Candidate, prompts: Alike, left_out: int) -> list[str]:
+def _notes(
+    first: Candidate, second: Candidate, prompts: Alike, left_out: int, across: Collection[Condition]
+) -> list[str]:
     terms = first.panel.terms, second.panel.terms
     size = prompts.equal.size
     notes = [f"{one.label} is imported: {one.panel.terms}" for one in (first, second) if one.panel.terms.imported]
@@ -193,7 +237,8 @@ def _notes(first: Candidate, second: Candidate, prompts: Alike, left_out: int) -
     if notes and prompts.equals:
         notes.append(f"the same prompt, to the byte, on {_of(prompts.equals, size)} (SHA-256)")
     if prompts.others:
-        notes.append(f"another prompt on {_of(prompts.others, size)}, {_why(first, second, terms[0])}")
+        why = f"compared across {listed(list(across))}" if across else _why(first, second, terms[0])
+        notes.append(f"another prompt on {_of(prompts.others, size)}, {why}")
     if prompts.unknown:
         notes.append(f"prompts of {_of(prompts.unknown, size)} are not known: they may have been put in other words")
     return notes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.findings import listed
-from analysis.panel import Panel, Terms
+from analysis.panel import Condition, Panel, Terms
 from proctor.contestants import Contestant, labels
 from proctor.nouns import DType, Lane
 from proctor.store.reads import RunRecord
@@ -119,9 +119,9 @@ def _exam(record: RunRecord) -> tuple[Terms, str, str]:
     return terms_of(record), record.spec.subject, record.spec.exam_hash
 
 
-def differences(first: Panel, second: Panel) -> list[str]:
-    """What sets two panels apart, each in words: terms, and the contents of exams."""
-    found = first.terms.differences(second.terms)
+def differences(first: Panel, second: Panel, across: Collection[Condition] = ()) -> list[str]:
+    """What sets two panels apart, each in words: terms but for those in `across`, and the contents of exams."""
+    found = first.terms.differences(second.terms, across)
     changed = [one for one, content in sorted(first.exams.items()) if second.exams.get(one, content) != content]
     if changed:
         found.append(f"another exam content in {listed(changed)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
 from math import isnan
 
@@ -21,6 +22,15 @@ from proctor.nouns import Scoring
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
 UNKNOWN = "unknown"  # prompt version of imported results, and their scoring where nothing says it
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
+
+
+class Condition(StrEnum):
+    """How questions were put: what a comparison may be across, where that is asked for by name."""
+
+    SHOTS = "shots"
+    TEMPLATE = "template"
+    SCORING = "scoring"
+    PROMPTS = "prompts"
 
 
 @dataclass(frozen=True)
@@ -63,21 +73,58 @@ class Terms:
         unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
         return ", ".join([where, *known, *unknown])
 
-    def differences(self, other: Terms) -> list[str]:
-        """What is known to set the two apart, each in words. Imported results are of no benchmark of ours."""
-        pairs: list[tuple[str, object, object]] = [
-            ("prompt version", self.prompt_version, other.prompt_version),
-            ("shots", self.shots, other.shots),
-            ("chat template", self.chat_template, other.chat_template),
-            ("scoring by", self.scoring, other.scoring),
+    def differences(self, other: Terms, across: Collection[Condition] = ()) -> list[str]:
+        """What is known to set the two apart, each in words, but for the conditions in `across`.
+
+        Imported results are of no benchmark of ours.
+        """
+        found = []
+        if not self.imported and not other.imported and self.benchmark != other.benchmark:
+            found.append(f"benchmark {self.benchmark} against {other.benchmark}")
+        names = {
+            Condition.PROMPTS: "prompt version",
+            Condition.SHOTS: "shots",
+            Condition.TEMPLATE: "chat template",
+            Condition.SCORING: "scoring by",
+        }
+        apart = self.apart(other)
+        return found + [
+            f"{name} {apart[one][0]} against {apart[one][1]}"
+            for one, name in names.items()
+            if one in apart and one not in across
         ]
-        if not self.imported and not other.imported:
-            pairs.insert(0, ("benchmark", self.benchmark, other.benchmark))
-        return [
-            f"{name} {mine} against {theirs}"
-            for name, mine, theirs in pairs
-            if mine != theirs and not {mine, theirs} & {None, UNKNOWN}
-        ]
+
+    def apart(self, other: Terms) -> dict[Condition, tuple[object, object]]:
+        """The conditions that are known to differ, each as it is here and there."""
+        mine, theirs = self._conditions, other._conditions
+        return {
+            one: (mine[one], theirs[one])
+            for one in Condition
+            if mine[one] != theirs[one] and not {mine[one], theirs[one]} & {None, UNKNOWN}
+        }
+
+    def knows(self, condition: Condition) -> bool:
+        """Whether it is known how this was here."""
+        return self._conditions[condition] not in (None, UNKNOWN)
+
+    def said(self, condition: Condition) -> str:
+        """A condition as it is here, for a label: `5 shots`, `no chat template`, `by text`, `prompt mmlu-1.0`."""
+        words = {
+            Condition.SHOTS: "1 shot" if self.shots == 1 else f"{self.shots} shots",
+            Condition.TEMPLATE: "chat template" if self.chat_template else "no chat template",
+            Condition.SCORING: f"by {self.scoring}",
+            Condition.PROMPTS: f"prompt {self.prompt_version}",
+        }
+        return words[condition]
+
+    @property
+    def _conditions(self) -> dict[Condition, object]:
+        return {
+            Condition.SHOTS: self.shots,
+            Condition.TEMPLATE: self.chat_template,
+            Condition.SCORING: self.scoring,
+            Condition.PROMPTS: self.prompt_version,
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analysis.tables import Table
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.panel.Condition`, which takes long to import
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 margin_option = click.option(
     "--margin", type=click.FloatRange(min=0, min_open=True, max=100), default=1.0, show_default=True, metavar="POINTS",
@@ -37,16 +38,30 @@ sweeps_option = click.option(
 @click.argument("first")
 @click.argument("second")
 @sweeps_option
+@click.option(
+    "--across", multiple=True, type=click.Choice(CONDITIONS), metavar="CONDITION",
+    help=f"Compare although this differs: {', '.join(CONDITIONS)}. Repeat for more.",
+)  # fmt: skip
 @margin_option
 @most_option
 @as_json_option
-def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, most: int, *, as_json: bool) -> None:
+def compare(
+    first: str,
+    second: str,
+    sweeps: tuple[str, ...],
+    across: tuple[str, ...],
+    margin: float,
+    most: int,
+    *,
+    as_json: bool,
+) -> None:
     """Say whether SECOND is better or worse than FIRST, and by how much, question by question.
 
     A contestant is a label of the report, a model or its path as it was submitted, MODEL:QUANT, or a sweep in which
     there is only one; a name that may be several is refused. With two --sweep, FIRST is of the one and SECOND of the
     other. Runs under other terms or on other exams are refused, with the difference; questions put after another
-    number of shots, where a window held no more, are left out and counted.
+    number of shots, where a window held no more, are left out and counted. With --across the conditions themselves are
+    compared, and the verdict names them.
 
     \b
     p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
@@ -58,12 +73,17 @@ def compare(first: str, second: str, sweeps: tuple[str, ...], margin: float, mos
       proctor compare Qwen2.5-0.5B-Instruct Llama-3.2-1B-Instruct --margin 2
       proctor compare before after
       proctor compare smollm2 smollm2 -s before -s after --json
+      proctor compare smollm2 smollm2 -s no-shots -s five-shots --across shots
     """
     from analysis.candidates import distinct
     from analysis.compare import compare as judge
+    from analysis.compare import named_across
+    from analysis.panel import Condition
     from analysis.report.comparison import as_object, comparison_tables, summary
 
-    found = judge(*distinct(*_candidates((first, second), sweeps)), margin / 100)
+    conditions = tuple(map(Condition, dict.fromkeys(across)))
+    mine, theirs = _candidates((first, second), sweeps)
+    found = judge(*distinct(*named_across(mine, theirs, conditions)), margin / 100, conditions)
     if as_json:
         click.echo(json.dumps(as_object(found), indent=1))
         return

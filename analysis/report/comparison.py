@@ -23,7 +23,7 @@ def summary(found: Comparison) -> list[str]:
     lines = [
         verdict_sentence(found.first, found.second, verdict),
         "",
-        f"{pair.asked:,} questions that both were asked ({found.panel.terms})",
+        f"{pair.asked:,} questions that both were asked ({found.terms})",
         f"{found.first}: {percent(first.estimate)} right; {found.second}: {percent(second.estimate)}",
         *found.notes,
         *_per_character(found),
@@ -93,7 +93,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "lost": pair.lost,
         "gained": pair.gained,
         "both_wrong": pair.both_wrong,
-        "terms": str(found.panel.terms),
+        "terms": found.terms,
         "prompts": {"equal": found.prompts.equals, "other": found.prompts.others, "unknown": found.prompts.unknown},
         "notes": list(found.notes),
         "no_single_answer": found.panel.unanswered.tolist(),

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from analysis.candidates import Candidate, roll_of_panels, roll_of_sweep
-from analysis.compare import Comparison, NotComparable, compare
+from analysis.compare import Comparison, NotComparable, compare, named_across
 from analysis.imported import read_foreign
+from analysis.panel import Condition
 from analysis.report.comparison import as_object, summary
+from analysis.verdict_cli import CONDITIONS
 from proctor.errors import BadInput
 from proctor.nouns import Scoring
 from proctor.store.session import Store
@@ -76,6 +78,27 @@ def test_other_prompts_are_refused_where_nothing_else_tells_the_conditions(store
     assert compare(theirs, ours(store), 0.01).verdict.pair.asked == 20
     with pytest.raises(NotComparable, match="another prompt on all 20 questions"):
         compare(theirs, ours(store, shots=0), 0.01)
+
+
+def test_what_was_asked_in_other_ways_compares_where_that_is_asked_for(store: Store, tmp_path: Path) -> None:
+    """Letters against text has no accuracy per character; prompts that nobody can explain are named as such."""
+    letters, texts = imported(SAMPLES / FILE), imported(SAMPLES / FILE.replace("_2026", "_continuation_2026"))
+    across = (Condition.SCORING,)
+    found = compare(*named_across(letters, texts, across), 0.01, across)
+    assert found.verdict.pair.asked == 20
+    assert (found.first, found.second) == ("lm_eval_smollm2 (by letters)", "lm_eval_smollm2 (by text)")
+    assert found.panel.accuracies_norm is None
+    assert "another prompt on all 20 questions, compared across scoring" in found.notes
+    theirs = imported(changed(tmp_path, lambda _, line: line | {"arguments": {}}), model="theirs")
+    with pytest.raises(NotComparable) as caught:
+        compare(theirs, ours(store, shots=0), 0.01)
+    assert "say --across prompts" in caught.value.next_step
+    found = compare(theirs, ours(store, shots=0), 0.01, (Condition.PROMPTS,))
+    assert found.verdict.pair.asked == 20
+
+
+def test_conditions_of_the_command_are_those_of_the_terms() -> None:
+    assert tuple(Condition) == CONDITIONS
 
 
 def test_questions_in_another_prompt_are_left_out_and_counted(store: Store, tmp_path: Path) -> None:

@@ -169,6 +169,24 @@ def test_a_contestant_is_not_compared_with_itself(typed: Typed) -> None:
         typed("compare", "Small", "org/Small:none", "-s", "trial")
 
 
+def test_compare_takes_other_terms_that_are_asked_for_and_says_them_in_the_verdict(typed: Typed) -> None:
+    across = ("compare", "Large", "Large", "-s", "trial", "-s", "unshot", "--across", "shots")
+    found = json.loads(typed(*across, "--json"))
+    assert (found["first"], found["second"]) == ("Large (5 shots)", "Large (0 shots)")
+    assert "Large (0 shots)" in found["sentence"]
+    assert "5 shots" in found["sentence"]
+    assert found["questions"] == 120
+    assert "(mmlu, 5 shots, no chat template, prompt mmlu-1.0, against mmlu, 0 shots," in typed(*across)
+    with pytest.raises(BadInput, match="don't differ in template: no chat template, both"):
+        typed(*across, "--across", "template")
+    with pytest.raises(ProctorError) as caught:
+        typed(*across[:-2])
+    assert isinstance(caught.value, BadInput)
+    assert "say --across shots" in caught.value.next_step
+    with pytest.raises(ProctorError, match="shots 5 against 0"):
+        typed(*across[:-1], "prompts")
+
+
 def test_an_unknown_contestant_is_offered_the_nearest(typed: Typed) -> None:
     with pytest.raises(UnknownName, match="Did you mean Large"):
         typed("compare", "Larg", "Small", "-s", "trial")
