@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chat.asynchronous import AsyncClient
@@ -66,7 +67,7 @@ class Desk:
 
         Raises `ProctorError` where nobody knows what is held.
         """
-        held = [lane_name(each.lane) for each in await self.held(now=now) if each.lane]
+        held = lane_names([each.lane for each in await self.held(now=now) if each.lane])
         cached = await asyncio.to_thread(self.service.cached) if self.service.cached else []
         return sorted({*held, *self.service.named, *self._answered, *cached})
 
@@ -82,8 +83,21 @@ class Desk:
         await self.health_client.close()
 
 
-def lane_name(lane: str) -> str:
-    """`cpu/smollm2@rev/4bit` as `smollm2:4bit`. A folder's name may hold an `@` too: the last one is the revision's."""
-    model, _, quant = lane.partition("/")[2].rpartition("/")
+def lane_names(lanes: Sequence[str]) -> list[str]:
+    """Each lane by a name that a completion takes: `cpu/smollm2@rev/4bit` as `smollm2:4bit`.
+
+    Where several revisions of a model are held, each has its own behind its name. A folder's name may hold an `@` too:
+    the last one is the revision's.
+    """
+    held = [lane.partition("/")[2].rpartition("/")[::2] for lane in lanes]
+    revisions: dict[str, set[str]] = defaultdict(set)
+    for model, _ in held:
+        revisions[_bare(model)].add(model)
+    several = {name for name, models in revisions.items() if len(models) > 1}
+    return [join_name(m if _bare(m) in several else _bare(m), Quant(quant)) for m, quant in held]
+
+
+def _bare(model: str) -> str:
+    """A model without its revision."""
     name, _, revision = model.rpartition("@")
-    return join_name(name or revision, Quant(quant))
+    return name or revision

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import openai
 import pytest
 
-from chat.desk import Service, lane_name
+from chat.desk import Service, lane_names
+from chat.forms import split_name
 from chat.protocol import TurnRequest
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault
@@ -94,4 +95,11 @@ def test_a_model_that_was_loaded_a_moment_ago_is_found(broker: Valkey, bird: Par
     ],
 )
 def test_a_lane_is_named_as_it_is_asked_for(lane: str, name: str) -> None:
-    assert lane_name(lane) == name
+    assert lane_names([lane]) == [name]
+
+
+def test_two_revisions_that_are_held_have_two_names_that_can_be_asked_for() -> None:
+    lanes = ["cpu/org/x@rev1/none", "gpu/org/x@rev2/4bit", "cpu/other/x@rev1/none", "gpu/other/x@rev1/none"]
+    names = ["org/x@rev1", "org/x@rev2:4bit", "other/x", "other/x"]
+    assert lane_names(lanes) == names
+    assert split_name(names[1]) == ("org/x@rev2", Quant.FOUR_BIT)
