@@ -81,6 +81,11 @@ def test_who_sat_the_old_content_alone_is_compared_there_with_who_sat_both() -> 
     ]  # fmt: skip
 
 
+def test_the_newest_content_comes_first_although_the_older_was_read_first() -> None:
+    records = [sat(1, "a", "law", "old"), sat(2, "b", "law", "new")]
+    assert contents(comparable_groups(records)) == [[("b", "law", "new")], [("a", "law", "old")]]
+
+
 def test_the_third_contestant_is_held_against_the_contents_of_the_second() -> None:
     records = [sat(1, "a", "law", "one"), sat(2, "b", "art", "new"), sat(3, "c", "art", "old")]
     groups = contents(comparable_groups([records[0], replace(records[1], run_id=9), records[2]]))

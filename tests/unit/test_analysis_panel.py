@@ -14,6 +14,7 @@ from analysis.frames import answers_frame
 from analysis.graphs.overlap import distribution_title
 from analysis.panel import Panel, level
 from analysis.rows import gather
+from analysis.shots import by_shots
 from analysis.standings import Standings, stand
 from analysis.stats.intervals import AgainstChance
 from analysis.stats.overlap import error_kappa
@@ -85,6 +86,19 @@ def test_common_ground_is_what_all_were_asked_after_as_many_shots() -> None:
     assert (len(ground.panel.questions), ground.other_shots, ground.set_aside) == (70, 10, ())
     alike = level(shown(panel_of(2, 4), 3, 3))
     assert (len(alike.panel.questions), alike.other_shots) == (80, 0)
+
+
+@pytest.mark.parametrize("shots", [(5, 5), (5, 3), (3, 3)])
+def test_up_to_half_of_the_questions_after_fewer_shots_keeps_everyone_in_one_set(shots: tuple[int, int]) -> None:
+    panel = shown(panel_of(2, 1, 20), *shots)  # the first ten of twenty questions
+    assert [one.labels for one in by_shots(panel)] == [panel.labels]
+
+
+def test_more_than_half_after_fewer_shots_is_a_set_of_its_own_unless_it_is_everyone() -> None:
+    panel = shown(panel_of(3, 1, 19), 5, 3, 5)
+    assert [one.labels for one in by_shots(panel)] == [(panel.labels[0], panel.labels[2]), (panel.labels[1],)]
+    everyone = shown(panel_of(3, 1, 19), 3, 3, 2)
+    assert [one.labels for one in by_shots(everyone)] == [everyone.labels]
 
 
 def test_a_pair_is_made_of_what_both_were_asked_after_as_many_shots() -> None:
