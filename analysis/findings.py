@@ -61,9 +61,13 @@ def standing_title(panel: Panel, standings: Standings) -> str:
     if len(leaders) == len(names):
         who = "The two can't" if len(names) == 2 else f"No two of the {len(names)} can"
         return f"{who} be told apart: {_range(panel, leaders)} right"
-    others = listed([names[place] for place in leaders[1:]], most=2)
-    leads = f"{names[best]} leads with {percent(accuracy.estimate)}, not told apart from {others}"
-    return f"{leads}{_by_silence(panel, standings)}"
+    level = listed([names[place] for place in standings.level])
+    others = listed([names[place] for place in leaders if place not in standings.level], most=2)
+    lead = (
+        f"{level} {'leads' if len(standings.level) == 1 else 'are level at the top'} with {percent(accuracy.estimate)}"
+    )
+    apart = f", not told apart from {others}" if others else ", ahead of all others"
+    return f"{lead}{apart}{_by_silence(panel, standings)}"
 
 
 def _no_better_than_guessing(names: Sequence[str], standings: Standings, guess: str) -> str:
@@ -77,8 +81,8 @@ def chance_sentences(panel: Panel, standings: Standings) -> list[str]:
     """One sentence for those at chance and one for those below it; none where everyone is above."""
     sentences = []
     for where, words in (
-        (AgainstChance.AT, "at chance: the interval holds"),
-        (AgainstChance.BELOW, "below chance: the interval lies under"),
+        (AgainstChance.AT, "at chance: not told from"),
+        (AgainstChance.BELOW, "below chance: under"),
     ):
         places = [place for place in standings.order if standings.against_chance[place] is where]
         if places:
@@ -86,7 +90,9 @@ def chance_sentences(panel: Panel, standings: Standings) -> list[str]:
                 f"{panel.labels[place]} ({span(panel.accuracies[place])}{_answered(panel, place)})" for place in places
             ]
             be = "is" if len(places) == 1 else "are"
-            sentences.append(f"{listed(who, most=8)} {be} {words} the {percent(panel.chance, 0)} of blind guessing.")
+            family = f" (Holm over {len(panel.labels)} contestants)" if len(panel.labels) > 1 else ""
+            guess = f"the {percent(panel.chance, 0)} of blind guessing{family}"
+            sentences.append(f"{listed(who, most=8)} {be} {words} {guess}.")
     return sentences
 
 
@@ -144,9 +150,9 @@ def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
         case Finding.WORSE:
             return f"{second} is worse than {first} by {change:.1f} points ({bounds})."
         case Finding.WITHIN:
-            return f"{second} loses less than {margin} against {first} ({bounds})."
+            return f"{second} loses less than {margin} against {first}: {_at_most(verdict)} ({bounds})."
         case Finding.WORSE_WITHIN:
-            return f"{second} is worse than {first}, but by less than {margin} ({bounds})."
+            return f"{second} is worse than {first}, but by less than {margin}: {_at_most(verdict)} ({bounds})."
         case Finding.CANNOT_TELL:
             few = (
                 f"only {counted(verdict.pair.discordant, 'question')} told them apart; "
@@ -155,6 +161,10 @@ def verdict_sentence(first: str, second: str, verdict: Verdict) -> str:
             )
             needed = f"{few}about {verdict.questions_needed:,} questions would show a difference of {margin}"
             return f"It cannot be told whether {second} or {first} is better ({bounds}; {needed})."
+
+
+def _at_most(verdict: Verdict) -> str:
+    return f"at most {points(verdict.loss_bound, 2).lstrip('+')}, one-sided 95 %"
 
 
 def _range(panel: Panel, places: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from analysis.panel import Panel
 from analysis.silence import Silence, silence_of
 from analysis.stats.families import holm
+from analysis.stats.noninferiority import within_p
 from analysis.stats.options import key_shift, mean_divergence
 from analysis.stats.verdict import Verdict, judge
 from proctor.nouns import Quant
@@ -20,7 +21,7 @@ class Change:
 
     base: int
     changed: int
-    verdict: Verdict  # its p-value is adjusted by Holm over all quantizations of the panel
+    verdict: Verdict  # its p-values are adjusted by Holm, each over all quantizations of the panel
     other_picks: int  # questions on which another option was picked, right or wrong
     divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without log-probabilities
     key_shift: float | None  # mean change of the key's probability, a fraction
@@ -40,11 +41,14 @@ def quantization_changes(panel: Panel, margin: float) -> list[Change]:
         for place, c in enumerate(panel.contestants)
         if c.quant != Quant.NONE.value and (c.family, c.device) in bases
     ]
-    adjusted = holm(np.array([panel.pair(*pair).p for pair in pairs]))
-    return [_change(panel, *pair, margin, float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
+    found = [panel.pair(*pair) for pair in pairs]
+    adjusted = holm(np.array([pair.p for pair in found])).tolist()
+    within = holm(np.array([within_p(pair, margin) for pair in found])).tolist()
+    verdicts = [judge(pair, margin, *each) for pair, *each in zip(found, adjusted, within, strict=True)]
+    return [_change(panel, *pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
 
 
-def _change(panel: Panel, base: int, changed: int, margin: float, p: float) -> Change:
+def _change(panel: Panel, base: int, changed: int, verdict: Verdict) -> Change:
     divergence = shift = None
     if panel.logprob is not None:
         divergence = mean_divergence(panel.logprob[base], panel.logprob[changed])
@@ -52,7 +56,7 @@ def _change(panel: Panel, base: int, changed: int, margin: float, p: float) -> C
     return Change(
         base,
         changed,
-        judge(panel.pair(base, changed), margin, p),
+        verdict,
         int(np.count_nonzero(panel.picked[base] != panel.picked[changed])),
         divergence,
         shift,

@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.panel import Panel
-from analysis.stats.families import holm
+from analysis.stats.families import ALPHA, holm
 from analysis.stats.intervals import AgainstChance, against_chance
 from analysis.stats.overlap import discordant_counts
 from analysis.stats.paired import mid_p
-from analysis.stats.verdict import ALPHA
 
 
 @dataclass(frozen=True, eq=False)
 class Standings:
-    """C contestants on the same questions. The family of `p` is all pairs, adjusted by Holm."""
+    """C contestants on the same questions. The family of `p` is all pairs, that of `against_chance` all contestants."""
 
     order: tuple[int, ...]  # places from the most accurate to the least
+    level: tuple[int, ...]  # places of the most accurate: more than one where they have equally many right
     lost: NDArray[np.int64]  # (C, C) questions that the row's has right and the column's wrong
     p: NDArray[np.float64]  # (C, C) symmetric, 1 on the diagonal
     against_chance: tuple[AgainstChance, ...]  # (C,)
@@ -52,9 +52,9 @@ class Standings:
         return found
 
     def leaders(self) -> tuple[int, ...]:
-        """Places of the best and of all that can't be told from it, best first."""
-        best = self.order[0]
-        return (best, *(place for place in self.order[1:] if self.p[best, place] >= ALPHA))
+        """Places of the best, of those level with it, and of all that can't be told from one of these, best first."""
+        rest = (place for place in self.order if place not in self.level)
+        return (*self.level, *(place for place in rest if (self.p[list(self.level), place] >= ALPHA).any()))
 
 
 def stand(panel: Panel) -> Standings:
@@ -68,8 +68,9 @@ def stand(panel: Panel) -> Standings:
     answered[first, second] = answered[second, first] = holm(mid_p(told[first, second], told[second, first]))
     same_way = np.sign(lost - lost.T) == np.sign(told - told.T)
     silent = (p < ALPHA) & ~((answered < ALPHA) & same_way)
-    places = tuple(against_chance(accuracy, panel.chance) for accuracy in panel.accuracies)
-    return Standings(panel.ranking, lost, p, places, silent)
+    right, asked = (panel.correct & panel.asked).sum(axis=1), panel.asked.sum(axis=1)
+    level = tuple(place for place in panel.ranking if right[place] == right[panel.ranking[0]])
+    return Standings(panel.ranking, level, lost, p, against_chance(right, asked, panel.chance), silent)
 
 
 def _lost_by_an_answer(panel: Panel) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.panel import Panel
-from analysis.stats.suspects import key_scores
+from analysis.stats.suspects import KeyScores, key_scores
 from proctor.nouns import LETTERS
 
 
@@ -21,17 +21,22 @@ class Suspect:
     question_index: int
     text: str
     key: str  # letter and text
-    rival: str
+    rival: str  # letter and text of the option preferred, or of those that are level; empty where nobody voted so
     votes: str  # `A 3, B 11`, the key's letter first
     score: float
-    margin: float
+    margin: float  # weight for the rival less weight for the key, over all weight; above 0 the key is outvoted
 
 
-def suspects(panel: Panel, most: int | None = None) -> list[Suspect]:
-    """Questions on which more weight speaks for another option than for the key, the most suspect first.
+def suspects(panel: Panel) -> list[Suspect]:
+    """Questions on which more weight speaks for another option than for the key, the most suspect first."""
+    return [one for one in scored_keys(panel) if one.margin > 0]
+
+
+def scored_keys(panel: Panel) -> list[Suspect]:
+    """Every question with the votes on its key, the most suspect first; one that isn't outvoted is no suspect.
 
     One vote a model, of its least quantized contestant. Fewer than three models can't outvote a key in earnest, so
-    none are named then.
+    nothing is scored then.
     """
     models = panel.one_a_model()
     if len(models.contestants) < 3:
@@ -42,13 +47,10 @@ def suspects(panel: Panel, most: int | None = None) -> list[Suspect]:
     if models.logprob is not None:
         believed = models.logprob[:, np.arange(models.key.size), models.key].mean(axis=0)
         order = np.lexsort((believed, -scores.score))
-    found = [place for place in order.tolist() if scores.margin[place] > 0]
-    return [_suspect(models, place, int(scores.rival[place]), scores.score, scores.margin) for place in found[:most]]
+    return [_suspect(models, place, scores) for place in order.tolist()]
 
 
-def _suspect(
-    panel: Panel, place: int, rival: int, score: np.ndarray[tuple[int, ...]], margin: np.ndarray[tuple[int, ...]]
-) -> Suspect:
+def _suspect(panel: Panel, place: int, scores: KeyScores) -> Suspect:
     row, key = panel.questions.iloc[place], int(panel.key[place])
     choices: tuple[str, ...] = row["choices"]
     picked = panel.picked[panel.asked[:, place], place]
@@ -61,8 +63,8 @@ def _suspect(
         question_index=int(row["question_index"]),
         text=str(row["question"]),
         key=f"{LETTERS[key]}: {choices[key]}",
-        rival=f"{LETTERS[rival]}: {choices[rival]}",
+        rival=", or ".join(f"{LETTERS[rival]}: {choices[rival]}" for rival in scores.rivals[place]),
         votes=", ".join(f"{LETTERS[option]} {count}" for option, count in votes if count or option == key),
-        score=float(score[place]),
-        margin=float(margin[place]),
+        score=float(scores.score[place]),
+        margin=float(scores.margin[place]),
     )

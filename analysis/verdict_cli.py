@@ -65,7 +65,12 @@ def compare(
 
     \b
     p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
+    Loss at most: the margin from which on "within" holds, by an exact test, one-sided 95 %.
     Smallest detectable: what so many questions would have shown four times in five.
+
+    \b
+    Each call errs on its own: of 20 pairs of equals, one is called better or worse (5 %), and of 20 calls more
+    than six in ten have such a one. Where you compare many, report and quant adjust for all of them (Holm).
 
     \b
     Examples:
@@ -154,6 +159,7 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     \b
     The models vote, weighted by their accuracy, one vote a model; the score says how far they outvote the key, here
     and in the rest of the subject. These are leads and no verdicts: weak models agree on wrong answers, too.
+    --json holds every question with its score; where the margin is above 0, the key is outvoted.
 
     \b
     Examples:
@@ -162,9 +168,11 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     """
     from analysis.report.leads import suspects_table
     from analysis.sets import of_set
+    from analysis.suspects import scored_keys
     from analysis.suspects import suspects as find
 
-    tables = [of_set(suspects_table(find(panel)), name) for panel, name in _level_panels(sweeps)]
+    chosen = scored_keys if as_json else find
+    tables = [of_set(suspects_table(chosen(panel)), name) for panel, name in _level_panels(sweeps)]
     _say(tables, "No key is outvoted (it takes three models).", most, as_json=as_json)
 
 

@@ -30,7 +30,7 @@ class Measured:
 
     tests: str  # path of the file, within the tree
     digest: str  # of its text
-    sources: Mapping[str, str]  # digests of the sources that it runs
+    sources: Mapping[str, str]  # digests of all sources then, also of those that it doesn't run
     seconds: Mapping[str, float]  # of each test that passed
     lines: Mapping[str, Mapping[str, Sequence[str]]]  # source → line → tests; a file's own path stands for all of it
 
@@ -62,13 +62,19 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def measure(tree: Path, tests: Sequence[str], kept: Path, environment: Mapping[str, str]) -> Covering:
-    """Measure these test files in `tree`; one whose text and whose sources haven't changed is taken from `kept`."""
+def measure(
+    tree: Path, tests: Sequence[str], changed: Iterable[str], kept: Path, environment: Mapping[str, str]
+) -> Covering:
+    """Measure these test files in `tree`, for sources to be changed.
+
+    What was measured before is taken from `kept`, where neither the test file nor any of these sources is another.
+    """
+    asked = sorted(set(changed))
     covering = Covering()
     kept.mkdir(parents=True, exist_ok=True)
     for path in tests:
         record = kept / (re.sub(r"\W", "_", path) + ".json")
-        one = _read(record, tree, path)
+        one = _read(record, tree, path, asked)
         if one is None:
             print(f"measuring {path} ...", file=sys.stderr, flush=True)
             one = _measure(tree, path, kept, environment)
@@ -77,14 +83,12 @@ def measure(tree: Path, tests: Sequence[str], kept: Path, environment: Mapping[s
     return covering
 
 
-def _read(record: Path, tree: Path, path: str) -> Measured | None:
+def _read(record: Path, tree: Path, path: str, changed: Sequence[str]) -> Measured | None:
     if not record.exists():
         return None
     one = Measured(**json.loads(record.read_text(encoding="utf-8")))
-    same = one.digest == digest(tree / path) and all(
-        (tree / source).exists() and digest(tree / source) == known for source, known in one.sources.items()
-    )
-    return one if same else None
+    same = all(one.sources.get(source) == digest(tree / source) for source in changed)
+    return one if same and one.digest == digest(tree / path) else None
 
 
 def _measure(tree: Path, path: str, kept: Path, environment: Mapping[str, str]) -> Measured:
@@ -102,8 +106,8 @@ def _measure(tree: Path, path: str, kept: Path, environment: Mapping[str, str]) 
         cwd=tree, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     lines = _lines(tree, path, data)
-    return Measured(path, digest(tree / path), {source: digest(tree / source) for source in lines},
-                    _seconds(report, path), lines)  # fmt: skip
+    sources = {str(one.relative_to(tree)): digest(one) for room in ROOMS for one in (tree / room).rglob("*.py")}
+    return Measured(path, digest(tree / path), sources, _seconds(report, path), lines)
 
 
 def _lines(tree: Path, path: str, data: Path) -> dict[str, dict[str, list[str]]]:

@@ -214,7 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=80, help="how many changes to try")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tests", action="append", default=[], metavar="PATTERN", help="test files to ask; repeatable")
-    parser.add_argument("--budget", type=float, default=120.0, help="seconds of tests a change, as they take unchanged")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests a change, as they take unchanged")
     parser.add_argument("--again", type=Path, metavar="FILE", help="try what survived by these JSON lines")
     parser.add_argument("--list", action="store_true", help="print the changes and try none")
     parser.add_argument("--table", action="store_true", help="print what survived as Markdown, too")
@@ -243,11 +243,12 @@ def _try(given: argparse.Namespace, tree: Path) -> list[Fate]:
         return []
     environment = os.environ | {"PYTHONPATH": str(tree), "PROCTOR_CACHE": str(ROOT / ".cache")}
     tests = tests_for(tree, given.room, given.tests)
-    covering = measure(tree, tests, ROOT / ".cache" / "mutate", environment)
+    sources = {mutant.path for mutant, _ in picked}
+    covering = measure(tree, tests, sources, ROOT / ".cache" / "mutate", environment)
     trial = Trial(tree, covering, Forked(tree, environment, tests), given.budget)
     fates: list[Fate] = []
     try:
-        for mutant, source in sorted(picked, key=lambda one: (one[0].path, one[0].line)):
+        for mutant, source in picked:  # in the order drawn: what was tried before a stop is a fair sample, too
             fates.append(trial.fate(mutant, source))
             print(fates[-1].line(), flush=True)
     except KeyboardInterrupt:

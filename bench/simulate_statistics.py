@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Iterable
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats.families import holm
-from analysis.stats.intervals import bonett_price, wilson
+from analysis.stats.families import ALPHA, holm
+from analysis.stats.intervals import bonett_price, critical_z, wilson
+from analysis.stats.noninferiority import score, within_p
 from analysis.stats.order import beyond_median_pair, cell_p, group_p
 from analysis.stats.overlap import discordant_counts
 from analysis.stats.paired import Paired, mid_p
-from analysis.stats.verdict import Finding, judge
+from analysis.stats.verdict import judge
 
 Generator = np.random.Generator
 
@@ -62,14 +64,58 @@ def level_and_power(rng: Generator, draws: int, asked: int, lost: float, gained:
     say("mcnemar", asked=asked, lost=lost, gained=gained, mid_p=ours, exact=float(np.average(exact, weights=times)))
 
 
-def false_within(rng: Generator, draws: int, asked: int, discordance: float, margin: float) -> None:
-    """The true loss is the margin itself: "within" would be false."""
-    lost, gained = (discordance + margin) / 2, (discordance - margin) / 2
-    within = 0
-    for a, b in pairs(rng, draws, asked, lost, gained).tolist():
-        finding = judge(Paired(asked - a - b, a, b, 0), margin).finding
-        within += finding in (Finding.WITHIN, Finding.WORSE_WITHIN)
-    say("false_within", asked=asked, discordance=discordance, margin=margin, rate=within / draws)
+Rule = Callable[[Paired, float], bool]
+
+
+def exact(pair: Paired, margin: float) -> bool:
+    return within_p(pair, margin) < ALPHA
+
+
+def adjusted_wald(pair: Paired, margin: float) -> bool:
+    """The upper end of the loss's 90 % Bonett-Price interval."""
+    return -bonett_price(pair, level=0.90).low < margin
+
+
+def asymptotic(pair: Paired, margin: float) -> bool:
+    """Tango's score test by the normal distribution."""
+    return float(score(np.array(pair.lost), np.array(pair.gained), pair.asked, margin)) > critical_z(0.90)
+
+
+def within(rule: Rule, asked: int, margin: float, discordant: Iterable[int]) -> NDArray[np.int64]:
+    """How many lost are still within, for each number of discordant questions; -1 for none."""
+    found = []
+    for count in discordant:
+        low, high = -1, count
+        while low < high:
+            middle = (low + high + 1) // 2
+            pair = Paired(asked - count, middle, count - middle, 0)
+            low, high = (middle, high) if rule(pair, margin) else (low, middle - 1)
+        found.append(low)
+    return np.array(found)
+
+
+def false_within(asked: int, margin: float, rates: NDArray[np.float64]) -> None:
+    """The true loss is the margin itself, so that "within" would be false: the worst of these discordances, exactly."""
+    from scipy.stats import binom
+
+    low, high = (int(binom.ppf(tail, asked, rate)) for tail, rate in ((1e-9, rates.min()), (1 - 1e-9, rates.max())))
+    discordant = np.arange(low, high + 1)
+    weight = binom.pmf(discordant, asked, rates[:, None])  # (R, D)
+    worst, found = {}, {}
+    for rule in (exact, adjusted_wald, asymptotic):
+        most = within(rule, asked, margin, discordant.tolist())
+        lost_share = (rates[:, None] + margin) / (2 * rates[:, None])
+        worst[rule.__name__] = float((weight * binom.cdf(most, discordant, lost_share)).sum(axis=1).max())
+        found[f"{rule.__name__}_finds"] = float((weight[-1] * binom.cdf(most, discordant, 0.5)).sum())
+    say("false_within", asked=asked, margin=margin, discordance_from=rates.min(), to=rates.max(), **worst, **found)
+
+
+def disagreements(asked: int) -> None:
+    """Of all tables of so many questions, those on which the interval holds 0 and p is below .05, or neither."""
+    pairs = [Paired(asked - d, a, d - a, 0) for d in range(asked + 1) for a in range(d + 1)]
+    disputed = [one for one in (judge(pair, within=1.0) for pair in pairs) if one.disputed]
+    least, most = min(one.p for one in disputed), max(one.p for one in disputed)
+    say("disagreements", asked=asked, tables=len(pairs), disputed=len(disputed), p_from=least, p_to=most)
 
 
 def family_error(rng: Generator, draws: int, models: int, asked: int) -> None:
@@ -112,8 +158,11 @@ def main() -> None:
         coverage_of_change(rng, draws, asked, lost, gained)
     for asked, lost, gained in ((100, 0.05, 0.05), (400, 0.05, 0.05), (400, 0.08, 0.03), (1000, 0.06, 0.03)):
         level_and_power(rng, draws, asked, lost, gained)
-    for asked, discordance in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
-        false_within(rng, draws, asked, discordance, 0.01)
+    for asked, margin in ((75, 0.05), (191, 0.02), (383, 0.01), (1000, 0.01), (4000, 0.01)):
+        false_within(asked, margin, np.linspace(margin, 3 * margin, 101))
+    for asked, rate in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
+        false_within(asked, 0.01, np.array([rate]))
+    disagreements(100)
     family_error(rng, draws // 20, 14, 1000)
     orders = np.random.default_rng(arguments.seed)
     for subjects, asked, contestants in ((6, 20, 5), (20, 50, 5)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, comb, sqrt
 from statistics import NormalDist
 
 DETECTABLE = 2.80  # the 97.5 % plus the 80 % quantile of the normal: two-sided 5 %, power 80 %
+POWER = 0.8
+ENOUGH_ONE_WAY = 5  # discordant questions that differ all one way: mid-p is 1 / 2 ** 5
 
 
 def smallest_difference(discordance: float, questions: int) -> float | None:
@@ -13,14 +15,23 @@ def smallest_difference(discordance: float, questions: int) -> float | None:
 
         δ = 2.80·sqrt(discordance/n)
 
-    `discordance` is the share of questions on which the two differ. None means never: a difference can't exceed
-    the discordance. Source: Connor 1987 (Biometrics 43:207, sample size for McNemar's test), without its small
-    second-order term.
+    `discordance` is the share of questions on which the two differ; no difference exceeds it. Where the formula does,
+    which is an approximation for many discordant questions, it is the discordance itself if that is shown with such
+    power: all differ one way then, and five of them do. None means never: not even that is shown. Source: Connor 1987
+    (Biometrics 43:207, sample size for McNemar's test), without its small second-order term.
     """
     if questions < 1:
         return None
     difference = DETECTABLE * sqrt(discordance / questions)
-    return difference if difference <= discordance else None
+    if difference <= discordance:
+        return difference
+    return discordance if power_one_way(discordance, questions) >= POWER else None
+
+
+def power_one_way(discordance: float, questions: int) -> float:
+    """How often mid-p McNemar calls two different who differ on this share of all questions, always one way. Exact."""
+    few = range(min(ENOUGH_ONE_WAY, questions + 1))
+    return 1 - sum(comb(questions, k) * discordance**k * (1 - discordance) ** (questions - k) for k in few)
 
 
 def questions_needed(discordance: float, difference: float) -> int:

@@ -16,8 +16,8 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
+from analysis.stats.families import ALPHA
 from analysis.stats.options import Calibration
-from analysis.stats.verdict import ALPHA
 
 MOST = 6
 

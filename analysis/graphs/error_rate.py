@@ -22,7 +22,7 @@ from analysis.graphs.style import (
 from analysis.panel import Panel
 from analysis.silence import named
 from analysis.standings import Standings
-from analysis.stats.verdict import ALPHA
+from analysis.stats.families import ALPHA
 
 ROW = 0.24  # inches
 

@@ -26,8 +26,8 @@ from analysis.graphs.style import (
 )
 from analysis.panel import Panel
 from analysis.silence import NOTABLE, silent_words
+from analysis.stats.families import ALPHA
 from analysis.stats.order import cell_p
-from analysis.stats.verdict import ALPHA
 
 ROW = 0.2  # inches
 MOST_NUMBERED = 30  # columns; with more, cells are too narrow for a number

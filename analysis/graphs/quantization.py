@@ -29,8 +29,8 @@ def quantization_forest(panel: Panel, changes: Sequence[Change]) -> Graph | None
     figure = new_figure(12.0 if silent else 10.5, 1.5 + ROW * len(changes))
     note = (
         f"Change of accuracy against the unquantized model on the same questions, with its 95 % Bonett-Price interval. "
-        f"Band: a loss of less than {margin_words(margin)}. Verdicts by mid-p McNemar with Holm over all rows, and by "
-        "the 90 % bound of the loss."
+        f"Band: a loss of less than {margin_words(margin)}. Verdicts by mid-p McNemar and by an "
+        "exact test of a loss within the margin, each with Holm over all rows; intervals are each row's own."
     )
     put_title(figure, title, note)
     verdicts = [change.verdict for change in changes]

@@ -19,7 +19,7 @@ def summary(found: Comparison) -> list[str]:
     first = wilson(pair.both_right + pair.lost, pair.asked)
     second = wilson(pair.both_right + pair.gained, pair.asked)
     detectable = "never" if verdict.detectable is None else f"{100 * verdict.detectable:.1f} points"
-    bound = points(verdict.loss_bound).lstrip("+")
+    bound = points(verdict.loss_bound, 2).lstrip("+")
     lines = [
         verdict_sentence(found.first, found.second, verdict),
         "",
@@ -30,9 +30,12 @@ def summary(found: Comparison) -> list[str]:
         *_ties(found),
         f"both right {pair.both_right:,}, lost {pair.lost:,}, gained {pair.gained:,}, both wrong {pair.both_wrong:,}",
         f"p = {p_value(verdict.p)} (mid-p McNemar)",
-        f"loss at most {bound} points (one-sided 95 %); margin {margin_words(verdict.margin)}",
+        f"loss at most {bound} points (one-sided 95 %, exact); margin {margin_words(verdict.margin)}",
         f"smallest detectable difference: {detectable}",
     ]
+    if verdict.disputed:
+        side = "holds 0, p calls it a difference" if verdict.differs else "leaves 0 out, p calls it none"
+        lines.append(f"at the edge: the interval {side}; they are reckoned in two ways, and the verdict is p's")
     if verdict.few_discordant:
         lines.append("fewer than 5 discordant questions: no test can tell the two apart on these")
     return [visible(line) for line in lines]
@@ -103,6 +106,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "change_low": verdict.change.low,
         "change_high": verdict.change.high,
         "p": verdict.p,
+        "within_p": verdict.within_p,
         "loss_bound": verdict.loss_bound,
         "margin": verdict.margin,
         "smallest_detectable": verdict.detectable,

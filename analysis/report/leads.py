@@ -31,10 +31,11 @@ def suspects_table(found: Sequence[Suspect]) -> Table:
     """A row a question, the most suspect first."""
     columns = (
         Column("question"), Column("subject"), Column("key"), Column("models prefer"), Column("votes, key first"),
-        Column("score", number(2), numeric=True), Column("id"),
+        Column("score", number(2), numeric=True), Column("margin", number(2), numeric=True), Column("id"),
     )  # fmt: skip
     rows = [
-        (_cut(s.text), s.subject, _cut(s.key, 120), _cut(s.rival, 120), s.votes, s.score, s.question_id) for s in found
+        (_cut(s.text), s.subject, _cut(s.key, 120), _cut(s.rival, 120), s.votes, s.score, s.margin, s.question_id)
+        for s in found
     ]
     return Table("suspects", "Leads, the most suspect first.", columns, rows, MOST_SHOWN)
 

@@ -12,10 +12,10 @@ from analysis.panel import Panel
 from analysis.prompts import apart
 from analysis.report.blocks import Bullets, Folded, Section, Text
 from analysis.standings import Standings
+from analysis.stats.families import ALPHA
 from analysis.stats.intervals import subject_widening
 from analysis.stats.options import Calibration, calibrate
 from analysis.stats.paired import Paired
-from analysis.stats.verdict import ALPHA
 from analysis.tables import PERCENT, Column, Table, Value, number
 from proctor.power import questions_needed, smallest_difference
 
@@ -118,7 +118,7 @@ def _limit_row(panel: Panel, standings: Standings, first: int, second: int) -> t
 
 def _limits_table(rows: Sequence[Sequence[Value]]) -> Table:
     columns = (
-        Column("better by the count"), Column("than"), Column("difference", PERCENT, numeric=True),
+        Column("contestant"), Column("against"), Column("ahead by", PERCENT, numeric=True),
         Column("questions that differ", numeric=True), Column("smallest detectable", _or_never, numeric=True),
         Column("questions that would show it", numeric=True),
     )  # fmt: skip

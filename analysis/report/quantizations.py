@@ -32,14 +32,15 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
     columns = (
         Column("quantized"), Column("change, points", POINTS, numeric=True), Column("low", POINTS, numeric=True),
         Column("high", POINTS, numeric=True), Column("lost", numeric=True), Column("gained", numeric=True),
-        Column("p (Holm)", p_value, numeric=True), Column("verdict"),
+        Column("p (Holm)", p_value, numeric=True), Column("p of within (Holm)", p_value, numeric=True),
+        Column("verdict"),
         Column("smallest detectable, points", scaled(100, 1), numeric=True), Column("other picks", numeric=True),
         Column("KL, nats", number(4), numeric=True), Column("key's probability", PERCENT, numeric=True),
     )  # fmt: skip
     rows = [
         (
             panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
-            v.p, _verdict_cell(change), v.detectable,
+            v.p, v.within_p, _verdict_cell(change), v.detectable,
             change.other_picks, change.divergence, change.key_shift,
         )
         for change in changes

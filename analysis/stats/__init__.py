@@ -5,7 +5,7 @@
 | `intervals` | how good is a model, and by how much do two differ |
 | `paired` | is one better than the other on the same questions |
 | `families` | what is left of it when many comparisons are made |
-| `power` | what could this many questions have shown |
+| `noninferiority` | did one lose less than a margin |
 | `verdict` | the four sentences |
 | `overlap` | do models fail on the same questions, and with the same option |
 | `suspects` | which answer keys look wrong |

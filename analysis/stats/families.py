@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+ALPHA = 0.05  # chance of a false claim, alone or in a whole family
+
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Holm's adjusted p-values (M,) in the order given: the chance of any false claim in the family stays below α.

@@ -8,8 +8,9 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
+from analysis.stats.families import ALPHA, holm
 from analysis.stats.paired import Paired
 from proctor.power import wilson_bounds
 
@@ -24,7 +25,7 @@ class Interval:
 
 
 class AgainstChance(StrEnum):
-    """Where a model's interval lies relative to blind guessing."""
+    """Where a model's accuracy lies relative to blind guessing."""
 
     ABOVE = "above chance"
     AT = "at chance"
@@ -80,11 +81,18 @@ def bonett_price(pair: Paired, level: float = 0.95) -> Interval:
     return Interval(pair.change, max(-1.0, gained - lost - half), min(1.0, gained - lost + half))
 
 
-def against_chance(accuracy: Interval, chance: float) -> AgainstChance:
-    """Whether an accuracy's interval lies above blind guessing, around it, or below it.
+def against_chance(right: NDArray[np.int64], asked: NDArray[np.int64], chance: float) -> tuple[AgainstChance, ...]:
+    """Whether each of C contestants is above blind guessing, around it, or below it; adjusted by Holm over all C.
 
-    `chance` is the mean of 1 over a question's number of choices: 0.25 with four.
+    `right` and `asked` (C,) are counts; `chance` is the mean of 1 over a question's number of choices: 0.25 with four.
+    The p-value is that of the score test, so that for one contestant the answer is that of its 95 % Wilson interval:
+
+        z = (right - n·chance) / sqrt(n·chance·(1 - chance))
+
+    At chance where nothing was asked.
     """
-    if accuracy.low > chance:
-        return AgainstChance.ABOVE
-    return AgainstChance.BELOW if accuracy.high < chance else AgainstChance.AT
+    excess = right - asked * chance
+    z = excess / np.sqrt(np.maximum(asked * chance * (1 - chance), np.finfo(np.float64).tiny))
+    told = holm(2 * ndtr(-np.abs(z))) < ALPHA
+    sides = np.where(told, np.sign(excess), 0).astype(int).tolist()
+    return tuple((AgainstChance.AT, AgainstChance.ABOVE, AgainstChance.BELOW)[side] for side in sides)

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 Weights = NDArray[np.float64]
 
 CLIPPED = (0.05, 0.99)  # accuracies beyond these would let one model decide alone
+ROUNDING = 1e-9  # of all weight: sums that differ by less are level
 PRIOR_QUESTIONS = 20.0  # a subject's mean margin is drawn towards the overall mean as if by so many questions
 
 
 @dataclass(frozen=True)
 class KeyScores:
-    """One entry for each question (Q,). `rival` is the option that most weight speaks for besides the key."""
+    """One entry for each question (Q,). The rivals are the options that most weight speaks for besides the key."""
 
     score: NDArray[np.float64]
     margin: NDArray[np.float64]  # in [-1, 1]: weight for the rival minus weight for the key, over all weight
-    rival: NDArray[np.int64]  # -1 where nobody voted for another option
+    rivals: tuple[tuple[int, ...], ...]  # more than one where they are level; none where nobody voted for another
 
 
 def vote_weights(picked: NDArray[np.int8], key: NDArray[np.int8], asked: NDArray[np.bool_], others: float) -> Weights:
@@ -48,29 +49,32 @@ def key_scores(
         c_s    = (Σ over subject s of max(margin, 0) + 20·c̄) / (n_s + 20),  c̄ the mean of max(margin, 0) over all
         score  = margin + c_s/2
 
-    Where nobody asked has weight, the margin is 0.
+    Where nobody asked has weight, the margin is 0, as it is where rival and key are level.
     """
-    margin, rival = np.zeros(key.size), np.full(key.size, -1)
+    margin, level = np.zeros(key.size), np.zeros((key.size, int(choices.max(initial=0))), dtype=bool)
     for count in np.unique(choices):
         here = choices == count
         weights = vote_weights(picked, key, asked, float(count) - 1)
-        margin[here], rival[here] = _margins(picked[:, here], key[here], asked[:, here], weights, int(count))
+        margins = _margins(picked[:, here], key[here], asked[:, here], weights, int(count))
+        margin[here], level[here, : int(count)] = margins
     against = np.maximum(margin, 0)
     overall = float(against.mean()) if against.size else 0.0
     sizes = np.bincount(subject)
     clusters = (np.bincount(subject, weights=against) + PRIOR_QUESTIONS * overall) / (sizes + PRIOR_QUESTIONS)
-    return KeyScores(margin + clusters[subject] / 2, margin, rival)
+    rivals = tuple(tuple(np.flatnonzero(row).tolist()) for row in level)
+    return KeyScores(margin + clusters[subject] / 2, margin, rivals)
 
 
 def _margins(
     picked: NDArray[np.int8], key: NDArray[np.int8], asked: NDArray[np.bool_], weights: Weights, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Margins (Q,), and the options (Q, K) besides the key that are level at the top."""
     votes = np.stack([weights @ ((picked == option) & asked) for option in range(count)])  # (K, Q)
     questions = np.arange(key.size)
     for_key = votes[key, questions]
     votes[key, questions] = -1.0
-    rival = votes.argmax(axis=0)
-    best = votes[rival, questions]
+    best = votes.max(axis=0)
     total = weights @ asked
-    margin = np.where(total > 0, (best - for_key) / np.where(total > 0, total, 1), 0.0)
-    return margin, np.where(best > 0, rival, -1)
+    ahead = np.where(np.abs(best - for_key) > ROUNDING * total, best - for_key, 0.0)
+    margin = np.where(total > 0, ahead / np.where(total > 0, total, 1), 0.0)
+    return margin, ((best - votes <= ROUNDING * total) & (best > 0)).T

@@ -1,15 +1,16 @@
-"""The verdict on a pair: one of a few sentences, derived from the p-value and the 90 % bound, and from nothing else."""
+"""The verdict on a pair: one of a few sentences, derived from two p-values, and from nothing else."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
+from analysis.stats.families import ALPHA
 from analysis.stats.intervals import Interval, bonett_price
+from analysis.stats.noninferiority import loss_bound, within_p
 from analysis.stats.paired import FEW_DISCORDANT, Paired
 from proctor.power import questions_needed, smallest_difference
-
-ALPHA = 0.05
 
 
 class Finding(StrEnum):
@@ -28,35 +29,53 @@ class Verdict:
 
     pair: Paired
     finding: Finding
-    change: Interval  # 95 %, of the second minus the first
+    change: Interval  # 95 %, of the second minus the first; of this pair alone
     p: float  # adjusted for its family where there is one
-    loss_bound: float  # upper end of the 90 % interval of the loss: one-sided 95 %
+    within_p: float  # of a loss of the margin or more; adjusted likewise
     margin: float
     detectable: float | None  # smallest difference that so many questions show; None: never
     questions_needed: int  # how many would show a difference of the margin
+
+    @cached_property
+    def loss_bound(self) -> float:
+        """The largest loss that this pair alone leaves possible, one-sided 95 %: below the margin, it is within."""
+        return loss_bound(self.pair)
 
     @property
     def few_discordant(self) -> bool:
         """Too few questions on which the two differ for any test to say so."""
         return self.pair.discordant < FEW_DISCORDANT
 
+    @property
+    def differs(self) -> bool:
+        """Whether the finding is that the second is better or worse."""
+        return self.finding in (Finding.BETTER, Finding.WORSE, Finding.WORSE_WITHIN)
 
-def judge(pair: Paired, margin: float = 0.01, p: float | None = None) -> Verdict:
+    @property
+    def disputed(self) -> bool:
+        """Whether the interval of the change holds 0 although the two differ, or leaves 0 out although they don't.
+
+        The p-value and the interval are reckoned in two ways, and only the first is adjusted for a family.
+        """
+        return self.differs == (self.change.low <= 0 <= self.change.high)
+
+
+def judge(pair: Paired, margin: float = 0.01, p: float | None = None, within: float | None = None) -> Verdict:
     """Judge the second contestant against the first.
 
-    Better or worse: the mid-p value (or `p`, adjusted by the caller for a family) is below 0.05. Within: the loss
-    is less than `margin` by the upper end of its 90 % interval, the usual test of non-inferiority (two one-sided
-    tests, Schuirmann 1987). Neither: cannot tell, and how many questions would.
+    Better or worse: the mid-p value is below 0.05. Within: the exact p-value of a loss of `margin` or more is below
+    0.05 (`within_p`), which is to say that the bound of the loss lies below the margin. Neither: cannot tell, and how
+    many questions would. `p` and `within` are these p-values where the caller has adjusted them for a family.
     """
     p = pair.p if p is None else p
-    loss_bound = -bonett_price(pair, level=0.90).low
+    within = within_p(pair, margin) if within is None else within
     spread = pair.smoothed_discordance
     return Verdict(
         pair=pair,
-        finding=_finding(pair, p, within=loss_bound < margin),
+        finding=_finding(pair, p, within=within < ALPHA),
         change=bonett_price(pair),
         p=p,
-        loss_bound=loss_bound,
+        within_p=within,
         margin=margin,
         detectable=smallest_difference(spread, pair.asked),
         questions_needed=questions_needed(spread, margin),

@@ -226,8 +226,11 @@ def test_imported_results_are_known_to_every_command(typed: Typed, tmp_path: Pat
     assert "4 questions in 2 subjects, 3 models" in typed("import", str(file), "--force")
     assert json.loads(typed("compare", "strong", "weak", "-s", "others", "--json"))["questions"] == 4
     (suspects,) = json.loads(typed("suspects", "others", "--json"))
-    assert [lead["question"] for lead in suspects] == ["Is it?"]
+    assert [lead["question"] for lead in suspects if lead["margin"] > 0] == ["Is it?"]
     assert suspects[0]["votes, key first"] == "A 1, B 2"
+    assert {lead["question"] for lead in suspects} == {"Is it?", "Was it?", "Will it?", "Who?"}
+    assert [lead["score"] for lead in suspects] == sorted((lead["score"] for lead in suspects), reverse=True)
+    assert "Was it?" not in typed("suspects", "others")
     assert "strong" in typed("report", "others", "-o", str(tmp_path / "report"), "--format", "html")
     with pytest.raises(ProctorError, match="imported already"):
         typed("import", str(file))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.stats.intervals import against_chance, wilson
@@ -209,7 +210,8 @@ def test_09_a_worker_that_falls_silent_loses_its_run_and_what_it_says_later_is_r
 def test_10_a_difference_is_judged_question_by_question_and_often_it_is_none() -> None:
     accuracy = wilson(right=27, asked=100)
     assert (round(accuracy.low, 3), round(accuracy.high, 3)) == (0.193, 0.364)
-    assert "chance" in against_chance(accuracy, 0.25)
+    (where,) = against_chance(np.array([27]), np.array([100]), chance=0.25)
+    assert where == "at chance"
 
     few = verdict(Paired(both_right=60, lost=9, gained=5, both_wrong=26))
     many = verdict(Paired(both_right=6000, lost=900, gained=500, both_wrong=2600))

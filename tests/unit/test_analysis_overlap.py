@@ -116,8 +116,34 @@ def test_suspect_scores_by_hand() -> None:
     cluster = np.repeat([20 * overall / 24, (margin[7] + 20 * overall) / 24], 4)
     assert scores.margin == pytest.approx(margin)
     assert scores.score == pytest.approx(margin + cluster / 2)
-    assert scores.rival[7] == 1
-    assert scores.rival[1] == -1
+    assert scores.rivals[7] == (1,)
+    assert scores.rivals[1] == ()
+
+
+def test_votes_weigh_by_the_number_of_options_of_a_question() -> None:
+    # A model that has 60 % right is worth log(1·1.5) where there are two options, log(9·1.5) where there are ten.
+    for count in (2, 10):
+        key, picked = np.zeros(10, dtype=np.int8), np.zeros((3, 10), dtype=np.int8)
+        picked[0, 6:], picked[1, 5:], picked[2, 9] = 1, 1, 1
+        scores = key_scores(
+            picked, key, np.ones((3, 10), dtype=bool), np.zeros(10, dtype=int), np.full(10, count, dtype=np.int8)
+        )
+        weights = [max(0.0, log((count - 1) * right / (1 - right))) for right in (0.6, 0.5, 0.9)]
+        assert scores.margin[6] == pytest.approx((weights[0] + weights[1] - weights[2]) / sum(weights))
+
+
+def test_a_vote_weighs_by_the_options_of_its_question_and_the_accuracy_on_all() -> None:
+    key, choices = np.zeros(20, dtype=np.int8), np.repeat(np.array([2, 4], dtype=np.int8), 10)
+    picked = np.zeros((3, 20), dtype=np.int8)
+    picked[0, 9], picked[1, 12:] = 1, 3
+    scores = key_scores(picked, key, np.ones((3, 20), dtype=bool), np.zeros(20, dtype=int), choices)
+    # They have 19, 12 and 20 of all 20 right, the last clipped to .99.
+    first, second, third = (log(3 * right / (1 - right)) for right in (0.95, 0.6, 0.99))
+    assert scores.margin[19] == pytest.approx((second - first - third) / (first + second + third))
+    assert scores.rivals[19] == (3,)
+    first, second, third = (log(right / (1 - right)) for right in (0.95, 0.6, 0.99))
+    assert scores.margin[9] == pytest.approx((first - second - third) / (first + second + third))
+    assert scores.rivals[9] == (1,)
 
 
 def test_relabelling_the_options_keeps_the_suspects() -> None:
@@ -164,6 +190,39 @@ def test_questions_with_fewer_options_keep_their_probability_whole() -> None:
     logprob = np.array([[-1.0, -1.0, -np.inf, -np.inf]])
     assert probabilities(logprob)[0] == pytest.approx([0.5, 0.5, 0, 0])
     assert near_ties(logprob) == 1
+
+
+def test_a_gap_of_exactly_five_hundredths_of_a_nat_is_no_near_tie() -> None:
+    gaps = np.array([[0.0, -0.0625, -3.0, -4.0], [0.0, -0.03125, -3.0, -4.0], [0.0, 0.0, -3.0, -4.0]])
+    assert near_ties(gaps, nats=0.0625) == 2
+    assert near_ties(gaps) == 2
+    assert near_ties(gaps, nats=0.03) == 1
+
+
+def test_a_certain_pick_is_in_the_last_of_fifteen_bins() -> None:
+    logprob = np.array([[0.0, -np.inf, -np.inf, -np.inf]] * 3 + [np.log([0.4, 0.2, 0.2, 0.2])])
+    found = calibrate(logprob, np.array([0, 0, 1, 0], dtype=np.int8))
+    assert found.confidence == pytest.approx([0.4, 1.0])
+    assert found.accuracy == pytest.approx([1.0, 2 / 3])
+    assert found.questions.tolist() == [1, 3]
+    with_one_bin = calibrate(logprob, np.array([0, 0, 1, 0], dtype=np.int8), bins=1)
+    assert with_one_bin.questions.tolist() == [4]
+    assert with_one_bin.confidence == pytest.approx([3.4 / 4])
+
+
+def test_mistakes_in_common_are_those_of_both_over_those_of_either() -> None:
+    wrong = np.array([[1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=bool)
+    together = wrong_together(wrong)
+    assert together[0, 1] == together[1, 0] == pytest.approx(2 / 4)
+    assert together[0, 0] == 1.0
+    assert together[0, 2] == 0.0
+    assert np.isnan(together[2, 2])
+
+
+def test_nobody_picked_anything_says_nothing_about_the_same_option() -> None:
+    same = same_wrong_option(np.ones((2, 3), dtype=bool), np.full((2, 3), -1, dtype=np.int8))
+    assert np.isnan(same).all()
+    assert np.isnan(same_wrong_option(np.zeros((2, 0), dtype=bool), np.zeros((2, 0), dtype=np.int8))).all()
 
 
 def test_the_shift_of_the_key_is_its_change_of_probability() -> None:

@@ -123,9 +123,9 @@ def test_groups_are_the_longest_runs_of_ranks_in_which_no_pair_differs() -> None
     ])  # fmt: skip
     none = np.zeros((4, 4), dtype=np.int64)
     at_chance, silent = (AgainstChance.AT,) * 4, np.zeros((4, 4), dtype=bool)
-    assert Standings((0, 1, 2, 3), none, p, at_chance, silent).groups() == [(0, 1), (1, 3)]
-    assert Standings((0, 2, 1, 3), none, p, at_chance, silent).groups() == [(1, 3)]
-    assert Standings((0, 1, 2, 3), none, np.eye(4), at_chance, silent).groups() == []
+    assert Standings((0, 1, 2, 3), (0,), none, p, at_chance, silent).groups() == [(0, 1), (1, 3)]
+    assert Standings((0, 2, 1, 3), (0,), none, p, at_chance, silent).groups() == [(1, 3)]
+    assert Standings((0, 1, 2, 3), (0,), none, np.eye(4), at_chance, silent).groups() == []
 
 
 def test_a_tie_per_character_picks_nothing() -> None:
@@ -247,3 +247,23 @@ def test_a_value_that_is_not_known_is_a_dash_and_a_formula_is_harmless() -> None
 def test_a_question_missed_by_nobody_together_is_said_so() -> None:
     assert distribution_title(np.array([3, 4, 0]), np.array([3.0, 3.0, 1.0])) == "No question is missed by both"
     assert "Both miss 5 of 12" in distribution_title(np.array([3, 4, 5]), np.array([3.0, 3.0, 1.0]))
+
+
+def test_equal_numbers_are_level_and_no_lead() -> None:
+    panel = panel_of(3, 2, 100)
+    right = np.zeros((3, 200), dtype=bool)
+    right[0, :100], right[1, 20:120], right[2, 60:155] = True, True, True
+    level = replace(panel, correct=right)
+    first, second, third = panel.labels
+    assert standing_title(level, stand(level)) == "No two of the 3 can be told apart: 47.5 % to 50.0 % right"
+    right[2] = False
+    ahead = replace(panel, correct=right)
+    assert (
+        standing_title(ahead, stand(ahead))
+        == f"{first} and {second} are level at the top with 50.0 %, ahead of all others"
+    )
+    right[1, 20] = False
+    one = replace(panel, correct=right)
+    assert standing_title(one, stand(one)) == f"{first} leads with 50.0 %, not told apart from {second}"
+    assert stand(one).level == (0,)
+    assert third not in standing_title(one, stand(one))

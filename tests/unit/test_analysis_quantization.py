@@ -14,7 +14,7 @@ from analysis.quantization import quantization_changes
 from analysis.rows import Copies, Row, Sheet, gather
 from analysis.stats.options import mean_divergence
 from analysis.stats.verdict import Finding
-from analysis.suspects import suspects
+from analysis.suspects import scored_keys, suspects
 from proctor.contestants import Contestant
 from tests.panels import QUANTS, TERMS, panel_of
 
@@ -83,6 +83,57 @@ def test_rows_become_a_panel_and_a_second_copy_is_dropped() -> None:
     assert panel.logprob is None
 
 
+def voted(letters: list[str], key: str, believed: float = 0.5) -> Panel:
+    """A panel of one question a letter of `key` besides 20 that all models have right; a row of picks a model."""
+    panel = panel_of(len(letters), 1, 20 + len(key))
+    keys = np.concatenate([np.zeros(20, dtype=np.int8), ["ABCD".index(letter) for letter in key]]).astype(np.int8)
+    picked = np.array([[0] * 20 + ["ABCD-".index(letter) for letter in row] for row in letters], dtype=np.int8)
+    picked[picked == 4] = -1
+    chance = np.full((*picked.shape, 4), (1 - believed) / 3)
+    np.put_along_axis(chance, np.broadcast_to(keys[:, None], (*picked.shape, 1)), believed, axis=2)
+    questions = panel.questions.assign(answer=keys)
+    logprob = np.log(chance).astype(np.float32)
+    return replace(panel, questions=questions, picked=picked, correct=picked == keys, logprob=logprob)
+
+
+def test_a_question_on_which_key_and_rival_are_level_is_no_suspect() -> None:
+    panel = voted(["AB", "AB", "BA", "BA"], "AA")
+    assert suspects(panel) == []
+    assert [one.margin for one in scored_keys(panel) if one.question >= 20] == [0.0, 0.0]
+
+
+def test_a_question_that_nobody_answered_has_no_rival() -> None:
+    (last,) = [one for one in scored_keys(voted(["-", "-", "-"], "A")) if one.question == 20]
+    assert (last.rival, last.votes, last.margin) == ("", "A 0", 0.0)
+
+
+def test_options_that_are_level_against_the_key_are_named_together() -> None:
+    (found,) = suspects(voted(["B", "B", "C", "C"], "A"))
+    assert found.rival == "B: b, or C: c"
+    assert found.votes == "A 0, B 2, C 2"
+
+
+def test_of_two_equal_suspects_the_less_believed_key_is_first() -> None:
+    panel = voted(["BB", "BB", "BB"], "AA", believed=0.2)
+    assert panel.logprob is not None
+    logprob = panel.logprob.copy()
+    for less, more in ((21, 20), (20, 21)):
+        logprob[:, [less, more]] = panel.logprob[:, [less, more]]
+        logprob[:, less, 0] = -4.0
+        first, second = suspects(replace(panel, logprob=logprob))
+        assert first.score == second.score
+        assert (first.question, second.question) == (less, more)
+
+
+def test_every_question_is_scored_and_only_the_outvoted_are_suspects() -> None:
+    panel = voted(["BA", "BA", "BB"], "AA")
+    scored = scored_keys(panel)
+    assert sorted(one.question for one in scored) == list(range(22))
+    assert [one.score for one in scored] == sorted((one.score for one in scored), reverse=True)
+    assert [one.question for one in suspects(panel)] == [20]
+    assert scored_keys(panel.of([0, 1])) == []
+
+
 def candidate(panel: Panel, place: int, exams: dict[str, str] | None = None) -> Candidate:
     return Candidate(panel.labels[place], replace(panel.of([place]), exams=exams or {}), "trial")
 
@@ -105,15 +156,18 @@ def test_a_comparison_matches_questions_one_to_one_whatever_their_order() -> Non
     assert sum(lead.pair.asked for lead in found.leads) == len(panel.questions)
 
 
-def test_leads_come_with_the_smallest_p_first() -> None:
-    panel = panel_of(2, 3, 40)
-    correct = np.ones((2, 120), dtype=bool)
-    for start, lost in ((0, 4), (40, 12), (80, 8)):
-        correct[1, start : start + lost] = False
-    panel = replace(panel, correct=correct)
-    found = compare(candidate(panel, 0), candidate(panel, 1), 0.01)
-    assert [lead.pair.lost for lead in found.leads] == [12, 8, 4]
-    assert [lead.p for lead in found.leads] == sorted(lead.p for lead in found.leads)
+def test_leads_come_with_the_smallest_p_first_and_then_the_largest_change() -> None:
+    panel = panel_of(2, 4, 50)
+    correct = np.ones((2, 200), dtype=bool)
+    for subject, lost in enumerate((1, 12, 0, 3)):
+        correct[1, 50 * subject : 50 * subject + lost] = False
+    found = compare(candidate(replace(panel, correct=correct), 0), candidate(replace(panel, correct=correct), 1), 0.01)
+    assert [lead.subject[-2:] for lead in found.leads] == ["01", "03", "00", "02"]
+    assert [lead.pair.lost for lead in found.leads] == [12, 3, 1, 0]
+    own = [lead.pair.p for lead in found.leads]
+    assert found.leads[0].p == pytest.approx(4 * own[0])
+    assert found.leads[1].p == pytest.approx(2 * own[1])
+    assert [lead.p for lead in found.leads[2:]] == pytest.approx([4 / 3 * own[2], 1.0])
 
 
 def test_a_changed_exam_is_refused_by_its_subject() -> None:

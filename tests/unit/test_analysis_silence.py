@@ -85,7 +85,7 @@ def test_worse_by_silence_is_said_in_the_verdict_the_title_and_the_graph() -> No
     assert change.rests_on_silence
     assert quantization_title(changes) == ("1 quantization loses accuracy (only by questions without a single answer)")
     (row,) = changes_table(HALF, changes).rows
-    assert row[7] == "worse; rests on 40 without an answer"
+    assert row[8] == "worse; rests on 40 without an answer"
     graph = quantization_forest(HALF, changes)
     assert graph is not None
     assert "worse; rests on 40 without an answer" in [text.text for text in placed_texts(graph.figure)]
