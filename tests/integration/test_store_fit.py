@@ -115,6 +115,19 @@ def test_a_worker_started_for_one_sweep_leaves_a_run_to_another_that_can_take_it
     assert models_given(store, other) == ["org/a"]
 
 
+def test_several_runs_that_another_refused_one_by_one_are_failed_where_nobody_else_could_take_them(
+    store: Store,
+) -> None:
+    made = submit(store, spec("org/a", "x"), spec("org/a", "y"))
+    me, other = card("one", sweep_id=made.sweep_id), card("two", sweep_id=made.sweep_id)
+    workers.register(store, me)
+    for worker, left in ((other, RunStatus.PENDING), (me, RunStatus.FAILED)):
+        for _ in range(2):
+            held = runs.claim_best(store, worker, None, first_lane, LEASE_S)
+            assert held is not None
+            assert runs.refuse(store, held, worker, "begun in another type", whole_lane=False) is left
+
+
 def test_a_run_that_nobody_alive_can_take_is_told_with_what_it_needs(store: Store) -> None:
     made = submit_needing(store, {"org/a": 40 * GB, "org/b": 12 * GB})
     lane = spec("org/a").lane

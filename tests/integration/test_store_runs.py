@@ -249,6 +249,21 @@ def test_a_dead_childs_run_is_claimable_at_once_and_others_keep_theirs(store: St
     runs.renew(store, alive)
 
 
+def test_a_claim_says_that_its_worker_is_there_with_what_it_holds_and_waits_for_nothing(
+    timed: Store, clock: HandClock
+) -> None:
+    submit(timed, spec())
+    workers.heartbeat(timed, card("one"), None, "the hub can't be reached")
+    workers.heartbeat(timed, card("another"), None, "the hub can't be reached")
+    workers.leave(timed, "one")
+    clock.go_on(5)
+    held = claim(timed, "one")
+    one, another = sorted(workers.listing(timed), key=lambda each: each.card.name, reverse=True)
+    assert (one.held, one.seen_at, one.left_at, one.waits_for) == (held.spec.lane, clock.now, None, "")
+    assert one.alive
+    assert (another.held, another.waits_for) == (None, "the hub can't be reached")
+
+
 def test_a_worker_that_is_lost_holds_nothing_any_more_and_others_hold_what_they_did(store: Store) -> None:
     submit(store, spec("org/a"), spec("org/b"))
     dead, alive = claim(store, "dead"), claim(store, "alive")
