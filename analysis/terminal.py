@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from math import isnan
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from analysis.frames import Results
     from analysis.tables import Table, Value
     from proctor.settings import Settings
@@ -75,17 +78,45 @@ def print_table(table: Table, most: int | None = None) -> None:
         click.echo((f"{visible(cut.of_set)}\n" if cut.of_set else "") + to_text(cut))
     else:
         from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text
 
-        shown = RichTable(title=cut.said, title_justify="left", title_style="dim")
-        for column in cut.columns:
-            shown.add_column(column.heading, justify="right" if column.numeric else "left", overflow="fold")
-        for row in cut.shown():
-            shown.add_row(*(Text(visible(cell)) for cell in row))
-        Console().print(shown)
+        console = Console()
+        console.print(fitted(cut, console.width))
     if most is not None and len(table.rows) > most:
         click.echo(f"… and {len(table.rows) - most:,} more rows")
+
+
+def fitted(table: Table, width: int) -> RenderableType:
+    """The table for a terminal of so many columns: words wrap whole, and rows are stacked where no word would fit."""
+    from rich.console import Group
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from analysis.tables import visible
+
+    cells = [[visible(cell) for cell in row] for row in table.shown()]
+    heads = [column.heading for column in table.columns]
+    longest = [
+        max((len(word) for text in texts for word in text.split()), default=1)
+        for texts in zip(heads, *cells, strict=True)
+    ]
+    if sum(longest) + 3 * len(heads) + 1 > width:
+        return Group(Text(table.said, style="dim"), *(Text(_stacked(heads, row, width)) for row in cells))
+    shown = RichTable(title=table.said, title_justify="left", title_style="dim")
+    for column, least in zip(table.columns, longest, strict=True):
+        shown.add_column(column.heading, justify="right" if column.numeric else "left", min_width=least)
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def _stacked(heads: Sequence[str], cells: Sequence[str], width: int) -> str:
+    """The first cell on a line of its own, the others below it with their headings."""
+    first, *others = cells
+    said = " · ".join(f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
+    below = fill(
+        said, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return f"{first}\n{below}" if below else first
 
 
 def _known(value: Value) -> Value:
