@@ -208,6 +208,7 @@ def _run_config(task: Task) -> Json:
         "device": spec.device.value,
         "use_cache": None,
         "limit": spec.conditions.limit,
+        "apply_chat_template": spec.conditions.chat_template,  # ours alone: the template's own text isn't kept
         "bootstrap_iters": 0,
         "gen_kwargs": None,
     }

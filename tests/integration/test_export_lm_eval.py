@@ -152,6 +152,16 @@ def test_a_chats_prompts_stay_empty_and_its_options_have_no_space(store: Store, 
     assert len(first["prompt_hash"]) == 64
 
 
+@pytest.mark.parametrize("chat", [True, False])
+def test_what_is_imported_of_an_export_knows_its_conditions(store: Store, tmp_path: Path, chat: bool) -> None:
+    sweep_id = sit(store, replace(ASKED, chat_template=chat), quant=Quant.FOUR_BIT)
+    export_lm_eval(store, [sweep_id], tmp_path)
+    (panel,) = read_foreign([tmp_path]).panels
+    assert (panel.terms.shots, panel.terms.chat_template) == (5, chat)
+    (who,) = panel.contestants
+    assert (who.quant, who.revision, who.dtype) == ("4bit", "abc123", provenance().dtype.value)
+
+
 def test_an_answer_whose_shots_were_dropped_is_exported_with_its_own_prompt(store: Store, tmp_path: Path) -> None:
     sweep_id = sit(store, ASKED, window_tokens=420)
     shots = {row.question_index: row.shots for row in export_rows(store, [sweep_id])}
