@@ -9,7 +9,7 @@ import pytest
 
 from analysis.candidates import Candidate
 from analysis.compare import NotComparable, compare, side_by_side
-from analysis.panel import Panel
+from analysis.panel import Condition, Panel
 from analysis.quantization import quantization_changes
 from analysis.rows import Copies, Row, Sheet, gather
 from analysis.stats.options import mean_divergence
@@ -168,6 +168,19 @@ def test_leads_come_with_the_smallest_p_first_and_then_the_largest_change() -> N
     assert found.leads[0].p == pytest.approx(4 * own[0])
     assert found.leads[1].p == pytest.approx(2 * own[1])
     assert [lead.p for lead in found.leads[2:]] == pytest.approx([4 / 3 * own[2], 1.0])
+
+
+def test_dropped_shots_are_compared_only_where_shots_are_what_may_differ() -> None:
+    panel = panel_of(2, 1, 20)
+    shots = np.full((2, 20), 5, dtype=np.int8)
+    shots[0, :8] = 3
+    plain, chat = (candidate(replace(panel, shots=shots), place) for place in (0, 1))
+    chat = replace(chat, panel=replace(chat.panel, terms=replace(TERMS, chat_template=True)))
+    asked = {
+        across: compare(plain, chat, 0.01, across).verdict.pair.asked
+        for across in ((Condition.TEMPLATE,), (Condition.TEMPLATE, Condition.SHOTS))
+    }
+    assert list(asked.values()) == [12, 20]
 
 
 def test_a_changed_exam_is_refused_by_its_subject() -> None:
