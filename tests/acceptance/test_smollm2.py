@@ -11,15 +11,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from proctor.catalog.demo import DEMO_MODELS, gguf_path
 from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import read_folder, read_gguf
+from proctor.dialogue import Sampling
 from proctor.exams.load import load_benchmark
 from proctor.exams.packs import compose
-from proctor.exams.prompts import fit
+from proctor.exams.prompts import Message, fit
 from proctor.nouns import Conditions, DType, Pack, Prompt, Quant
 from tests import tiny
 from tests.models import cache_folder, smollm2
+from workers.engine.generate import Request
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
 from workers.engine.serving import scorer_for
+from workers.engine.talking import end_tokens, generator_for
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("smollm2")]
 
@@ -99,3 +102,19 @@ def test_the_fast_way_gives_the_numbers_of_the_plain_one(shots: int) -> None:
     for row, other in zip(rows, score(exact, asked), strict=True):
         assert row == pytest.approx(other, abs=1e-4)
         assert row.index(max(row)) == other.index(max(other))
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
+def test_the_same_request_has_the_same_reply_the_first_time_and_later(dtype: DType) -> None:
+    held = engine(Quant.NONE, dtype)
+    generator = generator_for(held.model, tiny.CPU, end_tokens(held.model.model, held.reader.tokenizer))
+    for sampling in (Sampling(temperature=0), Sampling(temperature=1.0, seed=7)):
+        for said in ("Say hi", "Repeat exactly: \U0001f600\U0001f389 na\u00efve"):
+            prompt = tuple(held.reader.ids(held.reader.chat([Message("user", said)])))
+            replies = []
+            for _ in range(2):
+                generator.add(Request("a", prompt, sampling, 8))
+                replies.append([token.token for _ in range(12) if generator.live for token in generator.step()])
+                generator.cancel("a")
+            assert replies[0] == replies[1]
+            assert replies[0]
