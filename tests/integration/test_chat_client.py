@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+import chat.asynchronous
 import chat.client
 from chat.asynchronous import AsyncClient
 from chat.client import Client, Manner, NobodyAnswers, TurnFailed, new_id
@@ -114,6 +115,26 @@ def test_a_broker_that_comes_back_empty_is_asked_again(tmp_path: Path, monkeypat
         assert server.revive()
         bird.go_on.set()
         assert "".join(reply) == STORY
+
+
+def test_the_asynchronous_client_asks_a_broker_that_comes_back_empty_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.asynchronous, "QUIET_S", 0.2)
+    monkeypatch.setattr(chat.asynchronous, "BLOCK_MS", 100)
+
+    async def talk(server: Valkey, bird: Parrot) -> str:
+        async with AsyncClient(server.url) as client:
+            bird.go_on.clear()
+            reply = await client.ask(Manner("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
+            await asyncio.to_thread(wait_until, lambda: bool(bird.requests), "the request was heard")
+            server.stop()
+            assert server.revive()
+            bird.go_on.set()
+            return "".join([text async for text in reply])
+
+    with valkey(tmp_path) as server, parrot(server.url) as bird:
+        assert asyncio.run(talk(server, bird)) == STORY
 
 
 def test_what_a_worker_refuses_is_an_error_with_its_reason(broker: Valkey, client: Client) -> None:

@@ -46,7 +46,9 @@ def test_models_are_those_that_can_be_asked_for(broker: Valkey, bird: Parrot) ->
         serving(Service(broker.url, named=("org/named:8bit",), cached=lambda: cached)) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
-        listed = [model.id for model in client.models.list()]
+        page = client.models.list()
+        assert page.object == "list"
+        listed = [model.id for model in page]
         assert listed == ["org/named:8bit", "org/parrot:4bit", "smollm2"]
         assert [client.models.retrieve(name).object for name in listed] == ["model"] * 3
         with pytest.raises(openai.NotFoundError, match="org/other"):

@@ -300,6 +300,22 @@ def test_earlier_thoughts_are_not_shown_again(client: Client, desk: Desk, tmp_pa
     assert reply.text == short.text
 
 
+def test_a_reply_that_was_stopped_before_it_began_ends_without_a_word(
+    client: Client, desk: Desk, store: Store, model: str
+) -> None:
+    stopped, other = accepted(client, request(model), request(model, "And the sun?"))
+    stopped.stop()
+    desk.work()
+    for reply in (stopped, other):
+        for _ in reply.entries():
+            pass
+    assert (ending(stopped).finish, stopped.text, ending(stopped).counts.tokens_out) == (Finish.STOPPED, "", 0)
+    kept = conversations.find_turn(store, stopped.turn)
+    assert kept is not None
+    assert (kept.status, kept.finish, kept.token_ids) == (TurnStatus.DONE, Finish.STOPPED, ())
+    assert ending(other).counts.tokens_out == 20
+
+
 def test_a_model_is_loaded_before_it_is_asked_for(client: Client, desk: Desk, model: str) -> None:
     client.expect(Manner(model))
     assert desk.chat.get_ready()
