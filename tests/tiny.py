@@ -33,7 +33,7 @@ LLAMA2_TEMPLATE = (
     "{% elif m['role'] == 'system' %}<<SYS>>{{ m['content'] }}<</SYS>>"
     "{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"
 )
-_TEXT = (
+TEXT = (
     "The following are multiple choice questions (with answers) about astronomy.\n\n"
     "Why does the moon show the same face? It turns once in each orbit around the earth.\n"
     "A. One\nB. Two\nC. Three\nD. Four\nAnswer: A\n\n What is the largest planet of the solar system?"
@@ -127,7 +127,7 @@ def tokenizer(*, begin: bool = False) -> hf.PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator([_TEXT], trainer)
+    bpe.train_from_iterator([TEXT], trainer)
     if begin:
         bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return hf.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -152,7 +152,7 @@ def sentencepiece() -> hf.PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=700, special_tokens=[*names, *(f"<0x{n:02X}>" for n in range(256))], show_progress=False
     )
-    bpe.train_from_iterator([*_TEXT.split("\n"), "Paris is the capital of France and it is a nice city"] * 3, trainer)
+    bpe.train_from_iterator([*TEXT.split("\n"), "Paris is the capital of France and it is a nice city"] * 3, trainer)
     described = json.loads(bpe.to_str())
     described["pre_tokenizer"] = None
     described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] in names]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proctor.catalog.weights import Tensor, Weights, from_config, read_folder, weight_files
+from proctor.catalog.weights import Tensor, Weights, from_config, is_vocabulary, read_folder, weight_files
 from proctor.errors import BadModel, NotHere
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -68,6 +68,8 @@ def commit(repo: str, revision: str | None) -> str:
             "it has no weights as safetensors, and pickles are refused, since they can run any code",
             "Look for a revision or a copy with safetensors.",
         )
+    if names and not any(is_vocabulary(name) for name in names):
+        raise BadModel(repo, "it has no tokenizer", "Look for a revision or a copy with tokenizer.json.")
     return str(info.sha)
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from proctor.catalog import gguf, gguf_model, hub
 from proctor.catalog.demo import DEMO_MODELS, demo_model
-from proctor.catalog.weights import Weights, folder_chat_template, read_folder, read_gguf, weight_files
+from proctor.catalog.weights import (
+    Weights,
+    check_tokenizer,
+    folder_chat_template,
+    read_folder,
+    read_gguf,
+    weight_files,
+)
 from proctor.errors import BadModel, NotHere, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 
@@ -41,6 +48,7 @@ def resolve(text: str) -> ModelRef:
     path = Path(name).expanduser()
     if path.is_dir():
         read_folder(path, name)
+        check_tokenizer(path, name)
         return ModelRef(str(path.absolute()), ModelSource.FOLDER, folder_fingerprint(path, name))
     if path.is_file():
         read_gguf(path, name)

@@ -25,9 +25,14 @@ _DTYPES = {
     "float16": DType.FLOAT16,
     "bfloat16": DType.BFLOAT16,
 }
-# Parts of names of matrices that bitsandbytes leaves as they are: embeddings, output heads, and experts, which
-# transformers fuses into parameters of three dimensions.
-_NOT_QUANTIZED = ("embed", "lm_head", "wte", "wpe", "token_embd", ".experts.", "_exps.", "router")
+# Parts of names of matrices that bitsandbytes leaves as they are: embeddings, output heads, experts, which
+# transformers fuses into parameters of three dimensions, and the steps of state-space models.
+_NOT_QUANTIZED = ("embed", "lm_head", "wte", "wpe", "token_embd", ".experts.", "_exps.", "router", "dt_proj", "ssm_dt")
+
+
+_VOCABULARIES = (".model", ".spm", ".bpe", ".tiktoken", "merges.txt", "tekken.json")
+_WITHOUT_VOCABULARY = ("ByT5", "Canine", "Perceiver")  # their tokens are bytes or characters
+_TOKENIZER = "Copy the tokenizer's files into it too, as tokenizer.save_pretrained(FOLDER) writes them."
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,22 @@ def read_gguf(path: Path, name: str = "") -> Weights:
         vocab=next((tensor.shape[0] for tensor in tensors if tensor.name == "token_embd.weight"), 0),
         max_positions=header.number("context_length"),
     )
+
+
+def check_tokenizer(folder: Path, name: str) -> None:
+    """Raise `BadModel` where a model folder holds no file that a tokenizer is made from."""
+    config = folder / "tokenizer_config.json"
+    said = str(_read_json(config, name).get("tokenizer_class", "")) if config.is_file() else ""
+    files = (path.name for path in folder.iterdir() if path.is_file())
+    if not any(is_vocabulary(file) for file in files) and not said.startswith(_WITHOUT_VOCABULARY):
+        raise BadModel(
+            name, f"there is no tokenizer in {folder}, such as tokenizer.json or tokenizer.model", _TOKENIZER
+        )
+
+
+def is_vocabulary(file: str) -> bool:
+    """Whether a file of this name is one that a tokenizer is made from; its configs alone are not enough."""
+    return file == "tokenizer.json" or file.endswith(_VOCABULARIES) or ("vocab" in file and not file.endswith(".py"))
 
 
 def folder_chat_template(folder: Path, name: str) -> str:

@@ -47,6 +47,27 @@ def test_a_folder_is_named_by_its_whole_path(folder: Path, monkeypatch: pytest.M
     assert weights_of(ref).architecture == "LlamaForCausalLM"
 
 
+def test_a_folder_without_a_tokenizer_is_refused_when_it_is_named(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BadModel, match="there is no tokenizer in") as caught:
+        resolve(str(folder))
+    assert "tokenizer.save_pretrained" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "file", ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt", "qwen.tiktoken", "tekken.json"]
+)
+def test_each_kind_of_file_that_a_tokenizer_is_made_from_will_do(folder: Path, file: str) -> None:
+    (folder / "tokenizer.json").rename(folder / file)
+    assert resolve(str(folder)).source is ModelSource.FOLDER
+
+
+def test_a_tokenizer_of_bytes_needs_no_file_but_its_config(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    assert resolve(str(folder)).source is ModelSource.FOLDER
+
+
 def test_a_gguf_file_is_read_before_it_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(gguf_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt, Params4bit
 from safetensors.torch import load_file, save_file
@@ -22,6 +24,7 @@ from workers.devices import TorchDevice
 from workers.engine.attention import Way, explicit
 from workers.engine.load import Engine, load
 from workers.engine.plain import PlainScorer
+from workers.engine.quantize import check_computes
 from workers.engine.serving import scorer_for
 from workers.engine.talking import generator_for
 
@@ -167,7 +170,7 @@ def test_a_quantized_checkpoint_is_not_quantized_again(own: Path) -> None:
 def test_a_folder_without_a_tokenizer_is_refused(own: Path) -> None:
     for path in own.glob("tokenizer*"):
         path.unlink()
-    with pytest.raises(BadModel):
+    with pytest.raises(BadModel, match=r"there is no tokenizer in .*, such as tokenizer\.json or tokenizer\.model"):
         load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
 
 
@@ -224,3 +227,76 @@ def test_float16_scores_of_wide_heads_stay_below_its_largest_number() -> None:
     out, total = explicit(wide, wide, wide, Way(128**-0.5, softcap=None))
     assert torch.isfinite(out).all()
     assert torch.allclose(total, torch.tensor(25 * 25 * 128**0.5 + math.log(2)), rtol=2e-3)
+
+
+def sentencepiece_only(folder: Path) -> Path:
+    """A tiny Llama whose only tokenizer file is a `tokenizer.model`, as SentencePiece writes it."""
+    tiny.make(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
+        (folder / file).unlink(missing_ok=True)
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(tiny.TEXT.split("\n")),
+        model_writer=trained,
+        model_type="bpe",
+        vocab_size=340,
+        byte_fallback=True,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.model").write_bytes(trained.getvalue())
+    return folder
+
+
+def test_a_folder_with_a_tokenizer_of_sentencepiece_alone_is_read_as_sentencepiece_reads_it(tmp_path: Path) -> None:
+    engine = load(sentencepiece_only(tmp_path), "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    text = "What is the largest planet? Answer: A"
+    ids = [token for token in engine.reader.ids(text) if token != reference.bos_id()]
+    assert ids == reference.encode(text)
+    assert all(value < 0 for row in score(engine) for value in row)
+
+
+@pytest.mark.parametrize("architecture", ["mamba", "lfm2"])
+def test_a_padding_token_that_the_embedding_has_no_row_for_is_not_padded_with(
+    tmp_path: Path, architecture: str
+) -> None:
+    whole = load(tiny.make(tmp_path / "whole", architecture), "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    folder = tiny.make(tmp_path / "beyond", architecture)
+    tokenizer = tiny.tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.add_tokens([f"[unused{n}]" for n in range(tiny.VOCAB)])
+    tokenizer.add_special_tokens({"pad_token": "[PAD beyond]"})
+    assert tokenizer.pad_token_id >= tiny.VOCAB
+    tokenizer.save_pretrained(folder)
+    assert score(load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)) == score(whole)
+
+
+@pytest.mark.parametrize("quant", [Quant.EIGHT_BIT, Quant.FOUR_BIT])
+def test_a_state_space_model_is_quantized_but_for_the_steps_it_reads_by_their_weight(
+    tmp_path: Path, quant: Quant
+) -> None:
+    folder = tiny.make(tmp_path, "mamba")
+    exact = load(folder, "tiny", Quant.NONE, DType.BFLOAT16, tiny.CPU)
+    engine = load(folder, "tiny", quant, DType.BFLOAT16, tiny.CPU)
+    quantized = {
+        name.rsplit(".", 1)[-1]
+        for name, module in engine.model.model.named_modules()
+        if isinstance(module, Linear4bit | Linear8bitLt)
+    }
+    assert quantized == {"in_proj", "x_proj", "out_proj"}
+    near, there = score(engine), score(exact)
+    assert near != there
+    assert all(abs(a - b) < 1 for one, other in zip(near, there, strict=True) for a, b in zip(one, other, strict=True))
+
+
+def test_a_layer_that_cannot_be_quantized_is_the_cause_that_is_named(tmp_path: Path) -> None:
+    model = load(tiny.make(tmp_path), "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).model.model
+    whole = torch.nn.Parameter(torch.zeros(64, 64, dtype=torch.int8), requires_grad=False)
+    model.get_submodule("model.layers.0.self_attn.o_proj").weight = whole
+    with pytest.raises(BadModel, match=r"a layer of this architecture can't be computed at 8bit: \w+"):
+        check_computes(model, Quant.EIGHT_BIT, "tiny")

@@ -13,7 +13,7 @@ import safetensors
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from proctor.catalog.memory import weight_bytes
-from proctor.catalog.weights import Weights, read_folder
+from proctor.catalog.weights import Weights, check_tokenizer, read_folder
 from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
 from proctor.nouns import Cost, DType, Quant
 from workers.devices import TORCH_DTYPES, TorchDevice, is_of_the_device, is_shortage
@@ -22,7 +22,7 @@ from workers.engine.head import widen_head
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
 from workers.engine.packed import pack
-from workers.engine.quantize import notes, quantization, settle
+from workers.engine.quantize import check_computes, notes, quantization, settle
 from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
 
@@ -60,6 +60,7 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     if weights.quantized_as and quant is not Quant.NONE:
         raise BadModel(name, f"it is already quantized ({weights.quantized_as})", "Use -q none: it stays as it is.")
     check_known(folder, name)
+    check_tokenizer(folder, name)
     computed = device.resolve(dtype, weights.dtype, quant)
     needs, has = weight_bytes(weights, quant, computed), device.available_bytes()
     if needs > has:
@@ -82,7 +83,9 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     told = notes(quant, device.kind)
     if weights.quantized_as:
         told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
-    return Engine(CausalModel(model, _padding(tokenizer)), reader, weights, computed, products, size, meter.cost, told)
+    return Engine(
+        CausalModel(model, _padding(tokenizer, model)), reader, weights, computed, products, size, meter.cost, told
+    )
 
 
 def check_known(folder: Path, name: str) -> None:
@@ -114,7 +117,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
     found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
         folder,
         dtype=torch_dtype,
-        quantization_config=quantization(quant, torch_dtype, name),
+        quantization_config=quantization(quant, torch_dtype, folder, name),
         device_map=device.placement,
         use_safetensors=True,
         trust_remote_code=False,
@@ -124,6 +127,7 @@ def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: Tor
     model, report = found
     check_complete(report, name)
     settle(model)
+    check_computes(model, quant, name)
     widen_head(model)
     return model
 
@@ -134,7 +138,11 @@ def _window(weights: Weights, tokenizer: PreTrainedTokenizerBase) -> int:
     return weights.max_positions or (said if said < _TOKENIZER_SAYS else _NO_WINDOW)
 
 
-def _padding(tokenizer: PreTrainedTokenizerBase) -> int:
-    """A token to fill lines with; no line ever looks at it."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return next(token for token in known if isinstance(token, int))
+def _padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
+    """A token to fill lines with; no line ever looks at it, and the embedding has a row for it.
+
+    Many a tokenizer was given a token for padding that its model was never given a row for.
+    """
+    rows = int(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type] # a plain attribute
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((token for token in known if isinstance(token, int) and 0 <= token < rows), 0)
