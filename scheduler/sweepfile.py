@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from proctor.errors import BadInput, ProctorError, SeveralFaults, UnknownName
 
+LIMIT_BYTES = 100_000  # bytes; PyYAML reads some 100 KB a second
 # Written in the plural too, as lists read better so.
 PLURALS = {"models": "model", "quants": "quant", "subject": "subjects"}
 
@@ -44,9 +46,28 @@ def read(path: Path, command: click.Command) -> dict[str, Any]:
     return values
 
 
+class _Plain(yaml.SafeLoader):
+    """YAML's plain values without aliases: a few lines of them unfold to more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases (*) are not read", self.get_mark())
+        return super().compose_node(parent, index)
+
+
 def mapping(path: Path) -> dict[Any, Any]:
+    size = path.stat().st_size
+    if size > LIMIT_BYTES:
+        raise BadInput(
+            f"{path} has {size:,} bytes; a sweep's file of more than {LIMIT_BYTES:,} is not read.",
+            "Name the file with the settings; questions go to --benchmark.",
+        )
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        loaded = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Plain)  # noqa: S506 -- a SafeLoader
+    except RecursionError as error:
+        raise BadInput(
+            f"{path} is nested too deep for settings.", "See `submit-sweep --help` for an example."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         cause = " ".join(str(error).split())
         raise BadInput(f"{path} is no YAML: {cause}.", "See `submit-sweep --help` for an example.") from error
@@ -59,7 +80,7 @@ def checked(path: Path, name: str, value: Any, option: click.Option) -> Any:
     """The value as click takes it: a list where the option repeats, text or numbers otherwise."""
     many = value if isinstance(value, list) else [value]
     if any(isinstance(each, list | dict) or each is None for each in many):
-        raise BadInput(f"{path.name}: {name} is {value!r}.", "Give a value, or a list of values.")
+        raise BadInput(f"{path.name}: {name} is {reprlib.repr(value)}.", "Give a value, or a list of values.")
     if option.multiple:
         return [str(each) for each in many]
     if len(many) != 1:

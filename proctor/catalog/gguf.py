@@ -14,6 +14,11 @@ from pathlib import Path
 
 from proctor.errors import BadModel
 from proctor.nouns import DType
+from proctor.pointer import FETCH, HEAD_BYTES, is_pointer
+
+# Far above what models have: what claims more is damaged, or made to keep its reader busy.
+_MOST_PAIRS, _MOST_TENSORS, _MOST_TEXTS, _MOST_DIMENSIONS = 1 << 14, 1 << 18, 1 << 22, 4
+_MOST_ALIGNED = 1 << 20  # bytes
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -120,6 +125,8 @@ class _Cursor:
 
     def header(self, name: str) -> tuple[GgufHeader, int]:
         """The header, and how long the file must be to hold all its tensors."""
+        if is_pointer(self.data[:HEAD_BYTES]):
+            raise BadModel(name, "the file is a pointer of Git LFS, not the model", FETCH)
         if self.data[:4] != b"GGUF":
             raise BadModel(name, "it is no GGUF file", "Name a folder as save_pretrained writes it, or a GGUF file.")
         self.at = 4
@@ -128,12 +135,16 @@ class _Cursor:
             raise BadModel(name, f"it is GGUF of version {version}; 2 and 3 are read", "Convert it again.")
         tensors, pairs = int(self.scalar("Q")), int(self.scalar("Q"))
         facts = {}
+        if pairs > _MOST_PAIRS or tensors > _MOST_TENSORS:
+            raise ValueError("more values or tensors than models have")
         for _ in range(pairs):
             key, value = self.string(), self.value(int(self.scalar("I")))
             if value is not None:
                 facts[key] = value
         described = [self.tensor(name) for _ in range(tensors)]
-        alignment = int(facts.get("general.alignment", 32)) or 32
+        alignment = facts.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNED:
+            raise ValueError("an alignment that no file has")
         start = -(-self.at // alignment) * alignment
         end = start + max((last for _, last in described), default=0)
         return GgufHeader(facts, tuple(tensor for tensor, _ in described)), end
@@ -167,14 +178,18 @@ class _Cursor:
             return None
         if kind != _STRING:
             raise ValueError("arrays of arrays are nothing that model files have")
+        if length > _MOST_TEXTS:
+            raise ValueError("more texts than vocabularies have")
         for _ in range(length):
             self.skip(int(self.scalar("Q")))
         return None
 
     def tensor(self, name: str) -> tuple[GgufTensor, int]:
         """A tensor's description, and where its data end, counted from the start of all data."""
-        called = self.string()
-        shape = tuple(int(self.scalar("Q")) for _ in range(int(self.scalar("I"))))
+        called, dimensions = self.string(), int(self.scalar("I"))
+        if dimensions > _MOST_DIMENSIONS:
+            raise ValueError("more dimensions than ggml has")
+        shape = tuple(int(self.scalar("Q")) for _ in range(dimensions))
         kind, offset = int(self.scalar("I")), int(self.scalar("Q"))
         if kind not in _TYPES:
             raise BadModel(name, f"tensor {called} is of ggml's type {kind}, which isn't known here")

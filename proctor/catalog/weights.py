@@ -12,10 +12,13 @@ from pathlib import Path
 from proctor.catalog.gguf_model import read_model
 from proctor.errors import BadModel
 from proctor.nouns import DType
+from proctor.pointer import FETCH, HEAD_BYTES, is_pointer
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _HEADER_LIMIT = 100_000_000  # bytes; the safetensors format's own
+_CONFIG_LIMIT = 64_000_000  # bytes; the largest index of shards has a tenth of it
+_MOST_DIMENSIONS = 8
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _DTYPES = {
     "F32": DType.FLOAT32,
@@ -196,19 +199,33 @@ def read_safetensors(path: Path, name: str) -> tuple[Tensor, ...]:
     if size < 8:
         raise BadModel(name, f"{path.name} is empty" if not size else f"{path.name} is cut off", "Copy it again.")
     with path.open("rb") as file:
+        if is_pointer(file.read(HEAD_BYTES)):
+            raise BadModel(name, f"{path.name} is a pointer of Git LFS, not the weights", FETCH)
+        file.seek(0)
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, _HEADER_LIMIT):
             raise BadModel(name, f"{path.name} is no safetensors file, or its header is cut off", "Copy it again.")
         text = file.read(length)
     try:
         entries = {key: entry for key, entry in json.loads(text).items() if key != "__metadata__"}
-        tensors = tuple(Tensor(key, str(e["dtype"]), tuple(map(int, e["shape"]))) for key, e in entries.items())
+        tensors = tuple(Tensor(key, str(e["dtype"]), _shape(e["shape"])) for key, e in entries.items())
         end = 8 + length + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    # RecursionError: brackets within brackets; OverflowError: numbers without end.
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise BadModel(name, f"the header of {path.name} is damaged", "Copy it again.") from error
     if end > size:
         raise BadModel(name, f"{path.name} is cut off: {size:,} of {end:,} bytes", "Copy it again.")
     return tensors
+
+
+def _shape(lengths: Sequence[object]) -> tuple[int, ...]:
+    """A tensor's shape. Raises ValueError for what is none: a length is a whole number that fits 64 bits."""
+    if not isinstance(lengths, list):
+        raise ValueError("no list")  # noqa: TRY004 -- read_safetensors takes it for a damaged header
+    shape = tuple(length for length in lengths if isinstance(length, int) and 0 <= length < 1 << 63)
+    if len(shape) != len(lengths) or len(shape) > _MOST_DIMENSIONS:
+        raise ValueError("no shape")
+    return shape
 
 
 def _quantizable(tensors: Sequence[Tensor]) -> int:
@@ -238,11 +255,18 @@ def _number(config: Mapping[str, object], *keys: str) -> int:
 
 def _read_json(path: Path, name: str) -> Mapping[str, object]:
     try:
-        found = json.loads(path.read_bytes())
+        if (size := path.stat().st_size) > _CONFIG_LIMIT:
+            raise BadModel(name, f"{path.name} has {size:,} bytes, which no config has", "Copy it again.")
+        text = path.read_bytes()
+        if is_pointer(text):
+            raise BadModel(name, f"{path.name} is a pointer of Git LFS", FETCH)
+        found = json.loads(text)
     except FileNotFoundError as error:
         raise BadModel(
             name, f"there is no {path.name} in {path.parent}", "Name a folder as save_pretrained writes it."
         ) from error
+    except RecursionError as error:
+        raise BadModel(name, f"{path.name} can't be read: its brackets are too deep", "Copy it again.") from error
     except (OSError, ValueError) as error:
         raise BadModel(name, f"{path.name} can't be read: {error}") from error
     if not isinstance(found, dict):

@@ -7,14 +7,22 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from proctor.errors import BadExam, BadRow
 from proctor.exams.faults import Faults, shown
 from proctor.nouns import LETTERS
+from proctor.pointer import FETCH, HEAD_BYTES, is_pointer
 
-MAX_FILE_BYTES = 256 * 1024**2
+MAX_FILE_BYTES = 256 * 1024**2  # also of what a Parquet file unfolds to
+MAX_ROWS = 250_000  # blank lines and a header included; MMLU has 14,000 in all
+MAX_CELL = 16 * 1024**2  # bytes of a line of JSONL, characters of a cell of CSV
+_BATCH = 1000  # rows of Parquet that are unfolded at once
 ARC_KEY = "answerkey"  # ARC calls its column so, in camel case; where there is an `answer` too, that is read
 COLUMNS = "A file needs the columns question, choices (or A, B, C, D …) and answer (or answerKey)."
+
+
+_SPLIT = "Split it into a file a subject."
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,9 @@ class RawRow:
     choices: object  # a list, ARC's {"text": [...], "label": [...]}, either as JSON text, or the cells of A, B, C …
     answer: object
     subject: object = None
+
+
+Reader = Callable[[Path, str, Faults], Iterator[RawRow]]
 
 
 def read(path: Path, label: str, faults: Faults) -> Generator[RawRow, None, None]:
@@ -47,7 +58,7 @@ def read(path: Path, label: str, faults: Faults) -> Generator[RawRow, None, None
             )
         else:
             before, empty = len(faults), True
-            for row in reader(path, label, faults):
+            for row in _readable(path, label, faults, reader):
                 empty = False
                 yield row
             if empty and len(faults) == before:
@@ -59,13 +70,32 @@ def read(path: Path, label: str, faults: Faults) -> Generator[RawRow, None, None
         faults.add(BadExam(f"{label} can't be read: {cause}.", "Check the file and its permissions."))
 
 
+def _readable(path: Path, label: str, faults: Faults, reader: Reader) -> Iterator[RawRow]:
+    with path.open("rb") as file:
+        if is_pointer(file.read(HEAD_BYTES)):
+            faults.add(BadExam(f"{label} is a pointer of Git LFS, not the questions.", FETCH))
+            return
+    yield from reader(path, label, faults)
+
+
+def _too_many(label: str) -> BadExam:
+    return BadExam(
+        f"{label} has more than {MAX_ROWS:,} rows, which is not read as an exam.",
+        "Split it into a file a subject, or leave out what is not asked.",
+    )
+
+
 def _read_csv(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
+    csv.field_size_limit(MAX_CELL)  # csv's own is 131,072 characters, and passages are longer
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(_lines(file), strict=True)
         header: list[str] | None = None
         line = 1
         try:
-            for cells in reader:
+            for number, cells in enumerate(reader, start=1):
+                if number > MAX_ROWS:
+                    faults.add(_too_many(label))
+                    return
                 place, line = f"line {line}", reader.line_num + 1
                 if not any(cell.strip() for cell in cells):
                     continue
@@ -82,7 +112,16 @@ def _read_csv(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
                     continue
                 yield from _row(dict(zip(header, cells, strict=True)), label, place, faults)
         except csv.Error as error:
-            faults.add(BadRow(label, f"line {line}", "", f"no CSV ({error})", "Look for a quote that isn't closed."))
+            cause = f"a cell of more than {MAX_CELL:,} characters" if "field limit" in str(error) else str(error)
+            faults.add(BadRow(label, f"line {line}", "", f"no CSV ({cause})", "Look for a quote that isn't closed."))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a file, as csv wants them; raises its error for one that would fill the memory."""
+    for line in iter(lambda: file.readline(MAX_CELL + 1), ""):
+        if len(line) > MAX_CELL:
+            raise csv.Error(f"a line of more than {MAX_CELL:,} characters")
+        yield line
 
 
 def _header(cells: list[str]) -> tuple[list[str], bool]:
@@ -96,7 +135,14 @@ def _header(cells: list[str]) -> tuple[list[str], bool]:
 
 def _read_jsonl(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(MAX_CELL + 1), b""), start=1):
+            if number > MAX_ROWS:
+                faults.add(_too_many(label))
+                return
+            if len(line) > MAX_CELL:
+                cause = f"a line of more than {MAX_CELL:,} bytes"
+                faults.add(BadRow(label, f"line {number}", "", cause, "Write one JSON object a line."))
+                return
             place = f"line {number}"
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if not text:
@@ -123,14 +169,24 @@ def _read_parquet(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
         with pyarrow.parquet.ParquetFile(path) as file:
             groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
             if (size := sum(group.total_byte_size for group in groups)) > MAX_FILE_BYTES:
-                faults.add(BadExam(f"{label} unpacks to {size / 1e9:.1f} GB.", "Split it into a file a subject."))
+                faults.add(BadExam(f"{label} unpacks to {size / 1e9:.1f} GB.", _SPLIT))
                 return
             names = {name: name.strip().casefold() for name in file.schema_arrow.names}
             if fault := missing(list(names.values())):
                 faults.add(BadExam(f"{label}: {fault}.", COLUMNS))
                 return
+            if file.metadata.num_rows > MAX_ROWS:
+                faults.add(_too_many(label))
+                return
             wanted = [name for name, key in names.items() if _is_ours(key)]
-            rows = file.read(columns=wanted, use_threads=False).to_pylist()
+            rows: list[dict[str, object]] = []
+            unfolded = 0
+            for batch in file.iter_batches(_BATCH, columns=wanted, use_threads=False):
+                unfolded += batch.nbytes
+                if unfolded > MAX_FILE_BYTES:
+                    faults.add(BadExam(f"{label} unfolds to more than {MAX_FILE_BYTES / 1e9:.1f} GB.", _SPLIT))
+                    return
+                rows += batch.to_pylist()
     # The last two: values that Arrow holds and Python can't, such as the year 20000 or text that is no UTF-8.
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         cause = shown(str(error).partition("\n")[0], 120)
@@ -140,7 +196,7 @@ def _read_parquet(path: Path, label: str, faults: Faults) -> Iterator[RawRow]:
         yield from _row({names[name]: value for name, value in row.items()}, label, f"row {number}", faults)
 
 
-READERS: Mapping[str, Callable[[Path, str, Faults], Iterator[RawRow]]] = {
+READERS: Mapping[str, Reader] = {
     ".csv": _read_csv,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,

@@ -143,6 +143,52 @@ def test_damaged_safetensors_are_refused(tmp_path: Path, content: bytes, cause: 
         read_safetensors(path, "m")
 
 
+def header_of(text: bytes) -> bytes:
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a":' * 100_000,
+        b"[" * 1_000_000,
+        b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": "11", "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [%s], "data_offsets": [0, 4]}}' % (b"9" * 4000),
+        b'{"a": {"dtype": "F32", "shape": [%s1], "data_offsets": [0, 4]}}' % (b"1," * 9),
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1e999]}}',
+    ],
+)
+def test_a_hostile_header_of_safetensors_is_damaged_and_no_more(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(header_of(header))
+    with pytest.raises(BadModel, match=r"the header of model\.safetensors is damaged") as caught:
+        read_safetensors(path, "m")
+    assert len(str(caught.value)) < 200
+
+
+def test_brackets_without_end_in_a_config_are_refused(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 1_000_000)
+    with pytest.raises(BadModel, match=r"config\.json can't be read: its brackets are too deep"):
+        read_folder(folder)
+
+
+def test_a_config_of_a_size_that_none_has_is_refused_unread(folder: Path) -> None:
+    with (folder / "config.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(BadModel, match=r"config\.json has 1,099,511,627,776 bytes, which no config has"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "model.gguf"])
+def test_a_pointer_of_git_lfs_is_told_from_a_damaged_file(folder: Path, file: str) -> None:
+    (folder / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+    with pytest.raises(BadModel, match="a pointer of Git LFS") as caught:
+        read_gguf(folder / file) if file.endswith(".gguf") else read_folder(folder)
+    assert "git lfs pull" in caught.value.next_step
+
+
 def test_safetensors_that_are_cut_off_are_refused(folder: Path) -> None:
     safetensors(folder / "model.safetensors", SHAPES, cut=1)
     with pytest.raises(BadModel, match=r"cut off: [\d,]+ of [\d,]+ bytes"):
@@ -151,6 +197,34 @@ def test_safetensors_that_are_cut_off_are_refused(folder: Path) -> None:
 
 def text(value: str) -> bytes:
     return struct.pack("<Q", len(value)) + value.encode()
+
+
+def beginning(*, tensors: int = 0, pairs: int = 1) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, pairs)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        beginning() + text("general.alignment") + struct.pack("<If", 6, float("inf")),
+        beginning() + text("general.alignment") + struct.pack("<If", 6, float("nan")),
+        beginning() + text("general.alignment") + struct.pack("<II", 4, 0),
+        beginning() + text("general.alignment") + struct.pack("<Ii", 5, -32),
+        beginning() + text("general.alignment") + struct.pack("<IQ", 10, 1 << 63),
+        beginning() + text("general.alignment") + struct.pack("<I", 8) + text("32"),
+        beginning(pairs=1 << 60) + bytes(20_000_000),
+        beginning(tensors=1 << 60, pairs=0) + bytes(20_000_000),
+        beginning() + text("a") + struct.pack("<IIQ", 9, 8, 1 << 40) + bytes(20_000_000),
+        beginning() + text("a") + struct.pack("<IIQ", 9, 6, 1 << 62),
+        beginning() + struct.pack("<Q", 1 << 63),
+        beginning(tensors=1, pairs=0) + text("a") + struct.pack("<I", (1 << 32) - 1) + bytes(20_000_000),
+    ],
+)
+def test_absurd_values_in_a_gguf_header_are_refused_before_they_are_followed(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(content)
+    with pytest.raises(BadModel, match="its GGUF header is damaged or cut off"):
+        gguf.read(path, "m")
 
 
 def gguf_bytes(*, data: int = 64, version: int = 3, kind: int = 30) -> bytes:

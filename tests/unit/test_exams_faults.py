@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -10,10 +11,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from proctor.errors import BadExam, BadRow, SeveralFaults, UnknownName
+from proctor.errors import BadExam, BadInput, BadRow, SeveralFaults, UnknownName
 from proctor.exams import files
 from proctor.exams.load import load_benchmark
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 GOOD = {"question": "Which?", "choices": ["w", "x"], "answer": 0}
 
 
@@ -116,7 +118,10 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, cause: str) -
         ("law.jsonl", json.dumps(GOOD).encode() + b"\n\xe9\n", "law.jsonl, line 2: the byte 0xe9 is no UTF-8."),
         ("law.csv", "question".encode("utf-16"), "law.csv is UTF-16."),
         ("law.csv", b"\x7fELF\x02\x01\x01\0\0\0", r"found '\x7felf\x02\x01\x01\x00"),
-        ("law.csv", b'"' + b"x" * 200_000, "law.csv, line 1: no CSV (field larger than field limit (131072))."),
+        ("law.csv", b'"' + b"x" * 200_000, "law.csv, line 1: no CSV (unexpected end of data)."),
+        ("law.csv", LFS, "law.csv is a pointer of Git LFS, not the questions."),
+        ("law.jsonl", LFS, "law.jsonl is a pointer of Git LFS, not the questions."),
+        ("law.parquet", LFS, "law.parquet is a pointer of Git LFS, not the questions."),
         ("law.parquet", b"PAR1 nonsense PAR1", "law.parquet is no Parquet file that can be read"),
         ("law.xlsx", b"PK", "law.xlsx is none of .csv, .jsonl, .parquet."),
     ],
@@ -197,3 +202,61 @@ def test_a_files_name_reaches_no_terminal_raw(tmp_path: Path) -> None:
     with pytest.raises(UnknownName) as caught:
         load_benchmark("\x1b[2J")
     assert caught.value.problem.isprintable()
+
+
+def test_a_cell_longer_than_csvs_own_limit_is_read(tmp_path: Path) -> None:
+    passage = "word " * 40_000
+    path = write(tmp_path / "law.csv", f'question,A,B,answer\n"{passage}?",x,y,B\n'.encode())
+    (question,) = load_benchmark(str(path)).exams["law"].questions
+    assert question.text == f"{passage}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("law.csv", b'question,A,B,answer\n"' + b"x" * 2000, "line 2: no CSV (a line of more than 1,000 characters)."),
+        ("law.csv", b"," * 2000, "line 1: no CSV (a line of more than 1,000 characters)."),
+        ("law.csv", b'question,A,B,answer\n"' + b"x\n" * 600, "line 2: no CSV (a cell of more than 1,000 characters)."),
+        ("law.jsonl", b"[" * 2000, "line 1: a line of more than 1,000 bytes."),
+    ],
+)
+def test_a_line_or_cell_that_would_fill_the_memory_ends_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, problem: str
+) -> None:
+    monkeypatch.setattr(files, "MAX_CELL", 1000)
+    assert problem in fault_of(write(tmp_path / name, content)).problem
+    csv.field_size_limit(131_072)
+
+
+def test_more_rows_than_an_exam_has_end_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_ROWS", 3)
+    blank = "\n" * 10
+    for path in (
+        jsonl(tmp_path, *(GOOD for _ in range(4))),
+        write(tmp_path / "bad.jsonl", b"no JSON\n" * 3 + b"\n"),
+        write(tmp_path / "law.csv", b"question,A,B,answer\n" + b"x,y,z,A\n" * 3),
+        write(tmp_path / "blank.csv", f"question,A,B,answer{blank}".encode()),
+    ):
+        with pytest.raises(BadInput, match="has more than 3 rows, which is not read as an exam"):
+            load_benchmark(str(path))
+
+
+def test_a_small_parquet_file_of_millions_of_rows_is_refused_unread(tmp_path: Path) -> None:
+    table = pyarrow.table(
+        {"question": ["x"] * 3_000_000, "a": ["y"] * 3_000_000, "b": ["z"] * 3_000_000, "answer": ["A"] * 3_000_000}
+    )
+    path = tmp_path / "law.parquet"
+    pyarrow.parquet.write_table(table, path)
+    assert path.stat().st_size < 1_000_000
+    assert fault_of(path).problem == "law.parquet has more than 250,000 rows, which is not read as an exam."
+
+
+def test_a_small_parquet_file_that_unfolds_to_gigabytes_is_given_up(tmp_path: Path) -> None:
+    long = "word " * 20_000
+    path = tmp_path / "law.parquet"
+    names = ["question", "a", "b", "answer"]
+    pyarrow.parquet.write_table(
+        pyarrow.table([[long] * 5000, ["y"] * 5000, ["z"] * 5000, ["A"] * 5000], names=names), path
+    )
+    assert path.stat().st_size < 1_000_000
+    assert fault_of(path).problem == "law.parquet unfolds to more than 0.3 GB."

@@ -56,6 +56,34 @@ def test_a_file_that_cannot_be_meant_says_why(tmp_path: Path, text: str, cause: 
         read(write(tmp_path, text), submit)
 
 
+LAUGHS = (
+    "a: &a ["
+    + ", ".join(["lol"] * 9)
+    + "]\n"
+    + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (LAUGHS, r"aliases \(\*\) are not read"),
+        ("a: &a [*a]\n", r"aliases \(\*\) are not read"),
+        ("model: " + "[" * 20_000, "is nested too deep for settings|is no YAML"),
+        ("a:\n" + "".join(" " * n + "- \n" for n in range(1, 440)), "is nested too deep for settings|is no YAML"),
+        ("model: [" + "x, " * 40_000 + "]", "a sweep's file of more than 100,000 is not read"),
+        ("model: [[" + "x, " * 20_000 + "]]", "model is"),
+    ],
+)
+def test_a_hostile_file_ends_with_one_short_error(tmp_path: Path, text: str, cause: str) -> None:
+    with pytest.raises(BadInput, match=cause) as caught:
+        read(write(tmp_path, text), submit)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     path.write_bytes(b"\xff\xfe\x00model")
