@@ -13,29 +13,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from chat import faults, page
-from chat.asynchronous import AsyncReply
-from chat.client import TurnFailed
-from chat.completions import DONE, Shape, event
+from chat.answering import streamed, whole
+from chat.completions import Shape
 from chat.desk import Desk, Service
 from chat.faults import ErrorAnswer, Kind
 from chat.forms import ChatForm, CompletionForm
 from chat.gate import Gate
-from chat.protocol import Ending, Entry, Piece, Progress, TokenScore, TurnRequest
 from proctor import __version__
-from proctor.dialogue import Fault, Finish
+from proctor.dialogue import Fault
 from proctor.errors import ProctorError, StoreUnavailable
 
-PATIENT_S = 15.0  # before a stream begins although nothing was said yet: a proxy would give up on a silent one
-SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
@@ -85,14 +81,19 @@ def _add_completions(app: FastAPI, desk: Desk) -> None:
         """Reply to a conversation."""
         request = form.request()
         shape = Shape(request.turn, form.model, chat=True, scored=form.logprobs)
-        return await _complete(desk, http, request, shape, stream=form.stream, include_usage=form.include_usage)
+        if form.stream:
+            return await streamed(desk, http, request, shape, include_usage=form.include_usage)
+        return await whole(desk, http, [request], shape)
 
     @app.post("/v1/completions", response_model=None, responses=page.STREAMED)
     async def completions(form: CompletionForm, http: Request) -> Response:
-        """Go on with a text, without the model's chat template."""
-        request = form.request()
-        shape = Shape(request.turn, form.model, chat=False, scored=form.logprobs is not None)
-        return await _complete(desk, http, request, shape, stream=form.stream, include_usage=form.include_usage)
+        """Go on with texts, without the model's chat template; with `echo` they are scored."""
+        requests = form.requests()
+        scored = form.logprobs is not None
+        shape = Shape(requests[0].turn, form.model, chat=False, scored=scored, silent=form.silent)
+        if form.stream:
+            return await streamed(desk, http, requests[0], shape, include_usage=form.include_usage)
+        return await whole(desk, http, requests, shape)
 
 
 def _add_state(app: FastAPI, desk: Desk) -> None:
@@ -128,124 +129,6 @@ def _add_state(app: FastAPI, desk: Desk) -> None:
         except StoreUnavailable as error:
             return faults.answer(Kind(503, "server_error", "unavailable"), str(error))
         return PlainTextResponse(text, media_type=METRICS_TYPE)
-
-
-async def _complete(
-    desk: Desk, http: Request, request: TurnRequest, shape: Shape, *, stream: bool, include_usage: bool
-) -> Response:
-    reply = await desk.client.ask(request)
-    if not stream:
-        answer = await _whole(http, reply, shape)
-        desk.answered(shape.model)
-        return answer
-    first = await _first_words(reply)
-    if isinstance(first, Ending) and first.finish is Finish.FAILED:
-        raise TurnFailed(first)
-    if first is not None:
-        desk.answered(shape.model)
-    body = _stopped_by_leaving(http, reply, _stream(reply, first, shape, include_usage=include_usage))
-    return StreamingResponse(body, media_type="text/event-stream", headers=SSE_HEADERS)
-
-
-async def _whole(http: Request, reply: AsyncReply, shape: Shape) -> Response:
-    """The whole answer; a client that leaves stops it."""
-    scores: list[TokenScore] = []
-
-    async def hear() -> None:
-        async for entry in reply.entries():
-            if isinstance(entry, Piece):
-                scores.extend(entry.scores)
-
-    hearing, leaving = asyncio.create_task(hear()), asyncio.create_task(_gone(http))
-    try:
-        await asyncio.wait({hearing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not hearing.done():
-            await reply.stop()
-            return Response(status_code=499)  # nobody reads it
-        await hearing
-    finally:
-        for task in (hearing, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, ProctorError):
-                await task
-    assert reply.ending is not None
-    if reply.ending.finish is Finish.FAILED:
-        raise TurnFailed(reply.ending)
-    return JSONResponse(shape.whole(reply.text, scores, reply.ending))
-
-
-async def _gone(http: Request) -> None:
-    """Return when the client has closed its connection."""
-    while True:
-        if (await http.receive())["type"] == "http.disconnect":
-            return
-
-
-async def _first_words(reply: AsyncReply) -> Entry | None:
-    """The first piece, or an ending without one: until then a refusal can have its status. None where it takes long."""
-    try:
-        async with asyncio.timeout(PATIENT_S) as patience:
-            async for entry in reply.entries():
-                patience.reschedule(asyncio.get_running_loop().time() + PATIENT_S)
-                if not isinstance(entry, Progress):
-                    return entry
-    except TimeoutError:
-        return None
-    return None
-
-
-async def _stream(reply: AsyncReply, first: Entry | None, shape: Shape, *, include_usage: bool) -> AsyncIterator[str]:
-    """The reply as server-sent events."""
-    try:
-        for chunk in shape.opening():
-            yield event(chunk)
-        async for entry in _chained(first, reply):
-            if isinstance(entry, Piece):
-                yield event(shape.piece(entry))
-            elif isinstance(entry, Progress):
-                yield f": {entry.stage}\n\n"
-            elif entry.finish is Finish.FAILED:
-                error = TurnFailed(entry)
-                yield event(faults.body(faults.kind_of(error), faults.message_of(error), faults.param_of(error)))
-                return
-            else:
-                for chunk in shape.closing(entry, include_usage=include_usage):
-                    yield event(chunk)
-        yield DONE
-    except ProctorError as error:  # the broker or every worker went away
-        yield event(faults.body(faults.kind_of(error), str(error)))
-
-
-async def _stopped_by_leaving(http: Request, reply: AsyncReply, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The same events; a client that leaves stops the reply, also while nothing is said."""
-
-    async def watch() -> None:
-        await _gone(http)
-        await _stop(reply)
-
-    watching = asyncio.create_task(watch())
-    try:
-        async for each in events:
-            yield each
-    except asyncio.CancelledError:  # the server tells of a client's leaving by cancelling, too
-        await asyncio.shield(_stop(reply))
-        raise
-    finally:
-        watching.cancel()
-
-
-async def _stop(reply: AsyncReply) -> None:
-    if reply.ending is None:
-        with suppress(ProctorError):  # the broker is away, and with it whoever could hear of it
-            await reply.stop()
-
-
-async def _chained(first: Entry | None, reply: AsyncReply) -> AsyncIterator[Entry]:
-    if first is not None:
-        yield first
-    if not isinstance(first, Ending):
-        async for entry in reply.entries():
-            yield entry
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -73,11 +73,24 @@ class NobodyAnswers(ProctorError):
         )
 
 
-class TurnFailed(ProctorError):
-    """A reply was refused or failed. `ending` has the reason for programs; what came of the reply is kept."""
+class EarlierRelease(ProctorError):
+    """A worker took a request and did less than was asked."""
 
-    def __init__(self, ending: Ending) -> None:
-        self.ending = ending
+    def __init__(self) -> None:
+        super().__init__(
+            "The worker is of an earlier release, which knows neither prompts in tokens nor echo.",
+            "Start it again from this release.",
+        )
+
+
+class TurnFailed(ProctorError):
+    """A reply was refused or failed. `ending` has the reason for programs; what came of the reply is kept.
+
+    `asked` is what OpenAI's API calls that which was to be answered.
+    """
+
+    def __init__(self, ending: Ending, asked: str = "messages") -> None:
+        self.ending, self.asked = ending, asked
         later = f"Try again in {ending.retry_after_s:.0f} s." if ending.fault is Fault.FULL else ""
         super().__init__(ending.error or "The reply failed.", later)
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from chat.client import NobodyAnswers, TurnFailed
+from chat.client import EarlierRelease, NobodyAnswers, TurnFailed
 from chat.forms import BadParameter
 from chat.inquiry import Unanswered
 from chat.protocol import Ending
@@ -68,7 +68,7 @@ def kind_of(error: ProctorError) -> Kind:
     match error:
         case TurnFailed():
             return OF_FAULT[error.ending.fault or Fault.INTERNAL]
-        case NobodyAnswers() | BrokerUnavailable():
+        case NobodyAnswers() | EarlierRelease() | BrokerUnavailable():
             return Kind(503, "server_error", "unavailable")
         case BadParameter():
             return Kind(400, INVALID, "invalid_value")
@@ -93,7 +93,7 @@ def of_error(error: ProctorError) -> JSONResponse:
 def message_of(error: ProctorError) -> str:
     """The words; of a Turn that was too long with both numbers, as clients look for them."""
     if isinstance(error, TurnFailed) and error.ending.fault is Fault.TOO_LONG and error.ending.window_tokens:
-        return too_long(error.ending)
+        return too_long(error.ending, error.asked)
     return str(error)
 
 
@@ -101,13 +101,13 @@ def param_of(error: ProctorError) -> str | None:
     if isinstance(error, BadParameter):
         return error.parameter
     if isinstance(error, TurnFailed):
-        return {Fault.TOO_LONG: "messages", Fault.BAD_MODEL: "model"}.get(error.ending.fault or Fault.INTERNAL)
+        return {Fault.TOO_LONG: error.asked, Fault.BAD_MODEL: "model"}.get(error.ending.fault or Fault.INTERNAL)
     return None
 
 
-def too_long(ending: Ending) -> str:
+def too_long(ending: Ending, asked: str) -> str:
     return (
-        f"This model's maximum context length is {ending.window_tokens} tokens, and your messages resulted in "
+        f"This model's maximum context length is {ending.window_tokens} tokens, and your {asked} resulted in "
         f"{ending.counts.tokens_in} tokens. {ending.error}"
     ).rstrip()
 

@@ -6,9 +6,10 @@ this server can't do are taken at the values that change nothing. `null` is the 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from chat.client import Manner, new_id
 from chat.protocol import MAX_UTTERANCES, TurnRequest
@@ -17,6 +18,7 @@ from proctor.errors import BadInput
 from proctor.nouns import Quant
 
 MAX_TEXT = 1 << 20
+MAX_PROMPTS, MAX_PROMPT_TOKENS = 128, 1 << 18
 SUFFIXES = {f":{quant}": quant for quant in (Quant.FOUR_BIT, Quant.EIGHT_BIT)}
 
 
@@ -30,6 +32,8 @@ Unread = Annotated[
     str | None, Field(max_length=1000, description="Taken for the sake of clients; nothing is done with it.")
 ]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_no_nul)]
+TokenId = Annotated[int, Field(ge=0, lt=1 << 31, strict=True)]
+Tokens = Annotated[list[TokenId], Field(max_length=MAX_PROMPT_TOKENS)]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS), AfterValidator(_no_nul)]
 ModelName = Annotated[
     str,
@@ -94,7 +98,6 @@ class _Sampled(Form):
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, le=1 << 31, description="Not OpenAI's: so many of the likeliest tokens; 0: all.")
     repetition_penalty: float = Field(1.0, gt=0, le=100, description="Not OpenAI's: above 1, repeats are less likely.")
-    max_tokens: int | None = Field(None, ge=1, le=1 << 31)
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
     seed: int | None = Field(None, ge=0, le=MAX_SEED)
     stream: bool = False
@@ -135,6 +138,7 @@ class ChatForm(_Sampled):
     """`POST /v1/chat/completions`."""
 
     messages: list[Message] = Field(min_length=1, max_length=MAX_UTTERANCES)
+    max_tokens: int | None = Field(None, ge=1, le=1 << 31)
     max_completion_tokens: int | None = Field(None, ge=1, le=1 << 31)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=MAX_RIVALS)
@@ -171,24 +175,64 @@ class ChatForm(_Sampled):
         return _manner(self.model, self.sampling(longest, rivals), History.ALL).request(new_id(), said)
 
 
+def _kind_of_prompt(said: Any) -> str:
+    """One text, several, one list of tokens, or several: told by the first of what a list holds."""
+    if not isinstance(said, list):
+        return "text"
+    first = said[0] if said else ""
+    if isinstance(first, list):
+        return "token lists"
+    return "tokens" if isinstance(first, int) else "texts"
+
+
 class CompletionForm(_Sampled):
     """`POST /v1/completions`: a text that is gone on with, without the model's chat template."""
 
-    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=1)]
-    max_tokens: int | None = Field(16, ge=1, le=1 << 31)
+    prompt: Annotated[
+        Annotated[Text, Tag("text")]
+        | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS), Tag("texts")]
+        | Annotated[Tokens, Tag("tokens")]
+        | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_PROMPTS), Tag("token lists")],
+        Discriminator(_kind_of_prompt),
+    ]
+    max_tokens: int | None = Field(16, ge=0, le=1 << 31, description="0, with echo: nothing is generated.")
     logprobs: int | None = Field(None, ge=0, le=5)
-    echo: Literal[False] = False
+    echo: bool = Field(False, description="The answer begins with the prompt, with its log-probabilities if asked for.")
     best_of: Literal[1] = 1
     suffix: Literal[""] = ""
 
-    def request(self) -> TurnRequest:
-        """The Turn. Raises `BadInput`, `BadParameter`."""
+    @property
+    def silent(self) -> bool:
+        """Whether the prompt alone is wanted: a token is generated all the same, and nobody hears of it."""
+        return self.max_tokens == 0
+
+    def requests(self) -> list[TurnRequest]:
+        """The Turns, one a prompt, in order. Raises `BadInput`, `BadParameter`."""
         self.check_stream()
-        prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-        if not prompt:
-            raise BadParameter("prompt", "is empty")
-        sampling = self.sampling(self.max_tokens, self.logprobs)
-        return _manner(self.model, sampling, History.RAW).request(new_id(), [Utterance(Role.USER, prompt)])
+        if self.silent and not self.echo:
+            raise BadParameter("max_tokens", "is 0, which only a prompt with echo: true has a use for")
+        prompts = self._prompts()
+        if self.stream and len(prompts) > 1:
+            raise BadParameter("stream", "is only taken with one prompt")
+        sampling = self.sampling(1 if self.silent else self.max_tokens, self.logprobs)
+        manner = _manner(self.model, sampling, History.RAW)
+        return [replace(manner.request(new_id(), [each]), echo=self.echo) for each in prompts]
+
+    def _prompts(self) -> list[Utterance]:
+        said: list[str | list[int]]
+        if isinstance(self.prompt, str) or (self.prompt and isinstance(self.prompt[0], int)):
+            said = [self.prompt]
+        else:
+            said = cast("list[str | list[int]]", self.prompt)
+        for number, each in enumerate(said):
+            if not each:
+                raise BadParameter(f"prompt[{number}]" if len(said) > 1 else "prompt", "is empty")
+        return [
+            Utterance(Role.USER, each)
+            if isinstance(each, str)
+            else Utterance(Role.USER, f"({len(each):,} tokens)", tuple(each))
+            for each in said
+        ]
 
 
 class BadParameter(BadInput):

@@ -22,8 +22,10 @@ The way of a Turn
 4. The worker assembles what the model is shown, since it alone has the tokenizer and counts exactly: the path of the
    new Turn, the summaries, the history mode and the budget go through the pure functions of `chat.context`.
    `Progress(reading)` says what came of it.
-5. It adds `Piece` after `Piece`, a decode step each, and looks for `chat.stop.<turn>` in the same pipeline. The end is
-   committed to the store, and then told: an `Ending`, the last entry. The stream expires `REPLY_S` after that.
+5. Where the request says `echo`, it tells what stands beside the reply: an `Aside` with the prompt, before the first
+   `Piece`. It adds `Piece` after `Piece`, a decode step each, and looks for `chat.stop.<turn>` in the same pipeline.
+   The end is committed to the store, and then told: an `Ending`, the last entry. The stream expires `REPLY_S` after
+   that.
 6. A client reads `chat.reply.<turn>` with XREAD from the last entry that it has. A `Piece` says at which token and
    character of the reply it starts, so that a client which hears something again shows it once. Where the stream is
    gone (a broker that came back empty, an hour that passed) the client sends the request of 1 again: a worker then
@@ -32,6 +34,11 @@ The way of a Turn
 Before any Turn a client that has a worker to itself may say what it is about to ask for, so that the model is loaded
 while somebody types: `SET chat.expected <Expectation as JSON> EX EXPECTED_S`. A worker without a model takes it, once.
 
+Clients and workers may be of two releases. What one doesn't know of a request is refused by its name, since to leave it
+out would change the reply; so a field stands in a request only where it isn't at its default. To an entry of a reply
+nothing is ever added: what a later release has to say of it travels beside it, in a field of its own (`BYTES`), or in
+an entry that only whoever asked for it gets to see (`Aside`).
+
 A client blocks for `BLOCK_MS` at most: redis-py's defaults turn longer blocks into a minute's silence and an error.
 Every key has an expiry.
 """
@@ -39,10 +46,11 @@ Every key has an expiry.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from chat.wire import BadMessage, from_json, to_json
+from chat.wire import UNSAID, BadMessage, from_json, to_json
 from proctor.dialogue import (
     DEFAULT_SAMPLING,
     NO_COUNTS,
@@ -66,7 +74,7 @@ EXPECTED, EXPECTED_S = "chat.expected", 60
 MAX_REQUEST_BYTES = 2 << 20
 MAX_UTTERANCES = 2000
 MAX_OPTIONS = 26
-FIELD = "entry"  # the one field of an entry of a reply stream
+FIELD, BYTES = "entry", "bytes"  # the fields of an entry of a reply stream; the second stands beside some alone
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -94,6 +102,7 @@ class TurnRequest:
     history: History = History.SUMMARY
     options: tuple[str, ...] = ()
     title: str = ""  # of the conversation, where this Turn opens it
+    echo: bool = False  # the prompt is told too, with its tokens' log-probabilities where `sampling.rivals` is set
 
     def __post_init__(self) -> None:
         check_id("turn", self.turn)
@@ -108,6 +117,8 @@ class TurnRequest:
             raise BadInput("There is nothing to answer: the conversation is empty and nothing is said.")
         if self.say and self.say[-1].role is Role.SYSTEM:
             raise BadInput("The last message is the system's: there is nothing to answer.")
+        if self.history is not History.RAW and (self.echo or any(each.token_ids for each in self.say)):
+            raise BadInput("Only a text without the chat template can be echoed, or said in tokens.")
         if len(self.options) > MAX_OPTIONS or "" in self.options:
             raise BadInput(f"At most {MAX_OPTIONS} options can be scored, none of them empty.")
 
@@ -153,6 +164,12 @@ class Rival:
     token: int
     text: str  # what it would add at this place, with a replacement character where it is part of a character
     logprob: float
+    part: bytes = field(default=b"", metadata={UNSAID: True})  # as of `TokenScore`
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the token."""
+        return self.part or self.text.encode()
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,13 @@ class TokenScore:
     text: str  # what it adds to the reply's: "" where it ends inside a character, all of that with its last token
     logprob: float
     rivals: tuple[Rival, ...] = ()  # the likeliest at this place, which may include the token itself
+    # The token's bytes where it is a part of a character, and `text` hasn't its own. They travel beside the entry.
+    part: bytes = field(default=b"", metadata={UNSAID: True})
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the token."""
+        return self.part or self.text.encode()
 
 
 @dataclass(frozen=True)
@@ -176,6 +200,24 @@ class Piece:
     tokens: tuple[int, ...]
     text: str
     scores: tuple[TokenScore, ...] = ()  # one a token, where they were wanted
+
+
+class Place(StrEnum):
+    """What an `Aside` is about."""
+
+    PROMPT = "prompt"
+    END = "end"  # the token that ended the reply, and is no part of it
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What stands beside a reply, where `TurnRequest.echo` asked for it."""
+
+    attempt: int
+    seq: int
+    place: Place
+    text: str = ""
+    scores: tuple[TokenScore, ...] = ()  # one a token; of a prompt's first, before which nothing stands, it is 0
 
 
 @dataclass(frozen=True)
@@ -194,10 +236,11 @@ class Ending:
     worker: str = ""
 
 
-Entry = Progress | Piece | Ending
-_KINDS: dict[str, type[Progress] | type[Piece] | type[Ending]] = {
+Entry = Progress | Piece | Aside | Ending
+_KINDS: dict[str, type[Progress] | type[Piece] | type[Aside] | type[Ending]] = {
     "progress": Progress,
     "piece": Piece,
+    "aside": Aside,
     "ending": Ending,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -205,7 +248,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 def dump_request(request: TurnRequest) -> str:
     """A request as it travels. Raises `BadInput` above `MAX_REQUEST_BYTES`, and for what no worker would take."""
-    text = to_json(request)
+    text = to_json(request, terse=True)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_REQUEST_BYTES:
         raise BadInput(f"The request has more than {MAX_REQUEST_BYTES >> 20} MiB.", "Say less at once.")
     load_request(text)
@@ -221,7 +264,9 @@ def load_request(text: str | bytes) -> TurnRequest:
 
 def dump_entry(entry: Entry) -> dict[str, str]:
     """An entry of a reply stream, as XADD takes it."""
-    return {FIELD: f"{_NAMES[type(entry)]} {to_json(entry)}"}
+    told = {FIELD: f"{_NAMES[type(entry)]} {to_json(entry)}"}
+    parts = tuple(each.part.hex() for each in _tokens(entry))
+    return {**told, BYTES: to_json(_Parts(parts))} if any(parts) else told
 
 
 def load_entry(fields: dict[bytes, bytes] | dict[str, str]) -> Entry:
@@ -230,7 +275,36 @@ def load_entry(fields: dict[bytes, bytes] | dict[str, str]) -> Entry:
     kind, _, body = said.get(FIELD, "").partition(" ")
     if kind not in _KINDS:
         raise BadMessage(f"An entry of the unknown kind {kind[:40]!r}.", "Client and worker are of different versions.")
-    return from_json(_KINDS[kind], body)
+    entry = from_json(_KINDS[kind], body)
+    return entry if BYTES not in said else _with_parts(entry, from_json(_Parts, said[BYTES]).hex)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """`part` of each token that an entry tells of, each score's own before its rivals'."""
+
+    hex: tuple[str, ...]
+
+
+def _tokens(entry: Entry) -> list[TokenScore | Rival]:
+    tokens: list[TokenScore | Rival] = []
+    for score in entry.scores if isinstance(entry, Piece | Aside) else ():
+        tokens += (score, *score.rivals)
+    return tokens
+
+
+def _with_parts(entry: Entry, parts: Sequence[str]) -> Entry:
+    if not isinstance(entry, Piece | Aside) or len(parts) != len(_tokens(entry)):
+        raise BadMessage(f"{len(parts):,} tokens' bytes stand beside an entry of others.")
+    try:
+        left = iter([bytes.fromhex(part) for part in parts])
+    except ValueError:
+        raise BadMessage("A token's bytes are no hexadecimal digits.") from None
+    scores = []
+    for score in entry.scores:
+        own = next(left)
+        scores.append(replace(score, part=own, rivals=tuple(replace(rival, part=next(left)) for rival in score.rivals)))
+    return replace(entry, scores=tuple(scores))
 
 
 def entry_id(attempt: int, seq: int) -> str:

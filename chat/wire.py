@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -15,17 +15,22 @@ from typing import Any, TypeVar
 from proctor.errors import BadInput
 
 T = TypeVar("T")
+UNSAID = "unsaid"  # in a field's metadata: it doesn't travel in its dataclass's JSON
 
 
 class BadMessage(BadInput):
     """Something that arrived and isn't what it should be."""
 
 
-def to_json(value: object) -> str:
-    """A dataclass as one line of JSON; -Infinity, the logarithm of 0, stands as Python writes and reads it."""
+def to_json(value: object, *, terse: bool = False) -> str:
+    """A dataclass as one line of JSON; -Infinity, the logarithm of 0, stands as Python writes and reads it.
+
+    Left out are fields that are marked `UNSAID`, and with `terse` those at their defaults: so what a release adds to a
+    message is unknown to earlier ones only where use is made of it.
+    """
     assert is_dataclass(value)
     assert not isinstance(value, type)
-    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"), default=_time)
+    return json.dumps(_plain(value, terse=terse), ensure_ascii=False, separators=(",", ":"), default=_time)
 
 
 def from_json(wanted: type[T], text: str | bytes) -> T:
@@ -45,6 +50,16 @@ def from_json(wanted: type[T], text: str | bytes) -> T:
         raise BadMessage(f"A {wanted.__name__} that is no JSON: {error}.") from None
     read: T = _dataclass(wanted, said, wanted.__name__)
     return read
+
+
+def _plain(value: Any, *, terse: bool) -> Any:
+    """A value as JSON has it, but for moments."""
+    if isinstance(value, tuple):
+        return [_plain(one, terse=terse) for one in value]
+    if not is_dataclass(value):
+        return value
+    said = [(one, getattr(value, one.name)) for one in fields(value) if UNSAID not in one.metadata]
+    return {one.name: _plain(part, terse=terse) for one, part in said if not (terse and part == one.default)}
 
 
 def _dataclass(wanted: Any, said: object, place: str) -> Any:

@@ -81,10 +81,19 @@ def _check_stops(stops: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One message, as it is said."""
+    """One message, as it is said.
+
+    With `token_ids` it is said in these tokens of the model's, which stand for nothing but themselves: nothing is put
+    in front of them. `content` is then only what people see of it, until a worker has written their text there.
+    """
 
     role: Role
     content: str
+    token_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.token_ids and not 0 <= min(self.token_ids) <= max(self.token_ids) < 1 << 32:
+            raise BadInput(f"A token's id is between 0 and {(1 << 32) - 1:,}.")
 
 
 @dataclass(frozen=True)
@@ -171,7 +180,7 @@ class Turn:
     content: str
     status: TurnStatus
     created_at: datetime
-    token_ids: tuple[int, ...] = ()  # of a reply, as they were generated, end tokens left out
+    token_ids: tuple[int, ...] = ()  # of a reply, as they were generated, end tokens left out; else `Utterance`'s
     lane: str = ""
     history: History = History.SUMMARY
     sampling: Sampling = DEFAULT_SAMPLING

@@ -14,6 +14,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from chat.protocol import Ending, Progress, Stage
 from proctor.catalog.refs import resolve
@@ -223,13 +224,15 @@ class Conversing:
         box = self._voicebox()
         shown = box.prompter.show(claim)
         means = self._means
-        turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype))
+        said = shown.text if shown.in_tokens else None
+        turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype), said=said)
         speech = Speech(box.model.reader.tokenizer, claim.sampling.stop, shown.behind)
-        live = Live(claim, voice, speech, shown, 0, began, load_s=load_s)
+        live = Live(claim, voice, speech, shown, 0, began, box.prompter.vocabulary, load_s=load_s)
         if claim.options:
             self._probe(box, live)
             return None
-        request = Request(claim.turn_id, shown.ids, claim.sampling, self._limit(live), emitted)
+        echo = claim.echo and claim.sampling.rivals is not None
+        request = Request(claim.turn_id, shown.ids, claim.sampling, self._limit(live), emitted, echo)
         voice.say(emitted, speech.push(emitted))
         if not speech.stopped and len(emitted) < request.limit:
             if not box.generator.fits(request):
@@ -275,8 +278,10 @@ class Conversing:
             return
         self._leave_lost()
         spoken = [(live, token) for token in tokens if (live := self._live.get(token.id)) is not None]
-        echoes = self._replies.send([live.take(token) for live, token in spoken])
-        for (live, _), echo in zip(spoken, echoes, strict=True):
+        said = [live.take(token) for live, token in spoken]
+        echoes = iter(self._replies.send([note for notes in said for note in notes]))
+        for (live, _), notes in zip(spoken, said, strict=True):
+            *_, echo = islice(echoes, len(notes))
             live.voice.heard(echo)
             if echo.lost:
                 self._drop(live)

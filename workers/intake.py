@@ -190,6 +190,7 @@ class Intake:
             after=request.after,
             options=request.options,
             title=request.title,
+            echo=request.echo,
         )
 
     def _resolve(self, name: str) -> ModelRef:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chat.protocol import Rival, TokenScore
+from chat.protocol import Place, Rival, TokenScore
 from proctor.dialogue import Counts, Finish
 from proctor.store.turns import Kept, Outcome, TurnClaim
-from workers.engine.generate import Token
+from workers.engine.generate import Rank, Scored, Token
 from workers.engine.speech import Speech
+from workers.engine.vocabulary import Vocabulary
 from workers.prompter import Shown
 from workers.replies import Note, Voice
 
@@ -24,6 +26,7 @@ class Live:
     shown: Shown
     cached: int
     began: float
+    vocabulary: Vocabulary
     first_at: float = 0.0
     last_at: float = 0.0
     load_s: float = 0.0
@@ -44,16 +47,23 @@ class Live:
             generate_s=self.last_at - self.first_at,
         )
 
-    def take(self, token: Token) -> Note:
-        """Add the next token; the note that tells of it. An end token ends the reply and isn't said."""
+    def take(self, token: Token) -> list[Note]:
+        """Add the next token; the notes that tell of it. An end token ends the reply and isn't said.
+
+        Of an echo the prompt is told first, and the end token is told beside the reply.
+        """
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
+        if self.claim.echo and not self.voice.asides:
+            self.voice.put(Place.PROMPT, self.shown.text, self._prompt(token.prompt))
+        rivals = self._rivals(token.rivals, self.speech.spell)
         if token.finish is not Finish.STOP:
-            rivals = tuple(Rival(rank.token, self.speech.spell(rank.token), rank.logprob) for rank in token.rivals)
             shown = self.speech.push([token.token])
-            self.voice.say([token.token], shown, _scores(token, self.speech.added, rivals))
+            self.voice.say([token.token], shown, self._scores(token, self.speech.added, rivals))
+        elif self.claim.echo:
+            self.voice.put(Place.END, "", self._scores(token, "", rivals))
         self.finish = Finish.STOP if self.speech.stopped else token.finish
-        return self.voice.piece()
+        return self.voice.notes()
 
     def end(self, finish: Finish) -> Outcome:
         """Say what was held back; what is kept of the reply."""
@@ -63,7 +73,24 @@ class Live:
         counts = self.counts(len(self.speech.tokens))
         return Outcome(finish, self.speech.text, tokens, counts, logprobs if len(logprobs) == len(tokens) else ())
 
+    def _scores(self, token: Token, text: str, rivals: tuple[Rival, ...]) -> list[TokenScore]:
+        """The token's log-probability and its rivals', where they were asked for."""
+        if token.logprob is None:
+            return []
+        return [TokenScore(token.token, text, token.logprob, rivals, self.vocabulary.part(token.token, text))]
 
-def _scores(token: Token, text: str, rivals: tuple[Rival, ...]) -> list[TokenScore]:
-    """The token's log-probability and its rivals', where they were asked for."""
-    return [] if token.logprob is None else [TokenScore(token.token, text, token.logprob, rivals)]
+    def _rivals(self, ranks: Sequence[Rank], spell: Callable[[int], str]) -> tuple[Rival, ...]:
+        spelled = [(rank, spell(rank.token)) for rank in ranks]
+        part = self.vocabulary.part
+        return tuple(Rival(rank.token, text, rank.logprob, part(rank.token, text)) for rank, text in spelled)
+
+    def _prompt(self, scored: Sequence[Scored]) -> list[TokenScore]:
+        """The prompt's tokens with their log-probabilities, where those were asked for."""
+        if self.claim.sampling.rivals is None:
+            return []
+        part, name = self.vocabulary.part, self.vocabulary.text
+        every = (Scored(self.shown.ids[0], 0.0), *scored)
+        return [
+            TokenScore(each.token, text, each.logprob, self._rivals(each.rivals, name), part(each.token, text))
+            for each, text in zip(every, self.vocabulary.texts(self.shown.ids), strict=True)
+        ]

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chat import context
-from chat.context import Policy
+from chat.context import ContextTooLong, Policy
 from chat.summary import Method, extract
 from chat.thread import Thread, facts, fold, in_force, read_thread, show, through
 from proctor.dialogue import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
+from proctor.errors import BadInput
 from proctor.store import conversations
 from proctor.store.session import Store
 from proctor.store.turns import TurnClaim
 from workers.engine.framing import TemplateFraming
+from workers.engine.vocabulary import Vocabulary
 from workers.models import Loaded
 
 LONGEST_WINDOW = 32_768  # tokens: models without positions, and those with very many, are shown that much
@@ -30,6 +32,8 @@ class Shown:
     facts: ContextFacts
     window: int  # tokens that prompt and reply may have together
     behind: tuple[int, ...] = ()  # what the reply's text goes on with: a raw prompt, or the reply that was opened
+    text: str = ""  # of a raw prompt
+    in_tokens: bool = False  # it was said in tokens, and nobody knew its text
 
 
 class Prompter:
@@ -40,6 +44,8 @@ class Prompter:
         self.framing = TemplateFraming(model.reader)
         self.window = min(model.reader.window, LONGEST_WINDOW)
         self._name = str(model.ref)
+        self._vocabulary_size = int(model.model.model.config.get_text_config().vocab_size)
+        self.vocabulary = Vocabulary(model.reader.tokenizer)
 
     def show(self, claim: TurnClaim) -> Shown:
         """The prompt of a claimed reply.
@@ -51,11 +57,27 @@ class Prompter:
         BadInput, BadModel
             where there is nothing to answer, or the model can't converse.
         """
+        if claim.history is History.RAW and claim.parent_id is not None:
+            turn = conversations.find_turn(self.store, claim.parent_id)
+            if turn is not None and turn.role is Role.USER and turn.token_ids:
+                return self._in_tokens(claim, turn.token_ids)
         thread, summaries = self._thread(claim, None)
         found = in_force(thread, summaries)
         shown = show(self.framing, self._policy(claim), thread, claim.history, found[1] if found else None)
         behind = shown.ids if claim.history is History.RAW else thread.message()[0].opened
-        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind)
+        text = (thread.asked or "") if claim.history is History.RAW else ""
+        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind, text)
+
+    def _in_tokens(self, claim: TurnClaim, ids: tuple[int, ...]) -> Shown:
+        """What was said in tokens, as it stands."""
+        if max(ids) >= self._vocabulary_size:
+            raise BadInput(f"There is no token {max(ids)}: the model has {self._vocabulary_size:,}.")
+        budget = self.window + 1 - max(1, min(claim.sampling.max_tokens or 1, self.window))  # the last is never read
+        if len(ids) > budget:
+            raise ContextTooLong(len(ids), budget)
+        decoded = self.reader.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+        text = str(decoded).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return Shown(ids, ContextFacts(tokens=len(ids), budget=budget), self.window, ids, text, in_tokens=True)
 
     def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
         """After a reply: summarise what is about to slide out of the window, where it is time. See `chat.context`."""

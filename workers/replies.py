@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import redis
 from redis.exceptions import ResponseError
@@ -19,10 +19,12 @@ from redis.exceptions import ResponseError
 from chat.protocol import (
     EXPECTED,
     REPLY_S,
+    Aside,
     Ending,
     Entry,
     Expectation,
     Piece,
+    Place,
     Progress,
     TokenScore,
     dump_entry,
@@ -79,6 +81,8 @@ class Voice:
     told: int = 0  # tokens that are in the stream
     told_text: int = 0  # characters
     scores: list[TokenScore] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)
+    told_asides: int = 0
 
     def say(self, tokens: Sequence[int], text: str, scores: Sequence[TokenScore] = ()) -> None:
         """Add to what is to be told."""
@@ -100,15 +104,29 @@ class Voice:
         )
         return Note(self.turn_id, self.attempt, piece.seq, piece, create=self.told == 0)
 
+    def put(self, place: Place, text: str, scores: Sequence[TokenScore]) -> None:
+        """Have something told that stands beside the reply."""
+        self.asides.append(Aside(self.attempt, 0, place, text, tuple(scores)))
+
+    def notes(self) -> list[Note]:
+        """All that isn't told yet, the reply's own last."""
+        return [*self._beside(), self.piece()]
+
+    def _beside(self) -> list[Note]:
+        untold = [replace(aside, seq=self._next()) for aside in self.asides[self.told_asides :]]
+        return [Note(self.turn_id, self.attempt, aside.seq, aside, create=self.told == 0) for aside in untold]
+
     def progress(self, progress: Progress) -> Note:
         return Note(self.turn_id, self.attempt, self._next(), progress, create=True)
 
     def end(self, ending: Ending) -> list[Note]:
+        beside = self._beside()
         rest = [self.piece()] if (self.told, self.told_text) != (len(self.tokens), len(self.text)) else []
-        return [*rest, Note(self.turn_id, self.attempt, self._next(), ending, create=True)]
+        return [*beside, *rest, Note(self.turn_id, self.attempt, self._next(), ending, create=True)]
 
     def heard(self, echo: Echo) -> None:
-        """Of a piece: it is told, or everything has to be told again."""
+        """Of the reply's notes: they are told, or everything has to be told again."""
+        self.told_asides = len(self.asides) if echo.sent else 0
         self.told = len(self.tokens) if echo.sent else 0
         self.told_text = len(self.text) if echo.sent else 0
 

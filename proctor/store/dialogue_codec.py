@@ -31,13 +31,13 @@ def turn_of(row: TurnRow, reply: ReplyRow | None) -> Turn:
         content=row.content,
         status=TurnStatus.DONE,
         created_at=row.created_at,
+        token_ids=tuple(row.token_ids),
     )
     if reply is None:
         return said
     return replace(
         said,
         status=TurnStatus(reply.status),
-        token_ids=tuple(row.token_ids),
         lane=reply.lane,
         history=History(reply.history),
         sampling=sampling_of(reply.sampling),

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, false, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
@@ -51,7 +51,7 @@ class TurnRow(Row, table=True):
     position: int
     role: str
     content: str
-    token_ids: tuple[int, ...] = Field(sa_type=TokenIds)
+    token_ids: tuple[int, ...] = Field(sa_type=TokenIds)  # of a reply, or of what was said in tokens
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -85,6 +85,7 @@ class ReplyRow(Row, table=True):
     history: str
     sampling: JsonObject = Field(sa_type=JSON)
     options: list[str] = Field(sa_type=JSON)
+    echo: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     status: str
     attempt: int = 0
     failures: int = 0

@@ -59,6 +59,7 @@ class Filing:
     after: str | None = None  # None: the Turn that was added last; "": the beginning
     options: tuple[str, ...] = ()
     title: str = ""
+    echo: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -187,7 +188,7 @@ def _add(
         position=0 if parent is None else parent.position + 1,
         role=utterance.role,
         content=storable(utterance.content),
-        token_ids=(),
+        token_ids=utterance.token_ids,
         created_at=now,
     )
     session.add(row)
@@ -209,6 +210,7 @@ def _reply(filing: Filing, now: datetime) -> ReplyRow:
         history=filing.history,
         sampling=asdict(filing.sampling),
         options=list(filing.options),
+        echo=filing.echo,
         status=TurnStatus.PENDING,
         created_at=now,
     )

@@ -77,6 +77,7 @@ class TurnClaim:
     lease_s: float
     wait_s: float  # from filing to the first claim
     token_ids: tuple[int, ...]  # what earlier attempts kept of it
+    echo: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,16 @@ def renew(store: Store, kept: Sequence[Kept]) -> frozenset[str]:
     return frozenset(lost)
 
 
-def begin(store: Store, claim: TurnClaim, context: ContextFacts, dtype: str) -> None:
-    """Note what the model is shown, and in which type it computes. Raises `TurnLost`."""
+def begin(store: Store, claim: TurnClaim, context: ContextFacts, dtype: str, *, said: str | None = None) -> None:
+    """Note what the model is shown, and in which type it computes; `said` is the text of a message said in tokens.
+
+    Raises `TurnLost`.
+    """
     with store.write() as session:
         reply = _fenced(store, session, claim)
         reply.context, reply.dtype = context_object(context), dtype
+        if said is not None and claim.parent_id is not None:
+            session.get_one(TurnRow, claim.parent_id).content = storable(said)
 
 
 def finish(store: Store, claim: TurnClaim, outcome: Outcome) -> None:
@@ -302,6 +308,7 @@ def _claimed(session: Session, reply: ReplyRow, me: WorkerCard, now: datetime, l
         lease_s=lease_s,
         wait_s=(reply.claimed_at - reply.created_at).total_seconds(),
         token_ids=tuple(turn.token_ids),
+        echo=reply.echo,
     )
 
 

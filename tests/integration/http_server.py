@@ -35,6 +35,16 @@ def post(url: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
             return error.code, json.loads(error.read())
 
 
+def events(url: str, body: dict[str, Any]) -> list[str]:
+    """The events of a stream, without the comments."""
+    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), told)  # noqa: S310 -- our own server
+    with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own server
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        told_of = answer.read().decode().split("\n\n")
+    return [each.removeprefix("data: ") for each in told_of if each and not each.startswith(":")]
+
+
 class Under:
     """What a proxy does that has a server under a path of its own: it takes the path off, and hands the rest on."""
 

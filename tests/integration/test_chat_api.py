@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -23,7 +21,7 @@ from proctor.nouns import Device, Lane, Quant, WorkerCard
 from proctor.settings import Settings
 from proctor.store import workers
 from proctor.store.session import open_store
-from tests.integration.http_server import HELLO, TOKEN, post, serving
+from tests.integration.http_server import HELLO, TOKEN, events, post, serving
 from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
 from tests.support import wait_until
 
@@ -74,16 +72,6 @@ def last(bird: Parrot) -> TurnRequest:
     return list(bird.requests.values())[-1]
 
 
-def chunks(url: str, body: dict[str, Any]) -> list[str]:
-    """The events of a stream, without the comments."""
-    told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), told)  # noqa: S310 -- our own server
-    with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own server
-        assert answer.headers["Content-Type"].startswith("text/event-stream")
-        events = answer.read().decode().split("\n\n")
-    return [each.removeprefix("data: ") for each in events if each and not each.startswith(":")]
-
-
 def test_a_chat_completion_has_its_text_reason_and_usage(client: openai.OpenAI, bird: Parrot) -> None:
     done = client.chat.completions.create(model="parrot:4bit", messages=HELLO, temperature=0, seed=3, max_tokens=9)
     (choice,) = done.choices
@@ -125,7 +113,7 @@ def test_a_stream_joins_to_the_same_text(client: openai.OpenAI) -> None:
 
 
 def test_the_first_chunk_has_the_role_one_has_the_reason_and_done_is_last(url: str) -> None:
-    *parts, done = chunks(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, "stream": True})
+    *parts, done = events(f"{url}/v1/chat/completions", {"model": "parrot", "messages": HELLO, "stream": True})
     assert done == "[DONE]"
     choices = [json.loads(part)["choices"][0] for part in parts]
     assert [choice["delta"].get("role") for choice in choices] == ["assistant", *[None] * (len(choices) - 1)]
@@ -191,7 +179,7 @@ def test_null_and_what_changes_nothing_are_taken(url: str, plain: dict[str, Any]
 
 def test_a_stream_without_padding_is_taken_and_one_with_it_is_refused_by_name(url: str) -> None:
     body = {"model": "parrot", "messages": HELLO, "stream": True}
-    assert chunks(f"{url}/v1/chat/completions", {**body, "stream_options": {"include_obfuscation": False}})
+    assert events(f"{url}/v1/chat/completions", {**body, "stream_options": {"include_obfuscation": False}})
     _, said = post(f"{url}/v1/chat/completions", {**body, "stream_options": {"include_obfuscation": True}})
     assert said["error"]["param"] == "stream_options.include_obfuscation"
 
@@ -316,8 +304,20 @@ def test_a_text_is_gone_on_with(client: openai.OpenAI, bird: Parrot) -> None:
     assert (last(bird).history, last(bird).sampling.max_tokens) == (History.RAW, 16)
     with client.completions.create(model="parrot", prompt=["Once upon"], stream=True) as stream:
         assert "".join(chunk.choices[0].text for chunk in stream) == "Once upon"
-    with pytest.raises(openai.BadRequestError, match="echo"):
-        client.completions.create(model="parrot", prompt="x", echo=True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("asked", [{"prompt": "x", "echo": True}, {"prompt": [1, 2, 3]}, {"prompt": [[1, 2], [3, 4]]}])
+def test_a_worker_that_left_something_out_gives_no_answer(url: str, asked: dict[str, Any], stream: bool) -> None:
+    """The parrot, as workers of earlier releases do, knows neither echo nor tokens."""
+    stream = stream and asked["prompt"] != [[1, 2], [3, 4]]
+    body = {"model": "parrot", **asked, "stream": stream}
+    if stream and asked.get("echo"):  # known at the end alone
+        assert "of an earlier release" in events(f"{url}/v1/completions", body)[-1]
+        return
+    status, said = post(f"{url}/v1/completions", body)
+    assert (status, said["error"]["code"]) == (503, "unavailable")
+    assert "of an earlier release" in said["error"]["message"]
 
 
 @contextmanager

@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.protocol import (
+    BYTES,
+    FIELD,
     MAX_REQUEST_BYTES,
+    Aside,
     Ending,
     Entry,
     Piece,
+    Place,
     Progress,
     Rival,
     Stage,
@@ -63,10 +67,13 @@ REQUESTS = st.builds(
     title=TEXT,
 )
 CONTEXTS = st.builds(ContextFacts, shown=st.lists(NAME, max_size=2).map(tuple), left_out=COUNT, budget=COUNT)
-SCORES = st.builds(TokenScore, COUNT, TEXT, LOGPROB, st.lists(st.builds(Rival, COUNT, TEXT, LOGPROB)).map(tuple))
+PART = st.binary(max_size=4)
+RIVALS = st.lists(st.builds(Rival, COUNT, TEXT, LOGPROB, PART)).map(tuple)
+SCORES = st.builds(TokenScore, COUNT, TEXT, LOGPROB, RIVALS, PART)
 ENTRIES = st.one_of(
     st.builds(Progress, st.sampled_from(Stage), COUNT, TEXT, COUNT, TEXT, st.none() | CONTEXTS),
     st.builds(Piece, COUNT, COUNT, COUNT, COUNT, st.lists(COUNT).map(tuple), TEXT, st.lists(SCORES).map(tuple)),
+    st.builds(Aside, COUNT, COUNT, st.sampled_from(Place), TEXT, st.lists(SCORES).map(tuple)),
     st.builds(
         Ending,
         st.sampled_from(Finish),
@@ -128,6 +135,10 @@ def test_whatever_else_arrives_is_refused_in_words(said: object) -> None:
         ({"sampling": {"max_tokens": 0}}, "max_tokens 0"),
         ({"sampling": {"seed": 1 << 63}}, "seed"),
         ({"options": [""]}, "options"),
+        ({"echo": True}, "without the chat template"),
+        ({"say": [{"role": "user", "content": "x", "token_ids": [5]}]}, "without the chat template"),
+        ({"say": [{"role": "user", "content": "x", "token_ids": [-1]}]}, "between 0 and"),
+        ({"say": [{"role": "user", "content": "x", "token_ids": [1 << 32]}]}, "between 0 and"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused_by_name(change: dict[str, object], named: str) -> None:
@@ -171,3 +182,67 @@ def test_entry_ids_sort_by_attempt_and_number() -> None:
 def test_what_no_worker_would_take_is_refused_before_it_is_sent(text: str) -> None:
     with pytest.raises(BadInput, match="a character that is none"):
         dump_request(TurnRequest("t", "c", "m", (Utterance(Role.USER, text),)))
+
+
+OF_THE_RELEASE_BEFORE = {  # the fields that its workers and clients know, in its own order
+    TurnRequest: "turn conversation model say after quant device sampling history options title",
+    Utterance: "role content",
+    Piece: "attempt seq at_token at_character tokens text scores",
+    TokenScore: "token text logprob rivals",
+    Rival: "token text logprob",
+}
+
+
+def fields_in(said: object) -> set[str]:
+    """The names of all fields in some JSON."""
+    if isinstance(said, list):
+        return {name for each in said for name in fields_in(each)}
+    if isinstance(said, dict):
+        return {*said, *(name for each in said.values() for name in fields_in(each))}
+    return set()
+
+
+def known(*kinds: type) -> set[str]:
+    sampling = {field.name for field in dataclasses.fields(Sampling)}
+    return sampling | {name for kind in kinds for name in OF_THE_RELEASE_BEFORE[kind].split()}
+
+
+@given(REQUESTS)
+def test_workers_of_the_release_before_know_every_field_of_what_they_can_do(request: TurnRequest) -> None:
+    assert fields_in(json.loads(dump_request(request))) <= known(TurnRequest, Utterance)
+
+
+def test_what_they_cannot_do_is_named_to_them() -> None:
+    raw = dataclasses.replace(load_request(json.dumps(PLAIN)), history=History.RAW)
+    echoed = dataclasses.replace(raw, echo=True)
+    in_tokens = dataclasses.replace(raw, say=(Utterance(Role.USER, "(2 tokens)", (5, 6)),))
+    assert fields_in(json.loads(dump_request(echoed))) - known(TurnRequest, Utterance) == {"echo"}
+    assert fields_in(json.loads(dump_request(in_tokens))) - known(TurnRequest, Utterance) == {"token_ids"}
+    assert [load_request(dump_request(one)) for one in (echoed, in_tokens)] == [echoed, in_tokens]
+
+
+@given(ENTRIES.filter(lambda entry: isinstance(entry, Piece)))
+def test_clients_of_the_release_before_know_every_field_of_a_piece(entry: Entry) -> None:
+    _, _, body = dump_entry(entry)[FIELD].partition(" ")
+    assert fields_in(json.loads(body)) <= known(Piece, TokenScore, Rival)
+
+
+def test_bytes_travel_beside_an_entry_and_only_where_there_are_some() -> None:
+    plain = Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (Rival(8, "b", -2.0),)),))
+    assert set(dump_entry(plain)) == {FIELD}
+    (score,) = plain.scores
+    parts = dataclasses.replace(plain, scores=(dataclasses.replace(score, text="", part=b"\xf0\x9f"),))
+    told = dump_entry(parts)
+    assert load_entry(told) == parts
+    assert load_entry({FIELD: told[FIELD]}) == dataclasses.replace(
+        parts, scores=(TokenScore(7, "", -1.0, score.rivals),)
+    )
+
+
+@pytest.mark.parametrize(
+    "beside", ["", "{", '{"hex": []}', '{"hex": ["f0"]}', '{"hex": ["f0", "zz"]}', '{"hex": [1, 2]}']
+)
+def test_bytes_that_are_not_the_tokens_are_refused(beside: str) -> None:
+    told = dump_entry(Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (Rival(8, "b", -2.0),)),)))
+    with pytest.raises(BadMessage):
+        load_entry({**told, BYTES: beside})

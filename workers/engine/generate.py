@@ -10,7 +10,8 @@ tokens into text. The promises are held for both by tests/unit/test_generate.py:
 - what an earlier request computed is kept, and used as far as a new prompt begins with the same tokens, but for its
   last piece: that is computed anew, in a pass of its own, so that the first time and each later one multiply matrices
   of the same shapes. In float32 a reply is therefore the same whatever was kept. In other types it is for a request
-  that is made again alone; company, or another part of it kept, rounds in another place.
+  that is made again alone; company, or another part of it kept, rounds in another place;
+- the log-probabilities of a prompt that is echoed are those of one pass over all of it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Request:
     sampling: Sampling  # its seed is set, unless it is greedy; stop strings are `speech`'s affair
     limit: int  # tokens of the reply, at least one; prompt and limit together fit into the window
     emitted: tuple[int, ...] = ()  # of the reply, what there is already: fewer than `limit`
+    echo: bool = False  # the prompt's own log-probabilities are wanted, with as many rivals as the reply's
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Rank:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A token of a prompt: its natural log-probability behind those before it, and the likeliest at its place."""
+
+    token: int
+    logprob: float
+    rivals: tuple[Rank, ...] = ()
+
+
+@dataclass(frozen=True)
 class Token:
     """The next token of a reply. With `Finish.STOP` it is an end token, which is no part of the reply."""
 
@@ -50,6 +61,7 @@ class Token:
     logprob: float | None = None  # where it was asked for: the model's own, before temperature and penalty
     rivals: tuple[Rank, ...] = ()
     finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
+    prompt: tuple[Scored, ...] = ()  # of the first token of an echo: the prompt's tokens from the second on
 
 
 PIECE = 32  # tokens

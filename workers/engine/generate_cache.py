@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from workers.engine.generate import common_beginning
+from workers.engine.generate import Scored, common_beginning
 
 _FIRST_ROOM = 256  # tokens
 _WORTH_COPYING = 16  # tokens that two conversations begin with; below, they are computed again
@@ -21,6 +21,7 @@ class Line:
 
     def __init__(self) -> None:
         self.tokens: list[int] = []
+        self.scores: list[Scored] = []  # of the tokens from the second on, as far as they were wanted
         self._room = 0
         self._keys: dict[int, torch.Tensor] = {}  # layer -> (1, J, C, D)
         self._values: dict[int, torch.Tensor] = {}
@@ -46,11 +47,12 @@ class Line:
     def cut(self, tokens: int) -> None:
         """Keep only the first so many tokens. The memory stays."""
         del self.tokens[tokens:]
+        del self.scores[max(0, tokens - 1) :]
 
     def copy(self, tokens: int) -> Line:
         """A line of the first so many tokens."""
         other = Line()
-        other.tokens = self.tokens[:tokens]
+        other.tokens, other.scores = self.tokens[:tokens], self.scores[: max(0, tokens - 1)]
         other._keys = {layer: part[:, :, :tokens].clone() for layer, part in self._keys.items()}
         other._values = {layer: part[:, :, :tokens].clone() for layer, part in self._values.items()}
         return other
@@ -97,6 +99,18 @@ class Kept:
         beside = max((*self._lines, *others), key=lambda line: common_beginning(line.tokens, tokens), default=None)
         common = common_beginning(beside.tokens, tokens) if beside is not None else 0
         return beside.copy(common) if beside is not None and common >= _WORTH_COPYING else Line()
+
+
+def begin_scored(line: Line, rivals: int) -> list[Scored]:
+    """Cut a line back to where a token is to be read whose score isn't known; the scores of those before it.
+
+    The score of a token comes of reading the one before it.
+    """
+    known = next((n for n, score in enumerate(line.scores) if len(score.rivals) < rivals), len(line.scores))
+    scores = line.scores[:known]
+    line.cut(known)
+    line.scores = scores
+    return [Scored(score.token, score.logprob, score.rivals[:rivals]) for score in scores]
 
 
 def head_width(config: PretrainedConfig) -> int:

@@ -8,6 +8,7 @@ prompt only that begins with all of it.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +19,12 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicSlidingWindowLa
 
 from proctor.dialogue import Finish
 from workers.devices import TorchDevice
-from workers.engine.generate import Request, Token, common_beginning, last_piece
+from workers.engine.generate import Request, Scored, Token, common_beginning, last_piece
 from workers.engine.model import CausalModel
-from workers.engine.sampling import choose
+from workers.engine.sampling import choose, score_prompt
 
 KEPT = 8  # conversations, and as many replies at a time
+PORTION = 256  # tokens of a prompt that is echoed, in one pass: the logits of each of them are read
 _CACHE_NAMES = ("past_key_values", "cache_params", "cache")  # what architectures call it
 
 
@@ -32,6 +34,7 @@ class _Reply:
     cache: Cache
     read: list[int]  # the tokens that went through the cache
     tokens: list[int] = field(default_factory=list)  # of the reply
+    scores: list[Scored] = field(default_factory=list)  # of the prompt's tokens from the second on, where it is echoed
 
     @property
     def unread(self) -> list[list[int]]:
@@ -95,12 +98,12 @@ class PlainGenerator:
     @torch.inference_mode()
     def _next(self, reply: _Reply) -> Token:
         request = reply.request
+        while request.echo and len(reply.read) < len(request.prompt) - 1:
+            self._score(reply)
         for tokens in reply.unread:
-            row = torch.tensor([tokens], device=self._model.device)
-            output = self._model(input_ids=row, use_cache=True, **{self._cache_name: reply.cache}, **self._only_last)
-            reply.read += tokens
+            logits = self._forward(reply, tokens, **self._only_last)[-1]
         before = (*request.prompt, *reply.tokens)
-        chosen = choose(output.logits[0, -1], request.sampling, before, len(reply.tokens))
+        chosen = choose(logits, request.sampling, before, len(reply.tokens))
         finish = None
         if chosen.token in self._ends:
             finish = Finish.STOP
@@ -108,10 +111,36 @@ class PlainGenerator:
             reply.tokens.append(chosen.token)
             if len(reply.tokens) >= request.limit:
                 finish = Finish.LENGTH
-        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish)
+        prompt, reply.scores = tuple(reply.scores), []
+        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+
+    def _score(self, reply: _Reply) -> None:
+        """Read a portion of a prompt that is echoed; its last token is left for the reply's first."""
+        request, first = reply.request, len(reply.read)
+        portion = request.prompt[first:-1][: PORTION if reply.cache.is_croppable else None]
+        logits = self._forward(reply, portion)
+        reply.scores += score_prompt(logits, request.prompt[first + 1 :][: len(portion)], request.sampling.rivals or 0)
+
+    def _forward(self, reply: _Reply, tokens: Sequence[int], **words: Any) -> torch.Tensor:
+        """Read further tokens; logits (n, V) of all of them, or of those that `words` ask for.
+
+        Behind a state tokens go one by one: transformers' Mamba mixes what several at once find there.
+        """
+        if reply.read and len(tokens) > 1 and not reply.cache.is_croppable:
+            return torch.cat([self._forward(reply, [token], **words) for token in tokens])
+        row = torch.tensor([list(tokens)], device=self._model.device)
+        output = self._model(input_ids=row, use_cache=True, **{self._cache_name: reply.cache}, **words)
+        reply.read += tokens
+        logits: torch.Tensor = output.logits[0]
+        return logits
 
     def _recall(self, request: Request) -> _Reply:
-        """Behind the best of the kept caches, taken away from them and cut back; else behind a new one."""
+        """Behind the best of the kept caches, taken away from them and cut back; else behind a new one.
+
+        A prompt that is echoed is read anew: its logits weren't kept.
+        """
+        if request.echo:
+            return _Reply(request, DynamicCache(config=self._model.config), [], list(request.emitted))
         tokens = [*request.prompt, *request.emitted]
         common = [common_beginning(kept.read, tokens[:-1]) for kept in self._kept]
         for index in sorted(range(len(common)), key=lambda n: -common[n]):

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from proctor.dialogue import Finish
 from workers.devices import TorchDevice
-from workers.engine.generate import Request, Token, last_piece
-from workers.engine.generate_cache import Kept, Line, token_bytes
+from workers.engine.generate import Request, Scored, Token, last_piece
+from workers.engine.generate_cache import Kept, Line, begin_scored, token_bytes
 from workers.engine.lines import Lines, Part
 from workers.engine.model import CausalModel
-from workers.engine.sampling import choose
+from workers.engine.sampling import choose, score_prompt
 
 PORTION = 512  # tokens of prompts in one pass
+LOGITS_BYTES = 128 << 20  # of a pass, for prompts that are echoed: the logits of each of their tokens are read
 LIKELY = 1024  # tokens that a reply is reckoned with where its limit is further away
 
 
@@ -31,6 +32,12 @@ class _Reply:
     line: Line
     tokens: list[int]  # of the reply
     piece: int  # where the last piece of what there was at first begins: no pass goes across it
+    scores: list[Scored] = field(default_factory=list)  # of the prompt's tokens from the second on, where it is echoed
+
+    def scored(self, part: Part) -> int:
+        """How many of a part's tokens, from its first, give the score of a token of the prompt."""
+        left = len(self.request.prompt) - 1 - part.start if self.request.echo else 0
+        return max(0, min(part.count, left))
 
     @property
     def unread(self) -> list[int]:
@@ -46,6 +53,8 @@ class RowGenerator:
     ) -> None:
         self._model, self._device, self._ends, self._portion = model, device, ends, portion
         self._room_bytes, self._token_bytes = room_bytes, token_bytes(model.model)
+        logits_bytes = 4 * int(model.model.config.get_text_config().vocab_size)
+        self._echo_portion = max(1, min(portion, LOGITS_BYTES // logits_bytes))
         self._live: dict[str, _Reply] = {}
         self._kept = Kept()
 
@@ -62,7 +71,8 @@ class RowGenerator:
         tokens = [*request.prompt, *request.emitted]
         piece = last_piece(len(tokens))
         line = self._kept.recall(tokens[:piece], [reply.line for reply in self._live.values()])
-        self._live[request.id] = _Reply(request, line, list(request.emitted), piece)
+        scores = begin_scored(line, request.sampling.rivals or 0) if request.echo else []
+        self._live[request.id] = _Reply(request, line, list(request.emitted), piece, scores)
         return len(line.tokens)
 
     def cancel(self, request_id: str) -> None:
@@ -108,13 +118,16 @@ class RowGenerator:
         """
         waiting = [(reply, reply.unread) for reply in self._live.values()]
         taken = [(reply, unread) for reply, unread in waiting if len(unread) == 1]
-        left = self._portion
+        left, left_echoed = self._portion, self._echo_portion
         for reply, unread in waiting:
             before = max(0, reply.piece - len(reply.line.tokens))
-            if len(unread) > 1 and left > 0 and (before or len(unread) <= left or left == self._portion):
-                part = unread[: min(left, before or left)]
+            room = min(left, left_echoed) if reply.request.echo else left
+            fresh = room == (self._echo_portion if reply.request.echo else self._portion)
+            if len(unread) > 1 and room > 0 and (before or len(unread) <= room or fresh):
+                part = unread[: min(room, before or room)]
                 taken.append((reply, part))
                 left -= len(part)
+                left_echoed -= len(part) if reply.request.echo else 0
         return taken
 
     def _compute(self, taken: Sequence[tuple[_Reply, list[int]]]) -> list[Token]:
@@ -124,15 +137,29 @@ class RowGenerator:
             parts.append(Part(reply.line, len(row), len(reply.line.tokens), len(tokens)))
             row += tokens
         places = [part.start + n for part in parts for n in range(part.count)]
-        ready = [  # those that have now read everything
-            (reply, part) for (reply, tokens), part in zip(taken, parts, strict=True) if tokens == reply.unread
+        reads = [
+            _reads(reply, part, ready=tokens == reply.unread)
+            for (reply, tokens), part in zip(taken, parts, strict=True)
         ]
-        reads = torch.tensor([part.row + part.count - 1 for _, part in ready] or [len(row) - 1])
+        rows = [place for some in reads for place in some] or [len(row) - 1]
         lines = Lines(parts)
-        logits = self._model.line_logits(torch.tensor(row), torch.tensor(places), reads, lines)  # (replies, V)
-        for reply, tokens in taken:
+        logits = self._model.line_logits(torch.tensor(row), torch.tensor(places), torch.tensor(rows), lines)  # (K, V)
+        said = []
+        for (reply, tokens), part, some in zip(taken, parts, reads, strict=True):
+            mine, logits = logits[: len(some)], logits[len(some) :]
+            self._score(reply, part, mine)
             reply.line.tokens += tokens
-        return [self._say(reply, logits[number]) for number, (reply, _) in enumerate(ready)]
+            if len(some) > reply.scored(part):
+                said.append(self._say(reply, mine[-1]))
+        return said
+
+    def _score(self, reply: _Reply, part: Part, logits: torch.Tensor) -> None:
+        """Take the scores of the prompt's tokens that a part's tokens (n, V) stand before."""
+        count = reply.scored(part)
+        if count:
+            tokens = reply.request.prompt[part.start + 1 :][:count]
+            reply.scores += score_prompt(logits[:count], tokens, reply.request.sampling.rivals or 0)
+            reply.line.scores = reply.scores
 
     def _say(self, reply: _Reply, logits: torch.Tensor) -> Token:
         request = reply.request
@@ -144,4 +171,11 @@ class RowGenerator:
             reply.tokens.append(chosen.token)
             if len(reply.tokens) >= request.limit:
                 finish = Finish.LENGTH
-        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish)
+        prompt, reply.scores = tuple(reply.scores), []
+        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+
+
+def _reads(reply: _Reply, part: Part, *, ready: bool) -> list[int]:
+    """The places of the row whose logits are asked for: what scores the prompt, and the last of what is `ready`."""
+    last = [part.row + part.count - 1] if ready else []
+    return [*range(part.row, part.row + reply.scored(part)), *last]

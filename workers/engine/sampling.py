@@ -8,6 +8,7 @@ reply's seed and the token's place, so that no state has to travel with a reply.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import torch
 
 from proctor.dialogue import Sampling
 from proctor.errors import BadScores
-from workers.engine.generate import Rank
+from workers.engine.generate import Rank, Scored
 
 _FIRST_LOOK = 512  # tokens among which a nucleus is looked for before all are sorted
 
@@ -48,6 +49,26 @@ def choose(logits: torch.Tensor, sampling: Sampling, before: Sequence[int], plac
     best = logprobs.topk(sampling.rivals)
     rivals = tuple(Rank(*rank) for rank in zip(best.indices.tolist(), best.values.tolist(), strict=True))
     return Chosen(token, float(logprobs[token]), rivals)
+
+
+def score_prompt(logits: torch.Tensor, tokens: Sequence[int], rivals: int) -> list[Scored]:
+    """Log-probabilities of n tokens of a prompt from the logits (n, V) of what stands before each; taken in float32.
+
+    Raises
+    ------
+    BadScores
+        where a number is none.
+    """
+    logprobs = logits.float().log_softmax(-1)
+    chosen = logprobs.gather(1, torch.tensor(list(tokens), device=logits.device)[:, None])[:, 0].tolist()
+    if any(math.isnan(value) for value in chosen):
+        raise BadScores("The model gives numbers that are no logits (NaN).", "Try --dtype float32.")
+    best = logprobs.topk(rivals)
+    ranks = [
+        tuple(Rank(*rank) for rank in zip(*row, strict=True))
+        for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    ]
+    return [Scored(*each) for each in zip(tokens, chosen, ranks, strict=True)]
 
 
 def penalize(logits: torch.Tensor, before: Sequence[int], penalty: float) -> torch.Tensor:
