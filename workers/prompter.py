@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chat import context
-from chat.context import ContextTooLong, Policy
+from chat.context import BETWEEN, ContextTooLong, Policy
 from chat.summary import Method, extract
 from chat.thread import Thread, facts, fold, in_force, read_thread, show, through
 from proctor.dialogue import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
@@ -65,7 +65,7 @@ class Prompter:
         found = in_force(thread, summaries)
         shown = show(self.framing, self._policy(claim), thread, claim.history, found[1] if found else None)
         behind = shown.ids if claim.history is History.RAW else thread.message()[0].opened
-        text = (thread.asked or "") if claim.history is History.RAW else ""
+        text = BETWEEN.join(thread.asked or ()) if claim.history is History.RAW else ""
         return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind, text)
 
     def _in_tokens(self, claim: TurnClaim, ids: tuple[int, ...]) -> Shown:

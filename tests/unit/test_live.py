@@ -15,6 +15,7 @@ from proctor.store.turns import TurnClaim
 from tests import tiny
 from workers.engine.generate import Rank, Token
 from workers.engine.speech import Speech
+from workers.engine.vocabulary import Vocabulary
 from workers.failures import _failed, fault_of
 from workers.live import Live
 from workers.prompter import Shown
@@ -28,7 +29,7 @@ LANE = Lane(Device.CPU, "org/x@r1", Quant.NONE)
 def live(stop: tuple[str, ...] = (), began: float = 0.0) -> Live:
     claim = TurnClaim("t1", "c1", "t0", 1, LANE, Sampling(seed=7), History.SUMMARY, (), 30.0, 2.5, ())
     shown = Shown((1, 2, 3, 4), ContextFacts(tokens=4, budget=100), 512)
-    return Live(claim, Voice("t1", 1), Speech(TOKENIZER, stop), shown, cached=3, began=began, load_s=1.5)
+    return Live(claim, Voice("t1", 1), Speech(TOKENIZER, stop), shown, 3, began, Vocabulary(TOKENIZER), load_s=1.5)
 
 
 def token(place: int, **more: object) -> Token:
@@ -40,7 +41,7 @@ def test_each_token_is_told_and_the_reply_says_what_it_took() -> None:
     reply = live(began=began)
     text = ""
     for place in range(len(WORDS)):
-        note = reply.take(token(place, finish=Finish.LENGTH if place == len(WORDS) - 1 else None))
+        (note,) = reply.take(token(place, finish=Finish.LENGTH if place == len(WORDS) - 1 else None))
         assert isinstance(note.entry, Piece)
         assert (note.entry.at_token, note.entry.tokens) == (place, (WORDS[place],))
         text += note.entry.text
@@ -86,7 +87,8 @@ def test_a_stop_string_ends_a_reply_whose_tokens_and_scores_go_as_far_as_its_tex
 
 def test_scores_come_with_their_rivals_in_words() -> None:
     reply = live()
-    told = reply.take(token(0, logprob=-0.5, rivals=(Rank(WORDS[0], -0.5), Rank(WORDS[1], -2.0)))).entry
+    (note,) = reply.take(token(0, logprob=-0.5, rivals=(Rank(WORDS[0], -0.5), Rank(WORDS[1], -2.0))))
+    told = note.entry
     assert isinstance(told, Piece)
     (score,) = told.scores
     assert isinstance(score, TokenScore)
