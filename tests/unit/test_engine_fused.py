@@ -56,6 +56,27 @@ def test_fused_layers_compute_what_they_did(
     assert torch.equal(logits(model), logits(model))
 
 
+@pytest.mark.parametrize(
+    ("function", "activation"),
+    [
+        (nn.SiLU(), ("swish", "")),
+        (nn.GELU(), ("gelu", "none")),
+        (nn.GELU(approximate="tanh"), ("gelu", "tanh")),
+        (nn.ReLU(), ("relu", "")),
+    ],
+)
+def test_each_activation_of_the_products_is_found_by_what_it_computes(
+    tmp_path: Path, function: nn.Module, activation: tuple[str, str]
+) -> None:
+    model = packed(tmp_path, "llama")
+    for layer in model.model.layers:
+        layer.mlp.act_fn = function
+    before = logits(model)
+    assert fuse(model) == 2
+    assert [layer.mlp.forward.activation for layer in model.model.layers] == [activation] * 2
+    assert float((logits(model) - before).abs().max()) < 1e-4
+
+
 def test_a_layer_with_an_activation_that_the_products_lack_stays_as_it_is(tmp_path: Path) -> None:
     model = packed(tmp_path, "llama")
     model.model.layers[0].mlp.act_fn = nn.ELU()

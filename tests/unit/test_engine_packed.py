@@ -57,6 +57,17 @@ def test_all_linear_layers_but_the_head_are_packed(model: PreTrainedModel) -> No
     assert sum(isinstance(layer, PackedLinear) for layer in model.modules()) == 2 * 7
 
 
+def test_without_onednn_and_on_a_gpu_a_model_keeps_torchs_products(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        pack(model, TorchDevice(torch.device("cpu"), Device.GPU, "a GPU", 1 << 40, has_bfloat16=True)) == packed.PLAIN
+    )
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert pack(model, tiny.CPU) == packed.PLAIN
+    assert not any(isinstance(layer, PackedLinear) for layer in model.modules())
+
+
 def test_a_model_that_reads_its_weights_in_another_way_keeps_torchs_products(model: PreTrainedModel) -> None:
     before = logits(model)
     layer = model.model.layers[1].mlp
