@@ -244,6 +244,10 @@ def test_a_turn_goes_where_its_model_is_held_else_to_a_gpu(client: Client, store
     assert (to_gpu.lane.partition("/")[0], to_cpu.lane) == ("gpu", told.lane)
 
 
+def test_an_intake_keeps_no_process_alive(intake: Intake) -> None:
+    assert [thread.daemon for thread in intake._threads] == [True, True]
+
+
 @pytest.mark.usefixtures("intake")
 def test_inquiries_are_answered(client: Client, model: str) -> None:
     asked = request(model, "What about the moon?")
