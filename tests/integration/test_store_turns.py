@@ -25,6 +25,7 @@ from proctor.dialogue import (
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import Device, ModelRef, ModelSource, Quant
 from proctor.store import conversations, turns, workers
+from proctor.store.dialogue_tables import TurnRow
 from proctor.store.filing import ConversationBusy, Filed, Filing, LaneFull, file_turn
 from proctor.store.session import Store
 from proctor.store.turns import Kept, Outcome, TurnClaim, TurnLost
@@ -323,6 +324,10 @@ def test_a_conversation_has_its_own_turns_in_the_order_of_their_filing(timed: St
         clock.go_on(1)
     assert [turn.id for turn in conversations.load(timed, "c1").turns] == ["z1-0", "z1", "a1-0", "a1"]
     assert [turn.id for turn in conversations.load(timed, "c2").turns] == ["y1-0", "y1"]
+    with timed.write() as session:  # by their times, wherever the rows lie
+        for name in ("z1-0", "z1"):
+            session.get_one(TurnRow, name).created_at = clock.now
+    assert [turn.id for turn in conversations.load(timed, "c1").turns] == ["a1-0", "a1", "z1-0", "z1"]
 
 
 def test_a_reply_needs_its_conversation_and_its_turn(store: Store) -> None:

@@ -105,6 +105,8 @@ def test_a_limit_of_memory_stands_on_the_card_and_never_above_what_is_there() ->
         ("7.5 GiB", 15 << 29),
         ("512MiB", 512 << 20),
         ("1TB", 10**12),
+        ("1.5KB", 1500),
+        ("3MB", 3_000_000),
         ("1000", 1000),
     ],
 )

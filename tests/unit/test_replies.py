@@ -8,7 +8,7 @@ import pytest
 
 from chat.protocol import Ending, Entry, Piece, Progress, Stage, TokenScore, dump_entry
 from proctor.dialogue import Finish
-from workers.replies import Echo, Voice, emitted
+from workers.replies import Echo, Note, Voice, emitted
 
 
 def piece(at: int, *tokens: int) -> Piece:
@@ -58,6 +58,11 @@ def test_a_piece_holds_what_is_not_told_yet_and_all_of_it_after_one_that_was_los
     assert (second.entry, second.create) == (Piece(2, 2, 2, 3, (7,), "lo"), False)
     voice.heard(Echo(sent=False))
     assert voice.piece().entry == Piece(2, 3, 0, 0, (5, 6, 7), "Hello")
+
+
+def test_progress_makes_a_stream_where_there_is_none() -> None:
+    reading = Progress(Stage.READING, 2)
+    assert Voice("t1", 2).progress(reading) == Note("t1", 2, 1, reading, create=True)
 
 
 def test_a_reply_ends_with_what_was_not_told_and_with_nothing_where_all_was() -> None:
