@@ -17,7 +17,8 @@ import psutil
 _QUERY = "--query-gpu=index,uuid,name,memory.total"
 _CAPABILITY = ",compute_cap"  # drivers before 510 don't know it, and then answer nothing at all
 _FORMAT = "--format=csv,noheader,nounits"
-_LIMIT_S = 20.0
+_NOT_APPLICABLE = "[N/A]"
+_LIMIT_S = 60.0  # eight GPUs without persistence take half a minute
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
 _MIB = 1 << 20
@@ -35,6 +36,7 @@ class Gpu:
     name: str
     memory_bytes: int
     capability: tuple[int, int] | None = None  # compute capability, such as (9, 0); None: not told
+    bfloat16: bool | None = None  # whether it multiplies bfloat16 natively; None: not asked
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Machine:
     cpu_bfloat16: bool
     cpu_name: str
     gpus: tuple[Gpu, ...] = ()
+    gpus_unusable: str = ""  # why GPUs that are there can't be used, as `proctor.gpus` found
 
 
 def look(environ: Mapping[str, str]) -> Machine:
@@ -58,7 +61,7 @@ def look(environ: Mapping[str, str]) -> Machine:
         available_bytes=available,
         cpu_bfloat16=bool(_cpu_flags() & _BFLOAT16_FLAGS) or _sysctl("hw.optional.arm.FEAT_BF16") == "1",
         cpu_name=_cpu_name(),
-        gpus=visible(_gpus(), environ.get("CUDA_VISIBLE_DEVICES")),
+        gpus=visible(_gpus(memory), environ.get("CUDA_VISIBLE_DEVICES")),
     )
 
 
@@ -80,21 +83,25 @@ def visible(gpus: Sequence[Gpu], mask: str | None) -> tuple[Gpu, ...]:
     return tuple(chosen)
 
 
-def parse_gpus(text: str) -> tuple[Gpu, ...]:
+def parse_gpus(text: str, shared_bytes: int = 0) -> tuple[Gpu, ...]:
     """GPUs from nvidia-smi's CSV of index, uuid, name, total memory in MiB and, where it tells, compute capability.
 
-    Lines of another shape are skipped.
+    A GPU without memory of its own (`[N/A]`: GB10, Jetson) has that of the machine, `shared_bytes`. Lines of another
+    shape are skipped.
     """
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
     return tuple(
-        Gpu(int(row[0]), row[1], row[2], int(row[3]) * _MIB, _capability(*row[4:]))
+        Gpu(
+            int(row[0]), row[1], row[2], int(row[3]) * _MIB if row[3].isdigit() else shared_bytes, _capability(*row[4:])
+        )
         for row in rows
-        if len(row) in (4, 5) and row[0].isdigit() and row[3].isdigit()
+        if len(row) in (4, 5) and row[0].isdigit() and (row[3].isdigit() or row[3] == _NOT_APPLICABLE)
     )
 
 
-def _gpus() -> tuple[Gpu, ...]:
-    return parse_gpus(_output("nvidia-smi", _QUERY + _CAPABILITY, _FORMAT) or _output("nvidia-smi", _QUERY, _FORMAT))
+def _gpus(shared_bytes: int) -> tuple[Gpu, ...]:
+    told = _output("nvidia-smi", _QUERY + _CAPABILITY, _FORMAT) or _output("nvidia-smi", _QUERY, _FORMAT)
+    return parse_gpus(told, shared_bytes)
 
 
 def _capability(told: str = "") -> tuple[int, int] | None:

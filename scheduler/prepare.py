@@ -16,6 +16,7 @@ from proctor.catalog.template import renderer
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
 from proctor.exams.chats import Habits, Unwritten, habits
 from proctor.exams.load import load_benchmark
+from proctor.gpus import usable
 from proctor.machine import Machine, look
 from proctor.nouns import Device, Exam, ModelRef, Quant, SweepRequest
 from proctor.settings import Settings
@@ -33,7 +34,7 @@ class Prepared:
     plan: Plan
     exams: tuple[Exam, ...]
     notes: tuple[str, ...]
-    of_templates: tuple[str, ...] = ()  # those of them that tell what chat templates do to the exam's words
+    told: tuple[str, ...] = ()  # those of them that are said at each submission
 
 
 def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared:
@@ -46,29 +47,35 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
     """
     faults: list[ProctorError] = []
     machine = look(os.environ)
+    if not settings.broker_url and request.device != "cpu":
+        machine = usable(machine, os.environ, settings.cache)
     targets = fleet(store) if settings.broker_url else here(machine)
     if not settings.broker_url and importlib.util.find_spec("torch") is None:
         faults.append(
             BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")
         )
     device, _ = choose_device(request.device, targets)
-    bfloat16 = device is Device.GPU or machine.cpu_bfloat16
+    bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
     found = [tried(faults, partial(candidate, name, request, device, bfloat16=bfloat16)) for name in request.models]
     candidates = [each for each in found if each is not None]
     benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
     exams = () if benchmark is None else tuple(benchmark.exams.values())
     in_fleet = settings.broker_url is not None
-    plan = tried(faults, partial(expand, request, candidates, exams, targets, others_may_come=in_fleet))
+    plan = None
+    if device is Device.GPU and machine.gpus_unusable and not machine.gpus:
+        faults.append(BadInput(f"--device cuda: {machine.gpus_unusable}.", "Mend that, or use --device cpu."))
+    else:
+        plan = tried(faults, partial(expand, request, candidates, exams, targets, others_may_come=in_fleet))
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(request, candidates, targets) if in_fleet else []
-    of_templates = tuple(template_notes(request, candidates))
+    told = (*template_notes(request, candidates), *gpu_notes(machine, device))
     notes = (
         *device_notes(request.quants, device, targets),
-        *of_templates,
+        *told,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
-    return Prepared(plan, exams, (*benchmark.notes, *notes), of_templates)
+    return Prepared(plan, exams, (*benchmark.notes, *notes), told)
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
@@ -142,6 +149,13 @@ def fleet(store: Store) -> tuple[Target, ...]:
         Target(card.device, card.device_name, card.memory_bytes, quantizes=set(card.quants) != {Quant.NONE})
         for card in alive
     )
+
+
+def gpu_notes(machine: Machine, device: Device) -> Iterator[str]:
+    """Why GPUs that are there stay idle; nothing where there are none, or nobody asked."""
+    if machine.gpus_unusable:
+        instead = "The CPU does it" if device is Device.CPU else "Other GPUs do it"
+        yield f"{instead}: {machine.gpus_unusable}."
 
 
 def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Target]) -> Iterator[str]:

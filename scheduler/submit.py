@@ -57,7 +57,7 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         say(wording.submitted(submission, prepared.plan))
         if submission.to_do == 0:
             return conclude(store, submission.sweep_id, way)
-        for note in prepared.notes if settings.broker_url else prepared.of_templates:
+        for note in prepared.notes if settings.broker_url else prepared.told:
             say(f"Note: {note}")
         with kept_log(settings):
             log_pending(store, submission.sweep_id)

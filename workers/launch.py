@@ -27,6 +27,7 @@ from types import FrameType
 from proctor import logs
 from proctor.broker.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
+from proctor.gpus import usable
 from proctor.machine import look
 from proctor.settings import LOG_FORMATS, Settings
 from workers.posts import Place, Wanted, memory_bytes, posts
@@ -217,9 +218,14 @@ def _crew(settings: Settings, wish: Wanted, tell: Callable[[Report], None]) -> l
     # Containers may share a host name and a process id, and a name decides whose leases are whose.
     place = Place(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
     environ = {**os.environ, **settings.environ()}
+    machine = look(os.environ)
+    if wish.devices != "cpu":
+        machine = usable(machine, os.environ, settings.cache)
+    if machine.gpus_unusable:
+        log.warning("left alone: %s", machine.gpus_unusable)
     return [
         WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
-        for post in posts(look(os.environ), wish, place)
+        for post in posts(machine, wish, place)
     ]
 
 

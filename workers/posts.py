@@ -95,9 +95,8 @@ def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
     """The GPUs that `auto`, `cuda` or a list of indexes means; at least one, or `BadInput`."""
     if devices in ("auto", "cuda"):
         if not machine.gpus:
-            raise BadInput(
-                f"--devices {devices}: this machine shows no GPU.", "Check nvidia-smi, or say --devices cpu."
-            )
+            why = machine.gpus_unusable or "this machine shows no GPU"
+            raise BadInput(f"--devices {devices}: {why}.", "Check nvidia-smi, or say --devices cpu.")
         return machine.gpus
     asked = devices.split(",")
     chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,20 @@ def test_a_home_that_cannot_be_written_says_so(shell: Shell) -> None:
 
 def test_an_unknown_command(shell: Shell) -> None:
     refused(shell("repotr"), "repotr")
+
+
+def test_a_gpu_that_torch_cannot_use_is_refused_before_anything_starts_and_auto_takes_the_cpu(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho '0, GPU-0123, NVIDIA of a test, 23034, 8.9'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("PROCTOR_CACHE", str(tmp_path / "cache"))
+    words = ("-m", str(tiny.make(tmp_path / "model")), "--benchmark", "demo", "-s", "arithmetic", "--limit", "2")
+    refused(shell.submit(*words, "--device", "cuda"), "--device cuda: NVIDIA of a test: ", "use --device cpu")
+    planned = shell.submit(*words, "--plan")
+    assert planned.code == 0
+    assert "1 Run on cpu" in planned.out
+    assert "The CPU does it: NVIDIA of a test: " in planned.out

@@ -38,9 +38,14 @@ def test_an_old_driver_that_does_not_know_the_question_is_asked_the_old_one(
     assert [gpu.index for gpu in look({}).gpus] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("text", ["", "No devices were found\n", "0, GPU-1, Thing, [N/A]\n"])
+@pytest.mark.parametrize("text", ["", "No devices were found\n", "0, GPU-1, Thing, [Unknown Error]\n"])
 def test_what_is_no_list_of_gpus_is_no_gpu(text: str) -> None:
     assert parse_gpus(text) == ()
+
+
+def test_a_gpu_that_shares_the_machines_memory_has_that_much() -> None:
+    (shared,) = parse_gpus("0, GPU-1, NVIDIA GB10, [N/A], 12.1\n", shared_bytes=128 << 30)
+    assert (shared.name, shared.memory_bytes, shared.capability) == ("NVIDIA GB10", 128 << 30, (12, 1))
 
 
 @pytest.mark.parametrize(
