@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from analysis.graphs.calibration import calibration_title
@@ -162,3 +163,15 @@ def test_the_most_accurate_is_called_that_only_where_it_is_told_from_all() -> No
     assert cost_title([first, replace(second, leader=False)]) == (
         "a is the most accurate, at 2 s a question; of all, b: 1 s"
     )
+
+
+def test_models_without_a_kappa_share_no_more_than_the_median() -> None:
+    assert not beyond_median_pair(np.zeros((3, 20), dtype=bool))
+    assert not beyond_median_pair(np.random.default_rng(1).random((2, 50)) < 0.5)
+
+
+def test_two_subjects_are_told_apart_by_students_t() -> None:
+    rng, group = np.random.default_rng(2), np.repeat([0, 1], 12)
+    first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.9, 1.0, 12)
+    p = group_p(np.concatenate([first, second]), group, draws=9_999)
+    assert p[0, 1] == pytest.approx(ttest_ind(first, second).pvalue, abs=0.01)

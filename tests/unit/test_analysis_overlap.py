@@ -100,6 +100,21 @@ def test_matched_lift_leaves_both_models_and_their_quantizations_out() -> None:
     assert matched_lift(wrong, family)[0, 3] == pytest.approx((wrong[0] & wrong[3]).sum() / expected)
 
 
+def test_matched_lift_passes_over_difficulties_that_no_question_has() -> None:
+    hard = np.array([1, 1, 1, 1, 0, 0, 0, 0], dtype=bool)  # both others miss these, and neither the rest
+    first, second = np.array([1, 1, 1, 0, 1, 0, 0, 0], dtype=bool), np.array([1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
+    lift = matched_lift(np.stack([first, second, hard, hard]), np.arange(4))
+    assert lift[0, 1] == pytest.approx(2 / (3 * 3 / 4 + 1 * 0 / 4))
+
+
+def test_a_model_that_errs_nowhere_has_no_lift() -> None:
+    wrong = np.random.default_rng(1).random((4, 30)) < 0.5
+    wrong[0] = False
+    lift = matched_lift(wrong, np.arange(4))
+    assert np.isnan(lift[0, 1:]).all()
+    assert np.isfinite(lift[1, 2:]).all()
+
+
 def test_suspect_scores_by_hand() -> None:
     # Three models, eight questions in two subjects; the last question has its key against all three.
     key = np.array([0, 1, 2, 3, 0, 1, 2, 3], dtype=np.int8)
@@ -144,6 +159,14 @@ def test_a_vote_weighs_by_the_options_of_its_question_and_the_accuracy_on_all() 
     first, second, third = (log(right / (1 - right)) for right in (0.95, 0.6, 0.99))
     assert scores.margin[9] == pytest.approx((first - second - third) / (first + second + third))
     assert scores.rivals[9] == (1,)
+
+
+def test_a_vote_of_little_weight_counts_where_it_is_the_only_one() -> None:
+    key, picked = np.zeros(10, dtype=np.int8), np.zeros((1, 10), dtype=np.int8)
+    picked[0, 6:] = 1  # 60 % right of two options: a weight of log(1.5)
+    asked, subject = np.ones((1, 10), dtype=bool), np.zeros(10, dtype=int)
+    scores = key_scores(picked, key, asked, subject, np.full(10, 2, dtype=np.int8))
+    assert scores.margin.tolist() == [-1.0] * 6 + [1.0] * 4
 
 
 def test_relabelling_the_options_keeps_the_suspects() -> None:
@@ -196,6 +219,7 @@ def test_a_gap_of_exactly_five_hundredths_of_a_nat_is_no_near_tie() -> None:
     gaps = np.array([[0.0, -0.0625, -3.0, -4.0], [0.0, -0.03125, -3.0, -4.0], [0.0, 0.0, -3.0, -4.0]])
     assert near_ties(gaps, nats=0.0625) == 2
     assert near_ties(gaps) == 2
+    assert near_ties(np.array([[0.0, -0.055], [0.0, -0.045]])) == 1
     assert near_ties(gaps, nats=0.03) == 1
 
 
@@ -217,6 +241,15 @@ def test_mistakes_in_common_are_those_of_both_over_those_of_either() -> None:
     assert together[0, 0] == 1.0
     assert together[0, 2] == 0.0
     assert np.isnan(together[2, 2])
+    once = np.array([[1, 0], [0, 0]], dtype=bool)
+    assert wrong_together(once)[0, 1] == 0.0
+    assert wrong_together(once)[0, 0] == 1.0
+
+
+def test_misses_are_counted_up_to_all_models() -> None:
+    wrong = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=bool)
+    assert misses_observed(wrong).tolist() == [1, 1, 1, 0]
+    assert misses_observed(np.zeros((3, 2), dtype=bool)).tolist() == [2, 0, 0, 0]
 
 
 def test_nobody_picked_anything_says_nothing_about_the_same_option() -> None:

@@ -122,6 +122,12 @@ def test_the_score_is_the_likeliest_rates_under_the_margin() -> None:
     assert float(score(np.array(lost), np.array(gained), asked, margin)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_score_has_no_floor_for_its_error() -> None:
+    none = np.array(0)
+    assert float(score(none, none, 10, 0.01)) == pytest.approx(10 * 0.01 / (10 * 0.01 * 0.99) ** 0.5)
+    assert float(score(none, none, 10, 0.0)) == 0.0
+
+
 @settings(deadline=None, max_examples=30)
 @given(pairs, st.floats(0.001, 0.2))
 def test_within_holds_where_the_bound_of_the_loss_lies_below_the_margin(pair: Paired, margin: float) -> None:
