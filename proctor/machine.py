@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ _FORMAT = "--format=csv,noheader,nounits"
 _NOT_APPLICABLE = "[N/A]"
 _LIMIT_S = 60.0  # eight GPUs without persistence take half a minute
 _CPUINFO = Path("/proc/cpuinfo")
+_DRIVER = Path("/proc/driver/nvidia/version")
 _CGROUP = Path("/sys/fs/cgroup")
 _MIB = 1 << 20
 # CPU flags (Linux, x86 and ARM) that mean native bfloat16 products; without one, bfloat16 is slower than float32.
@@ -81,6 +83,12 @@ def visible(gpus: Sequence[Gpu], mask: str | None) -> tuple[Gpu, ...]:
             break
         chosen.append(found[0])
     return tuple(chosen)
+
+
+def driver() -> str:
+    """The version of the loaded NVIDIA driver, such as 580.65.06; "" where none tells."""
+    found = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", _read(_DRIVER))
+    return found[0] if found else ""
 
 
 def parse_gpus(text: str, shared_bytes: int = 0) -> tuple[Gpu, ...]:

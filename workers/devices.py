@@ -64,6 +64,16 @@ class TorchDevice:
         """Where a model's layers go (`device_map`): all to one device, or evenly over the GPUs of a group."""
         return "balanced" if self.gpus > 1 else {"": str(self.torch)}
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What numbers of a GPU depend on besides libraries: CUDA, the driver, the compute capability."""
+        if self.kind is Device.CPU:
+            return {}
+        major, minor = torch.cuda.get_device_capability(self.torch)
+        told = {"cuda": torch.version.cuda or torch.version.hip or "", "compute_capability": f"{major}.{minor}"}
+        driver = machine.driver()
+        return {**told, "driver": driver} if driver else told
+
     def release(self) -> None:
         """Give back memory that no object holds any more."""
         gc.collect()

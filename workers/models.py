@@ -16,6 +16,7 @@ from workers.engine.model import CausalModel
 from workers.engine.score import Scorer
 from workers.engine.serving import scorer_for
 from workers.engine.tokens import Reader
+from workers.engine.varlen_check import kernel_of
 from workers.versions import versions
 
 
@@ -100,17 +101,21 @@ class Models:
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
         with self.device.reporting_shortage(key.ref.name):
             scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
-        provenance = self._provenance(engine, scorer, why_plain)
+        with self.device.reporting_shortage(key.ref.name):
+            kernel, why_not = kernel_of(self.device.torch, engine.model.model.dtype)
+        provenance = self._provenance(
+            engine, f"{scorer.name} ({kernel})" if kernel else scorer.name, why_plain, why_not
+        )
         return Loaded(key.ref, key.quant, engine.model, scorer, engine.reader, provenance, engine.cost, engine.bytes)
 
-    def _provenance(self, engine: Engine, scorer: Scorer, why_plain: str) -> Provenance:
+    def _provenance(self, engine: Engine, attention: str, *whys: str) -> Provenance:
         sampled = "" if peaks_are_exact() else "peak memory is sampled every 10 ms"
         return Provenance(
             dtype=engine.dtype,
-            attention=scorer.name,
+            attention=attention,
             products=engine.products,
             device_name=self.device.name,
             host=socket.gethostname(),
-            versions=versions(),
-            notes=(*engine.notes, *(note for note in (why_plain, sampled) if note)),
+            versions={**versions(), **self.device.versions},
+            notes=(*engine.notes, *(note for note in (*whys, sampled) if note)),
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
 
 from proctor.nouns import DType, Pack, Quant
 from tests import tiny
-from workers.engine import varlen
+from workers.engine import varlen, varlen_check
 from workers.engine.attention import Way, cascade_attention, explicit
 from workers.engine.layout import Cascade, LayerPrefix, Prefix, Segment
 from workers.engine.load import load
@@ -36,7 +38,10 @@ def by_the_book(
     window_size: tuple[int, int],
     enable_gqa: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the documentation of `varlen_attn` says that it computes, line by line: (T, H, D) and (H, T)."""
+    """What the documentation of `varlen_attn` says that it computes, line by line: (T, H, D) and (H, T).
+
+    As in the kernel, products are summed and kept in float32, and only the result is rounded.
+    """
     assert enable_gqa
     assert return_aux
     assert cu_seq_q.dtype == cu_seq_k.dtype == torch.int32
@@ -44,8 +49,8 @@ def by_the_book(
     back, ahead = window_size
     outs, sums = [], []
     for line in range(len(cu_seq_q) - 1):
-        q = query[cu_seq_q[line] : cu_seq_q[line + 1]].transpose(0, 1)[None]
-        k, v = (part[cu_seq_k[line] : cu_seq_k[line + 1]].transpose(0, 1)[None] for part in (key, value))
+        q = query.float()[cu_seq_q[line] : cu_seq_q[line + 1]].transpose(0, 1)[None]
+        k, v = (part.float()[cu_seq_k[line] : cu_seq_k[line + 1]].transpose(0, 1)[None] for part in (key, value))
         distance = torch.arange(q.shape[2])[:, None] - torch.arange(k.shape[2])
         hidden = torch.zeros_like(distance, dtype=torch.bool)
         hidden |= (distance < 0) if ahead == 0 else False
@@ -53,7 +58,7 @@ def by_the_book(
         out, total = explicit(q, k, v, Way(scale, None), mask=torch.zeros(hidden.shape).masked_fill(hidden, -1e30))
         outs.append(out[0].transpose(0, 1))
         sums.append(total[0])
-    return torch.cat(outs), torch.cat(sums, 1)
+    return torch.cat(outs).to(query.dtype), torch.cat(sums, 1)
 
 
 @pytest.mark.parametrize(("architecture", "calls"), [("llama", True), ("mistral", True), ("gemma2", False)])
@@ -81,6 +86,60 @@ def test_rows_through_the_kernel_score_as_full_prompts_do(
     assert bool(called) == calls  # scores with a soft cap are not for the kernel
     if architecture == "mistral":
         assert (31, 0) in called  # its window of 32 tokens is the token itself and 31 before it
+
+
+def test_the_trial_finds_nothing_wrong_with_a_kernel_that_computes_what_its_documentation_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(varlen, "varlen_attn", by_the_book)
+    out, total = varlen_check.worst(torch.device("cpu"), torch.bfloat16)
+    assert (out < 0.03, total < 2e-3) == (True, True), (out, total)
+
+
+def not_causal(*tensors: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return by_the_book(*tensors, **{**named, "window_size": (named["window_size"][0], -1)})
+
+
+def to_base_2(*tensors: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    out, total = by_the_book(*tensors, **named)
+    return out, total / math.log(2)
+
+
+def unscaled(*tensors: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return by_the_book(*tensors, **{**named, "scale": 1.0})
+
+
+def lines_joined(q: Any, k: Any, v: Any, _edges: Any, _keys: Any, *_longest: int, **named: Any) -> Any:
+    queries, keys = (torch.tensor([0, len(part)], dtype=torch.int32) for part in (q, k))
+    return by_the_book(q, k, v, queries, keys, len(q), len(k), **named)
+
+
+def heads_swapped(q: Any, k: Any, v: Any, *rest: Any, **named: Any) -> Any:
+    return by_the_book(q, k.flip(1), v.flip(1), *rest, **named)
+
+
+def of_no_numbers(*tensors: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    out, total = by_the_book(*tensors, **named)
+    return out * float("nan"), total
+
+
+@pytest.mark.parametrize("kernel", [not_causal, to_base_2, unscaled, lines_joined, heads_swapped, of_no_numbers])
+def test_a_kernel_that_is_wrong_in_one_thing_is_found_out_and_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    monkeypatch.setattr(varlen, "varlen_attn", kernel)
+    out, total = varlen_check.worst(torch.device("cpu"), torch.bfloat16)
+    assert not (out < 0.03 and total < 2e-3), (out, total)
+
+
+def test_a_kernel_that_is_distrusted_serves_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(varlen, "_TYPES", {torch.bfloat16, torch.float16})
+    varlen.distrust(torch.bfloat16)
+    assert {torch.float16} == varlen._TYPES
+
+
+def test_the_cpu_has_no_choice_of_kernels() -> None:
+    assert varlen_check.kernel_of(torch.device("cpu"), torch.bfloat16) == ("", "")
 
 
 def test_the_kernel_takes_what_it_is_given() -> None:
@@ -132,6 +191,7 @@ def test_the_kernels_numbers_are_the_spelled_out_ones() -> None:
     query = torch.randn(1, 8, 300, 64, device="cuda", dtype=torch.bfloat16)
     key, value = (torch.randn(1, 2, 300, 64, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     assert varlen.serves(query, value)
+    assert varlen_check.kernel_of(query.device, query.dtype) == ("varlen", "")
     out, total = varlen.behind(query, key, value, 0.125)
     expected, sums = explicit(query.float(), key.float(), value.float(), Way(0.125, None))
     assert float((out.transpose(1, 2).float() - expected).abs().max()) < 0.02

@@ -118,3 +118,22 @@ def test_native_bfloat16_is_read_from_the_cpus_flags(
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
     assert look({}).cpu_bfloat16 is native
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n", "550.54.15"),
+        (
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build\nGCC version: 12.2.0\n",
+            "580.95.05",
+        ),
+        ("", ""),
+    ],
+)
+def test_the_drivers_version_is_read_from_the_kernels_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, version: str
+) -> None:
+    (tmp_path / "version").write_text(text)
+    monkeypatch.setattr(machine, "_DRIVER", tmp_path / "version")
+    assert machine.driver() == version

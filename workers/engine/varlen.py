@@ -20,6 +20,8 @@ _WIDEST = 256  # of a head
 # torch 2.11 groups heads without being told, 2.12 and newer want to be.
 _GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
+_TYPES = {torch.bfloat16, torch.float16}  # in which its numbers are trusted
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -42,11 +44,16 @@ def _one_line(tokens: int, device: torch.device) -> Bounds:
 
 def serves(query: torch.Tensor, value: torch.Tensor) -> bool:
     """Whether the kernel takes these (1, H, N, D): their type, their width, and the GPU they lie on."""
-    if query.device.type != "cuda" or query.dtype not in (torch.bfloat16, torch.float16) or torch.version.cuda is None:
+    if query.device.type != "cuda" or query.dtype not in _TYPES or torch.version.cuda is None:
         return False
     width = query.shape[-1]
     fits = width == value.shape[-1] and width % 8 == 0 and width <= _WIDEST
     return fits and torch.cuda.get_device_capability(query.device) >= _AMPERE
+
+
+def distrust(dtype: torch.dtype) -> None:
+    """The kernel's numbers are wrong in this type: it serves nothing more in this process."""
+    _TYPES.discard(dtype)
 
 
 def within(
