@@ -13,6 +13,7 @@ from enum import StrEnum
 from proctor.errors import BadInput
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SHOTS = 5  # examples before a question, where nobody says how many: the usual number for MMLU
 
 
 class Quant(StrEnum):
@@ -138,7 +139,7 @@ class Exam:
 class Conditions:
     """How an Exam is put to a model. Runs are compared only where these agree."""
 
-    shots: int = 5
+    shots: int = SHOTS
     chat_template: bool = False
     limit: int | None = None  # the first so many questions; None is all
     pack_tokens: int = 2048  # budget of a Pack, in tokens

@@ -52,8 +52,8 @@ what_to_run = options(
                  help="auto takes the GPU where there is one."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
                  show_default=True, help="auto is the checkpoint's own where the device computes in it, else float32."),
-    click.option("--shots", type=click.IntRange(0, 100), default=5, show_default=True,
-                 help="Examples from the dev split before each question."),
+    click.option("--shots", type=click.IntRange(0, 100),
+                 help="Examples from the dev split before each question. Default: 5, or 0 without a dev split."),
     click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
     click.option("--template-date", default="", metavar="YYYY-MM-DD",
                  help="The date that a chat template is told, where it asks for one. Default: that of the submission."),
@@ -93,7 +93,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     Examples:
       submit-sweep -m smollm2 --benchmark demo
       submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 8bit -q 4bit -s astronomy -s anatomy --limit 50
-      submit-sweep -m ./my-model --benchmark questions.csv --shots 0 --verbose
+      submit-sweep -m ./my-model --benchmark questions.csv --verbose
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep sweep.yaml                (model: [...], quant: [...], subjects: [...], shots: 5, ...)
 
@@ -111,6 +111,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         detach=given["detach"],
         plan_only=given["plan_only"],
         as_json=given["as_json"],
+        default_shots=given["shots"] is None,
     )
     settings = Settings.read(os.environ)
     if given["log_format"]:
@@ -121,7 +122,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
 def request_from(given: dict[str, Any]) -> SweepRequest:
     """The checked request of what was typed; raises `BadInput` where no model is named."""
     from proctor.errors import BadInput
-    from proctor.nouns import Conditions, DType, Quant, Scoring, SweepRequest
+    from proctor.nouns import SHOTS, Conditions, DType, Quant, Scoring, SweepRequest
 
     if not given["models"]:
         raise BadInput(
@@ -136,7 +137,7 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
         device=given["device"],
         dtype=DType(given["dtype"]),
         conditions=Conditions(
-            given["shots"],
+            SHOTS if given["shots"] is None else given["shots"],
             given["chat_template"],
             given["limit"],
             scoring=Scoring(given["scoring"]),

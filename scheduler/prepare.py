@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
@@ -14,6 +14,7 @@ from proctor.catalog.memory import computed_dtype, predicted_memory
 from proctor.catalog.refs import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
+from proctor.exams.assembly import NO_DEV
 from proctor.exams.chats import Habits, Unwritten, habits
 from proctor.exams.load import load_benchmark
 from proctor.gpus import usable
@@ -37,8 +38,10 @@ class Prepared:
     told: tuple[str, ...] = ()  # those of them that are said at each submission
 
 
-def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared:
+def prepare(request: SweepRequest, settings: Settings, store: Store, *, default_shots: bool = False) -> Prepared:
     """Plan a request against what is there: nothing is written, nothing is started.
+
+    With `default_shots` nobody said how many: exams without any dev question are asked with 0, and a note says so.
 
     Raises
     ------
@@ -54,12 +57,13 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
         faults.append(
             BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")
         )
+    benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
+    exams = () if benchmark is None else tuple(benchmark.exams.values())
+    request, shots_told = fitted_shots(request, exams, default=default_shots)
     device, _ = choose_device(request.device, targets)
     bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
     found = [tried(faults, partial(candidate, name, request, device, bfloat16=bfloat16)) for name in request.models]
     candidates = [each for each in found if each is not None]
-    benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
-    exams = () if benchmark is None else tuple(benchmark.exams.values())
     in_fleet = settings.broker_url is not None
     plan = None
     if device is Device.GPU and machine.gpus_unusable and not machine.gpus:
@@ -69,13 +73,27 @@ def prepare(request: SweepRequest, settings: Settings, store: Store) -> Prepared
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(request, candidates, targets) if in_fleet else []
-    told = (*template_notes(request, candidates), *gpu_notes(machine, device))
+    told = (*shots_told, *template_notes(request, candidates), *gpu_notes(machine, device))
     notes = (
         *device_notes(request.quants, device, targets),
         *told,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
-    return Prepared(plan, exams, (*benchmark.notes, *notes), told)
+    found_notes = [note for note in benchmark.notes if request.conditions.shots or not note.startswith(NO_DEV)]
+    return Prepared(plan, exams, (*found_notes, *notes), told)
+
+
+def fitted_shots(
+    request: SweepRequest, exams: Sequence[Exam], *, default: bool
+) -> tuple[SweepRequest, tuple[str, ...]]:
+    """The request with shots that the exams can show, and what is to be said of that.
+
+    By `default` alone: a number that a person asked for stays, and is an error where the exams have fewer.
+    """
+    if not default or not exams or any(exam.dev for exam in exams):
+        return request, ()
+    said = f"{exams[0].benchmark} has no dev split, so no examples stand before its questions (--shots 0)."
+    return replace(request, conditions=replace(request.conditions, shots=0)), (said,)
 
 
 def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:

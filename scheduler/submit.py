@@ -36,6 +36,7 @@ class Way:
     detach: bool = False
     plan_only: bool = False
     as_json: bool = False
+    default_shots: bool = False  # nobody said how many: an exam without a dev split is asked with none
 
 
 def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
@@ -49,7 +50,7 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         where the database or the broker can't be used.
     """
     with open_store(settings) as store:
-        prepared = prepare(request, settings, store)
+        prepared = prepare(request, settings, store, default_shots=way.default_shots)
         if way.plan_only:
             say_plan(prepared, as_json=way.as_json)
             return ALL_DONE
