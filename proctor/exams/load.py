@@ -53,7 +53,7 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = ()) -> Benchmark
     Raises
     ------
     BadExam
-        for what can't be read as questions, `SeveralFaults` for several faults: all of them, up to 20.
+        for what can't be read as questions, `SeveralFaults` for several faults: all of them, up to 20 kinds.
     UnknownName
         for an unknown benchmark or subject.
     """

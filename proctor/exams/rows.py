@@ -74,6 +74,8 @@ def draft(rows: Iterable[RawRow], label: str, subject: str, faults: Faults, *, n
             faults.add(BadRow(label, place, "answer", key.cause, "Letters are the safest: A for the first option."))
         else:
             drafts.append(Draft(own_subject, text, options.texts, key.index))
+    if drafts:
+        faults.fit(label)
     return Drafts(tuple(drafts), () if meant.from_one is None else (_counted(meant.from_one, places, keys, label),))
 
 

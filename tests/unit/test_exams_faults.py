@@ -143,14 +143,47 @@ def test_parquet_faults_name_columns_and_rows(tmp_path: Path) -> None:
     assert fault_of(path).problem.startswith("law.parquet, row 2, column answer: 5 is not an index")
 
 
-def test_all_faults_come_at_once_twenty_in_full(tmp_path: Path) -> None:
-    with pytest.raises(SeveralFaults) as caught:
-        load_benchmark(str(jsonl(tmp_path, *[{**GOOD, "answer": 9}] * 25, GOOD)))
-    assert len(caught.value.faults) == 21
-    assert [fault.row for fault in caught.value.faults if isinstance(fault, BadRow)] == [
-        f"line {n}" for n in range(1, 21)
+def faults_of(path: Path) -> list[str]:
+    with pytest.raises(BadInput) as caught:
+        load_benchmark(str(path))
+    return [str(fault) for fault in getattr(caught.value, "faults", [caught.value])]
+
+
+def test_rows_that_are_all_wrong_in_one_way_are_one_sentence(tmp_path: Path) -> None:
+    rows = [{"question": f"{n}?", "choices": ["w", "x"]} for n in range(20)]
+    assert faults_of(jsonl(tmp_path, *rows))[0].startswith(
+        "law.jsonl, all 20 rows (line 1, line 2, line 3, …): no column answer; found 'question', 'choices'."
+    )
+    assert len(faults_of(jsonl(tmp_path, *rows))) == 1
+
+
+def test_rows_wrong_in_one_way_are_counted_beside_those_that_are_right(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, *[{**GOOD, "answer": 9}] * 25, GOOD)
+    (only,) = faults_of(path)
+    assert only.startswith("law.jsonl, 25 rows (line 1, line 2, line 3, …), column answer: 9 is not an index from 0")
+
+
+def test_of_rows_wrong_in_one_way_with_other_values_the_first_is_shown(tmp_path: Path) -> None:
+    (only,) = faults_of(jsonl(tmp_path, *[{**GOOD, "answer": key} for key in ["it's", "E", 9, None, "left"]]))
+    assert ', all 5 rows (line 1, line 2, line 3, …), column answer: in the first, "it\'s" is not an index' in only
+
+
+def test_up_to_three_faults_of_a_kind_are_told_of_one_by_one(tmp_path: Path) -> None:
+    rows = [{**GOOD, "answer": 9}] * 3 + [{**GOOD, "question": " "}] * 4
+    places = [fault.split(", column")[0] for fault in faults_of(jsonl(tmp_path, *rows))]
+    assert places == [
+        "law.jsonl, 4 rows (line 4, line 5, line 6, …)",
+        "law.jsonl, line 1",
+        "law.jsonl, line 2",
+        "law.jsonl, line 3",
     ]
-    assert caught.value.faults[-1].problem == "… and 5 more."
+
+
+def test_faults_of_more_than_twenty_kinds_are_counted(tmp_path: Path) -> None:
+    for n in range(25):
+        write(tmp_path / f"subject{n:02}.csv", b"question,a,b,answer\nx,y,z,E\n")
+    assert len(faults_of(tmp_path)) == 21
+    assert faults_of(tmp_path)[-1] == "… and 5 more."
 
 
 def test_the_faults_of_several_files_come_together(tmp_path: Path) -> None:
