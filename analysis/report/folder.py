@@ -1,6 +1,7 @@
 """The folder of a report: the files of an earlier report go, everybody else's stay as they are.
 
-A list of the report's own files, with the SHA-256 of each, lies beside them as `.proctor-report.json`.
+A list of the report's own files, with the SHA-256 of each, lies beside them as `.proctor-report.json`. Earlier releases
+wrote none: their report is known by its page, and their files by their names and by not having changed after it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +21,9 @@ from proctor.errors import BadInput
 
 LIST = ".proctor-report.json"
 PAGES = ("report.html", "report.md")  # gone first and back last: a page that is there is whole, with its files
+KINDS = {".html", ".md", ".png", ".svg", ".csv"}
+SLACK_S = 2.0  # by which a file may seem younger than the page that was written after it: file systems round
+_WRITTEN = re.compile(r"Written on \d{4}-\d\d-\d\d at [^\n<]* by Proctor ")
 _BESIDE = ".proctor-report.{}.part"
 
 Owned = Mapping[str, Sequence[str]]  # file name -> SHA-256 of each content that is ours
@@ -38,7 +43,7 @@ def report_folder(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
         where a file that isn't an earlier report's, or was changed since, has the name of one to be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _refuse_foreign(folder, names, _owned(folder))
+    _refuse_foreign(folder, names, _owned(folder, names))
     beside = folder / _BESIDE.format(os.getpid())
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -53,8 +58,8 @@ def report_folder(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def _exchange(folder: Path, beside: Path) -> None:
-    owned = _owned(folder)
     new = {path.name: [_content(path)] for path in beside.iterdir()}
+    owned = _owned(folder, list(new))
     _refuse_foreign(folder, list(new), owned)
     old = {name: hashes for name, hashes in owned.items() if _is_ours(folder / name, hashes)}
     _write_list(
@@ -81,15 +86,44 @@ def _refuse_foreign(folder: Path, names: Sequence[str], owned: Owned) -> None:
         )
 
 
-def _owned(folder: Path) -> Owned:
+def _owned(folder: Path, names: Sequence[str]) -> Owned:
     path = folder / LIST
     if not path.exists():
-        return {}
+        return _without_a_list(folder, names)
     try:
         files = json.loads(path.read_text("utf-8"))["files"]
         return {str(name): [str(one) for one in hashes] for name, hashes in files.items() if Path(name).name == name}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is no list of a report's files.", "Name another folder with -o.") from error
+
+
+def _without_a_list(folder: Path, names: Sequence[str]) -> Owned:
+    """What an earlier release wrote there, of files with these names or those of further sets (`accuracy_2.csv`)."""
+    written_s = [page.stat().st_mtime for name in PAGES if _is_page(page := folder / name)]
+    if not written_s:
+        return {}
+    stems = {_stem(name) for name in names}
+    return {
+        path.name: [_content(path)]
+        for path in folder.iterdir()
+        if path.suffix in KINDS
+        and _stem(path.name) in stems
+        and path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_mtime <= max(written_s) + SLACK_S
+    }
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file says that a report was written by us, before its first section."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return _WRITTEN.search(file.read(1 << 16)) is not None
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"_\d+$", "", Path(name).stem)
 
 
 def _write_list(beside: Path, folder: Path, files: Owned, *, whole: bool) -> None:

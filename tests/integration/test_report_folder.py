@@ -14,6 +14,7 @@ import pytest
 
 from analysis.frames import read_results
 from analysis.report.folder import LIST, report_folder
+from analysis.report.page import page_html
 from analysis.report.write import Options, write_report
 from proctor.errors import BadInput
 from proctor.nouns import Quant
@@ -65,6 +66,32 @@ def test_a_foreign_page_is_found_before_anything_is_drawn(tmp_path: Path) -> Non
     (tmp_path / "report.md").write_text("mine")
     with pytest.raises(BadInput, match=r"report\.md"), report_folder(tmp_path, ["report.md"]):
         pytest.fail("the work has begun")
+
+
+def earlier_release(folder: Path) -> None:
+    """A report of before there was a list of its files."""
+    for name in ("accuracy.csv", "accuracy_2.csv", "overall.png"):
+        (folder / name).write_text("earlier")
+    page = page_html("1 model on demo", "Written on 2026-11-29 at 10:00 UTC by Proctor 0.1.0", [], [])
+    (folder / "report.html").write_text(page)
+
+
+def test_a_report_of_a_release_that_kept_no_list_is_taken_for_the_earlier_one(tmp_path: Path) -> None:
+    earlier_release(tmp_path)
+    (tmp_path / "notes.csv").write_text("mine")
+    with report_folder(tmp_path, ["report.html"]) as beside:
+        for name, text in {"report.html": "new", "accuracy.csv": "new", "overall.svg": "new"}.items():
+            (beside / name).write_text(text)
+    assert held(tmp_path) == {"report.html": "new", "accuracy.csv": "new", "overall.svg": "new", "notes.csv": "mine"}
+
+
+def test_what_was_changed_after_such_a_report_is_somebodys_own(tmp_path: Path) -> None:
+    earlier_release(tmp_path)
+    page_s = (tmp_path / "report.html").stat().st_mtime
+    os.utime(tmp_path / "accuracy.csv", (page_s + 60, page_s + 60))
+    with pytest.raises(BadInput, match=r"1 file .*accuracy\.csv"):
+        put(tmp_path, FIRST)
+    assert (tmp_path / "accuracy.csv").read_text() == "earlier"
 
 
 def test_foreign_files_beside_a_report_stay_as_they_are(tmp_path: Path) -> None:
