@@ -86,11 +86,12 @@ def write(
     more: Mapping[str, tuple[int, ...]] | None = None,
     tied: bool = False,
     tensors_a_file: int = 0,
+    facts: Mapping[str, str | float] | None = None,
 ) -> Path:
     """A whole model but for the tensors `without`; `tied`: no output head; in several files of `tensors_a_file`."""
-    logging.getLogger("gguf.gguf_writer").setLevel(logging.ERROR)
-    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_file)
-    _describe(writer, CONFIGS[architecture]())
+    writer = _begun(path, architecture, CONFIGS[architecture](), tensors_a_file)
+    for key, value in (facts or {}).items():
+        writer.add_string(key, value) if isinstance(value, str) else writer.add_float32(key, value)
     generator = np.random.default_rng(0)
     for name, shape in {**shapes(architecture), **(more or {})}.items():
         if name in without or (tied and name == "output.weight"):
@@ -100,11 +101,61 @@ def write(
             values = -abs(values) - 0.1  # GGUF has −exp(A_log)
         kind = gguf.GGMLQuantizationType.F16 if len(shape) > 1 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+    _end(writer)
+    return path
+
+
+def write_model(path: Path, architecture: str, model: hf.PreTrainedModel) -> Path:
+    """The model's own numbers in float32, laid out as llama.cpp's convert_hf_to_gguf.py does, and how it rotates."""
+    config = model.config
+    writer = _begun(path, architecture, config)
+    processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config=config.to_dict())  # type: ignore[no-untyped-call]
+    state = model.state_dict()
+    for name, key in get_gguf_hf_weights_map(model, processor).items():
+        values = state[key].float().numpy()
+        if architecture == "llama" and (".attn_q." in name or ".attn_k." in name):
+            heads = config.num_attention_heads if ".attn_q." in name else config.num_key_value_heads
+            values = values.reshape(heads, 2, -1, values.shape[-1]).swapaxes(1, 2).reshape(values.shape)
+        if architecture in ("gemma2", "gemma3", "nemotron") and name.endswith("norm.weight"):
+            values = values + 1
+        writer.add_tensor(name, np.ascontiguousarray(values))
+    rope = _rope(config)
+    if rope.get("rope_type") == "llama3":
+        writer.add_tensor("rope_freqs.weight", _llama3_factors(rope, config.head_dim))
+    _end(writer)
+    return path
+
+
+def _begun(path: Path, architecture: str, config: hf.PreTrainedConfig, tensors_a_file: int = 0) -> gguf.GGUFWriter:
+    logging.getLogger("gguf.gguf_writer").setLevel(logging.ERROR)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_file)
+    _describe(writer, config)
+    return writer
+
+
+def _end(writer: gguf.GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
+
+
+def _rope(config: hf.PreTrainedConfig) -> Mapping[str, Any]:
+    """The rope parameters of layers that see everything."""
+    found: Mapping[str, Any] = getattr(config, "rope_parameters", None) or {}
+    full: Mapping[str, Any] = found.get("full_attention", found)
+    return full
+
+
+def _llama3_factors(rope: Mapping[str, Any], dims: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """As LlamaModel.generate_extra_tensors of convert_hf_to_gguf.py computes them."""
+    low, high, window = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
+    found = []
+    for wave in 2 * np.pi * rope["rope_theta"] ** (np.arange(0, dims, 2) / dims):
+        smooth = (window / wave - low) / (high - low)
+        between = 1 / ((1 - smooth) / rope["factor"] + smooth)
+        found.append(1.0 if wave < window / high else rope["factor"] if wave > window / low else between)
+    return np.array(found, dtype=np.float32)
 
 
 def _describe(writer: gguf.GGUFWriter, config: hf.PreTrainedConfig) -> None:
@@ -122,8 +173,7 @@ def _describe(writer: gguf.GGUFWriter, config: hf.PreTrainedConfig) -> None:
         writer.add_head_count_kv(getattr(config, "num_key_value_heads", heads))
         writer.add_key_length(width)
         writer.add_value_length(width)
-        writer.add_rope_dimension_count(width)
-        writer.add_rope_freq_base(10_000.0)
+        _describe_rotation(writer, _rope(config), width)
     else:
         writer.add_ssm_conv_kernel(config.conv_kernel)
         writer.add_ssm_state_size(config.state_size)
@@ -133,3 +183,14 @@ def _describe(writer: gguf.GGUFWriter, config: hf.PreTrainedConfig) -> None:
         writer.add_expert_count(config.num_experts)
         writer.add_expert_used_count(config.num_experts_per_tok)
     tiny.write_tokenizer(writer)
+
+
+def _describe_rotation(writer: gguf.GGUFWriter, rope: Mapping[str, Any], width: int) -> None:
+    writer.add_rope_dimension_count(int(width * rope.get("partial_rotary_factor", 1)))
+    writer.add_rope_freq_base(rope.get("rope_theta", 10_000.0))
+    kind = rope.get("rope_type")
+    if kind in ("linear", "yarn"):
+        writer.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        writer.add_rope_scaling_factor(rope["factor"])
+    if kind == "yarn":
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])

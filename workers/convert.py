@@ -17,10 +17,11 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from proctor.catalog import demo, hub, refs
+from proctor.catalog.conversion import is_checked
 from proctor.errors import DiskFull, HubUnavailable, ProctorError, UnknownName
 from proctor.nouns import ModelRef, ModelSource
 from proctor.settings import Settings
-from workers.unpack import is_checked, unpack
+from workers.unpack import unpack
 
 Progress = Callable[[str], None]
 TURN_S = 5.0  # how often a process that waits its turn says that it lives

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proctor.catalog.conversion import record
 from proctor.catalog.gguf import GgufHeader
-from proctor.catalog.gguf_model import read_model
+from proctor.catalog.gguf_model import GgufModel, read_model
 from proctor.errors import BadModel, first_line
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-# Raised whenever `unpack` checks more: folders with a smaller number are made again. Releases before 1 kept no record.
-CHECKS = 1
-_RECORD = ".conversion"
-
-
-def is_checked(folder: Path) -> bool:
-    """Whether the folder was made by `unpack` with all the checks of this release, or more."""
-    try:
-        found = json.loads((folder / _RECORD).read_bytes())
-    except (OSError, ValueError):
-        return False
-    checks = found.get("checks") if isinstance(found, dict) else None
-    return isinstance(checks, int) and checks >= CHECKS
 
 
 def unpack(path: Path, folder: Path, name: str) -> None:
@@ -58,29 +44,34 @@ def unpack(path: Path, folder: Path, name: str) -> None:
             whole = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent))) / "whole.gguf"
             _join(model.files, whole)
         try:
-            _save(whole, model.header, folder, name)
+            _save(whole, model, folder, name)
         except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError) as error:
             raise BadModel(name, f"transformers can't convert this GGUF file: {first_line(error)}") from error
-    (folder / _RECORD).write_text(json.dumps({"checks": CHECKS}), encoding="utf-8")
+    record(folder)
 
 
-def _save(whole: Path, header: GgufHeader, folder: Path, name: str) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+def _save(whole: Path, read: GgufModel, folder: Path, name: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     from workers.devices import TORCH_DTYPES
     from workers.engine.load import check_complete
+    from workers.rotation import check_rotation, put_rotation
 
+    config = AutoConfig.from_pretrained(whole.parent, gguf_file=whole.name)
+    put_rotation(config, read.rotation)
     tokenizer = AutoTokenizer.from_pretrained(whole.parent, gguf_file=whole.name)
     found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
         whole.parent,
+        config=config,
         gguf_file=whole.name,
-        dtype=TORCH_DTYPES[header.dtype],
+        dtype=TORCH_DTYPES[read.header.dtype],
         quantization_config=GgufConfig(dequantize=True),
         output_loading_info=True,
     )
     model, report = found
     check_complete(report, name)
-    _check_all_read(model, header, name)
+    _check_all_read(model, read.header, name)
+    check_rotation(model, read.rotation, name)
     # It is plain numbers now; with these marks save_pretrained would refuse it as quantized.
     model.hf_quantizer = None  # type: ignore[assignment] # transformers' modules take any attribute
     if hasattr(model.config, "quantization_config"):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from proctor.catalog import hub
+from proctor.catalog.conversion import is_checked
 from proctor.catalog.demo import DEMO_MODELS, is_fetched
 
 _FOLDER = "models--"  # of the hub's cache: models--org--name
@@ -19,7 +20,7 @@ def cached_names(cache: Path) -> list[str]:
 
 
 def _is_converted(cache: Path, name: str, revision: str) -> bool:
-    return (cache / "models" / f"{name}-{revision}").is_dir()
+    return is_checked(cache / "models" / f"{name}-{revision}")
 
 
 def _of_the_hub() -> list[str]:

@@ -9,7 +9,7 @@ import math
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proctor.errors import BadModel
@@ -66,6 +66,7 @@ class GgufTensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
+    at: int = field(default=0, compare=False)  # where its numbers begin in its file, bytes
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class _Cursor:
             raise ValueError("an alignment that no file has")
         start = -(-self.at // alignment) * alignment
         end = start + max((last for _, last in described), default=0)
-        return GgufHeader(facts, tuple(tensor for tensor, _ in described)), end
+        return GgufHeader(facts, tuple(replace(tensor, at=start + tensor.at) for tensor, _ in described)), end
 
     def scalar(self, code: str) -> int | float | bool:
         layout = "<" + code
@@ -194,4 +195,4 @@ class _Cursor:
         if kind not in _TYPES:
             raise BadModel(name, f"tensor {called} is of ggml's type {kind}, which isn't known here")
         dtype, block, size = _TYPES[kind]
-        return GgufTensor(called, dtype, shape[::-1]), offset + math.prod(shape) // block * size
+        return GgufTensor(called, dtype, shape[::-1], offset), offset + math.prod(shape) // block * size

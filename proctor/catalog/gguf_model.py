@@ -14,6 +14,7 @@ from pathlib import Path
 
 from proctor.catalog import gguf
 from proctor.catalog.gguf import GgufHeader
+from proctor.catalog.gguf_rope import Rotation, read_rotation
 from proctor.errors import BadModel
 
 # As llama-gguf-split and gguf's own writer name the files of one model.
@@ -59,6 +60,7 @@ class GgufModel:
 
     files: tuple[Path, ...]
     header: GgufHeader
+    rotation: Rotation
 
 
 def read_model(path: Path, name: str) -> GgufModel:
@@ -67,7 +69,7 @@ def read_model(path: Path, name: str) -> GgufModel:
     Raises
     ------
     BadModel
-        naming `name` and the files or tensors that are missing; also as `gguf.read` does.
+        naming `name` and the files or tensors that are missing; also as `gguf.read` and `read_rotation` do.
     """
     files = split_files(path, name)
     headers = [gguf.read(file, name if file == path else str(file)) for file in files]
@@ -75,7 +77,7 @@ def read_model(path: Path, name: str) -> GgufModel:
         _check_parts(files, headers, name)
     header = GgufHeader(headers[0].facts, tuple(tensor for one in headers for tensor in one.tensors))
     _check_tensors(header, name)
-    return GgufModel(files, header)
+    return GgufModel(files, header, read_rotation(files, headers, name))
 
 
 def split_files(path: Path, name: str) -> tuple[Path, ...]:

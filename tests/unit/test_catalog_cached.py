@@ -9,6 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from proctor.catalog.cached import cached_names
+from proctor.catalog.conversion import CHECKS, record
 from proctor.catalog.demo import demo_model, gguf_path
 from tests import tiny
 
@@ -46,9 +47,22 @@ def test_demo_models_are_listed_where_they_are_fetched_or_converted(tmp_path: Pa
     path = gguf_path(model, tmp_path / "one")
     path.parent.mkdir(parents=True)
     path.touch()
-    (tmp_path / "two" / "models" / f"smollm2-{model.revision}").mkdir(parents=True)
-    (tmp_path / "three" / "models" / "smollm2-another").mkdir(parents=True)
+    for name, revision in (("two", model.revision), ("three", "another")):
+        folder = tmp_path / name / "models" / f"smollm2-{revision}"
+        folder.mkdir(parents=True)
+        record(folder)
     assert [cached_names(tmp_path / name) for name in ("one", "two", "three")] == [["smollm2"], ["smollm2"], []]
+
+
+def test_a_conversion_that_will_be_made_again_is_not_listed(tmp_path: Path) -> None:
+    model = demo_model("smollm2")
+    assert model is not None
+    folder = tmp_path / "models" / f"smollm2-{model.revision}"
+    folder.mkdir(parents=True)
+    (folder / ".conversion").write_text(json.dumps({"checks": CHECKS - 1}), encoding="utf-8")
+    assert cached_names(tmp_path) == []
+    record(folder)
+    assert cached_names(tmp_path) == ["smollm2"]
 
 
 def test_models_of_the_hub_are_listed_where_they_are_whole_and_write_text(tmp_path: Path, hub: Path) -> None:

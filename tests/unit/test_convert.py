@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from proctor.catalog.conversion import is_checked
 from proctor.catalog.demo import DEMO_MODELS, gguf_path
 from proctor.catalog.refs import resolve, weights_of
 from proctor.catalog.weights import read_folder
@@ -21,7 +22,6 @@ from tests import tiny, tiny_gguf
 from workers import convert
 from workers.convert import converted_path, local_folder
 from workers.engine.load import load
-from workers.unpack import is_checked
 
 Q8 = gguf.GGMLQuantizationType.Q8_0
 
