@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,6 +28,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/", "/health"})
 MAX_BODY_BYTES = 2 << 20
+DRAIN_S = 2.0
 
 
 class TooLarge(Exception):
@@ -103,13 +105,18 @@ class Gate:
 
 
 async def _drain(receive: Receive, limit: int) -> None:
-    """Throw away what still comes, up to a few times the limit: a client that is sending would not hear the answer."""
+    """Throw away what still comes, for a moment and up to a few times the limit.
+
+    A client that is sending would not hear the answer. One that sends nothing is not waited for.
+    """
     thrown = 0
-    while thrown <= 4 * limit:
-        message = await receive()
-        thrown += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while thrown <= 4 * limit:
+                message = await receive()
+                thrown += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def _host_name(host: str) -> str | None:

@@ -14,7 +14,9 @@ from chat.client import Manner
 from chat.desk import Service
 from chat.enter import check_model, ended_by_signals
 from chat.forms import join_name
+from chat.gate import Gate
 from chat.host import connected, read_settings
+from chat.patience import PatientProtocol
 from proctor import logs
 from proctor.broker_url import LOOPBACK
 from proctor.catalog.cached import cached_names
@@ -69,17 +71,22 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
             named=(join_name(first.model, first.quant),) if first else (),
             cached=None if settings.broker_url else lambda: cached_names(settings.cache),
         )
-        uvicorn.Server(
-            uvicorn.Config(
-                create_app(service),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                limit_concurrency=MOST_AT_ONCE,
-                timeout_graceful_shutdown=DRAIN_S,
-                lifespan="on",
-            )
-        ).run(sockets=[listening])
+        uvicorn.Server(config(create_app(service))).run(sockets=[listening])
+
+
+def config(app: Gate) -> uvicorn.Config:
+    """How the server serves."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_AT_ONCE,
+        http=PatientProtocol,
+        ws="none",
+        timeout_graceful_shutdown=DRAIN_S,
+        lifespan="on",
+    )
 
 
 def check(address: Address, token: str | None) -> None:
