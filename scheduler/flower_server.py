@@ -2,6 +2,9 @@
 
 Workers send an event as each Run begins and ends (`workers.events`), so Flower shows every attempt at one as a task
 `proctor.run`. It knows what happened since it was started; the whole truth is `proctor status`.
+
+Without a password it answers for names of this machine only: else a page elsewhere that makes its own name mean
+127.0.0.1 could read it through its visitor's browser.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from proctor.broker.app import make_app
 from proctor.broker_url import LOOPBACK
@@ -38,6 +42,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     app = make_app(settings)
     os.environ.update(flower_environ(os.environ, host))
+    if not os.environ.get(PASSWORD):
+        _refuse_foreign_hosts()
     try:
         app.start(["flower", f"--address={host}", f"--port={port}"])
     except OSError as error:
@@ -55,6 +61,24 @@ def flower_environ(environ: Mapping[str, str], host: str) -> dict[str, str]:
             f"Set {PASSWORD}=USER:PASSWORD, or leave --host away and go through an SSH tunnel.",
         )
     return {name: value for name, value in DEFAULTS.items() if name not in environ}
+
+
+def _refuse_foreign_hosts() -> None:
+    """Have Flower answer 403 where a request's Host is no name of this machine. Flower has no option for it."""
+    from flower import command
+    from tornado.web import RequestHandler
+
+    class Foreign(RequestHandler):
+        def prepare(self) -> None:
+            self.send_error(403, reason="This server has another name")
+
+    class Guarded(command.Flower):  # type: ignore[misc] # Flower has no types
+        def find_handler(self, request: Any, **kwargs: Any) -> Any:
+            if is_loopback(request.host_name.strip("[]")):
+                return super().find_handler(request, **kwargs)
+            return self.get_handler_delegate(request, Foreign)
+
+    command.Flower = Guarded
 
 
 def is_loopback(host: str) -> bool:

@@ -78,6 +78,19 @@ def test_flower_shows_runs_as_tasks_to_who_knows_the_password_and_stops_no_worke
             refused.value.close()
 
 
+def test_without_a_password_names_of_other_machines_are_refused(tmp_path: Path) -> None:
+    with embedded(on_sqlite(tmp_path), devices=None) as crew:
+        environ = {**os.environ, **crew.settings.environ(), "FLOWER_BASIC_AUTH": ""}
+        with flower(environ) as address:
+            port = address.rpartition(":")[2]
+            for path in ("/healthcheck", "/api/tasks", "/static/css/flower.css", "/nowhere"):
+                with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                    ask(f"{address}{path}", host=f"evil.example:{port}")
+                refused.value.close()
+            for host in (f"localhost:{port}", f"[::1]:{port}", "127.0.0.1"):
+                assert ask(f"{address}/healthcheck", host=host) == b"OK"
+
+
 @contextmanager
 def flower(environ: dict[str, str]) -> Iterator[str]:
     """The address of a Flower that answers."""
@@ -103,10 +116,12 @@ def flower(environ: dict[str, str]) -> Iterator[str]:
             process.communicate(timeout=300)
 
 
-def ask(url: str, data: bytes | None = None) -> bytes:
-    """What the page says to our user."""
-    password = base64.b64encode(USER.encode()).decode()
-    request = urllib.request.Request(url, data=data, headers={"Authorization": f"Basic {password}"})  # noqa: S310 -- our own
+def ask(url: str, data: bytes | None = None, host: str | None = None) -> bytes:
+    """What the page says to our user; `host`: under another name than the address's."""
+    told = {"Authorization": f"Basic {base64.b64encode(USER.encode()).decode()}"}
+    if host is not None:
+        told["Host"] = host
+    request = urllib.request.Request(url, data=data, headers=told)  # noqa: S310 -- our own
     with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 -- our own address
         body: bytes = answer.read()
     return body
