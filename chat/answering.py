@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from chat import faults
 from chat.asynchronous import AsyncReply
-from chat.client import EarlierRelease, TurnFailed
+from chat.client import EarlierRelease, ScoresLost, TurnFailed
 from chat.completions import DONE, Heard, Shape, event
 from chat.desk import Desk
 from chat.protocol import Aside, Ending, Entry, Piece, Place, Progress, TokenScore, TurnRequest
@@ -100,15 +100,26 @@ async def _hear(reply: AsyncReply, shape: Shape) -> Heard:
 
 
 async def _entries(reply: AsyncReply, *, echoed: bool = False) -> AsyncIterator[Entry]:
-    """What is told of a reply; `echoed`: its prompt was. Raises `EarlierRelease` where a worker left something out."""
+    """What is told of a reply; `echoed`: its prompt was.
+
+    Raises
+    ------
+    EarlierRelease
+        where a worker left something out.
+    ScoresLost
+        where tokens come without the log-probabilities that were asked for.
+    """
     tokens = next((len(each.token_ids) for each in reply.request.say if each.token_ids), None)
     echoed = echoed or not reply.request.echo
+    scored = reply.request.sampling.rivals is not None
     async for entry in reply.entries():
         echoed = echoed or isinstance(entry, Aside)
         context = entry.context if isinstance(entry, Progress) else None
         misread = tokens is not None and context is not None and context.tokens != tokens
         if misread or (isinstance(entry, Ending) and entry.finish is not Finish.FAILED and not echoed):
             raise EarlierRelease
+        if scored and isinstance(entry, Piece) and len(entry.scores) != len(entry.tokens):
+            raise ScoresLost
         yield entry
 
 

@@ -83,6 +83,17 @@ class EarlierRelease(ProctorError):
         )
 
 
+class ScoresLost(ProctorError):
+    """A reply is told again by whoever doesn't know its log-probabilities, which were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The log-probabilities of this reply were lost: its worker or the broker went away, and only the text is "
+            "kept.",
+            "Ask again.",
+        )
+
+
 class TurnFailed(ProctorError):
     """A reply was refused or failed. `ending` has the reason for programs; what came of the reply is kept.
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from chat.client import EarlierRelease, NobodyAnswers, TurnFailed
+from chat.client import EarlierRelease, NobodyAnswers, ScoresLost, TurnFailed
 from chat.forms import BadParameter
 from chat.inquiry import Unanswered
 from chat.protocol import Ending
@@ -68,7 +68,7 @@ def kind_of(error: ProctorError) -> Kind:
     match error:
         case TurnFailed():
             return OF_FAULT[error.ending.fault or Fault.INTERNAL]
-        case NobodyAnswers() | EarlierRelease() | BrokerUnavailable():
+        case NobodyAnswers() | EarlierRelease() | ScoresLost() | BrokerUnavailable():
             return Kind(503, "server_error", "unavailable")
         case BadParameter():
             return Kind(400, INVALID, "invalid_value")

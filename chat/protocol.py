@@ -199,7 +199,7 @@ class Piece:
     at_character: int  # characters of the reply before it
     tokens: tuple[int, ...]
     text: str
-    scores: tuple[TokenScore, ...] = ()  # one a token, where they were wanted
+    scores: tuple[TokenScore, ...] = ()  # one a token, where they were wanted; none where nobody knows them any more
 
 
 class Place(StrEnum):

@@ -80,28 +80,33 @@ class Voice:
     text: str = ""
     told: int = 0  # tokens that are in the stream
     told_text: int = 0  # characters
-    scores: list[TokenScore] = field(default_factory=list)
+    scores: list[TokenScore] = field(default_factory=list)  # of the last tokens: those behind `unscored`
+    unscored: tuple[int, int] = (0, 0)  # tokens and characters up to the last token that came without a score
     asides: list[Aside] = field(default_factory=list)
     told_asides: int = 0
 
     def say(self, tokens: Sequence[int], text: str, scores: Sequence[TokenScore] = ()) -> None:
-        """Add to what is to be told."""
+        """Add to what is to be told. Scores are those of all `tokens`, or none."""
         self.tokens += tokens
         self.text += text
         self.scores += scores
+        if len(scores) != len(tokens):
+            self.scores.clear()
+            self.unscored = (len(self.tokens), len(self.text))
 
-    def piece(self) -> Note:
-        """What isn't told yet."""
-        scores = self.scores[self.told :] if len(self.scores) == len(self.tokens) else []
-        piece = Piece(
-            self.attempt,
-            self._next(),
-            self.told,
-            self.told_text,
-            tuple(self.tokens[self.told :]),
-            self.text[self.told_text :],
-            tuple(scores),
-        )
+    def pieces(self) -> list[Note]:
+        """What isn't told yet: first what an earlier attempt made, whose scores nobody knows any more."""
+        first, last = self.unscored, (len(self.tokens), len(self.text))
+        told = (self.told, self.told_text)
+        if not self.told < first[0]:
+            return [self._piece(told, last)]
+        return [self._piece(told, first), *([self._piece(first, last)] if first != last else [])]
+
+    def _piece(self, begin: tuple[int, int], end: tuple[int, int]) -> Note:
+        """A part of the reply, between two places: tokens and characters before each."""
+        scores = self.scores[begin[0] - self.unscored[0] :] if begin[0] >= self.unscored[0] else []
+        tokens, text = tuple(self.tokens[begin[0] : end[0]]), self.text[begin[1] : end[1]]
+        piece = Piece(self.attempt, self._next(), *begin, tokens, text, tuple(scores))
         return Note(self.turn_id, self.attempt, piece.seq, piece, create=self.told == 0)
 
     def put(self, place: Place, text: str, scores: Sequence[TokenScore]) -> None:
@@ -110,7 +115,7 @@ class Voice:
 
     def notes(self) -> list[Note]:
         """All that isn't told yet, the reply's own last."""
-        return [*self._beside(), self.piece()]
+        return [*self._beside(), *self.pieces()]
 
     def _beside(self) -> list[Note]:
         untold = [replace(aside, seq=self._next()) for aside in self.asides[self.told_asides :]]
@@ -121,7 +126,7 @@ class Voice:
 
     def end(self, ending: Ending) -> list[Note]:
         beside = self._beside()
-        rest = [self.piece()] if (self.told, self.told_text) != (len(self.tokens), len(self.text)) else []
+        rest = self.pieces() if (self.told, self.told_text) != (len(self.tokens), len(self.text)) else []
         return [*beside, *rest, Note(self.turn_id, self.attempt, self._next(), ending, create=True)]
 
     def heard(self, echo: Echo) -> None:

@@ -13,6 +13,9 @@ import openai
 import psutil
 import pytest
 
+from proctor.settings import Settings
+from proctor.store import workers
+from proctor.store.session import open_store
 from tests.integration.screen_of import terminal
 from tests.models import cache_folder, smollm2
 from tests.support import wait_until
@@ -69,6 +72,12 @@ def test_a_newcomer_talks_to_a_model_and_finds_the_conversation_again(tmp_path: 
     assert (found["title"], found["messages"]) == ("My name is Ada.", 20)
 
 
+def held(told: dict[str, str]) -> list[str]:
+    """Names of the models that workers hold at this moment, by the database."""
+    with open_store(Settings.read(told)) as store:
+        return [each.held.model.partition("@")[0] for each in workers.listing(store) if each.held is not None]
+
+
 def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
     told = environ(tmp_path / "home")
     server = subprocess.Popen(
@@ -83,7 +92,8 @@ def test_an_openai_client_is_served_by_one_command(tmp_path: Path) -> None:
             found.group() for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
         )
         with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
-            wait_until(lambda: [each.id for each in client.models.list()] == ["smollm2"], "loaded before it is asked")
+            wait_until(lambda: held(told) == ["smollm2"], "loaded before it is asked")
+            assert "smollm2" in [each.id for each in client.models.list()]
             asked: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
             whole = client.chat.completions.create(
                 model="smollm2", messages=asked, temperature=0, max_tokens=6, logprobs=True, top_logprobs=2

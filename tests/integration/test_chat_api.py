@@ -320,6 +320,20 @@ def test_a_worker_that_left_something_out_gives_no_answer(url: str, asked: dict[
     assert "of an earlier release" in said["error"]["message"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("chat/completions", {"messages": HELLO, "logprobs": True}), ("completions", {"prompt": "x", "logprobs": 1})],
+)
+def test_log_probabilities_that_are_lost_are_never_an_empty_list(
+    url: str, path: str, asked: dict[str, Any], stream: bool
+) -> None:
+    """The parrot says tokens without their scores, as a reply that is told again from the database has them."""
+    status, said = post(f"{url}/v1/{path}", {"model": "parrot", **asked, "stream": stream})
+    assert (status, said["error"]["code"]) == (503, "unavailable")
+    assert "log-probabilities of this reply were lost" in said["error"]["message"]
+
+
 @contextmanager
 def held_back(bird: Parrot) -> Iterator[threading.Event]:
     """Within it replies stand still after their first word; the event tells of it."""

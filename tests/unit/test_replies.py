@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chat.hearing import Hearing
 from chat.protocol import Ending, Entry, Piece, Progress, Stage, TokenScore, dump_entry
 from proctor.dialogue import Finish
 from workers.replies import Echo, Note, Voice, emitted
@@ -13,6 +14,12 @@ from workers.replies import Echo, Note, Voice, emitted
 
 def piece(at: int, *tokens: int) -> Piece:
     return Piece(1, 1, at, 0, tokens, "")
+
+
+def only(voice: Voice) -> Note:
+    """The one piece that isn't told yet."""
+    (note,) = voice.pieces()
+    return note
 
 
 def written(entries: Sequence[Entry]) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -49,15 +56,15 @@ def test_what_is_no_piece_or_cannot_be_read_says_no_token() -> None:
 def test_a_piece_holds_what_is_not_told_yet_and_all_of_it_after_one_that_was_lost() -> None:
     voice = Voice("t1", 2)
     voice.say((5, 6), "Hel")
-    first = voice.piece()
+    first = only(voice)
     assert (first.attempt, first.seq, first.create) == (2, 1, True)
     assert first.entry == Piece(2, 1, 0, 0, (5, 6), "Hel")
     voice.heard(Echo(sent=True))
     voice.say((7,), "lo")
-    second = voice.piece()
+    second = only(voice)
     assert (second.entry, second.create) == (Piece(2, 2, 2, 3, (7,), "lo"), False)
     voice.heard(Echo(sent=False))
-    assert voice.piece().entry == Piece(2, 3, 0, 0, (5, 6, 7), "Hello")
+    assert only(voice).entry == Piece(2, 3, 0, 0, (5, 6, 7), "Hello")
 
 
 def test_progress_makes_a_stream_where_there_is_none() -> None:
@@ -83,10 +90,28 @@ def test_a_piece_has_the_scores_of_its_own_tokens() -> None:
     voice.say((5,), "Hi", (one,))
     voice.heard(Echo(sent=True))
     voice.say((6,), "!", (two,))
-    told = voice.piece().entry
+    told = only(voice).entry
     assert isinstance(told, Piece)
     assert told.scores == (two,)
     voice.say((7,), "")  # of one that an earlier attempt made nobody knows the score
-    silent = voice.piece().entry
+    silent = only(voice).entry
     assert isinstance(silent, Piece)
     assert silent.scores == ()
+
+
+def test_a_second_attempt_tells_the_scores_of_its_own_tokens_behind_those_of_the_first() -> None:
+    voice = Voice("t1", 2)
+    voice.say((5, 6), "Hi")
+    seven, eight = TokenScore(7, " you", -0.5), TokenScore(8, "!", -1.5)
+    voice.say((7,), " you", (seven,))
+    first = [note.entry for note in voice.pieces()]
+    assert first == [Piece(2, 1, 0, 0, (5, 6), "Hi"), Piece(2, 2, 2, 2, (7,), " you", (seven,))]
+    voice.heard(Echo(sent=True))
+    voice.say((8,), "!", (eight,))
+    assert only(voice).entry == Piece(2, 3, 3, 6, (8,), "!", (eight,))
+    voice.heard(Echo(sent=False))
+    again = [note.entry for note in voice.pieces()]
+    assert again == [Piece(2, 4, 0, 0, (5, 6), "Hi"), Piece(2, 5, 2, 2, (7, 8), " you!", (seven, eight))]
+    # Whoever heard the first attempt lacks no score; the other is told of tokens without.
+    heard = Hearing(tokens=2, _characters=2)
+    assert [heard.take("2-5", entry) for entry in again] == [None, again[1]]
