@@ -1,4 +1,4 @@
-"""Where a chat's files may lie."""
+"""Where a chat's files may lie, what is read from them, and how they are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.files import inside
+from chat.files import MAX_FILE_BYTES, inside, load, read_text, write_whole
+from proctor.dialogue import Role, Utterance
 from proctor.errors import BadInput
 
 
@@ -33,3 +34,70 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     (folder / "out").symlink_to(tmp_path)
     with pytest.raises(BadInput, match="is not a file in"):
         inside(folder, "out/talk.json")
+
+
+def test_a_folder_is_told_by_where_it_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert inside(Path(), "talk.json") == tmp_path.resolve() / "talk.json"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").symlink_to(tmp_path / "there")
+    assert inside(tmp_path / "here", "talk.json") == tmp_path.resolve() / "there" / "talk.json"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"role": "user", "content": "Hi"}]', '{"messages": [{"role": "user", "content": "Hi"}], "more": 1}'],
+    ids=["a bare list", "an object"],
+)
+def test_messages_are_read_from_a_list_or_an_object_that_has_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "talk.json").write_text(text, "utf-8")
+    assert load(tmp_path / "talk.json") == (Utterance(Role.USER, "Hi"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("no", "talk.json is no JSON"),
+        ("[" * 100_000, "talk.json is no JSON"),
+        ("[]", "holds no list of messages"),
+        ('{"messages": []}', "holds no list of messages"),
+        ('{"messages": "Hi"}', "holds no list of messages"),
+        ('"Hi"', "holds no list of messages"),
+        ("[1]", "message 1 is no object"),
+        ('[{"role": "user", "content": "Hi"}, {"role": "cook", "content": "Hi"}]', "message 2 has the role 'cook'"),
+        ('[{"role": ["user"], "content": "Hi"}]', "message 1 has the role"),
+        ('[{"role": "user", "content": 1}]', "message 1 has no content that is text"),
+    ],
+    ids=range(10),
+)
+def test_what_holds_no_messages_is_refused_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "talk.json").write_text(text, "utf-8")
+    with pytest.raises(BadInput, match=problem):
+        load(tmp_path / "talk.json")
+
+
+def test_what_cannot_be_read_as_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    with pytest.raises(BadInput, match=r"no file 'notes\.txt' in"):
+        read_text(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(BadInput, match="no text in UTF-8"):
+        read_text(path)
+    path.write_bytes(b"x" * MAX_FILE_BYTES)
+    assert len(read_text(path)) == MAX_FILE_BYTES
+    path.write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    with pytest.raises(BadInput, match="more than 8 MiB"):
+        read_text(path)
+
+
+def test_a_file_is_replaced_only_where_that_was_said_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "talk.json"
+    write_whole(path, "one", replace=False)
+    with pytest.raises(BadInput, match="there already"):
+        write_whole(path, "two", replace=False)
+    assert path.read_text("utf-8") == "one"
+    write_whole(path, "two", replace=True)
+    assert path.read_text("utf-8") == "two"
+    with pytest.raises(BadInput, match="can't be written"):
+        write_whole(tmp_path / "nowhere" / "talk.json", "one", replace=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["talk.json"]

@@ -40,3 +40,15 @@ def test_lines_are_broken_between_words_at_a_terminal_alone() -> None:
 
 def test_a_pipe_gets_no_status() -> None:
     assert written(styled=False, status="waiting") == ""
+
+
+def test_a_line_of_ours_begins_a_line_of_its_own() -> None:
+    out = io.StringIO()
+    screen = Screen(out, styled=False)
+    screen.text("a reply")
+    screen.line("one")
+    screen.line("two")
+    screen.text("whole\n")
+    screen.break_line()
+    screen.line()
+    assert out.getvalue() == "a reply\none\ntwo\nwhole\n\n"

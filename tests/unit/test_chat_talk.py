@@ -6,27 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chat.client import Client, Manner, Reply
+from chat.client import Manner, Reply
 from chat.inquiry import Story
 from chat.protocol import Ending, Piece, TurnRequest
 from chat.talk import Talk, manner_of
 from proctor.dialogue import Fault, Finish, History, Role, Turn, TurnStatus, Utterance
 from proctor.errors import BadInput
 from proctor.nouns import Device, Quant
+from tests.unit.listener import Listener
 
 NOW = datetime(2031, 5, 6, tzinfo=UTC)
-
-
-class Listener(Client):
-    """A client that keeps what it is asked and has no broker."""
-
-    def __init__(self) -> None:
-        super().__init__("redis://127.0.0.1:1/0")
-        self.asked: list[TurnRequest] = []
-
-    def ask(self, request: TurnRequest) -> Reply:
-        self.asked.append(request)
-        return Reply(self, request)
 
 
 @pytest.fixture
