@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ class Hurried(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         self.asked.append(timeout)
         return super().wait(None if timeout is None else timeout / 1000)
+
+
+class Lingering(threading.Event):
+    """Whoever waits for it is held up for a moment after it is set, as by a renewal under way."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        found = super().wait(timeout)
+        time.sleep(0.2)
+        return found
 
 
 @pytest.fixture
@@ -91,3 +101,31 @@ def test_a_run_that_is_begun_is_not_asked_for_packs(store: Store) -> None:
     record(store, first, 1)
     runs.hand_back(store, first)
     assert lease_of(store, claim(store, "two")).committed_packs() == {1}
+
+
+def test_a_lease_that_is_left_is_not_being_renewed_any_more(store: Store) -> None:
+    submit(store, spec())
+    lease = lease_of(store, claim(store))
+    lease._left = Lingering()
+    with lease:
+        assert lease._thread.is_alive()
+    assert not lease._thread.is_alive()
+
+
+def test_a_lease_that_was_lost_writes_nothing_whatever_the_store_would_take(store: Store) -> None:
+    submit(store, spec())
+    held = claim(store)
+    lease = lease_of(store, held)
+    lease.begin(provenance())
+    lease._lost.set()
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: lease.record(0, pack_of(held, 0), Cost()),
+        lambda: lease.cut(provenance()),
+        lambda: lease.finish(Measures()),
+        lambda: lease.hand_back(Measures(), ""),
+    )
+    for write in writes:
+        with pytest.raises(LeaseLost):
+            write()
+    assert runs.committed_packs(store, held) == frozenset()
+    assert runs.renew(store, held)  # it is still this worker's

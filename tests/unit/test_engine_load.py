@@ -155,6 +155,25 @@ def test_a_model_with_code_of_its_own_is_refused(own: Path) -> None:
     assert not marker.exists()
 
 
+def test_nobody_is_asked_whether_a_tokenizer_may_run_code_of_its_own(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "n"
+
+    monkeypatch.setattr("builtins.input", answer)
+    (own / "tokens_mine.py").write_text("raise AssertionError('it ran')\n")
+    path = own / "tokenizer_config.json"
+    mine = {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["tokens_mine.Mine", None]}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | mine))
+    with pytest.raises(BadModel, match="'tiny' can't be loaded"):
+        load(own, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
+    assert asked == []
+
+
 def test_a_model_of_an_unknown_kind_is_refused(own: Path) -> None:
     edit_config(own, model_type="unheard_of", architectures=["UnheardOf"])
     with pytest.raises(BadModel, match="unheard_of"):

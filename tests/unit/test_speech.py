@@ -148,3 +148,23 @@ def test_the_tokens_of_a_cut_reply_behind_a_prompt_are_those_of_its_text() -> No
     _, speech = said_behind(prompt, reply, [" France"])
     assert (speech.text, speech.stopped) == (" capital of", True)
     assert SPM.decode(prompt[1:] + speech.tokens[: speech.whole_tokens]) == "Paris is the capital of"
+
+
+def test_what_is_decoded_for_a_token_is_as_little_behind_a_long_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    decode = SPM.decode
+
+    def counted(tokens: list[int], **more: bool) -> object:
+        asked.append(len(tokens))
+        return decode(tokens, **more)
+
+    prompt, reply = spm("the moon of a city") * 200, spm("is nice") * 20
+    assert len(prompt) >= 1000
+    monkeypatch.setattr(SPM, "decode", counted)
+    speech = Speech(SPM, behind=prompt)
+    assert max(asked) <= 64
+    asked.clear()
+    for token in reply:
+        speech.push([token])
+    assert max(asked) <= 9  # the eight that it is written behind, and itself
+    assert speech.text == " is nice" * 20
