@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,6 +37,26 @@ _CUDA_ERROR_MEMORY = 2  # cudaErrorMemoryAllocation
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a model's layers go, as `from_pretrained` takes it."""
+
+    device_map: str | dict[str, str]
+    max_memory: dict[int, int] | None = None  # bytes by GPU; without "cpu" among the keys no layer is put there
+
+
+def place(first: str, needs_bytes: int, free_by_gpu: Sequence[int]) -> Placement:
+    """All of a model on the `first` device, unless a group's first GPU is too small: then over the whole group.
+
+    One GPU is preferred, since of a model that is spread one GPU computes at a time.
+
+    `needs_bytes` counts weights and a pack; `free_by_gpu` is empty where there is no group.
+    """
+    if not free_by_gpu or needs_bytes <= free_by_gpu[0]:
+        return Placement({"": first})
+    return Placement("balanced", dict(enumerate(free_by_gpu)))
+
+
+@dataclass(frozen=True)
 class TorchDevice:
     """A device as torch knows it. Make it with `own_device`, once a process."""
 
@@ -59,10 +79,19 @@ class TorchDevice:
             free, taken = machine.look(os.environ).available_bytes, psutil.Process().memory_info().rss
         return free if self.limit_bytes is None else max(0, min(free, self.limit_bytes - taken))
 
-    @property
-    def placement(self) -> str | dict[str, str]:
-        """Where a model's layers go (`device_map`): all to one device, or evenly over the GPUs of a group."""
-        return "balanced" if self.gpus > 1 else {"": str(self.torch)}
+    def free_by_gpu(self) -> tuple[int, ...]:
+        """Memory that a new model may take on each GPU of a group, in bytes; empty for the CPU and for one GPU."""
+        if self.gpus < 2:
+            return ()
+        return tuple(self._free_of(gpu) for gpu in range(self.gpus))
+
+    def _free_of(self, gpu: int) -> int:
+        free, total = torch.cuda.mem_get_info(gpu)
+        taken = torch.cuda.memory_allocated(gpu)
+        free += torch.cuda.memory_reserved(gpu) - taken  # torch's own cache
+        if self.limit_bytes is None:
+            return free
+        return max(0, min(free, self.limit_bytes * total // self.memory_bytes - taken))
 
     @property
     def versions(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ import torch
 
 from proctor.nouns import Device
 from tests import tiny
-from workers.devices import is_of_the_device, is_shortage, limit_of, own_device
+from workers.devices import Placement, is_of_the_device, is_shortage, limit_of, own_device, place
 
 
 def test_a_limit_counts_where_it_is_below_what_is_there() -> None:
@@ -36,10 +36,28 @@ def test_a_worker_of_the_cpu_takes_the_limit_of_its_card() -> None:
         torch.set_num_threads(threads)
 
 
-def test_a_model_goes_to_one_device_or_evenly_over_a_group() -> None:
-    assert tiny.CPU.placement == {"": "cpu"}
-    assert replace(tiny.CPU, kind=Device.GPU, gpus=1).placement == {"": "cpu"}
-    assert replace(tiny.CPU, kind=Device.GPU, gpus=2).placement == "balanced"
+def test_a_model_without_a_group_goes_to_its_device_whole() -> None:
+    assert tiny.CPU.free_by_gpu() == ()
+    assert replace(tiny.CPU, kind=Device.GPU, gpus=1).free_by_gpu() == ()
+    assert place("cpu", 10**12, ()) == Placement({"": "cpu"})
+
+
+def test_a_model_that_fits_on_the_first_gpu_of_a_group_is_not_spread() -> None:
+    assert place("cuda:0", 70, (70, 80)) == Placement({"": "cuda:0"})
+
+
+def test_a_model_too_large_for_the_first_gpu_is_spread_over_the_gpus_alone() -> None:
+    assert place("cuda:0", 71, (70, 80)) == Placement("balanced", {0: 70, 1: 80})
+
+
+def test_each_gpu_of_a_group_gives_what_is_free_and_its_share_of_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((50, 100), (90, 300))[gpu])
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda gpu: (10, 20)[gpu])
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda gpu: (15, 20)[gpu])
+    two = replace(tiny.CPU, kind=Device.GPU, gpus=2, memory_bytes=400)
+    assert two.free_by_gpu() == (55, 90)
+    assert replace(two, limit_bytes=100).free_by_gpu() == (25 - 10, 75 - 20)
+    assert replace(two, limit_bytes=4).free_by_gpu() == (0, 0)
 
 
 @pytest.mark.parametrize(

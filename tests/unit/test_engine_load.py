@@ -15,6 +15,7 @@ import sentencepiece
 import torch
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt, Params4bit
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from proctor.catalog.memory import weight_bytes
 from proctor.errors import BadModel, DoesNotFit
@@ -22,7 +23,7 @@ from proctor.nouns import Device, DType, Pack, Quant
 from tests import tiny
 from workers.devices import TorchDevice
 from workers.engine.attention import Way, explicit
-from workers.engine.load import Engine, load
+from workers.engine.load import Engine, is_offloaded, load
 from workers.engine.plain import PlainScorer
 from workers.engine.quantize import check_computes
 from workers.engine.serving import scorer_for
@@ -134,6 +135,22 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(folder: Path) 
         load(folder, "tiny", Quant.NONE, DType.FLOAT32, full)
     assert (caught.value.has_bytes, caught.value.device) == (1000, "a full CPU")
     assert caught.value.needs_bytes > 100_000
+
+
+@pytest.mark.parametrize(("room", "offloaded"), [(10**9, False), (60_000, True)])
+def test_layers_that_accelerate_leaves_outside_of_the_device_are_seen(
+    folder: Path, room: int, *, offloaded: bool
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(folder, device_map="auto", max_memory={"cpu": room})
+    assert is_offloaded(getattr(model, "hf_device_map", {})) is offloaded
+
+
+def test_layers_on_the_cpu_are_offloaded_beside_a_gpu_only() -> None:
+    assert is_offloaded({"model.layers.0": 0, "model.layers.1": "cpu"})
+    assert not is_offloaded({"model.layers.0": 0, "model.layers.1": 1})
+    assert not is_offloaded({"": "cpu"})
+    assert not is_offloaded({"": "cuda:0"})
+    assert not is_offloaded({})
 
 
 def test_weights_that_are_missing_are_never_random_numbers(own: Path) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import safetensors
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from proctor.catalog.memory import weight_bytes
+from proctor.catalog.memory import pack_bytes, weight_bytes
 from proctor.catalog.weights import Weights, check_tokenizer, read_folder
 from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
-from proctor.nouns import Cost, DType, Quant
-from workers.devices import TORCH_DTYPES, TorchDevice, is_of_the_device, is_shortage
+from proctor.nouns import Conditions, Cost, DType, Quant
+from workers.devices import TORCH_DTYPES, Placement, TorchDevice, is_of_the_device, is_shortage, place
 from workers.engine.fused import fuse
 from workers.engine.head import widen_head
 from workers.engine.meter import Meter
@@ -27,6 +27,8 @@ from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
 
 _NO_WINDOW = 1 << 30  # tokens: models without positions read as much as they are given
+# How transformers refuses a quantized model that accelerate found too large for the GPUs (its quantizer_bnb_*.py).
+_OFFLOADS = "dispatched on the CPU or the disk"
 _TOKENIZER_SAYS = 1_000_000_000  # tokenizers that know no limit say a number above this
 
 
@@ -54,7 +56,8 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     NotHere
         where this installation can't load it, and another one may.
     DoesNotFit
-        where the weights alone need more memory than is free, predicted before anything is loaded.
+        where the weights alone need more memory than is free, predicted before anything is loaded, or where layers
+        would have to lie outside of the GPUs.
     """
     weights = read_folder(folder, name)
     if weights.quantized_as and quant is not Quant.NONE:
@@ -65,15 +68,19 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     needs, has = weight_bytes(weights, quant, computed), device.available_bytes()
     if needs > has:
         raise DoesNotFit(name, needs, has, device.name)
+    room = needs + pack_bytes(weights, computed, Conditions().pack_tokens)
+    where = place(str(device.torch), room, device.free_by_gpu())
     with Meter(device) as meter, quiet_libraries():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            model = _load_model(folder, name, quant, computed, device)
+            model = _load_model(folder, name, quant, computed, where)
+            if is_offloaded(getattr(model, "hf_device_map", {})):
+                raise DoesNotFit(name, needs, has, device.name)
             products = pack(model, device)
             if fuse(model):
                 products += ", gates fused"
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
-            if is_shortage(error):
+            if is_shortage(error) or _OFFLOADS in str(error):
                 raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
             if is_of_the_device(error):
                 raise  # a sick GPU is no fault of the model
@@ -99,6 +106,12 @@ def check_known(folder: Path, name: str) -> None:
         )
 
 
+def is_offloaded(device_map: Mapping[str, object]) -> bool:
+    """Whether a loaded model's `hf_device_map` keeps layers on disk, or some on the CPU beside others on GPUs."""
+    places = {str(place).partition(":")[0] for place in device_map.values()}
+    return "disk" in places or ("cpu" in places and len(places) > 1)
+
+
 def check_complete(report: Mapping[str, set[Any]], name: str) -> None:
     """Raise `BadModel` where transformers' report on loading names weights that it filled with random numbers.
 
@@ -112,13 +125,14 @@ def check_complete(report: Mapping[str, set[Any]], name: str) -> None:
         )
 
 
-def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> PreTrainedModel:
+def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, where: Placement) -> PreTrainedModel:
     torch_dtype = TORCH_DTYPES[dtype]
     found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
         folder,
         dtype=torch_dtype,
         quantization_config=quantization(quant, torch_dtype, folder, name),
-        device_map=device.placement,
+        device_map=where.device_map,
+        max_memory=where.max_memory,
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
