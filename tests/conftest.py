@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Threads of torch that wait for one another sleep: they would spin, and several test processes share the cores. It is
+# read when torch is imported, here and in what tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A busy machine is no fault: an example and its drawing take the time that they take.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

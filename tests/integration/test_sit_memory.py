@@ -100,5 +100,8 @@ def test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way(
     assert before.seen
     drain(make_desk(store, settings, models=after))
     assert [*before.seen, *after.seen] == tight.seen
-    found = [list(recorded_scores(store, sweep).values()) for sweep in (undisturbed, disturbed)]
-    assert found[0] == found[1]
+    first, second = (
+        {question: scores for (_, question), scores in recorded_scores(store, sweep).items()}
+        for sweep in (undisturbed, disturbed)
+    )
+    assert first == second
