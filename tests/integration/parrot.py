@@ -1,6 +1,8 @@
 """A worker of the chat protocol without a model: what it says is made of what it is told. Real broker, real keys.
 
-It answers `say` with the words of the last message, a token a word; `script` decides otherwise. What was said is in a
+It answers `say` with the words of the last message, a token a word; `script` decides otherwise. A parrot that is
+`scored` gives each token a log-probability and echoes prompts where that is asked for, as workers of this release do;
+else it is as one of before them, and as one that knows no scores any more. What was said is in a
 store of its own, from which it answers inquiries as workers do. The real worker's own tests hold that it does what is
 done here.
 """
@@ -22,11 +24,14 @@ from chat.library import reply_to
 from chat.protocol import (
     REPLY_S,
     REQUESTS,
+    Aside,
     Ending,
     Entry,
     Piece,
+    Place,
     Progress,
     Stage,
+    TokenScore,
     TurnRequest,
     dump_entry,
     entry_id,
@@ -68,8 +73,10 @@ Script = Callable[[TurnRequest], Sequence[str] | Refusal]
 class Parrot:
     """One thread that serves one Turn after another. `requests` are those it was told of, each id once."""
 
-    def __init__(self, url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None) -> None:
-        self.script, self.pause_s = script, pause_s
+    def __init__(
+        self, url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None, *, scored: bool = False
+    ) -> None:
+        self.script, self.pause_s, self.scored = script, pause_s, scored
         self.requests: dict[str, TurnRequest] = {}
         self.go_on = threading.Event()  # cleared: it waits before each piece
         self.go_on.set()
@@ -128,10 +135,15 @@ class Parrot:
         self.add(request.turn, entry_id(0, 1), Progress(Stage.ACCEPTED, lane=LANE))
         said = self.script(request)
         words = said.after_words if isinstance(said, Refusal) else said
-        facts = ContextFacts(tokens=7, budget=512)
+        told = next((len(each.token_ids) for each in request.say if each.token_ids), 7)
+        facts = ContextFacts(tokens=told if self.scored else 7, budget=512)
         self.add(request.turn, entry_id(1, 0), Progress(Stage.CLAIMED, 1, LANE, worker=WORKER))
         self.add(request.turn, entry_id(1, 1), Progress(Stage.READING, 1, LANE, context=facts))
-        finish, out = self._speak(request.turn, words)
+        if self.scored and request.echo:
+            prompt = "".join(each.content for each in request.say)
+            scores = (TokenScore(0, prompt, 0.0),) if request.sampling.rivals is not None else ()
+            self.add(request.turn, entry_id(1, 2), Aside(1, 2, Place.PROMPT, prompt, scores))
+        finish, out = self._speak(request, words)
         try:
             if not (isinstance(said, Refusal) and said.fault in NOT_FILED):
                 self._keep(request, "".join(words[:out]))
@@ -145,8 +157,8 @@ class Parrot:
             ending = Ending(finish, counts, context=facts, options_logprob=options, worker=WORKER)
         self.add(request.turn, entry_id(1, 1_000_000), ending)
 
-    def _speak(self, turn: str, words: Sequence[str]) -> tuple[Finish, int]:
-        characters = 0
+    def _speak(self, request: TurnRequest, words: Sequence[str]) -> tuple[Finish, int]:
+        turn, characters = request.turn, 0
         for number, word in enumerate(words):
             self.before_piece(number)
             self.go_on.wait(timeout=300)
@@ -154,7 +166,9 @@ class Parrot:
                 time.sleep(self.pause_s)
             if self._stopped(turn):
                 return Finish.STOPPED, number
-            self.add(turn, entry_id(1, number + 2), Piece(1, number + 2, number, characters, (number,), word))
+            scored = self.scored and request.sampling.rivals is not None
+            scores = (TokenScore(number, word, -1.0),) if scored else ()
+            self.add(turn, entry_id(1, number + 3), Piece(1, number + 3, number, characters, (number,), word, scores))
             characters += len(word)
         return Finish.STOP, len(words)
 
@@ -214,9 +228,11 @@ def empty(server: Valkey) -> None:
 
 
 @contextmanager
-def parrot(url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None) -> Iterator[Parrot]:
+def parrot(
+    url: str, script: Script = echo, pause_s: float = 0.0, store: Store | None = None, *, scored: bool = False
+) -> Iterator[Parrot]:
     """A parrot that serves the broker at `url`."""
-    bird = Parrot(url, script, pause_s, store)
+    bird = Parrot(url, script, pause_s, store, scored=scored)
     bird.start()
     try:
         yield bird

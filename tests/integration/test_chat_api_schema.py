@@ -20,7 +20,7 @@ def test_whatever_arrives_is_answered_as_the_schema_says(tmp_path: Path) -> None
     with (
         valkey(tmp_path) as server,
         open_store(settings) as store,
-        parrot(server.url, store=store),
+        parrot(server.url, store=store, scored=True),
         serving(Service(server.url, metrics=lambda: "proctor_up 1\n")) as address,
     ):
         done = subprocess.run(
