@@ -161,12 +161,14 @@ def tests_for(tree: Path, room: str, wanted: Sequence[str]) -> list[str]:
     return [path for path in files if any(name in (tree / path).read_text("utf-8") for name in names)]
 
 
-def all_mutants(tree: Path, room: str, seed: int) -> list[Mutant]:
-    """Every place that can be changed, in an order that the seed draws."""
+def all_mutants(tree: Path, room: str, seed: int, without: Sequence[str] = ()) -> list[Mutant]:
+    """Every place that can be changed, in an order that the seed draws. Files that fit `without` are left alone."""
     found: list[Mutant] = []
     paths = sorted((tree / room).rglob("*.py")) if (tree / room).is_dir() else [tree / room]
     for path in paths:
         name = str(path.relative_to(tree))
+        if any(fnmatch(name, pattern) for pattern in without):
+            continue
         found += mutants(name, path.read_text("utf-8"), random.Random(f"{seed} {name}"))  # noqa: S311 -- no secret
     random.Random(seed).shuffle(found)  # noqa: S311 -- no secret
     return found
@@ -213,6 +215,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("room", help="a folder or file of the sources: analysis, proctor/store, chat/gate.py")
     parser.add_argument("--sample", type=int, default=80, help="how many changes to try")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--without", action="append", default=[], metavar="PATTERN", help="files to leave; repeatable")
     parser.add_argument("--tests", action="append", default=[], metavar="PATTERN", help="test files to ask; repeatable")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests a change, as they take unchanged")
     parser.add_argument("--again", type=Path, metavar="FILE", help="try what survived by these JSON lines")
@@ -236,7 +239,7 @@ def main() -> None:
 
 
 def _try(given: argparse.Namespace, tree: Path) -> list[Fate]:
-    picked = list(chosen(all_mutants(tree, given.room, given.seed), given.sample, given.again))
+    picked = list(chosen(all_mutants(tree, given.room, given.seed, given.without), given.sample, given.again))
     if given.list:
         for mutant, _ in picked:
             print(Fate(mutant, "not tried").line())

@@ -48,6 +48,15 @@ READ = {
     "results", "groups", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config",
     "git_hash", "date", "task_hashes", "model_source", "model_name", "model_name_sanitized", "chat_template",
 }  # fmt: skip
+OF_A_TASK = {
+    "task", "dataset_path", "dataset_name", "test_split", "fewshot_split", "doc_to_text", "doc_to_target",
+    "doc_to_choice", "description", "target_delimiter", "fewshot_delimiter", "fewshot_config", "num_fewshot",
+    "metric_list", "output_type", "repeats", "should_decontaminate", "metadata",
+}  # fmt: skip
+OF_A_RUN = {
+    "model", "model_args", "model_dtype", "model_revision", "model_sha", "batch_size", "batch_sizes", "device",
+    "use_cache", "limit", "apply_chat_template", "bootstrap_iters", "gen_kwargs",
+}  # fmt: skip
 numbers = count()
 
 
@@ -127,6 +136,8 @@ def test_results_are_what_the_harnesss_tables_are_made_of(store: Store, tmp_path
     assert found["n-samples"] == {task: {"original": 40, "effective": 20}}
     assert found["n-shot"] == {task: 5}
     assert found["configs"][task]["output_type"] == "multiple_choice"
+    assert set(found["configs"][task]) == OF_A_TASK
+    assert set(found["config"]) == OF_A_RUN
 
 
 def test_what_is_exported_is_imported_and_verified(store: Store, tmp_path: Path) -> None:

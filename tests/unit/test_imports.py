@@ -84,6 +84,14 @@ def test_files_without_a_date_in_their_names_go_by_when_they_were_changed(tmp_pa
         assert len(taken.notes) == 1
 
 
+def test_what_is_told_elsewhere_or_changes_no_answer_is_no_part_of_a_models_name(tmp_path: Path) -> None:
+    for place, (date, more) in enumerate([(OLD, "revision=main,device=cuda:0"), (NEW, "revision=v2,device=cpu")]):
+        results = HARNESS | {"config": HARNESS["config"] | {"model_args": f"pretrained=a,{more}"}}
+        write(tmp_path / "a", [line(0, picked=place)], date, results)
+    (panel,) = read_foreign([tmp_path]).panels
+    assert panel.labels == ("a",)
+
+
 def test_the_reruns_that_people_brought_are_told(tmp_path: Path) -> None:
     taken = read_foreign([shared_data("faults/lm_eval_reruns/out")])
     assert right(taken.panels[0]) == {"org__model": 0}

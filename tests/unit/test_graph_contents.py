@@ -1,0 +1,153 @@
+"""What the graphs show: lines, dots, cells and words are the panel's own figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+
+from analysis.graphs.by_subject import by_subject
+from analysis.graphs.calibration import reliability
+from analysis.graphs.cost import Priced, accuracy_against_cost
+from analysis.graphs.forest import chance_note, draw_intervals, forest
+from analysis.graphs.heatmap import accuracy_grid, deviations
+from analysis.graphs.overlap import leaf_order, mistake_distribution, mistake_pairs
+from analysis.graphs.quantization import quantization_forest
+from analysis.graphs.style import Graph, percent_axis
+from analysis.panel import Panel
+from analysis.quantization import quantization_changes
+from analysis.standings import stand
+from analysis.stats.intervals import Interval
+from analysis.stats.options import calibrate
+from analysis.stats.overlap import error_kappa
+from tests.panels import panel_of
+
+CHANCE = 0.25
+
+
+def note_of(graph: Graph) -> str:
+    """The smaller words at the foot, on one line."""
+    return " ".join(str(graph.figure.get_supxlabel()).split())
+
+
+def silenced(panel: Panel, contestant: int) -> Panel:
+    """The panel as if this contestant had answered nothing of the first subject."""
+    picked, correct = panel.picked.copy(), panel.correct.copy()
+    picked[contestant, panel.subject_of == 0] = -1
+    correct[contestant, panel.subject_of == 0] = False
+    return replace(panel, picked=picked, correct=correct)
+
+
+def test_calibration_is_drawn_in_percent_beside_its_diagonal() -> None:
+    panel = panel_of(2, 6)
+    assert panel.logprob is not None
+    found = [calibrate(one, panel.key) for one in panel.logprob]
+    (axes,) = reliability(panel.labels, found).figure.axes
+    diagonal, *lines = axes.lines
+    assert np.array_equal(diagonal.get_xydata(), [[0, 0], [100, 100]])
+    dots = [one for one in axes.collections if isinstance(one, PathCollection)]
+    for one, line, scattered in zip(found, lines, dots, strict=True):
+        expected = 100 * np.column_stack([one.confidence, one.accuracy])
+        assert np.asarray(line.get_xydata()) == pytest.approx(expected)
+        assert np.asarray(scattered.get_offsets()) == pytest.approx(expected)
+
+
+def test_lines_that_join_are_explained_only_where_there_are_any() -> None:
+    alone, alike = panel_of(1, 2), panel_of(2, 1, 4, names=("a", "b"), quants=("none",))
+    same = replace(alike, picked=alike.picked[[0, 0]], correct=alike.correct[[0, 0]])
+    assert "Lines at the right" not in note_of(forest(alone, stand(alone)))
+    assert "Lines at the right" in note_of(forest(same, stand(same)))
+
+
+@pytest.mark.parametrize(("estimate", "dashed"), [(0.3, True), (0.9, False)])
+def test_blind_guessing_is_drawn_where_the_note_says_that_it_is(estimate: float, dashed: bool) -> None:
+    intervals = [Interval(estimate, estimate - 0.02, estimate + 0.02)]
+    axes = Figure().subplots()
+    draw_intervals(axes, intervals, ["a"], CHANCE)
+    assert ([CHANCE, CHANCE] in [np.asarray(line.get_xdata()).tolist() for line in axes.lines]) is dashed
+    assert chance_note(intervals, CHANCE).startswith("Dashed") is dashed
+    low, high = axes.get_xlim()
+    assert bool(low <= CHANCE <= high) is dashed
+
+
+@pytest.mark.parametrize(
+    ("contestants", "words"),
+    [
+        (2, "Hatched: no single answer on 5 % or more of the questions, which counts as not right."),
+        (4, "Hatched: no single answer on 5 % or more of the questions, which counts as not right."),
+        (21, "Hollow: no single answer on 5 % or more."),
+    ],
+)
+def test_one_silent_cell_is_explained_under_the_subjects(contestants: int, words: str) -> None:
+    panel = panel_of(contestants, 2)
+    assert words not in note_of(by_subject(panel))
+    assert note_of(by_subject(silenced(panel, 0))).endswith(words)
+
+
+def test_bars_have_a_legend_where_there_are_two() -> None:
+    def named(panel: Panel) -> list[str]:
+        legend = by_subject(panel).figure.axes[0].get_legend()
+        return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+    assert named(panel_of(1, 2)) == []
+    assert named(panel_of(2, 2, names=("a", "b"))) == list(accuracy_grid(panel_of(2, 2, names=("a", "b"))).columns)
+
+
+def test_every_cost_is_within_its_axis() -> None:
+    priced = [Priced(name, name, "none", 0.5, seconds, gib) for name, seconds, gib in [("a", 1, 8), ("b", 100, 2)]]
+    graph = accuracy_against_cost(priced)
+    assert graph is not None
+    for axes, costs in zip(graph.figure.axes, [(1, 100), (2, 8)], strict=True):
+        low, high = axes.get_xlim()
+        assert low < min(costs) < max(costs) < high
+
+
+def test_deviations_are_taken_from_each_subjects_mean() -> None:
+    grid = accuracy_grid(panel_of(4, 3))
+    assert deviations(grid).values.mean(axis=1) == pytest.approx(np.zeros(3), abs=1e-12)
+    assert deviations(grid).values[:, 0] - deviations(grid).values[:, 1] == pytest.approx(
+        grid.values[:, 0] - grid.values[:, 1]
+    )
+
+
+def test_every_pair_is_once_in_the_triangle() -> None:
+    panel = panel_of(5, 4)
+    kappa = error_kappa(panel.wrong)
+    order = leaf_order(kappa)
+    (image,) = mistake_pairs(panel).figure.axes[0].images
+    shown = np.ma.filled(image.get_array(), np.nan)
+    expected = [kappa[order[row], order[column]] for row in range(1, 5) for column in range(row)]
+    assert shown[np.isfinite(shown)] == pytest.approx(np.array(expected))
+    assert shown.shape == (4, 4)
+
+
+@pytest.mark.parametrize(("count", "ticks"), [(3, [0, 1, 2, 3]), (40, list(range(0, 41, 2)))])
+def test_questions_are_counted_by_whole_numbers_of_models(count: int, ticks: list[int]) -> None:
+    axes = mistake_distribution(panel_of(count, 2)).figure.axes[0]
+    assert list(axes.get_xticks()) == ticks
+    assert axes.get_xlim() == pytest.approx((-0.6, count + 0.6))
+
+
+@pytest.mark.parametrize(("low", "high", "labels"), [(0, 1, "0 20 40 60 80 100"), (0.42, 0.53, "42 44 46 48 50 52")])
+def test_an_axis_of_percentages_has_few_round_ticks(low: float, high: float, labels: str) -> None:
+    axes: Axes = Figure().subplots()
+    percent_axis(axes, low, high)
+    assert " ".join(text.get_text() for text in axes.get_xticklabels()) == labels
+
+
+@pytest.mark.parametrize(
+    ("models", "title"), [(1, "1 quantization loses accuracy"), (2, "2 quantizations lose accuracy")]
+)
+def test_quantizations_that_lose_are_counted(models: int, title: str) -> None:
+    panel = panel_of(2 * models, 4, 50, quants=("none", "4bit"))
+    right = np.tile(np.arange(200) % 4 > 0, (2 * models, 1))
+    right[1::2, :100] = False
+    picked = np.where(right, panel.key, (panel.key + 1) % 4).astype(np.int8)
+    worse = replace(panel, picked=picked, correct=right)
+    graph = quantization_forest(worse, quantization_changes(worse, 0.01))
+    assert graph is not None
+    assert graph.title == title

@@ -1,0 +1,115 @@
+"""What tables and sentences of a report say, each from figures that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.findings import chance_sentences, standing_title
+from analysis.import_cli import _object
+from analysis.panel import Panel
+from analysis.report.blocks import Bullets
+from analysis.report.limits import limits_section
+from analysis.report.question import answers_table, find_question
+from analysis.report.verification import summary
+from analysis.standings import stand
+from analysis.suspects import scored_keys, suspects
+from analysis.verify import Verification
+from proctor.errors import UnknownName
+from tests.panels import TERMS, panel_of
+
+
+def answered(right: np.ndarray) -> Panel:
+    """A panel of so many contestants and questions with these right."""
+    count, questions = right.shape
+    panel = panel_of(count, 1, questions, names=[chr(ord("a") + place) for place in range(count)])
+    picked = np.where(right, panel.key, (panel.key + 1) % 4).astype(np.int8)
+    return replace(panel, picked=picked, correct=right, logprob=None)
+
+
+def test_a_key_level_with_its_rival_is_no_suspect() -> None:
+    right = np.ones((4, 40), dtype=bool)
+    right[:2, 5] = False
+    right[2:, 6] = False
+    panel = answered(right)
+    assert {one.question: one.margin for one in scored_keys(panel)[:2]} == {5: 0.0, 6: 0.0}
+    assert suspects(panel) == []
+
+
+def test_whom_the_first_is_not_told_apart_from_is_named_without_the_first() -> None:
+    right = np.ones((3, 200), dtype=bool)
+    right[0, :20] = False
+    right[1, :22] = False
+    right[2, :120] = False
+    panel = answered(right)
+    assert standing_title(panel, stand(panel)) == "a leads with 90.0 %, not told apart from b"
+    right[1, 20:22] = True
+    level = answered(right)
+    assert standing_title(level, stand(level)) == "a and b are level at the top with 90.0 %, ahead of all others"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "is at chance: not told from the 25 % of blind guessing."),
+        (2, "are at chance: not told from the 25 % of blind guessing (Holm over 2 contestants)."),
+    ],
+)
+def test_those_at_chance_are_told_with_their_family(count: int, words: str) -> None:
+    panel = answered(np.tile(np.arange(100) % 4 == 0, (count, 1)))
+    (sentence,) = chance_sentences(panel, stand(panel))
+    assert sentence.endswith(words)
+
+
+def test_a_question_is_found_by_its_id_alone_and_within_its_subject_only() -> None:
+    panel = panel_of(2, 2, 3)
+    wanted = str(panel.questions["question_id"].iloc[4])
+    subject, other = panel.questions["subject"].iloc[4], panel.questions["subject"].iloc[0]
+    assert find_question([panel], wanted) == (panel, 4)
+    assert find_question([panel], f"{subject}:{wanted}") == (panel, 4)
+    assert find_question([panel], f"{subject}:1") == (panel, 4)
+    with pytest.raises(UnknownName):
+        find_question([panel], f"{other}:{wanted}")
+
+
+def test_probabilities_of_the_options_are_figures_to_the_right() -> None:
+    panel = panel_of(2, 1, 3)
+    table = answers_table(panel, 0)
+    assert [column.numeric for column in table.columns] == [False, False, False, True, True, True, True]
+    assert [sum(map(float, row[3:])) for row in table.rows if all(row[3:])] == pytest.approx([1.0, 1.0])
+
+
+def test_how_far_the_median_pair_differs_is_said_where_there_is_a_pair() -> None:
+    right = np.ones((2, 100), dtype=bool)
+    right[0, :10] = False
+
+    def facts(panel: Panel) -> str:
+        first = limits_section(panel, stand(panel), 0.01).blocks[0]
+        assert isinstance(first, Bullets)
+        return " ".join(first.items)
+
+    assert "The median pair differs on 10.0 % of the questions" in facts(answered(right))
+    assert "median pair" not in facts(answered(right[:1]))
+
+
+@pytest.mark.parametrize(("unasked", "said"), [(0, False), (2, True)])
+def test_samples_that_were_not_to_be_asked_are_counted_where_there_are_any(unasked: int, said: bool) -> None:
+    found = Verification("s", "m", 1e-3, (), (), frozenset(), unasked, 0)
+    words = " ".join(summary(found))
+    assert ("2 samples that our Runs weren't to ask" in words) is said
+    assert ("weren't to ask" in words) is said
+
+
+def test_what_an_import_is_said_to_be_in_json_is_what_it_is() -> None:
+    panel = panel_of(2, 3, 4)
+    assert _object(panel) == {
+        "terms": str(TERMS),
+        "shots": 5,
+        "chat_template": False,
+        "scoring": "letters",
+        "questions": 12,
+        "subjects": list(panel.subjects),
+        "contestants": list(panel.labels),
+    }
