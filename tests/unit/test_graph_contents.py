@@ -119,7 +119,9 @@ def test_every_pair_is_once_in_the_triangle() -> None:
     kappa = error_kappa(panel.wrong)
     order = leaf_order(kappa)
     (image,) = mistake_pairs(panel).figure.axes[0].images
-    shown = np.ma.filled(image.get_array(), np.nan)
+    cells = image.get_array()
+    assert cells is not None
+    shown = np.ma.filled(cells, np.nan)
     expected = [kappa[order[row], order[column]] for row in range(1, 5) for column in range(row)]
     assert shown[np.isfinite(shown)] == pytest.approx(np.array(expected))
     assert shown.shape == (4, 4)
