@@ -85,6 +85,14 @@ def print_table(table: Table, most: int | None = None) -> None:
         click.echo(f"… and {len(table.rows) - most:,} more rows")
 
 
+def print_captioned(table: Table, most: int | None = None) -> None:
+    """The table under its caption and an empty line; on a terminal it bears its caption itself."""
+    from analysis.tables import visible
+
+    click.echo("" if sys.stdout.isatty() else f"\n{visible(table.caption)}")
+    print_table(table, most)
+
+
 def fitted(table: Table, width: int) -> RenderableType:
     """The table for a terminal of so many columns: words wrap whole, and rows are stacked where no word would fit."""
     from rich.console import Group

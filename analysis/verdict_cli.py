@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.terminal import objects, our_settings, our_store, print_table, read_named
+from analysis.terminal import objects, our_settings, our_store, print_captioned, print_table, read_named
 
 if TYPE_CHECKING:
     from analysis.candidates import Candidate, Roll
@@ -95,8 +95,7 @@ def compare(
     for line in summary(found):
         click.echo(line)
     for table in comparison_tables(found):
-        click.echo(f"\n{table.caption}")
-        print_table(table, most)
+        print_captioned(table, most)
 
 
 @click.command(context_settings=HELP)

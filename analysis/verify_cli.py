@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from analysis.terminal import our_store, print_table
+from analysis.terminal import our_store, print_captioned, print_table
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 MOST = 20  # rows of what differs on a terminal; --json has all
@@ -73,6 +73,5 @@ def verify(
         print_table(subjects_table(found))
         differing = differing_table(found)
         if differing.rows:
-            click.echo(f"\n{differing.caption}")
-            print_table(differing, MOST)
+            print_captioned(differing, MOST)
     ctx.exit(0 if found.passed else 1)

@@ -5,6 +5,7 @@ Rows of the database are `proctor.store.tables`; what travels between the rooms 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -66,9 +67,18 @@ class ModelSource(StrEnum):
     DEMO = "demo"
 
 
+# Of a GGUF file, and of one of the several of a split model.
+_ENDING = re.compile(r"(-\d{5}-of-\d{5})?\.gguf$")
+
+
+def without_ending(model: str) -> str:
+    """A hub id or path without `.gguf`, or `-00001-of-00002.gguf`, at its end."""
+    return _ENDING.sub("", model.rstrip("/"))
+
+
 def short_name(model: str) -> str:
     """The last part of a hub id or path, without the ending of a file: what tables and graphs call a model."""
-    return model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+    return without_ending(model).rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from io import BytesIO
 from itertools import cycle, islice
+from os.path import commonprefix
 from pathlib import Path
 from textwrap import fill
 from typing import Any, ParamSpec, TypeVar
@@ -151,13 +152,29 @@ def drawable(text: str) -> str:
 
 
 def shortened(names: Iterable[str], longest: int = 40) -> list[str]:
-    """Names that fit: cut in the middle, where model names differ least, and still distinct."""
+    """Names that fit: cut in the middle, or around the place where they differ, and still distinct."""
+    whole = list(map(drawable, names))
+    middle = [
+        name if len(name) <= longest else f"{name[: longest // 2]}…{name[1 - longest + longest // 2 :]}"
+        for name in whole
+    ]
     short: list[str] = []
-    for name in map(drawable, names):
-        cut = name if len(name) <= longest else f"{name[: longest // 2]}…{name[-(longest - longest // 2 - 1) :]}"
-        repeat = sum(1 for other in short if other == cut or other.startswith(f"{cut} #"))
-        short.append(f"{cut} #{repeat + 1}" if repeat else cut)
+    for place, (name, cut) in enumerate(zip(whole, middle, strict=True)):
+        alike = [other for at, other in enumerate(whole) if at != place and middle[at] == cut and other != name]
+        fits = _around(name, max(len(commonprefix([name, other])) for other in alike), longest) if alike else cut
+        repeat = sum(1 for other in short if other == fits or other.startswith(f"{fits} #"))
+        short.append(f"{fits} #{repeat + 1}" if repeat else fits)
     return short
+
+
+def _around(name: str, place: int, longest: int) -> str:
+    """The beginning, the letters about this place, and the end; a shorter name as it is."""
+    if len(name) <= longest:
+        return name
+    side = longest // 4
+    width = longest - 2 * side - 2
+    start = max(side, min(place - width // 4, len(name) - side - width))
+    return f"{name[:side]}…{name[start : start + width]}…{name[-side:]}"
 
 
 def subject_names(subjects: Iterable[str], longest: int = 30) -> list[str]:

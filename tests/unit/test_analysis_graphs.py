@@ -156,7 +156,22 @@ def test_every_missed_question_is_in_one_set() -> None:
 def test_shortened_names_stay_distinct() -> None:
     names = [f"{'a' * 50}{middle}{'b' * 50}" for middle in "xyz"]
     assert len(set(shortened(names))) == 3
-    assert max(map(len, shortened(names))) <= 44
+    assert max(map(len, shortened(names))) <= 40
+
+
+def test_shortened_names_show_where_they_differ() -> None:
+    names = [f"{'organisation-' * 2}{size}{'-instruct-of-december' * 2}" for size in ("0.5B", "1.5B", "7B")]
+    assert shortened(names) == [
+        "organisati…ion-0.5B-instruct-…f-december",
+        "organisati…ion-1.5B-instruct-…f-december",
+        "organisati…ion-7B-instruct-of…f-december",
+    ]
+
+
+def test_equal_names_are_numbered() -> None:
+    assert shortened(["same" * 20] * 2 + ["short"]) == [
+        f"{'same' * 5}…{'ame' + 'same' * 4}{end}" for end in ("", " #2")
+    ] + ["short"]
 
 
 def test_what_the_font_lacks_is_shown_as_a_box() -> None:

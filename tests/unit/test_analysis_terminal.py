@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.console import Console
 from analysis.report.standing import accuracy_table
 from analysis.standings import stand
 from analysis.tables import Column, Table
-from analysis.terminal import fitted
+from analysis.terminal import fitted, print_captioned
 from tests.panels import QUANTS, panel_of
 
 PANEL = panel_of(6, 3, quants=QUANTS)
@@ -48,3 +49,13 @@ def test_a_table_that_does_not_fit_has_each_value_under_its_row_with_its_heading
     at = next(place for place, line in enumerate(first) if line.startswith("Some-Model"))
     assert "right" in first[at + 1]
     assert "┃" in printed(TABLES["accuracy"], 200)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_caption_is_printed_once(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    print_captioned(TABLES["ids"])
+    assert capsys.readouterr().out.count("Lost.") == 1

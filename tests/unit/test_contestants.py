@@ -36,6 +36,8 @@ ANYONE = st.builds(
         (["tiny", "/w/tiny"], ("tiny", "w/tiny")),
         (["org/tiny", "/org/tiny"], ("org/tiny", "/org/tiny")),
         (["/w/tiny", "/w/tiny.gguf", "/w/tiny/"], ("/w/tiny", "/w/tiny.gguf", "/w/tiny/")),
+        (["/w/big-00001-of-00002.gguf", "/w/small-00003-of-00003.gguf"], ("big", "small")),
+        (["/v/big-00001-of-00002.gguf", "/w/big.gguf"], ("v/big", "w/big")),
     ],
 )
 def test_models_that_end_alike_get_as_much_of_their_path_as_differs(models: list[str], called: tuple[str, ...]) -> None:
