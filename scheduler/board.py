@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.contestants import cut, lane_labels
+from proctor.logs import printable
 from proctor.nouns import Lane, RunStatus
 from proctor.store.reads import RunProgress, SweepProgress
 from scheduler.aside import aside
@@ -58,7 +59,9 @@ def board(
     hidden = len(lanes) - len(shown)
     more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
     beside = [Text(f"{name}: {said[name]}", style="dim") for name, _ in shown if name in said]
-    return Group(table, *more, *beside, Text(totals(progress, speed), style="bold"))
+    labels = names or names_of(progress)
+    now = [Text(line, style="cyan") for line in loads(speed, labels)]
+    return Group(table, *more, *beside, *now, Text(totals(progress, speed), style="bold"))
 
 
 def names_of(progress: SweepProgress) -> dict[Lane, str]:
@@ -106,20 +109,27 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     """One line: what is answered, how many are right, how fast, how long still, what failed."""
     runs = progress.runs
     answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
-    left_s = speed.left_s(
-        sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
-    )
+    waiting = sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
     done = sum(run.status is RunStatus.DONE for run in runs)
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
         f"{percent(sum(run.correct for run in runs), answered)} right so far",
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
-        f"{duration(left_s)} left" if left_s else "",
+        speed.left(waiting),
+        "no worker is up" if waiting and not speed.staffed else "",
         f"{failed} failed" if failed else "",
         f"paused: proctor resume {progress.sweep_id}" if progress.paused_at else "",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def loads(speed: Speed, names: Mapping[Lane, str]) -> list[str]:
+    """A line for each model that is being loaded, and for how long already."""
+    return [
+        f"Loading {printable(names[each.lane])} on {each.lane.device}: {duration(each.for_s)} so far"
+        for each in speed.loading
+    ]
 
 
 def percent(part: int, whole: int) -> str:

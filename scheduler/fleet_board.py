@@ -50,7 +50,9 @@ def fleet_board(fleet: Fleet, room: Room, names: Mapping[Lane, str]) -> Renderab
         parts += [Text(), workers_table(fleet, room, names)]
     if fleet.lanes:
         parts += [Text(), lanes_table(fleet.lanes, room, names)]
-    if fleet.unservable:
+    if fleet.unservable and not fleet.staffed:
+        parts += [Text(), Text(idle(fleet))]
+    elif fleet.unservable:
         parts += [Text(), unservable_list(fleet.unservable, room, names)]
     if fleet.troubles:
         parts += [Text(), troubles_list(fleet.troubles, room, names)]
@@ -137,6 +139,16 @@ def unservable_list(nobody: Sequence[Unservable], room: Room, names: Mapping[Lan
     return _with_rest(Group(*lines), len(nobody) - room.rows)
 
 
+def idle(fleet: Fleet) -> str:
+    """What becomes of Runs that wait while nobody works: no fault, a sweep that was stopped looks like this."""
+    runs = sum(each.runs for each in fleet.unservable)
+    waiting = "1 Run waits" if runs == 1 else f"{runs} Runs wait"
+    return (
+        f"No worker is up; {waiting} and nothing is lost. Where they were submitted, the same `submit-sweep` goes on "
+        "with them; on a fleet, `proctor worker` does."
+    )
+
+
 def troubles_list(troubles: Sequence[Trouble], room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """What failed, and what is tried again, each with the reason of its last failure below it."""
     lines: list[RenderableType] = []
@@ -157,10 +169,14 @@ def summary(fleet: Fleet) -> str:
     parts = [
         f"{fleet.questions_left} questions left" if fleet.questions_left else "Nothing is left to do",
         f"{fleet.answers_per_s:.1f} answers/s" if fleet.answers_per_s else "",
-        f"about {duration(left_s)} to go" if left_s else "",
+        f"about {duration(left_s)} to go{_and_loads(fleet.loads_unknown)}" if left_s else "",
         f"{busy} of {alive} workers busy" if alive else "no worker is up",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _and_loads(count: int) -> str:
+    return f" and {count} load{'s' if count > 1 else ''} of a model" if count else ""
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Protocol
 
@@ -19,14 +20,15 @@ from proctor.broker.embedded import Embedded
 from proctor.broker.reports import ReportKind
 from proctor.errors import StoreUnavailable
 from proctor.logs import printable
-from proctor.nouns import RunStatus
-from proctor.store import reads
+from proctor.nouns import Lane, RunStatus
+from proctor.store import fleet, reads
+from proctor.store.fleet import Fleet
 from proctor.store.reads import SweepProgress
 from proctor.store.session import Store
 from scheduler import wording
 from scheduler.aside import aside
-from scheduler.board import board, names_of, totals
-from scheduler.pace import Pace
+from scheduler.board import board, loads, names_of, totals
+from scheduler.pace import Pace, Speed, beside
 
 POLL_S = 0.5
 PLAIN_EVERY_S = 30.0
@@ -41,7 +43,7 @@ NEWS = {
 class Display(Protocol):
     """Where progress goes."""
 
-    def update(self, progress: SweepProgress, pace: Pace) -> None:
+    def update(self, progress: SweepProgress, speed: Speed) -> None:
         """Show how far the sweep is."""
 
     def say(self, text: str) -> None:
@@ -66,10 +68,10 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
             while True:
                 with waited_out(shown):
                     progress = reads.progress(store, sweep_id)
-                    pace.see(time.monotonic(), sum(run.answered for run in progress.runs))
+                    speed = seen(pace, progress, fleet.look(store, sweep_id))
                     if verbose:
                         cursor = show_answers(store, progress, cursor, shown.say)
-                    shown.update(progress, pace)
+                    shown.update(progress, speed)
                     if progress.over:
                         return False
                 if crew is not None:
@@ -78,6 +80,18 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
         except KeyboardInterrupt:
             shown.say("Stopping: the pack at work is finished and kept. Ctrl-C again ends at once." if crew else "")
             return True
+
+
+def seen(pace: Pace, progress: SweepProgress, now: Fleet) -> Speed:
+    """The speed so far, with what is loaded now and later: a look at the sweep and its workers goes into the pace."""
+    running = [run for run in progress.runs if run.status is RunStatus.RUNNING]
+    ahead = beside(0.0, now, {run.run_id: run.moved_at for run in running})
+    pace.see(
+        time.monotonic(),
+        sum(run.answered for run in progress.runs),
+        loading=bool(ahead.loading) and len(ahead.loading) == len(running),
+    )
+    return replace(ahead, per_second=pace.speed.per_second)
 
 
 def show_answers(store: Store, progress: SweepProgress, cursor: int, say: Callable[[str], None]) -> int:
@@ -144,8 +158,8 @@ class Grid:
     def __init__(self, console: Console, live: Live) -> None:
         self._console, self._live = console, live
 
-    def update(self, progress: SweepProgress, pace: Pace) -> None:
-        self._live.update(board(progress, pace.speed, self._console.width, self._console.height))
+    def update(self, progress: SweepProgress, speed: Speed) -> None:
+        self._live.update(board(progress, speed, self._console.width, self._console.height))
 
     def say(self, text: str) -> None:
         if text:
@@ -158,8 +172,9 @@ class Lines:
     def __init__(self) -> None:
         self._told: set[int] | None = None
         self._last_s = time.monotonic()
+        self._loads_told: frozenset[Lane] = frozenset()
 
-    def update(self, progress: SweepProgress, pace: Pace) -> None:
+    def update(self, progress: SweepProgress, speed: Speed) -> None:
         ended = [run for run in progress.runs if run.status not in (RunStatus.PENDING, RunStatus.RUNNING)]
         if self._told is None:  # what was over before we came is no news
             self._told = {run.run_id for run in ended}
@@ -175,7 +190,10 @@ class Lines:
                 self._last_s = time.monotonic()
         if time.monotonic() - self._last_s > PLAIN_EVERY_S:
             self._last_s = time.monotonic()
-            self.say(totals(progress, pace.speed))
+            self.say("\n".join([*loads(speed, names), totals(progress, speed)]))
+        elif frozenset(load.lane for load in speed.loading) - self._loads_told:
+            self.say("\n".join(loads(speed, names)))
+        self._loads_told = frozenset(load.lane for load in speed.loading)
 
     def say(self, text: str) -> None:
         if text:

@@ -24,7 +24,7 @@ from scheduler import wording
 from scheduler.board import board, grid_names
 from scheduler.fleet_board import Room, fleet_board, lanes_seen, sweeps_table
 from scheduler.follow import interruptible
-from scheduler.pace import Speed
+from scheduler.pace import beside
 
 NO_SWEEP = "No sweep yet. Submit one: submit-sweep --help"
 DEMO = "demo-results"  # where `make demo` keeps its database
@@ -100,7 +100,9 @@ def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
     names = grid_names([*in_grid, *lanes_seen(seen.fleet)])
     below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:
-        return Group(board(seen.sweep, Speed(seen.fleet.answers_per_s), room.width, height, names), below)
+        claimed = {run.run_id: run.moved_at for run in seen.sweep.runs}
+        speed = beside(seen.fleet.answers_per_s, seen.fleet, claimed)
+        return Group(board(seen.sweep, speed, room.width, height, names), below)
     return Group(sweeps_table(seen.summaries, room) if seen.summaries else Text(NO_SWEEP), below)
 
 

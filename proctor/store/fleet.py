@@ -97,11 +97,46 @@ class Fleet:
         return sum(lane.questions_left for lane in self.lanes)
 
     @property
+    def staffed(self) -> bool:
+        """Whether any worker is alive."""
+        return any(sight.record.alive for sight in self.workers)
+
+    @property
+    def loads(self) -> tuple[LaneSight, ...]:
+        """Lanes whose model is still to be loaded, or is being loaded now."""
+        in_vain = {each.lane for each in self.unservable}
+        return tuple(lane for lane in self.lanes if lane.workers == 0 and lane.lane not in in_vain)
+
+    @property
+    def loads_unknown(self) -> int:
+        """How many of those loads nobody can tell the length of, since no model has been loaded on any of the lanes."""
+        return 0 if self._load_s is not None else len(self.loads)
+
+    @property
+    def loads_left_s(self) -> float:
+        """Seconds that those loads take, shared by the workers alive; 0 where that isn't known."""
+        usual = self._load_s
+        if usual is None or not self.staffed:
+            return 0.0
+        seconds = sum(usual if lane.mean_load_s is None else lane.mean_load_s for lane in self.loads)
+        return seconds / min(max(1, len(self.loads)), sum(sight.record.alive for sight in self.workers))
+
+    @property
     def left_s(self) -> float | None:
-        """Seconds until nothing is left, at the speed of the last minute; None where nothing moved in it."""
+        """Seconds until nothing is left, at the speed of the last minute, with the loads still to come.
+
+        None where nothing moved in that minute, or no worker is alive.
+        """
         if self.questions_left == 0:
             return 0.0
-        return self.questions_left / self.answers_per_s if self.answers_per_s else None
+        if not self.answers_per_s or not self.staffed:
+            return None
+        return self.questions_left / self.answers_per_s + self.loads_left_s
+
+    @property
+    def _load_s(self) -> float | None:
+        known = [lane.mean_load_s for lane in self.lanes if lane.mean_load_s is not None]
+        return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def test_status_shows_sweeps_workers_backlog_and_what_failed(busy: Store) -> Non
     assert "cpu b 1 0 6 0 – –" in lines
     assert "Run 1 failed: a, astronomy" in lines
     assert r"no \x1b[2Jsuch model" in lines
-    assert lines[-1] == "9 questions left · 0.3 answers/s · about 30 s to go · 1 of 1 workers busy"
+    assert (
+        lines[-1] == "9 questions left · 0.3 answers/s · about 30 s to go and 1 load of a model · 1 of 1 workers busy"
+    )
 
 
 def test_status_of_one_sweep_shows_its_grid_and_its_part_of_the_backlog(busy: Store) -> None:
@@ -71,6 +73,35 @@ def test_status_of_one_sweep_shows_its_grid_and_its_part_of_the_backlog(busy: St
     assert "night" in shown
     assert "1 failed" in shown
     assert "cpu  b" not in shown
+
+
+def test_while_a_model_loads_status_says_so_and_for_how_long(timed: Store, clock: HandClock) -> None:
+    submit(timed, spec(), name="night")
+    claim(timed, "cpu@host:1")
+    clock.go_on(12)
+    workers.heartbeat(timed, card("cpu@host:1"), None)
+    assert "Loading a on cpu: 12 s so far" in text(timed, 1, 80)
+
+
+def test_a_stopped_sweep_is_no_fault_in_status(timed: Store) -> None:
+    submit(timed, spec(), name="night")
+    shown = " ".join(text(timed, 1, 80).split())
+    assert (
+        "No worker is up; 1 Run waits and nothing is lost. Where they were submitted, the same `submit-sweep`" in shown
+    )
+    assert "Nobody can serve" not in shown
+
+
+def test_without_a_worker_nobody_says_how_long_it_takes(timed: Store, clock: HandClock) -> None:
+    submit(timed, spec(), name="night")
+    record(timed, claim(timed, "cpu@host:1"), 0)
+    clock.go_on(50)
+    assert glance(timed, 1).fleet.left_s
+    workers.leave(timed, "cpu@host:1")
+    seen = glance(timed, 1)
+    assert seen.fleet.answers_per_s
+    assert seen.fleet.left_s is None
+    assert " left" not in text(timed, 1, 80).replace("questions left", "")
 
 
 def test_what_a_worker_holds_for_another_sweep_is_told_from_what_is_in_the_grid(timed: Store) -> None:
