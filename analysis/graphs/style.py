@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from io import BytesIO
 from itertools import cycle, islice
-from os.path import commonprefix
 from pathlib import Path
 from textwrap import fill
 from typing import Any, ParamSpec, TypeVar
@@ -161,10 +160,18 @@ def shortened(names: Iterable[str], longest: int = 40) -> list[str]:
     short: list[str] = []
     for place, (name, cut) in enumerate(zip(whole, middle, strict=True)):
         alike = [other for at, other in enumerate(whole) if at != place and middle[at] == cut and other != name]
-        fits = _around(name, max(len(commonprefix([name, other])) for other in alike), longest) if alike else cut
+        fits = _around(name, max(_common(name, other) for other in alike), longest) if alike else cut
         repeat = sum(1 for other in short if other == fits or other.startswith(f"{fits} #"))
         short.append(f"{fits} #{repeat + 1}" if repeat else fits)
     return short
+
+
+def _common(first: str, second: str) -> int:
+    """How many letters both begin with."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other),
+        min(len(first), len(second)),
+    )
 
 
 def _around(name: str, place: int, longest: int) -> str:
