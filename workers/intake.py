@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from chat import library
 from chat.inquiry import ANSWER_S, INQUIRIES, answer_key
@@ -44,7 +44,15 @@ from proctor.broker.clients import client
 from proctor.broker.dispatch import BROKER_ERRORS
 from proctor.catalog.refs import resolve
 from proctor.dialogue import MAX_SEED, Fault, Finish, Turn, TurnStatus
-from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable, UnknownName
+from proctor.errors import (
+    BadInput,
+    BadModel,
+    ProctorError,
+    StoreUnavailable,
+    UnknownName,
+    WorkersUnavailable,
+    first_line,
+)
 from proctor.jitter import jittered
 from proctor.nouns import Device, ModelRef, WorkerCard
 from proctor.store import conversations, workers
@@ -57,6 +65,7 @@ SILENCE_S = 10.0  # above the block: a broker that says nothing for so long is a
 AWAY_S = 1.0
 PORTION = 16  # requests taken at once
 FORSAKEN_MS = 5000  # a request that was taken and not filed for so long is taken over
+MOST_DELIVERIES = 3  # of a request whose workers end before it is filed
 RESOLVED_S = 60.0  # how long a model's name is known to mean the same files
 WHOLE = 1 << 40  # an entry's number above all that an attempt writes: a reply that is told once more as a whole
 
@@ -133,16 +142,22 @@ class Intake:
                 raise
             _make_group(broker)
             return
+        forsaken = {entry for entry, _ in taken_over[1]}
         for entry, fields in [*taken_over[1], *(one for _, some in new or () for one in some)]:
             turn_id = (fields or {}).get(b"turn", b"").decode("utf-8", "replace")
-            self._take(broker, turn_id)
+            try:
+                self._take(broker, turn_id, deliveries=_deliveries(broker, entry) if entry in forsaken else 1)
+            except StoreUnavailable:
+                # An outage is no fault of the request: it isn't counted as one of its deliveries.
+                broker.xclaim(REQUESTS, GROUP, self._me.name, 0, [entry], retrycount=0, justid=True)
+                raise
             pipeline = broker.pipeline(transaction=False)
             pipeline.xack(REQUESTS, GROUP, entry)
             pipeline.xdel(REQUESTS, entry)
             pipeline.execute()
 
-    def _take(self, broker: redis.Redis, turn_id: str) -> None:
-        """File one Turn and say what came of it. Raises `StoreUnavailable`: it is taken again."""
+    def _take(self, broker: redis.Redis, turn_id: str, deliveries: int) -> None:
+        """File one Turn and say what came of it, whatever that is. Raises `StoreUnavailable`: it is taken again."""
         try:
             check_id("turn", turn_id)
         except BadInput as error:
@@ -151,13 +166,20 @@ class Intake:
         payload = broker.get(request_key(turn_id))
         if not isinstance(payload, bytes):
             return  # its time is over; whoever still wants it sends it again
+        if deliveries > MOST_DELIVERIES:
+            log.error("turn %s was taken %d times and never filed: it is refused", turn_id, deliveries - 1)
+            _tell(broker, turn_id, 0, 1, refusal(WorkersUnavailable("The workers that took this request ended at it.")))
+            return
         try:
             self._file(broker, turn_id, payload)
-        except StoreUnavailable:
+        except (StoreUnavailable, RedisError):
             raise
         except ProctorError as error:
             log.info("turn %s is refused: %s", turn_id, error)
             _tell(broker, turn_id, 0, 1, refusal(error))
+        except Exception as error:
+            log.exception("turn %s is refused", turn_id)
+            _tell(broker, turn_id, 0, 1, Ending(Finish.FAILED, fault=Fault.INTERNAL, error=first_line(error)))
 
     def _file(self, broker: redis.Redis, turn_id: str, payload: bytes) -> None:
         request = load_request(payload)
@@ -194,9 +216,13 @@ class Intake:
         )
 
     def _resolve(self, name: str) -> ModelRef:
+        now = time.monotonic()
         known = self._refs.get(name)
-        if known is None or time.monotonic() - known.at > RESOLVED_S:
-            known = self._refs[name] = _Resolved(resolve(name), time.monotonic())
+        if known is None or now - known.at > RESOLVED_S:
+            known = _Resolved(resolve(name), now)
+            # Clients may write one path in ever new ways.
+            self._refs = {each: one for each, one in self._refs.items() if now - one.at <= RESOLVED_S}
+            self._refs[name] = known
         return known.ref
 
     def _device(self, ref: ModelRef, request: TurnRequest) -> Device:
@@ -270,6 +296,12 @@ def _tell(broker: redis.Redis, turn_id: str, attempt: int, seq: int, entry: Entr
     added, _ = pipeline.execute(raise_on_error=False)
     if isinstance(added, Exception) and "equal or smaller" not in str(added):
         raise added
+
+
+def _deliveries(broker: redis.Redis, entry: bytes) -> int:
+    """How often this entry was handed to a worker, this time included."""
+    found: Any = broker.xpending_range(REQUESTS, GROUP, entry, entry, 1)
+    return int(found[0]["times_delivered"]) if found else 1
 
 
 def _last_entry(broker: redis.Redis, turn_id: str) -> Entry | None:

@@ -17,7 +17,7 @@ from proctor.catalog.weights import (
     read_gguf,
     weight_files,
 )
-from proctor.errors import BadModel, NotHere, UnknownName
+from proctor.errors import BadModel, NotHere, UnknownName, first_line
 from proctor.nouns import ModelRef, ModelSource
 
 _HUB_ID = re.compile(r"(?P<repo>(?:[\w][\w.-]*/)?[\w][\w.-]*)(?:@(?P<revision>[\w][\w./-]*))?")
@@ -39,9 +39,17 @@ def resolve(text: str) -> ModelRef:
     UnknownName
         where it is none of these, with the nearest names.
     BadModel
-        where it is one and can't be used: nothing at the path, gated, not cached and no network, pickled weights.
+        where it is one and can't be used: nothing at the path, gated, not cached and no network, pickled weights,
+        or the system refuses the path (too long, no permission, no such user's home).
     """
     name = text.strip()
+    try:
+        return _resolved(name)
+    except (OSError, RuntimeError, ValueError) as error:  # of `pathlib`, for `~nobody` and NUL too
+        raise BadModel(name, f"its path can't be looked at: {first_line(error)}", "Check the path.") from error
+
+
+def _resolved(name: str) -> ModelRef:
     demo = demo_model(name)
     if demo is not None:
         return ModelRef(demo.name, ModelSource.DEMO, demo.revision)
@@ -56,7 +64,7 @@ def resolve(text: str) -> ModelRef:
         return ModelRef(str(first.absolute()), ModelSource.GGUF, gguf_fingerprint(first, name))
     bare, _, revision = name.rpartition("@")
     if bare and (demo_model(bare) is not None or Path(bare).expanduser().exists()):
-        return _of_revision(resolve(bare), revision)
+        return _of_revision(_resolved(bare), revision)
     if _is_path(name):
         raise BadModel(name, "there is nothing at this path", _nearest_files(path))
     match, nearest = _HUB_ID.fullmatch(name), _nearest_demos(name)

@@ -28,16 +28,17 @@ from chat.protocol import (
 from chat.wire import to_json
 from proctor.broker.embedded import embedded
 from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
-from proctor.nouns import Device, Lane, Quant, WorkerCard
+from proctor.errors import StoreUnavailable
+from proctor.nouns import Device, Lane, ModelRef, Quant, WorkerCard
 from proctor.settings import Settings
 from proctor.store import conversations, turns, workers
-from proctor.store.filing import MAX_WAITING
+from proctor.store.filing import MAX_WAITING, Filed, file_turn
 from proctor.store.session import Store, open_store
 from proctor.store.turns import Outcome, TurnClaim
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
-from workers.intake import Intake
+from workers.intake import MOST_DELIVERIES, Intake
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 40)
 
@@ -160,6 +161,74 @@ def test_a_request_that_is_none_is_refused_and_the_next_is_taken(client: Client,
     assert isinstance(ending, Ending)
     assert ending.fault is Fault.BAD_REQUEST
     assert isinstance(first(client, request(model)), Progress)
+
+
+@pytest.mark.usefixtures("intake")
+@pytest.mark.parametrize("odd", ["~nosuchuser", "/" + "x" * 300, "x" * 4000, "y/" * 2000, "\x1b[2Jname", "-\n-"])
+def test_names_that_the_system_refuses_are_answered_each_and_keep_nobody_waiting(
+    client: Client, model: str, odd: str
+) -> None:
+    asked = [request(f"{odd}{number}") for number in range(20)]
+    for each in asked:
+        client.send(each)
+    ordinary = request(model)
+    assert isinstance(first(client, ordinary), Progress)
+    for each in asked:
+        (ending,) = stream(client, each.turn)
+        assert isinstance(ending, Ending)
+        assert (ending.finish, ending.fault) == (Finish.FAILED, Fault.BAD_MODEL)
+    wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "all were acknowledged")
+
+
+@pytest.mark.usefixtures("intake")
+def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
+    client: Client, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_fire(name: str) -> ModelRef:
+        raise ZeroDivisionError(f"{name} is on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.intake.resolve", on_fire)
+        ending = first(client, request("anything"))
+    assert isinstance(ending, Ending)
+    assert (ending.fault, ending.error) == (Fault.INTERNAL, "anything is on fire")
+    assert isinstance(first(client, request(model)), Progress)
+
+
+def test_a_request_at_which_workers_end_again_and_again_is_refused_and_an_outage_counts_for_nothing(
+    fleet: Settings, client: Client, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.intake.FORSAKEN_MS", 1)
+    monkeypatch.setattr("workers.intake.AWAY_S", 0.01)
+    deadly, held_up = request(model), request(model)
+    client.redis.xgroup_create(REQUESTS, GROUP, id="0", mkstream=True)
+    client.send(deadly)
+    for number in range(MOST_DELIVERIES):
+        if number == 0:
+            client.redis.xreadgroup(GROUP, "cpu@dead:0", {REQUESTS: ">"})
+        else:
+            client.redis.xautoclaim(REQUESTS, GROUP, f"cpu@dead:{number}", 0, "0-0")
+    assert fleet.broker_url is not None
+    outages = iter(range(3 * MOST_DELIVERIES))
+
+    def away_at_first(*arguments: Any) -> Filed:
+        if next(outages, None) is not None:
+            raise StoreUnavailable("The database is away.")
+        return file_turn(*arguments)
+
+    monkeypatch.setattr("workers.intake.file_turn", away_at_first)
+    other = Intake(fleet.broker_url, store, ME, lambda _: None)
+    other.start()
+    wait_until(lambda: bool(stream(client, deadly.turn)), "it was answered")
+    client.send(held_up)
+    wait_until(lambda: bool(stream(client, held_up.turn)), "the outage was waited out")
+    other.stop()
+    other.join()
+    (refused,), (accepted,) = stream(client, deadly.turn), stream(client, held_up.turn)
+    assert isinstance(refused, Ending)
+    assert refused.fault is Fault.INTERNAL
+    assert "ended at it" in refused.error
+    assert isinstance(accepted, Progress)
 
 
 @pytest.mark.usefixtures("intake")
