@@ -5,8 +5,8 @@ STAMP := .venv/.installed
 # The demo and the tests keep what they fetch and make in here, and nothing outside.
 export PROCTOR_CACHE ?= $(CURDIR)/.cache
 
-# A test process a core, four at most (torch is in each); the order that tests/conftest.py sets is kept.
-SPREAD := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# A test process a core and one more, for many wait; four at most, as torch is in each. The order of tests/conftest.py is kept.
+SPREAD = -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test quick chaos check bench clean lock
 .DEFAULT_GOAL := demo

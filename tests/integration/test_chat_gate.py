@@ -104,6 +104,7 @@ def test_a_host_that_is_none_is_a_bad_request(url: str, broker: Valkey, host: st
             assert (status, said["error"]["code"]) == (400, "invalid_host")
 
 
+@pytest.mark.usefixtures("url")  # its parrot answers
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"])
 def test_names_of_this_machine_are_its_own(broker: Valkey, host: str) -> None:
     with serving(Service(broker.url)) as unguarded:

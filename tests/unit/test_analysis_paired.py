@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 from statsmodels.regression.linear_model import OLS
@@ -117,6 +117,7 @@ def test_bonett_price_covers_by_enumeration() -> None:
     assert 0.94 < covered < 0.975
 
 
+@settings(max_examples=20)  # one call of statsmodels takes a tenth of a second
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_families_are_those_of_statsmodels(p_values: list[float]) -> None:
     values = np.array(p_values)
