@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proctor import private
 from proctor.errors import BadInput
 
 LONGEST_LINE = 16 << 20  # characters
@@ -45,10 +46,11 @@ def lines_of(path: Path, newline: str = "\n") -> Iterator[str]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` at the end, and is gone where that fails."""
+    """A private file beside `path` to write to; it takes the place of `path` at the end, or is gone."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield beside
+        beside.unlink(missing_ok=True)
+        yield private.make_file(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -68,7 +70,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
     if path.is_dir():
         raise BadInput(f"{path} is a folder.", "Name a file with -o.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         with whole_file(path) as beside:
             yield beside
     except OSError as error:

@@ -25,6 +25,7 @@ from analysis.panel import QUESTION_COLUMNS, Panel, Terms
 from analysis.rows import Imported, gather, prompt_number
 from analysis.samples import read_samples
 from analysis.wide import read_wide_csv
+from proctor import private
 from proctor.contestants import Contestant
 from proctor.errors import BadInput, UnknownName
 
@@ -82,7 +83,7 @@ def keep(taken: Taken, name: str, home: Path, *, force: bool = False) -> Path:
     path = place_of(name, home)
     if path.exists() and not force:
         raise BadInput(f"Results named {name!r} are imported already.", "Take another --name, or replace with --force.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private.make_own_folder(path.parent)
     with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         for line in ({"format": FORMAT, "notes": taken.notes}, *_lines(taken.sets)):
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -100,6 +101,7 @@ def kept(name: str, home: Path) -> Taken | None:
     path = place_of(name, home)
     if not NAME.fullmatch(name) or not path.is_file():
         return None
+    private.tighten(path)
     with path.open(encoding="utf-8") as stream:
         head = json.loads(next(stream))
         if "format" not in head:

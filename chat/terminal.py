@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import termios
@@ -21,6 +20,7 @@ from chat import facts
 from chat.client import Reply, TurnFailed
 from chat.commands import BY_NAME, Parlour, obey
 from chat.protocol import Ending, Piece, Progress
+from proctor import private
 from proctor.dialogue import Finish
 from proctor.errors import ProctorError
 from proctor.settings import Settings
@@ -147,20 +147,13 @@ def prompt_session(home: Path) -> PromptSession[str]:
         event.current_buffer.insert_text("\n")
 
     return PromptSession(
-        history=FileHistory(private_file(home / LINES)),
+        history=FileHistory(str(private.make_file(private.make_folder(home) / LINES))),
         multiline=True,
         key_bindings=keys,
         completer=WordCompleter(list(BY_NAME), sentence=True),
         complete_while_typing=False,
         prompt_continuation="  ",
     )
-
-
-def private_file(path: Path) -> str:
-    """A file that its owner alone can read, made where it isn't there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
-    return str(path)
 
 
 def _stop(reply: Reply) -> None:

@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from proctor import private
+
 # C0, DEL and C1 controls, and the characters that Unicode lets break lines or reorder text.
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Libraries that say at INFO what no operator asks for.
@@ -122,7 +124,7 @@ def recorded(path: Path, level: str, log_format: str) -> Iterator[None]:
     """Within this block the log goes to a file too, from `level` on: for commands whose terminal is a person's."""
     root = logging.getLogger()
     before = root.level
-    with path.open("a", encoding="utf-8") as file:
+    with private.make_file(path).open("a", encoding="utf-8") as file:
         handler = logging.StreamHandler(file)
         handler.setFormatter(formatter(log_format))
         root.addHandler(handler)
@@ -146,8 +148,7 @@ def about(what: str) -> Iterator[None]:
 
 def log_file(home: Path, name: str) -> Path:
     """The log file of the process `name`, its folder made and old files there removed; nothing is opened."""
-    folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private.make_own_folder(home / "logs")
     path = folder / (re.sub(r"[^A-Za-z0-9._-]+", "-", name) + ".log")
     by_age = sorted((_modified(old), old) for old in folder.glob("*.log") if old != path)
     for _, old in by_age[: max(0, len(by_age) + 1 - LOGS_KEPT)]:

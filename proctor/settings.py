@@ -52,7 +52,7 @@ class Settings:
         BadInput
             for a value that can't be meant, named with its variable.
         """
-        home = _folder(environ, "PROCTOR_HOME", platformdirs.user_data_path("proctor"))
+        home = _folder(environ, "PROCTOR_HOME", default_home())
         settings = cls(
             home=home,
             cache=_folder(environ, "PROCTOR_CACHE", platformdirs.user_cache_path("proctor")),
@@ -107,6 +107,11 @@ class Settings:
                 "that file, and over a network file system SQLite loses writes.",
                 "Set PROCTOR_DATABASE_URL to a PostgreSQL that all machines reach.",
             )
+
+
+def default_home() -> Path:
+    """The PROCTOR_HOME of whoever names none: a folder that is ours alone."""
+    return platformdirs.user_data_path("proctor")
 
 
 def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:

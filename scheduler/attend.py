@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from proctor import logs
+from proctor import logs, private
 from proctor.broker.embedded import embedded
 from proctor.nouns import Device, RunStatus
 from proctor.settings import Settings
@@ -36,7 +36,7 @@ def run(store: Store, settings: Settings, sweep_id: int, *, verbose: bool = Fals
 def start(settings: Settings, sweep_id: int) -> Path:
     """Leave a process behind that works on the sweep; returns the file that it writes its words to."""
     log_path = logs.log_file(settings.home, f"sweep-{sweep_id}")
-    with log_path.open("ab") as log_file:
+    with private.append_to(log_path) as log_file:
         subprocess.Popen(  # noqa: S603 -- our own program
             [sys.executable, "-P", "-m", "scheduler.attend", str(sweep_id)],
             stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import click
 
-from proctor import logs
+from proctor import logs, private
 from proctor.broker import dispatch
 from proctor.broker.app import make_app
 from proctor.nouns import Device, RunStatus, SweepRequest
@@ -93,7 +93,7 @@ def kept_log(settings: Settings) -> AbstractContextManager[None]:
     """Around what is logged on the way: it goes to a file, since the terminal is the person's."""
     try:
         path = logs.log_file(settings.home, f"submit-{os.getpid()}")
-        path.touch()
+        private.make_file(path)
     except OSError as error:
         say(f"No log of this command is kept: {settings.home} can't be written ({error.strerror}).")
         return nullcontext()

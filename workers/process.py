@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from proctor import logs
+from proctor import logs, private
 from proctor.broker import tether
 from proctor.broker.guard import kill_group
 from proctor.broker.reports import LineReader, Report, ReportKind
@@ -71,7 +71,7 @@ class WorkerProcess:
     def start(self) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        with self.log_path.open("ab") as log_file:
+        with private.append_to(self.log_path) as log_file:
             self._process = subprocess.Popen(  # noqa: S603 -- our own program
                 self._command(),
                 stdin=subprocess.DEVNULL,

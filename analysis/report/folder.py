@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from analysis.findings import counted, listed
+from proctor import private
 from proctor.errors import BadInput
 
 LIST = ".proctor-report.json"
@@ -42,11 +43,11 @@ def report_folder(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
     BadInput
         where a file that isn't an earlier report's, or was changed since, has the name of one to be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     _refuse_foreign(folder, names, _owned(folder, names))
     beside = folder / _BESIDE.format(os.getpid())
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+    beside.mkdir(private.FOLDER)
     try:
         with _locked(beside):
             yield beside
@@ -68,6 +69,7 @@ def _exchange(folder: Path, beside: Path) -> None:
     for name in sorted(old, key=lambda name: name not in PAGES):
         (folder / name).unlink(missing_ok=True)
     for name in sorted(new, key=lambda name: name in PAGES):
+        private.tighten(beside / name)
         (beside / name).replace(folder / name)
     _write_list(beside, folder, new, whole=True)
 
@@ -128,7 +130,7 @@ def _stem(name: str) -> str:
 
 def _write_list(beside: Path, folder: Path, files: Owned, *, whole: bool) -> None:
     text = json.dumps({"whole": whole, "files": files}, indent=1) + "\n"
-    (beside / LIST).write_text(text, encoding="utf-8")
+    private.make_file(beside / LIST).write_text(text, encoding="utf-8")
     (beside / LIST).replace(folder / LIST)
 
 

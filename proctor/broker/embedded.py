@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from proctor import logs
+from proctor import logs, private
 from proctor.broker.guard import GROUP_ENDS, kill_group
 from proctor.broker.reports import Report, ReportKind
 from proctor.broker.valkey import START_S, binary
@@ -169,7 +169,7 @@ def embedded(settings: Settings, devices: str | None = "auto", sweep_id: int | N
     binary()  # says what to do where there is none, before anything is started
     launch = [] if devices is None else ["--devices", devices, *([] if sweep_id is None else [f"--sweep={sweep_id}"])]
     log_path = logs.log_file(settings.home, f"guard-{os.getpid()}")
-    with log_path.open("ab") as log_file:
+    with private.append_to(log_path) as log_file:
         guard = subprocess.Popen(  # noqa: S603 -- our own program
             [sys.executable, "-P", "-m", "proctor.broker.guard", *launch],
             stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@ see one snapshot for the length of their block on both.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -39,8 +40,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from proctor import private
 from proctor.errors import BadInput, StoreUnavailable
-from proctor.settings import Settings
+from proctor.settings import Settings, default_home
 from proctor.store.faults import database_name, unavailable
 from proctor.store.tables import Row, UtcDateTime
 
@@ -216,17 +218,27 @@ def open_store(settings: Settings, *, clock: Clock | None = None, timeout_s: flo
     if not store.is_postgresql and store.url.database is not None:
         folder = Path(store.url.database).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            (private.make_own_folder if folder == default_home() else private.make_folder)(folder)
         except OSError as error:
             raise StoreUnavailable(
                 f"Folder {folder} can't be made: {error.strerror}.", "Set PROCTOR_HOME to a folder that may be written."
             ) from error
+        _close_to_others(Path(store.url.database))
     try:
         schema.upgrade(store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _close_to_others(file: Path) -> None:
+    """Let the owner alone read a SQLite database, made here where it isn't there: what SQLite makes beside it
+    (`-wal`, `-shm`) gets its mode."""
+    with contextlib.suppress(OSError):  # SQLite says why it can't be opened
+        private.make_file(file)
+    for ending in ("-wal", "-shm"):
+        private.tighten(file.with_name(f"{file.name}{ending}"))
 
 
 def _checked(url: str) -> URL:
