@@ -14,7 +14,7 @@ from analysis.graphs.by_subject import by_subject
 from analysis.graphs.calibration import reliability
 from analysis.graphs.cost import Priced, accuracy_against_cost
 from analysis.graphs.forest import chance_note, draw_intervals, forest
-from analysis.graphs.heatmap import accuracy_grid, deviations
+from analysis.graphs.heatmap import accuracy_grid, accuracy_heatmap, deviation_heatmap, deviations
 from analysis.graphs.overlap import leaf_order, mistake_distribution, mistake_pairs
 from analysis.graphs.quantization import quantization_forest
 from analysis.graphs.style import Graph, percent_axis
@@ -153,3 +153,31 @@ def test_quantizations_that_lose_are_counted(models: int, title: str) -> None:
     graph = quantization_forest(worse, quantization_changes(worse, 0.01))
     assert graph is not None
     assert graph.title == title
+
+
+@pytest.mark.parametrize(("count", "named"), [(2, 2), (24, 24), (25, 0)])
+def test_up_to_24_are_named_beside_their_costs(count: int, named: int) -> None:
+    graph = accuracy_against_cost([Priced(f"m{n}", f"m{n}", "none", 0.5, 1.0 + n, 1.0) for n in range(count)])
+    assert graph is not None
+    texts = [text.get_text() for legend in graph.figure.legends for text in legend.get_texts()]
+    assert texts == [f"m{n}" for n in range(named)]
+
+
+def test_costs_have_room_for_every_name_that_stands_beside_them() -> None:
+    def height(count: int) -> float:
+        graph = accuracy_against_cost([Priced(f"m{n}", f"m{n}", "none", 0.5, 1.0 + n, 1.0) for n in range(count)])
+        assert graph is not None
+        return float(graph.figure.get_size_inches()[1])
+
+    assert height(2) == height(10) < height(20) < height(24) == pytest.approx(height(40))
+
+
+def test_colours_of_a_heatmap_run_from_none_to_all_and_of_deviations_over_25_points_either_way() -> None:
+    panel = panel_of(4, 3)
+    (shares,) = accuracy_heatmap(panel).figure.axes[0].images
+    assert shares.get_clim() == (0.0, 1.0)
+    graph = deviation_heatmap(panel)
+    assert graph is not None
+    (away,) = graph.figure.axes[0].images
+    assert away.get_clim() == (-0.25, 0.25)
+    assert deviation_heatmap(panel_of(1, 3)) is None
