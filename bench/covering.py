@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -77,7 +78,8 @@ def measure(
         one = _read(record, tree, path, asked)
         if one is None:
             print(f"measuring {path} ...", file=sys.stderr, flush=True)
-            one = _measure(tree, path, kept, environment)
+            with tempfile.TemporaryDirectory(prefix="covering-") as folder:
+                one = _measure(tree, path, Path(folder), environment)
             record.write_text(json.dumps(asdict(one)), encoding="utf-8")
         covering.measured.append(one)
     return covering
@@ -91,10 +93,8 @@ def _read(record: Path, tree: Path, path: str, changed: Sequence[str]) -> Measur
     return one if same and one.digest == digest(tree / path) else None
 
 
-def _measure(tree: Path, path: str, kept: Path, environment: Mapping[str, str]) -> Measured:
-    data, report, settings = (kept / name for name in ("coverage.data", "report.xml", "coverage.toml"))
-    for old in (*kept.glob("coverage.data*"), report):
-        old.unlink(missing_ok=True)
+def _measure(tree: Path, path: str, folder: Path, environment: Mapping[str, str]) -> Measured:
+    data, report, settings = (folder / name for name in ("coverage.data", "report.xml", "coverage.toml"))
     settings.write_text(
         f"[tool.coverage.run]\nparallel = true\ncontext = {json.dumps(path)}\ndata_file = {json.dumps(str(data))}\n"
         f'source = {json.dumps(list(ROOMS))}\npatch = ["subprocess", "fork"]\n',

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -30,10 +30,20 @@ GRACE_S = 20.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of tests ended: the first that failed, none if all passed."""
+    """How a run of tests ended: the first that failed or hung, none if all passed."""
 
     failed: str
     hung: bool = False
+
+
+@dataclass(frozen=True)
+class Names:
+    """A plugin of pytest: writes down which test begins."""
+
+    file: Path
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.file.write_text(nodeid, encoding="utf-8")
 
 
 class Forked:
@@ -41,23 +51,24 @@ class Forked:
 
     def __init__(self, tree: Path, environment: Mapping[str, str], tests: Sequence[str]) -> None:
         self.tree, self.environment = tree, dict(environment)
-        self.said = tree.parent / "said.txt"
+        self.said, self.begun = tree.parent / "said.txt", tree.parent / "begun.txt"
         _adopt_orphans()
         _load(_libraries(tree, tests))
 
-    def run(self, tests: Sequence[str], limit_s: float) -> Ended:
-        """Run these tests up to the first that fails; whatever they left running is ended."""
+    def run(self, tests: Sequence[str], limit_s: Callable[[str], float]) -> Ended:
+        """Run these tests up to the first that fails or hangs; whatever they left running is ended."""
         sys.stdout.flush()
         sys.stderr.flush()
+        self.begun.write_text(tests[0], encoding="utf-8")
         child = os.fork()
         if child == 0:
             self._be_pytest(tests)
         try:
-            code = _wait(child, limit_s)
+            code = _wait(child, self.begun, limit_s)
         finally:
             stop_children()
         if code is None:
-            return Ended("", hung=True)
+            return Ended(self.begun.read_text("utf-8"), hung=True)
         if code == 0:
             return Ended("")
         found = FAILED.search(self.said.read_text("utf-8", "replace"))
@@ -84,7 +95,7 @@ class Forked:
                 del sys.modules[name]
             import pytest
 
-            code = int(pytest.main(["-x", *WITHOUT, "-W", LOADED_AHEAD, *tests]))
+            code = int(pytest.main(["-x", *WITHOUT, "-W", LOADED_AHEAD, *tests], plugins=[Names(self.begun)]))
         except BaseException:  # noqa: BLE001 -- a forked child must never return into its parent's code
             traceback.print_exc()
         finally:
@@ -111,13 +122,15 @@ def _ignore_gone(act: object) -> None:
         pass
 
 
-def _wait(child: int, limit_s: float) -> int | None:
-    """The child's exit code; none where it was still at work after the limit."""
-    end, pause = time.monotonic() + limit_s, 0.01
-    while time.monotonic() < end:
+def _wait(child: int, begun: Path, limit_s: Callable[[str], float]) -> int | None:
+    """The child's exit code; none where it was still at work on a test after the limit of that one."""
+    test, since, pause = "", time.monotonic(), 0.01
+    while time.monotonic() < since + limit_s(test):
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
+        if (now := begun.read_text("utf-8")) and now != test:
+            test, since = now, time.monotonic()
         time.sleep(pause)
         pause = min(0.1, pause * 1.5)
     os.kill(child, signal.SIGINT)  # pytest tears its fixtures down
