@@ -122,6 +122,13 @@ def test_the_first_chunk_has_the_role_one_has_the_reason_and_done_is_last(url: s
     assert all("usage" not in json.loads(part) for part in parts)
 
 
+def test_a_stream_is_kept_nowhere_and_no_proxy_holds_it_back(client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="parrot", messages=HELLO, stream=True)
+    told = raw.headers
+    assert (told["Cache-Control"], told["X-Accel-Buffering"]) == ("no-store", "no")
+    assert [chunk.choices[0].finish_reason for chunk in raw.parse()][-1] == "stop"
+
+
 def test_usage_comes_in_a_chunk_of_its_own_where_it_is_asked_for(client: openai.OpenAI) -> None:
     with client.chat.completions.create(
         model="parrot", messages=HELLO, stream=True, stream_options={"include_usage": True}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
-from chat.client import Manner, Reply
+from chat.client import Manner, Reply, new_id
 from chat.inquiry import Story
 from chat.protocol import Ending, Piece, TurnRequest
 from chat.talk import Talk, manner_of
@@ -34,6 +35,12 @@ def end(talk: Talk, reply: Reply, text: str = "Hi!", fault: Fault | None = None)
         reply.hearing.take("1-1", Piece(1, 1, 0, 0, (5,), text))
     reply.hearing.take("1-2", Ending(Finish.FAILED if fault else Finish.STOP, fault=fault))
     talk.ended(reply)
+
+
+def test_ids_are_96_random_bits() -> None:
+    found = {new_id() for _ in range(100)}
+    assert len(found) == 100
+    assert all(re.fullmatch("[0-9a-f]{24}", each) for each in found)
 
 
 def words(request: TurnRequest) -> list[tuple[Role, str]]:
