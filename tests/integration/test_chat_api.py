@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -103,6 +104,18 @@ def test_all_messages_are_read_as_one_new_conversation(client: openai.OpenAI, bi
     ]
     client.chat.completions.create(model="parrot", messages=messages)
     assert last(bird).conversation != first.conversation
+
+
+def test_the_page_is_told_a_conversation_without_its_tokens(client: openai.OpenAI, url: str, bird: Parrot) -> None:
+    client.chat.completions.create(model="parrot", messages=HELLO)
+    conversation = last(bird).conversation
+    asked = urllib.request.Request(  # noqa: S310 -- our own server
+        f"{url}/api/conversations/{conversation}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(asked, timeout=300) as answer:  # noqa: S310 -- our own server
+        turns = json.loads(answer.read())["turns"]
+    assert [turn["content"] for turn in turns] == ["Name three rivers.", "Name three rivers."]
+    assert not [turn for turn in turns if {"token_ids", "logprobs"} & turn.keys()]
 
 
 def test_a_stream_joins_to_the_same_text(client: openai.OpenAI) -> None:
