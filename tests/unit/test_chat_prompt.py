@@ -1,8 +1,7 @@
-"""The prompt of `proctor chat`: which commands it completes, and who may read the lines that were typed."""
+"""The prompt of `proctor chat`: which commands it completes."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import DummyInput
 from prompt_toolkit.output import DummyOutput
 
-from chat.terminal import LINES, private_file, prompt_session
+from chat.terminal import prompt_session
 
 
 @pytest.mark.parametrize(
@@ -30,11 +29,3 @@ def test_commands_are_completed_where_a_line_begins_with_one(tmp_path: Path, typ
     assert completer is not None
     found = [each.text for each in completer.get_completions(Document(typed), CompleteEvent(completion_requested=True))]
     assert found == offered
-
-
-def test_typed_lines_are_for_their_owner_alone_and_kept(tmp_path: Path) -> None:
-    path = Path(private_file(tmp_path / "home" / LINES))
-    path.write_text("what was said", encoding="utf-8")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert private_file(path) == str(path)
-    assert path.read_text(encoding="utf-8") == "what was said"
