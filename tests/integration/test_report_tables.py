@@ -14,7 +14,7 @@ from analysis.export import export_questions
 from analysis.frames import read_results
 from analysis.report.blocks import Bullets
 from analysis.report.overview import ran_section
-from analysis.report.write import Options, write_report
+from analysis.report.write import Options, Written, write_report
 from proctor.nouns import Conditions, Noise, Quant
 from proctor.settings import Settings
 from proctor.store.session import Store, open_store
@@ -45,9 +45,14 @@ def tables_of(page: str) -> dict[str, dict[str, tuple[bool, list[str]]]]:
     return found
 
 
-def test_figures_are_set_to_the_right_and_words_to_the_left(desk: Store, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A report with every table that answers of two models in two quantizations give, and one failed Run."""
     results = read_results(desk, [sit_sweep(desk, Sat(noise=NOISE, fail=(1,)))])
-    written = write_report(results, tmp_path, Options(("md",)), NOW)
+    return write_report(results, tmp_path_factory.mktemp("report"), Options(("md", "csv")), NOW)
+
+
+def test_figures_are_set_to_the_right_and_words_to_the_left(written: Written) -> None:
     tables = tables_of((written.folder / "report.md").read_text("utf-8"))
     assert len(tables) >= 12
     for caption, columns in tables.items():
@@ -55,6 +60,41 @@ def test_figures_are_set_to_the_right_and_words_to_the_left(desk: Store, tmp_pat
             told = [cell for cell in cells if cell not in ("", "–", "never")]
             if told:
                 assert right is all(FIGURE.fullmatch(cell) for cell in told), (caption, heading, told[:3])
+
+
+HEADINGS = {
+    "accuracy": "contestant,right,low,high,right answers,asked,no single answer,against chance",
+    "accuracy_by_subject": "subject,contestant,right,low,high,right answers,asked,no single answer",
+    "calibration": "contestant,Brier,expected calibration error,mean confidence,right of the picks,picks",
+    "contestants": "contestant,model,quantization,device,dtype,Runs done,Runs,answered,questions",
+    "costs": 'contestant,Runs,questions,wall,CPU,GPU,"loading, wall",peak memory,peak GPU memory,questions a second',
+    "costs_by_run": (
+        'Run,contestant,subject,questions,wall,CPU,GPU,"tokenizing, wall","prefix, wall","packs, wall",'
+        '"loading, wall","writing, wall",peak memory,peak GPU memory,questions a second,attempt'
+    ),
+    "exams": "subject,benchmark,content (SHA-256),prompt version",
+    "mistake_distribution": "missed by,questions,if independent",
+    "mistake_pairs": (
+        'first,second,kappa,both wrong,of those that either has wrong,"same wrong option, given both wrong",'
+        "only first wrong,only second wrong,lift at equal difficulty"
+    ),
+    "noise": "contestant,scored twice,picks that flipped,share,at most,largest difference,mean difference",
+    "provenance": "contestant,model,revision,dtype,attention,device,host,versions,notes,Runs",
+    "quantizations": (
+        'quantized,"change, points",low,high,lost,gained,p (Holm),p of within (Holm),verdict,'
+        '"smallest detectable, points",other picks,"KL, nats",key\'s probability'
+    ),
+    "ties": "contestant,no single answer,near ties,share",
+    "undecided_pairs": (
+        "contestant,against,ahead by,questions that differ,smallest detectable,questions that would show it"
+    ),
+    "unfinished_runs": "Run,contestant,subject,status,answered,of,attempts,reason",
+}
+
+
+def test_scripts_find_the_columns_of_every_file_by_their_headings(written: Written) -> None:
+    files = [path for path in written.files if path.suffix == ".csv"]
+    assert {path.stem: path.read_text("utf-8").splitlines()[0] for path in files} == HEADINGS
 
 
 def test_a_limit_of_questions_is_told_with_what_was_run(desk: Store) -> None:

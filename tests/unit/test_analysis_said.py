@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 
 from analysis.candidates import Candidate, Roll, pick
 from analysis.compare import Comparison, NotComparable, compare
-from analysis.findings import chance_sentences, listed, percent, verdict_sentence
+from analysis.findings import chance_sentences, listed, percent, standing_title, verdict_sentence
 from analysis.panel import UNKNOWN, Condition, Terms
 from analysis.prompts import why_apart
 from analysis.report.comparison import comparison_tables, summary
+from analysis.report.leads import suspects_table
 from analysis.report.markup import table_html
 from analysis.report.mistakes import distribution_table
 from analysis.report.noise import Floor, noise_section
@@ -22,7 +24,9 @@ from analysis.silence import Silence
 from analysis.standings import stand
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import judge
-from analysis.tables import Column, Table
+from analysis.suspects import Suspect
+from analysis.tables import Column, Table, Value
+from analysis.terminal import objects
 from analysis.verify import Verification
 from proctor.contestants import Contestant
 from proctor.errors import AmbiguousName, BadInput, UnknownName
@@ -224,3 +228,39 @@ def test_whoever_is_alone_in_a_sweep_may_be_named_by_it() -> None:
     with pytest.raises(BadInput) as caught:
         pick("nobody", Path("/"), roll)
     assert not isinstance(caught.value, AmbiguousName)
+
+
+def test_a_near_tie_on_the_only_question_is_all_of_them() -> None:
+    panel = panel_of(1, 1, 1)
+    level = np.log(np.full((1, 1, 4), 0.25, dtype=np.float32))
+    level[0, 0, 0] += np.float32(1e-4)
+    (ties,) = noise_section(replace(panel, logprob=level), {}).tables()
+    assert ties.rows == [(panel.labels[0], 0, 1, 1.0)]
+    assert numeric(ties) == ["no single answer", "near ties", "share"]
+
+
+def test_ahead_only_by_silence_names_two_and_counts_the_rest() -> None:
+    right = np.ones((5, 200), dtype=bool)
+    right[1:, :60] = False
+    panel = panel_of(5, 1, 200, names=list("abcde"))
+    picked = np.where(right, panel.key, -1).astype(np.int8)
+    silent = replace(panel, picked=picked, correct=right, logprob=None)
+    title = standing_title(silent, stand(silent))
+    assert title.endswith("; of b, c and 2 others only by questions without a single answer")
+
+
+def test_long_options_of_a_suspect_key_are_cut_at_120_letters() -> None:
+    def cells(length: int) -> Sequence[Value]:
+        suspect = Suspect(0, "law", "q1", 0, "Q" * 400, "k" * length, "r" * length, "1:3", 0.5, 0.25)
+        return suspects_table([suspect]).rows[0]
+
+    assert cells(120)[:4] == ("Q" * 299 + "…", "law", "k" * 120, "r" * 120)
+    assert cells(121)[2:4] == ("k" * 119 + "…", "r" * 119 + "…")
+
+
+def test_rows_as_json_name_their_set_where_there_are_several() -> None:
+    table = Table("t", "T.", (Column("who"), Column("share", numeric=True)), [("a", 0.5), ("b", float("nan"))])
+    assert objects(table) == [{"who": "a", "share": 0.5}, {"who": "b", "share": None}]
+    assert objects(replace(table, of_set="Set 2")) == [
+        {"who": "a", "share": 0.5, "set": "Set 2"}, {"who": "b", "share": None, "set": "Set 2"},
+    ]  # fmt: skip

@@ -9,15 +9,18 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from analysis.graphs.by_subject import by_subject
+from analysis.graphs.by_subject import MOST_GROUPED, by_subject
 from analysis.graphs.calibration import reliability
+from analysis.graphs.comparison import model_comparison
 from analysis.graphs.cost import Priced, accuracy_against_cost
+from analysis.graphs.error_rate import draw_errors
 from analysis.graphs.forest import chance_note, draw_intervals, forest
 from analysis.graphs.heatmap import accuracy_grid, accuracy_heatmap, deviation_heatmap, deviations
 from analysis.graphs.overlap import leaf_order, mistake_distribution, mistake_pairs
 from analysis.graphs.quantization import quantization_forest
-from analysis.graphs.style import Graph, percent_axis
+from analysis.graphs.style import Graph, ink_on, percent_axis
 from analysis.panel import Panel
 from analysis.quantization import quantization_changes
 from analysis.standings import stand
@@ -181,3 +184,58 @@ def test_colours_of_a_heatmap_run_from_none_to_all_and_of_deviations_over_25_poi
     (away,) = graph.figure.axes[0].images
     assert away.get_clim() == (-0.25, 0.25)
     assert deviation_heatmap(panel_of(1, 3)) is None
+
+
+def test_the_sheet_of_four_has_each_graph_under_its_own_heading() -> None:
+    panel = panel_of(3, 4)
+    graph = model_comparison(panel, stand(panel))
+    told = [(str(one.get_suptitle()), [axes.get_xlabel() for axes in one.axes]) for one in graph.figure.subfigs]
+    assert told == [
+        ("Accuracy by subject", ["right (%)"]),
+        ("Overall accuracy", ["right (%)"]),
+        ("Right answers (%), from dark to bright", [""]),
+        ("Error rate", ["not right (%)"]),
+    ]
+    heatmap = graph.figure.subfigs[2].axes[0].images[0]
+    assert heatmap.get_clim() == (0.0, 1.0)
+    assert str(graph.figure.get_suptitle()).replace("\n", " ") == graph.title
+    assert note_of(graph).startswith(f"{panel.terms}. Bars through dots: 95 % Wilson intervals. Dashed")
+
+
+@pytest.mark.parametrize(
+    ("contestants", "silent", "hatched"), [(2, False, False), (2, True, True), (MOST_GROUPED + 1, True, False)]
+)
+def test_the_sheet_of_four_explains_hatched_bars_where_it_has_any(
+    contestants: int, silent: bool, hatched: bool
+) -> None:
+    panel = panel_of(contestants, 2)
+    panel = silenced(panel, 0) if silent else panel
+    note = note_of(model_comparison(panel, stand(panel)))
+    assert ("Hatched" in note) is hatched
+    assert ("A dot in a cell's corner" in note) is silent
+
+
+def test_blind_guessing_is_drawn_in_error_rates_at_what_it_gets_wrong() -> None:
+    panel = panel_of(3, 2)
+    axes = Figure().subplots()
+    draw_errors(axes, panel)
+    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[0.75, 0.75]]
+    widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+    assert widths == pytest.approx([1 - panel.accuracies[place].estimate for place in panel.ranking])
+
+
+def test_cells_are_written_on_in_the_ink_that_is_read() -> None:
+    axes = Figure().subplots()
+    for low, high in ((0.0, 1.0), (-0.25, 0.25), (0.5, 1.0)):
+        image = axes.imshow([[low, high]], cmap="gray", vmin=low, vmax=high)
+        assert [ink_on(image, value) for value in (low, high)] == ["#ffffff", "#111111"]
+
+
+def test_a_colour_bar_is_marked_from_end_to_end_in_percent_and_points() -> None:
+    def marks(graph: Graph | None) -> list[str]:
+        assert graph is not None
+        return [text.get_text() for text in graph.figure.axes[1].get_yticklabels()]
+
+    panel = panel_of(4, 3)
+    assert marks(accuracy_heatmap(panel)) == ["0", "20", "40", "60", "80", "100"]
+    assert marks(deviation_heatmap(panel)) == ["−20", "−10", "0", "10", "20"]

@@ -92,6 +92,22 @@ def test_what_is_told_elsewhere_or_changes_no_answer_is_no_part_of_a_models_name
     assert panel.labels == ("a",)
 
 
+WHERE_IT_RAN = (
+    "batch_size", "max_batch_size", "device", "device_map", "parallelize", "max_memory_per_gpu", "max_cpu_memory",
+    "offload_folder", "trust_remote_code", "use_fast_tokenizer", "logits_cache", "token", "tensor_parallel_size",
+    "data_parallel_size", "gpu_memory_utilization", "num_concurrent", "max_retries", "timeout",
+)  # fmt: skip
+
+
+def test_where_and_how_fast_a_model_ran_is_no_part_of_its_name(tmp_path: Path) -> None:
+    for place, date in enumerate((OLD, NEW)):
+        said = ",".join(["pretrained=a", *(f"{name}={place}" for name in WHERE_IT_RAN)])
+        results = HARNESS | {"config": HARNESS["config"] | {"model_args": said}}
+        write(tmp_path / "a", [line(0, picked=place)], date, results)
+    (panel,) = read_foreign([tmp_path]).panels
+    assert panel.labels == ("a",)
+
+
 def test_the_reruns_that_people_brought_are_told(tmp_path: Path) -> None:
     taken = read_foreign([shared_data("faults/lm_eval_reruns/out")])
     assert right(taken.panels[0]) == {"org__model": 0}
