@@ -175,6 +175,10 @@ class WorkersUnavailable(ProctorError):
     """No worker can be started, or every one of them died too often to be started again."""
 
 
+class TemplateOverran(Exception):
+    """A chat template that takes more time or memory than any needs; the text says which."""
+
+
 def first_line(error: BaseException) -> str:
     """What a library's error says first, without a full stop; its kind where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from proctor.errors import TemplateOverran
 from proctor.exams.prompts import Message
 
 Turns = Sequence[Mapping[str, object]]  # as templates take them: `role` and `content`
@@ -81,13 +82,15 @@ def write(
     Raises
     ------
     Unwritten
-        where the template fails each time, or leaves out what those of `looked_at` say.
+        where the template fails each time, takes too much, or leaves out what those of `looked_at` say.
     """
     faults: list[str] = []
     for in_parts in (parts_first, not parts_first):
         for said in _with_and_without_system(messages):
             try:
                 text = render([_turn(message, in_parts=in_parts) for message in said], moment)
+            except TemplateOverran as fault:  # and would again
+                raise Unwritten(str(fault)) from fault
             except Exception as error:  # noqa: BLE001 -- a template raises what it likes; the reason is told
                 faults.append(f"its chat template fails: {error}")
                 continue
@@ -125,21 +128,6 @@ def habits(render: Render, *, shots: bool) -> Habits:
     written = write(render, messages, datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC))
     later = write(render, messages, datetime(2012, 11, 10, 19, 18, 17, tzinfo=UTC))
     return Habits(written.system_read, written.in_parts, dated=written.text != later.text)
-
-
-def directives(moment: datetime) -> tuple[tuple[str, str], ...]:
-    """What `strftime` writes at a moment, by directive, in the order in which they are to be replaced in a format."""
-    letters = [chr(code) for code in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1))]
-    names = [f"%{flag}{letter}" for letter in letters for flag in ("", "-", "_", "0", "^")]
-    known = [(name, _formatted(moment, name)) for name in names]
-    return (("%%", "\0"), *((name, said) for name, said in known if said != name), ("\0", "%"))
-
-
-def _formatted(moment: datetime, name: str) -> str:
-    try:
-        return moment.strftime(name)
-    except ValueError:  # some platforms refuse what they don't know
-        return name
 
 
 def _with_and_without_system(messages: Sequence[Message]) -> list[Sequence[Message]]:

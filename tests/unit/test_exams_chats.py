@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import product
 
@@ -15,7 +16,6 @@ from proctor.exams.chats import (
     Habits,
     Render,
     Unwritten,
-    directives,
     first_missing,
     habits,
     midnight,
@@ -23,7 +23,7 @@ from proctor.exams.chats import (
 )
 from proctor.exams.prompts import Message
 from tests import templates, tiny
-from workers.engine.template import ChatTemplate, ExamChat
+from workers.engine.template import ChatTemplate, ExamChat, rendered
 
 NOON = datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC)
 DAY = date(2026, 11, 3)
@@ -52,13 +52,39 @@ def by_jinja(template: str) -> Render:
     return found
 
 
-def by_transformers(template: str) -> Render:
+def by_worker(template: str) -> Render:
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
     return ChatTemplate(tokenizer, "tiny")._render
 
 
-WAYS = (by_jinja, by_transformers)
+WAYS = (by_jinja, by_worker)
+MORE = (
+    templates.QWEN3,
+    templates.DEEPSEEK,
+    "{% if tools is defined and tools is none and documents is none %}{{ messages | tojson(indent=2) }}{% endif %}",
+    "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{{ m.role }}{% endfor %}{{ eos_token }}",
+    "{% for m in messages %}\n  {% generation %}{{ m['content'] }}{% endgeneration %}\n{% endfor %}\n",
+    "{{ raise_exception('no') }}",
+    "{{ missing.attribute }}",
+    "{{ [].append(1) }}",
+)
+Said = Sequence[dict[str, object]]
+NESTED = "".join(f"{{% for {name} in range(99999) %}}" for name in "abc")
+
+
+def turns(said: Sequence[Message], *, parts: bool = False) -> Iterator[dict[str, object]]:
+    """Messages as templates take them."""
+    for one in said:
+        yield {"role": one.role, "content": [{"type": "text", "text": one.content}] if parts else one.content}
+
+
+def outcome(write_out: Callable[[Said, bool], str], said: Said, *, opened: bool) -> str:
+    """The text, or what was raised instead of one."""
+    try:
+        return write_out(said, opened)
+    except Exception as error:  # noqa: BLE001 -- of templates that fail
+        return f"raised: {error}"
 
 
 @pytest.mark.parametrize(("way", "template"), list(product(WAYS, KNOWN)))
@@ -85,7 +111,7 @@ def test_a_system_message_that_is_refused_is_left_out_as_lm_evaluation_harness_d
 
 
 def test_a_template_that_wants_parts_gets_parts() -> None:
-    written = write(by_transformers(templates.PARTS_ONLY), CHAT, NOON)
+    written = write(by_worker(templates.PARTS_ONLY), CHAT, NOON)
     assert written.in_parts
     assert written.text == "".join(f"<|{said.role}|>{said.content}<|end|>" for said in CHAT) + "<|assistant|>"
 
@@ -144,9 +170,47 @@ def test_a_moment_is_told_before_a_template_that_begins_with_white_space() -> No
         assert write(way(plain + dated), CHAT[-1:], NOON).text == expected
 
 
-def test_directives_leave_nothing_of_a_percent_sign() -> None:
-    assert directives(NOON)[0] == ("%%", "\0")
-    assert all(said != name for name, said in directives(NOON))
+@pytest.mark.parametrize("template", [*KNOWN, *MORE])
+def test_what_is_written_is_what_transformers_writes(template: str) -> None:
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template.replace("strftime_now is defined", "false")
+
+    def ours(said: Said, opened: bool) -> str:
+        return rendered(tokenizer, said, NOON, opened=opened)
+
+    def theirs(said: Said, opened: bool) -> str:
+        return str(tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=opened))  # type: ignore[arg-type] # parts are lists, which their hints leave out
+
+    for said, opened in product(([*turns(CHAT)], [*turns(CHAT[1:])], [*turns(CHAT, parts=True)]), (True, False)):
+        assert outcome(ours, said, opened=opened) == outcome(theirs, said, opened=opened)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("hostile", "why"),
+    [
+        ("{{ 'A' * 3000000000 }}", "takes more than 1 GiB of memory"),
+        ("{% set n = namespace(t='A') %}{% for i in range(99) %}{% set n.t = n.t + n.t %}{% endfor %}", "of memory"),
+        ("{{ 'A' * 30000000 }}", "writes more than 16 Mi characters"),
+        (
+            f"{NESTED}{{% set x = c %}}{{% endfor %}}{{% endfor %}}{{% endfor %}}",
+            "takes more computing time than any needs",
+        ),
+    ],
+)
+def test_a_template_that_takes_too_much_is_refused_and_the_next_is_written(
+    way: Callable[[str], Render], hostile: str, why: str
+) -> None:
+    with pytest.raises(Unwritten, match=why):
+        habits(way(hostile), shots=False)
+    assert habits(way(templates.CHATML), shots=False) == KNOWN[templates.CHATML]
+
+
+def test_a_template_that_takes_too_much_takes_none_of_this_process() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Unwritten):
+        habits(by_jinja("{{ 'A' * 900000000 }}"), shots=False)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < 200 << 20
 
 
 def test_the_prompts_of_a_run_are_told_its_day_and_what_they_leave_out_is_noted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,6 +16,7 @@ from workers.engine.generate_rows import RowGenerator
 from workers.engine.lines import Lines, Part
 from workers.engine.model import CausalModel
 from workers.engine.serving import Unfit, check_config, differ
+from workers.engine.template import rendered
 
 ROOM_SHARE = 0.5  # of the memory that is free when a model has been loaded, for keys and values of conversations
 _FIRST, _SECOND, _THIRD = 7, 5, 3  # tokens of the trial: two lines, the second in two parts
@@ -61,7 +63,7 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     mark = "0123456789"
     turns = [{"role": "user", "content": mark}, {"role": "assistant", "content": mark}]
     try:
-        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+        text = rendered(tokenizer, turns, datetime.now().astimezone(), opened=False)
     except Exception:  # noqa: BLE001 -- a template is a program of the model's authors; without it no chat is possible
         return None
     after = tokenizer.encode(text[text.rfind(mark) + len(mark) :], add_special_tokens=False)

@@ -1,9 +1,4 @@
-"""A tokenizer's chat template: conversations to text, at a moment that is given.
-
-transformers tells templates the time by a function `strftime_now` and lets no caller replace it: what is passed to
-`apply_chat_template` becomes plain data. A template that uses it is therefore rendered with a macro of that name in
-front, public ways only. What it defines for itself, such as Llama 3.1's `date_string`, stays as its authors wrote it.
-"""
+"""A tokenizer's chat template: conversations to text, at a moment that is given."""
 
 from __future__ import annotations
 
@@ -12,18 +7,13 @@ from datetime import date, datetime
 
 from transformers import PreTrainedTokenizerBase
 
+from proctor.catalog.template import render
 from proctor.errors import CantBeAsked
-from proctor.exams.chats import CHAT, EXAM, Habits, Turns, Unwritten, Written, directives, habits, midnight, write
+from proctor.exams.chats import CHAT, EXAM, Habits, Turns, Unwritten, Written, habits, midnight, write
 from proctor.exams.prompts import Message
 
 INSTEAD_OF_TEMPLATE = "Leave --chat-template out."
 INSTEAD_OF_CHAT = "Take an instruct model; /v1/completions takes any."
-# One line, whose end is taken off by `trim_blocks`: the template's first line begins as it did.
-_TELL_TIME = (
-    "{%- macro strftime_now(format) -%}{%- set told = namespace(text=format) -%}"
-    "{%- for name, said in proctor_time -%}{%- set told.text = told.text.replace(name, said) -%}{%- endfor -%}"
-    "{{ told.text }}{%- endmacro %}\n"
-)
 
 
 class ChatTemplate:
@@ -57,16 +47,7 @@ class ChatTemplate:
             raise CantBeAsked(self._model, "its tokenizer has no chat template", way_out)
 
     def _render(self, turns: Turns, moment: datetime) -> str:
-        source = self._tokenizer.get_chat_template()
-        asks = "strftime_now" in source
-        text = self._tokenizer.apply_chat_template(
-            [dict(turn) for turn in turns],  # type: ignore[arg-type] # parts are lists, which their hints leave out
-            chat_template=_TELL_TIME + source if asks else source,
-            tokenize=False,
-            add_generation_prompt=True,
-            proctor_time=directives(moment) if asks else (),
-        )
-        return str(text)
+        return rendered(self._tokenizer, turns, moment)
 
 
 class ExamChat:
@@ -95,3 +76,8 @@ class ExamChat:
     def told_date(self) -> str:
         """The date that stands in the prompts, "" where none does."""
         return self.day.isoformat() if self._habits.dated else ""
+
+
+def rendered(tokenizer: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *, opened: bool = True) -> str:
+    """What the tokenizer's template writes, as `apply_chat_template` does; errors as of `render`."""
+    return render(tokenizer.get_chat_template(), turns, moment, tokenizer.special_tokens_map, opened=opened)
