@@ -45,14 +45,14 @@ def tables_of(page: str) -> dict[str, dict[str, tuple[bool, list[str]]]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
+def report(desk: Store, folder: Path, kind: str) -> Written:
     """A report with every table that answers of two models in two quantizations give, and one failed Run."""
     results = read_results(desk, [sit_sweep(desk, Sat(noise=NOISE, fail=(1,)))])
-    return write_report(results, tmp_path_factory.mktemp("report"), Options(("md", "csv")), NOW)
+    return write_report(results, folder, Options((kind,)), NOW)
 
 
-def test_figures_are_set_to_the_right_and_words_to_the_left(written: Written) -> None:
+def test_figures_are_set_to_the_right_and_words_to_the_left(desk: Store, tmp_path: Path) -> None:
+    written = report(desk, tmp_path, "md")
     tables = tables_of((written.folder / "report.md").read_text("utf-8"))
     assert len(tables) >= 12
     for caption, columns in tables.items():
@@ -92,8 +92,8 @@ HEADINGS = {
 }
 
 
-def test_scripts_find_the_columns_of_every_file_by_their_headings(written: Written) -> None:
-    files = [path for path in written.files if path.suffix == ".csv"]
+def test_scripts_find_the_columns_of_every_file_by_their_headings(desk: Store, tmp_path: Path) -> None:
+    files = report(desk, tmp_path, "csv").files
     assert {path.stem: path.read_text("utf-8").splitlines()[0] for path in files} == HEADINGS
 
 
