@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 
 from analysis.findings import chance_sentences, standing_title
+from analysis.frames import Results
 from analysis.import_cli import _object
-from analysis.panel import Panel
+from analysis.panel import Panel, level
 from analysis.report.blocks import Bullets
 from analysis.report.limits import limits_section
+from analysis.report.overview import missing_section
 from analysis.report.question import answers_table, find_question
 from analysis.report.verification import summary
+from analysis.rows import Row
 from analysis.standings import stand
 from analysis.suspects import scored_keys, suspects
-from analysis.verify import Verification
+from analysis.verify import Pair, Verification
+from proctor.contestants import Contestant
 from proctor.errors import UnknownName
+from proctor.nouns import Scoring
+from proctor.store.columns import ExportRow
 from tests.panels import TERMS, panel_of
 
 
@@ -114,3 +120,45 @@ def test_what_an_import_is_said_to_be_in_json_is_what_it_is() -> None:
         "subjects": list(panel.subjects),
         "contestants": list(panel.labels),
     }
+
+
+def test_what_is_left_out_of_a_comparison_is_counted_and_says_of_which_set() -> None:
+    panel = panel_of(3, 2)
+    asked = panel.asked.copy()
+    asked[0, :5] = False
+    gap = replace(panel, asked=asked)
+    other = replace(gap, terms=replace(TERMS, shots=0))
+
+    def notes(*panels: Panel) -> list[str]:
+        found = missing_section(Results((), panels), [level(one) for one in panels])
+        assert found is not None
+        return [item for block in found.blocks if isinstance(block, Bullets) for item in block.items]
+
+    said = "5 questions of 40 not asked of everyone are left out of the comparison."
+    assert notes(gap) == [said]
+    apart = "Set 2 is never mixed with set 1: shots 5 against 0."
+    assert notes(gap, other) == [f"Set 1: {said}", f"Set 2: {said}", apart]
+    assert missing_section(Results((), (panel,)), [level(panel)]) is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "differences"),
+    [
+        ((-0.5, -1.0), (0.0, 0.5)),
+        ((-0.5, -np.inf), (0.0, np.inf)),
+        ((-0.5, -1.5, -2.0), (np.inf,)),
+        (None, (np.inf,)),
+    ],
+)
+def test_what_cannot_be_held_against_each_other_is_endlessly_apart(
+    theirs: tuple[float, ...] | None, differences: tuple[float, ...]
+) -> None:
+    choices, scores = ("yes", "no"), (-0.5, -1.5)
+    ours = ExportRow(
+        "mmlu", "law", "q1", 0, "Is it?", choices, 0, "f" * 64, "m", "main", "none", "float32", Scoring.LETTERS, 5,
+        scores, 0, True, 1, 1, 1,
+    )  # fmt: skip
+    pair = Pair(ours, Row(Contestant("m"), "law", 0, "Is it?", choices, 0, 0, theirs))
+    assert pair.differences == differences
+    found = Verification("s", "m", 0.6, (pair,), (), frozenset(), 0, 0)
+    assert (pair.same_pick, found.passed) == (True, differences == (0.0, 0.5))
