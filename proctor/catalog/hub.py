@@ -25,14 +25,24 @@ class NotFound(BadModel):
 
 
 class OutOfReach(NotHere):
-    """A model that isn't in the local cache, while the hub is offline (by HF_HUB_OFFLINE) or can't be reached."""
+    """A model that isn't in the local cache, while the hub is offline (by HF_HUB_OFFLINE) or can't be reached.
 
-    def __init__(self, repo: str, *, offline: bool) -> None:
+    `revision` is the one that was named, `cached` the commit of another that is here; "" for neither.
+    """
+
+    def __init__(self, repo: str, *, offline: bool, revision: str = "", cached: str = "") -> None:
         self.offline = offline
+        what = f"its revision {revision!r}" if revision else "it"
+        other = f" (another one is: {cached})" if cached else ""
+        wanted = f"{repo} --revision {revision}" if revision else repo
+        without = (
+            f"name the one that is here, {repo}@{cached}" if cached else "name a folder, a GGUF file, or a demo model"
+        )
         super().__init__(
             repo,
-            "it isn't in the local cache, and " + ("HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"),
-            f"With a network: `hf download {repo}`. Without: name a folder, a GGUF file, or a demo model (smollm2).",
+            f"{what} isn't in the local cache{other}, and "
+            + ("HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"),
+            f"With a network: `hf download {wanted}`. Without: {without}{'' if cached else ' (smollm2)'}.",
         )
 
 
@@ -166,4 +176,10 @@ def _explained(repo: str, revision: str | None) -> Iterator[None]:
     except (errors.RevisionResolutionError, errors.HTTPError, OSError) as error:  # type: ignore[attr-defined] # httpx's
         if isinstance(error, OSError) and error.errno in LOCAL:
             raise
-        raise OutOfReach(repo, offline=isinstance(error, errors.OfflineModeIsEnabled)) from error
+        here = cached(repo, None) if revision else None
+        raise OutOfReach(
+            repo,
+            offline=isinstance(error, errors.OfflineModeIsEnabled),
+            revision=revision or "",
+            cached=here.name if here else "",
+        ) from error

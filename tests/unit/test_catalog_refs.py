@@ -144,8 +144,12 @@ def test_an_unknown_revision_of_a_cached_model_is_not_found_offline(
 ) -> None:
     cache_model(tmp_path, "c" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(BadModel):
+    with pytest.raises(
+        BadModel, match=f"its revision 'v2' isn't in the local cache .another one is: {'c' * 40}."
+    ) as caught:
         resolve("somebody/tiny@v2")
+    assert "hf download somebody/tiny --revision v2" in caught.value.next_step
+    assert f"somebody/tiny@{'c' * 40}" in caught.value.next_step
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
