@@ -50,7 +50,8 @@ def test_models_are_those_that_can_be_asked_for(broker: Valkey, bird: Parrot) ->
         assert page.object == "list"
         listed = [model.id for model in page]
         assert listed == ["org/named:8bit", "org/parrot:4bit", "smollm2"]
-        assert [client.models.retrieve(name).object for name in listed] == ["model"] * 3
+        found = [client.models.retrieve(name) for name in listed]
+        assert [(each.object, each.owned_by) for each in found] == [("model", "proctor")] * 3
         with pytest.raises(openai.NotFoundError, match="org/other"):
             client.models.retrieve("org/other")
 
