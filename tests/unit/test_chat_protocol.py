@@ -17,6 +17,7 @@ from chat.protocol import (
     Aside,
     Ending,
     Entry,
+    Expectation,
     Piece,
     Place,
     Progress,
@@ -172,6 +173,13 @@ def test_an_entry_of_an_unknown_kind_is_refused() -> None:
         load_entry({"entry": "song {}"})
     with pytest.raises(BadMessage, match="unknown kind"):
         load_entry({"something": "else"})
+
+
+@pytest.mark.parametrize("id_", ["", "../../x", "e1\n", "e" * 65])
+def test_an_expectation_is_named_by_an_id(id_: str) -> None:
+    assert Expectation("e" * 64, "parrot").id == "e" * 64
+    with pytest.raises(BadInput, match="expectation"):
+        Expectation(id_, "parrot")
 
 
 def test_entry_ids_sort_by_attempt_and_number() -> None:
