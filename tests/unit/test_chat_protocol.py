@@ -32,7 +32,7 @@ from chat.protocol import (
     load_entry,
     load_request,
 )
-from chat.wire import BadMessage
+from chat.wire import BadMessage, to_json
 from proctor.dialogue import ContextFacts, Counts, Fault, Finish, History, Role, Sampling, Utterance
 from proctor.errors import BadInput
 from proctor.nouns import Device, Quant
@@ -180,6 +180,15 @@ def test_an_expectation_is_named_by_an_id(id_: str) -> None:
     assert Expectation("e" * 64, "parrot").id == "e" * 64
     with pytest.raises(BadInput, match="expectation"):
         Expectation(id_, "parrot")
+
+
+def test_what_has_no_place_in_a_message_is_written_into_none() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Odd:
+        said: bytes
+
+    with pytest.raises(TypeError, match="bytes has no place in a message"):
+        to_json(Odd(b"Hello"))
 
 
 def test_entry_ids_sort_by_attempt_and_number() -> None:
