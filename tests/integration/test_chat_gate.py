@@ -61,11 +61,13 @@ def test_without_the_right_token_nothing_is_told_but_health(url: str) -> None:
 
 def test_pages_of_others_and_foreign_names_are_refused(url: str, broker: Valkey) -> None:
     body = {"model": "parrot", "messages": HELLO}
-    assert post(f"{url}/v1/chat/completions", body, Origin="https://evil.example")[0] == 403
+    status, said = post(f"{url}/v1/chat/completions", body, Origin="https://evil.example")
+    assert (status, said["error"]["type"], said["error"]["code"]) == (403, "permission_error", "foreign_origin")
     assert post(f"{url}/v1/chat/completions", body, Origin=url)[0] == 200
     with serving(Service(broker.url)) as unguarded:
         assert post(f"{unguarded}/v1/chat/completions", body)[0] == 200
-        assert post(f"{unguarded}/v1/chat/completions", body, Host="evil.example")[0] == 403
+        status, said = post(f"{unguarded}/v1/chat/completions", body, Host="evil.example")
+        assert (status, said["error"]["type"], said["error"]["code"]) == (403, "permission_error", "foreign_host")
 
 
 @pytest.mark.parametrize("in_chunks", [False, True])

@@ -8,14 +8,29 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chat import facts, probe
+from chat.client import Manner, Reply, TurnFailed
 from chat.commands import SETTABLE, changed
 from chat.inquiry import Story
 from chat.probe import Probe
-from chat.protocol import Ending, Progress, Stage
+from chat.protocol import Ending, Progress, Stage, TurnRequest
 from chat.side_by_side import Side, first_difference, lines, names, parting
-from proctor.dialogue import NO_COUNTS, ContextFacts, Counts, Finish, Role, Sampling, Summary, Turn, TurnStatus
-from proctor.errors import BadInput
+from chat.talk import Talk
+from proctor.dialogue import (
+    NO_COUNTS,
+    ContextFacts,
+    Counts,
+    Fault,
+    Finish,
+    History,
+    Role,
+    Sampling,
+    Summary,
+    Turn,
+    TurnStatus,
+)
+from proctor.errors import BadInput, ProctorError
 from proctor.nouns import Question
+from tests.unit.listener import Listener
 
 NOW = datetime(2031, 5, 6, tzinfo=UTC)
 COUNTS = Counts(
@@ -122,6 +137,43 @@ def test_a_probe_shows_scores_shares_the_key_and_what_is_picked() -> None:
         "here it picks B, alone A; the key is C",
     ]
     assert not Probe(QUESTION, here, here).moved
+
+
+class Ended(Listener):
+    """Each of its replies has come to this end."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__()
+        self.ending = ending
+
+    def ask(self, request: TurnRequest) -> Reply:
+        reply = super().ask(request)
+        reply.hearing.take("1-1", self.ending)
+        return reply
+
+
+def probed(ending: Ending) -> tuple[Probe, list[TurnRequest]]:
+    client = Ended(ending)
+    return probe.probe(Talk(client, Manner("parrot", history=History.ALL)), QUESTION), client.asked
+
+
+def test_a_probe_asks_for_every_letter_in_the_conversation_and_without_it() -> None:
+    found, asked = probed(Ending(Finish.STOP, options_logprob=(-1.0, -2.0, -3.0)))
+    assert found == Probe(QUESTION, (-1.0, -2.0, -3.0), (-1.0, -2.0, -3.0))
+    assert [each.history for each in asked] == [History.ALL, History.OFF]
+    assert [each.options for each in asked] == [("A", "B", "C")] * 2
+    assert [each.say[-1].content for each in asked] == [probe.as_message(QUESTION)] * 2
+
+
+@pytest.mark.parametrize("scores", [(), (-1.0, -2.0), (-1.0, -2.0, -3.0, -4.0)])
+def test_an_answer_without_the_score_of_each_option_is_an_error(scores: tuple[float, ...]) -> None:
+    with pytest.raises(ProctorError, match="no log-probability of each option"):
+        probed(Ending(Finish.STOP, options_logprob=scores))
+
+
+def test_a_probe_that_a_worker_refuses_is_an_error_of_the_turns() -> None:
+    with pytest.raises(TurnFailed):
+        probed(Ending(Finish.FAILED, fault=Fault.TOO_LONG))
 
 
 def test_shares_add_up_to_one_however_small_the_numbers() -> None:
