@@ -89,8 +89,10 @@ def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
     from workers.sit import drain  # torch comes with it
 
+    link().beat()
     try:
         drain(desk())
+    link().beat()
     except StoreUnavailable as error:
         log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
     except DeviceBroken as error:

@@ -54,7 +54,7 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
     device = own_device(me.device, me.memory_bytes)
     link.hold(None)
     log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
-    pulse = Pulse()
+    pulse = Pulse(link.beat)
 
     def wait_for(what: str) -> None:
         link.wait_for(what)

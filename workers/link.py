@@ -1,7 +1,8 @@
 """What the two processes of one worker tell each other: made by the parent before it forks its child.
 
-Parent to child: stop. Child to parent: that it has its device, the lane that it holds, what it waits for, and at its
-end that its device failed. Neither needs a lock, so that a child killed at any moment leaves nothing locked behind.
+Parent to child: stop. Child to parent: that it has its device, the lane that it holds, what it waits for, at its
+end that its device failed; and, counted, signs of life. Neither needs a lock, so that a child killed at any moment
+leaves nothing locked behind.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import mmap
 import os
 import select
+import struct
 from dataclasses import dataclass
 
 from proctor.nouns import Device, Lane, Quant
 
 PAGE_BYTES = 8192
+COUNT = struct.Struct("=Q")
 LONGEST_WORDS = 500  # of what is waited for
 
 
@@ -34,6 +37,7 @@ class Link:
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         self._page = mmap.mmap(-1, PAGE_BYTES)
+        self._count = mmap.mmap(-1, COUNT.size)
         self._holding: list[str] | None = None  # the child's: [] for no lane, None before it has its device
         self._waiting = self._broken = ""
 
@@ -58,6 +62,16 @@ class Link:
         """Wait for up to `limit_s` to be told to stop; whether that came."""
         ready, _, _ = select.select([self._reader], [], [], limit_s)
         return bool(ready)
+
+    def beat(self) -> None:
+        """Show the parent that the work moves; whatever is noted shows it, too."""
+        COUNT.pack_into(self._count, 0, self.beats + 1)
+
+    @property
+    def beats(self) -> int:
+        """How often this child and those before it have shown that they live."""
+        count: int = COUNT.unpack_from(self._count)[0]
+        return count
 
     def hold(self, lane: Lane | None) -> None:
         """Note that the child has its device, and the lane whose model is loaded there."""
@@ -96,6 +110,7 @@ class Link:
         return self._noted().broken
 
     def _note(self) -> None:
+        self.beat()
         line = json.dumps([self._holding, self._waiting, self._broken]).encode() + b"\n"
         if len(line) <= PAGE_BYTES:  # a name that long is no path of any system; the parent then keeps the last one
             self._page[: len(line)] = line

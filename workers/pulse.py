@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Pulse:
-    """`beat` says that the work moves; the thread that renews the lease passes it on, so that nobody takes it for hung.
+    """`beat` says that the work moves, to the worker's parent at once by `show`.
+
+    The thread that renews the lease passes it on to the database, so that nobody takes the work for hung.
 
     Both may be called from any thread: a beat that is missed in between is followed by another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[], None] = lambda: None) -> None:
+        self._show = show
         self._beaten = False
 
     def beat(self) -> None:
         self._beaten = True
+        self._show()
 
     def taken(self) -> bool:
         """Whether there was a beat since the last call."""

@@ -65,6 +65,7 @@ def drain(desk: Desk) -> None:
         where a GPU failed in a way that may have broken it for this process, which is to end.
     """
     while not desk.link.stopped:
+        desk.pulse.beat()
         desk.chat.serve()
         desk.chat.take_up(STARVED_S)
         claim = desk.patience(partial(runs.claim_best, desk.store, desk.me, desk.held, choose, desk.lease_s))
@@ -117,6 +118,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
                 tally.scored(scores)
                 with tally.writing():
                     lease.record(pack.index, answers, scores.cost)
+                desk.pulse.beat()
                 recorded.add(pack.index)
         if len(recorded) < len(packs):
             lease.hand_back(tally.measures, why_handed_back(desk))

@@ -29,6 +29,7 @@ from workers.card import tell_launcher
 from workers.intake import Intake
 from workers.link import Link
 
+from workers.watch import Watch
 TICK_S = 0.5
 STORE_S = 1.0  # the parent must not stand still for the database
 HEARTBEAT_S = 10.0
@@ -122,6 +123,7 @@ class Supply(bootsteps.StartStopStep):
         self._launcher = os.getppid()
         self._timer: Any = None
 
+        self.watch = Watch(self.settings.pack_limit_s)
     def start(self, consumer: Consumer) -> None:
         self._timer = consumer.timer.call_repeatedly(TICK_S, self.tick, (consumer,))
 
@@ -157,7 +159,10 @@ class Supply(bootsteps.StartStopStep):
         try:
             self._look_into_the_database(consumer, time.monotonic())
         except StoreUnavailable as error:
+        hangs = self.watch.hangs(children, self.link.beats, time.monotonic(), busy=bool(state.reserved_requests))
             log.warning("the database is away: %s", error.problem)
+            if hangs:
+                self._end_child(consumer, f"it showed no sign of life for {self.watch.silent_s:.0f} s")
         except BROKER_ERRORS as error:
             log.warning("the broker is away: %s", error)
         if self.rhythm.deaf:
@@ -185,8 +190,14 @@ class Supply(bootsteps.StartStopStep):
         late = runs.overdue(self.store, self.me.name, self.settings.pack_limit_s)
         if late is None:
             return
-        reason = f"no pack was finished for {late.silent_s:.0f} s: taken for hung and killed"
-        log.error("run %d: %s", late.run_id, reason)
+        log.error("run %d hangs", late.run_id)
+        self._end_child(consumer, f"no pack was finished for {late.silent_s:.0f} s")
+
+    def _end_child(self, consumer: Consumer, why: str) -> None:
+        """Kill the child and take back what it had under way, each with a lost attempt. Raises `StoreUnavailable`."""
+        reason = f"{why}: taken for hung and killed"
+        log.error("the child is ended: %s", reason)
         for pid in consumer.pool.info["processes"]:
             os.kill(pid, signal.SIGKILL)
         runs.release(self.store, self.me.name, reason)
+        turns.release(self.store, self.me.name, reason)

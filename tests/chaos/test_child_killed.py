@@ -10,11 +10,13 @@ from pathlib import Path
 
 import psutil
 
+from chat.client import Client, Manner, new_id
 from proctor.broker.embedded import Embedded, embedded
+from proctor.dialogue import Finish, Role, Sampling, TurnStatus, Utterance
 from proctor.errors import StoreUnavailable
 from proctor.nouns import Device, ModelRef, RunStatus, WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs
+from proctor.store import conversations, runs
 from proctor.store.session import Store, open_store
 from tests.chaos.scene import (
     assert_every_answer_once,
@@ -37,6 +39,13 @@ LONG_WRITE = """
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000)
         SELECT count(*) AS counted FROM n;
     CREATE TRIGGER long_write AFTER INSERT ON pack WHEN (SELECT count(*) FROM pack) % 10 = 0
+        BEGIN SELECT counted FROM long_count; END;
+"""
+LONG_CLAIM = """
+    CREATE VIEW long_count AS
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000)
+        SELECT count(*) AS counted FROM n;
+    CREATE TRIGGER long_claim AFTER UPDATE ON run WHEN NEW.status = 'running' AND OLD.status = 'pending'
         BEGIN SELECT counted FROM long_count; END;
 """
 EARLIER = WorkerCard("cpu@gone:1", "gone", Device.CPU, "a CPU", 1 << 30)
@@ -90,6 +99,47 @@ def test_a_child_that_hangs_is_killed_and_its_run_goes_on(settings: Settings, st
     attempts = runs_of(store, sweep)[0].attempts
     assert [each.outcome for each in attempts] == ["lost", "done"], [each.reason for each in attempts]
     assert "taken for hung" in attempts[0].reason
+
+
+def test_a_child_that_hangs_in_its_first_claim_is_killed_and_the_next_one_does_the_work(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)
+    sweep = submit(store, model, subjects=1)
+    with contextlib.closing(sqlite3.connect(str(store.url.database))) as connection:
+        connection.executescript(LONG_CLAIM)
+    with embedded(settings, "cpu") as crew:
+        wait_until(lambda: any("@" in name for name in crew.groups), "a worker was started")
+        _hang_in_a_write(crew, store)
+        assert runs_of(store, sweep)[0].attempts == ()
+        wait_for_end(store, sweep)
+        assert _says(crew, "no sign of life for 3")
+        assert _says(crew, "taken for hung")
+    assert_every_answer_once(store, sweep)
+
+
+def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
+    settings: Settings, store: Store, model: ModelRef
+) -> None:
+    settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)
+    request = Manner(model.name, sampling=Sampling(temperature=0, max_tokens=100)).request(
+        new_id(), [Utterance(Role.USER, "Why does the moon show the same face?")]
+    )
+    with embedded(settings, "cpu") as crew, Client(crew.broker_url) as client:
+        client.on_silence = crew.check
+        reply = client.ask(request)
+        entries = reply.entries()
+        while reply.hearing.tokens < 5:
+            next(entries)
+        worker_child(crew).suspend()
+        for _ in entries:
+            pass
+        assert _says(crew, "taken for hung")
+    assert reply.ending is not None
+    assert reply.ending.finish is not Finish.FAILED, reply.ending.error
+    found = conversations.find_turn(store, reply.turn)
+    assert found is not None
+    assert (found.status, found.content) == (TurnStatus.DONE, reply.hearing.text)
 
 
 def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
