@@ -223,15 +223,26 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
 )
 @click.option("-m", "--model", metavar="MODEL", help="Without PROCTOR_BROKER_URL: loaded at once, not when asked for.")
 @click.option("-q", "--quant", type=QUANTS, default="none", show_default=True, help="Quantization of that model.")
-def serve(host: str, port: int, device: str, model: str | None, quant: str) -> None:  # fmt: skip
+@click.option(
+    "--allow-models",
+    multiple=True,
+    metavar="PATTERN",
+    help="Without PROCTOR_BROKER_URL: models that may be asked for beside that, such as 'Qwen/*'. "
+    "Repeat for more; 'cached' is what lies on the disk, '*' anything. Default: PROCTOR_ALLOW_MODELS, or cached.",
+)
+def serve(
+    host: str, port: int, device: str, model: str | None, quant: str, allow_models: tuple[str, ...]
+) -> None:  # fmt: skip
     """Serve the models to programs that speak OpenAI's API (/v1), and to browsers (a page at /), until stopped.
 
-    Any model can be asked for by its name; the worker of this machine holds one at a time.
+    Models whose files are here can be asked for by their names, and those of --allow-models, which are fetched; the
+    worker of this machine holds one at a time.
 
     \b
     Examples:
       proctor serve
       proctor serve -m smollm2 -q 4bit
+      proctor serve --allow-models cached --allow-models 'Qwen/*'
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
     from chat.client import Manner
@@ -241,4 +252,4 @@ def serve(host: str, port: int, device: str, model: str | None, quant: str) -> N
     from proctor.nouns import Quant
 
     first = Manner(model, Quant(quant), device_of(device)) if model else None
-    work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first)
+    work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first, allow_models)

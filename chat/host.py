@@ -31,8 +31,16 @@ class Place:
 
 
 @contextmanager
-def connected(settings: Settings, say: Callable[[str], None], devices: str = "auto") -> Iterator[Place]:
+def connected(
+    settings: Settings,
+    say: Callable[[str], None],
+    devices: str = "auto",
+    allow_models: tuple[str, ...] | None = None,
+) -> Iterator[Place]:
     """The fleet where one is named; else what we start, which ends with the block.
+
+    `allow_models` is what a worker of ours may be asked for (PROCTOR_ALLOW_MODELS); None, for the one at its terminal,
+    anything.
 
     Raises
     ------
@@ -49,6 +57,7 @@ def connected(settings: Settings, say: Callable[[str], None], devices: str = "au
 
     open_store(settings).close()  # makes the tables where there are none yet: workers only use them
     say("starting a broker and a worker on this machine …")
+    settings = replace(settings, allow_models=allow_models)
     with embedded(settings, devices, NO_SWEEP) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
         yield Place(client, reader(settings), "a worker of this machine", crew.broker_url, own=True)

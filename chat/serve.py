@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from glob import escape
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from proctor import logs
 from proctor.broker_url import LOOPBACK
 from proctor.catalog.cached import cached_names
 from proctor.errors import BadInput
-from proctor.settings import Settings
+from proctor.settings import CACHED, Settings
 
 TOKEN = "PROCTOR_API_TOKEN"  # noqa: S105 -- the name of a variable
 LEAST_TOKEN = 16  # characters
@@ -37,8 +38,17 @@ class Address:
     port: int = 8000
 
 
-def serve(address: Address, devices: str, say: Callable[[str], None], first: Manner | None = None) -> None:
+def serve(
+    address: Address,
+    devices: str,
+    say: Callable[[str], None],
+    first: Manner | None = None,
+    allow_models: Sequence[str] = (),
+) -> None:
     """Serve until SIGINT or SIGTERM; a worker of our own has the model of `first` loaded before anybody asks.
+
+    `allow_models` is what may be asked for beside the model of `first` and what is held, as PROCTOR_ALLOW_MODELS has
+    it, which it takes the place of. Neither: what is cached. A fleet's workers have lists of their own.
 
     Raises
     ------
@@ -48,7 +58,7 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
     ProctorError
         where the broker can't be reached or started.
     """
-    settings = read_settings(os.environ)
+    settings = with_list(read_settings(os.environ), first, allow_models)
     token = os.environ.get(TOKEN) or None
     check(address, token)
     ahead = None if settings.broker_url else first  # a fleet's workers load what they are asked for
@@ -56,7 +66,8 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
         check_model(ahead.model)
     logs.configure("WARNING")
     listening = bind(address)
-    with listening, ended_by_signals(), connected(settings, say, devices) as place:
+    ours = connected(settings, say, devices, settings.allow_models)
+    with listening, ended_by_signals(), ours as place:
         host, port = listening.getsockname()[:2]
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{where} has the page, {where}/v1 is for OpenAI's clients; the models are at {place.where}")
@@ -69,7 +80,7 @@ def serve(address: Address, devices: str, say: Callable[[str], None], first: Man
             _metrics(settings),
             None if settings.broker_url else place.ask,
             named=(join_name(first.model, first.quant),) if first else (),
-            cached=None if settings.broker_url else lambda: cached_names(settings.cache),
+            cached=(lambda: cached_names(settings.cache)) if _lists_cached(settings) else None,
         )
         uvicorn.Server(config(create_app(service))).run(sockets=[listening])
 
@@ -87,6 +98,20 @@ def config(app: Gate) -> uvicorn.Config:
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
     )
+
+
+def with_list(settings: Settings, first: Manner | None, allow_models: Sequence[str]) -> Settings:
+    """The settings of our own worker: what may be asked of it. Raises `BadInput` for a pattern with a comma."""
+    for pattern in allow_models:
+        if "," in pattern:
+            raise BadInput(f"--allow-models {pattern!r} holds a comma.", "Repeat the option for more patterns.")
+    patterns = tuple(allow_models) or settings.allow_models or (CACHED,)
+    named = (escape(first.model),) if first is not None else ()
+    return replace(settings, allow_models=tuple(dict.fromkeys((*named, *patterns))))
+
+
+def _lists_cached(settings: Settings) -> bool:
+    return not settings.broker_url and CACHED in (settings.allow_models or ())
 
 
 def check(address: Address, token: str | None) -> None:

@@ -100,6 +100,15 @@ class CantBeAsked(BadModel):
     cannot = "be asked this"
 
 
+class NotServed(BadModel):
+    """A model that isn't for whoever asks in chat; it says nothing of whether there is one of this name."""
+
+    cannot = "be asked for here"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model, "it is none of those that are served", "The list of models names those that are.")
+
+
 class NotHere(BadModel):
     """A model that this worker can't load although another one may: its memory, libraries or files are others."""
 

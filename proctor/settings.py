@@ -7,7 +7,9 @@
 | PROCTOR_DATABASE_URL | SQLAlchemy URL: `sqlite:///FILE` or `postgresql://…` | SQLite in PROCTOR_HOME |
 | PROCTOR_BROKER_URL | `redis://`, `rediss://`, `sentinel://`: `proctor.broker_url` | none: an embedded Valkey |
 | PROCTOR_LEASE_S | a Run is claimable again this long after its worker fell silent, seconds | 30 |
-| PROCTOR_PACK_LIMIT_S | a Run without a finished pack for longer is taken for hung, seconds | 1800 |
+| PROCTOR_PACK_LIMIT_S | work without a sign of life for longer is taken for hung, seconds | 1800 |
+| PROCTOR_ALLOW_MODELS | models that chat may ask a worker for, with commas: patterns and `cached` | by the command |
+| PROCTOR_CHAT_DAYS | conversations go this many days after their last message | never |
 | PROCTOR_API_TOKEN | what `proctor serve` wants as bearer token; read by it alone | none: loopback only |
 | PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |
 | PROCTOR_LOG_FORMAT | text, or json: an object a line | text |
@@ -26,6 +28,7 @@ from proctor import broker_url
 from proctor.errors import BadInput
 
 LOOPBACK = broker_url.LOOPBACK
+CACHED = "cached"  # in PROCTOR_ALLOW_MODELS: what lies on the worker's machine
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
 
@@ -42,6 +45,8 @@ class Settings:
     pack_limit_s: float = 1800.0
     log_level: str = "INFO"
     log_format: str = "text"
+    chat_days: float | None = None
+    allow_models: tuple[str, ...] | None = None  # None: any
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -62,6 +67,8 @@ class Settings:
             pack_limit_s=_seconds(environ, "PROCTOR_PACK_LIMIT_S", cls.pack_limit_s),
             log_level=environ.get("PROCTOR_LOG_LEVEL", cls.log_level).upper(),
             log_format=environ.get("PROCTOR_LOG_FORMAT", cls.log_format).lower(),
+            chat_days=_number(environ, "PROCTOR_CHAT_DAYS", "days") if environ.get("PROCTOR_CHAT_DAYS") else None,
+            allow_models=_list(environ, "PROCTOR_ALLOW_MODELS"),
         )
         settings.check()
         return settings
@@ -84,6 +91,8 @@ class Settings:
             "PROCTOR_PACK_LIMIT_S": repr(self.pack_limit_s),
             "PROCTOR_LOG_LEVEL": self.log_level,
             "PROCTOR_LOG_FORMAT": self.log_format,
+            "PROCTOR_CHAT_DAYS": "" if self.chat_days is None else repr(self.chat_days),
+            "PROCTOR_ALLOW_MODELS": ",".join(self.allow_models or ()),
         }
 
     def check(self) -> None:
@@ -118,14 +127,21 @@ def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
     return Path(environ.get(name) or default).expanduser().absolute()
 
 
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """The parts between commas; None where there are none."""
+    return tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip()) or None
+
+
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name)
-    if not text:
-        return default
+    return _number(environ, name, "seconds") if environ.get(name) else default
+
+
+def _number(environ: Mapping[str, str], name: str, unit: str) -> float:
+    text = environ[name]
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 < value < 1e7:
-        raise BadInput(f"{name}={text!r} is no number of seconds above 0.")
+        raise BadInput(f"{name}={text!r} is no number of {unit} above 0.")
     return value

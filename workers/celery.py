@@ -28,6 +28,7 @@ from proctor.nouns import Device, WorkerCard
 from proctor.settings import Settings
 from proctor.store import runs, turns
 from proctor.store.session import Store
+from workers.allowed import AllowedModels
 from workers.card import read_card, tell_launcher
 from workers.intake import Intake
 from workers.link import Link
@@ -61,7 +62,8 @@ def link() -> Link:
 def intake() -> Intake:
     """The parent's ear for clients."""
     assert settings.broker_url is not None  # else there is no app
-    return Intake(settings.broker_url, Store(settings.database_url, timeout_s=settings.lease_s), me(), ring)
+    allowed = AllowedModels(settings.allow_models, settings.cache)
+    return Intake(settings.broker_url, Store(settings.database_url, timeout_s=settings.lease_s), me(), ring, allowed)
 
 
 def ring(device: Device) -> None:
@@ -87,12 +89,12 @@ def desk() -> Desk:
 @app.task(name=WORK)
 def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
+    link().beat()
     from workers.sit import drain  # torch comes with it
 
     link().beat()
     try:
         drain(desk())
-    link().beat()
     except StoreUnavailable as error:
         log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
     except DeviceBroken as error:

@@ -127,6 +127,13 @@ def convert_model(gguf: Path) -> None:
     help="Serve these lanes only, such as 'gpu/Qwen/*/4bit'. Repeat for more.",
 )
 @click.option(
+    "--allow-models",
+    multiple=True,
+    metavar="PATTERN",
+    help="What chat may ask these workers for beside the models that are held, such as 'Qwen/*'. "
+    "Repeat for more; 'cached' is what lies on the disk, '*' anything. Default: PROCTOR_ALLOW_MODELS, or cached.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     help="Of the log files, and of what is said here; json is an object a line. Default: PROCTOR_LOG_FORMAT, or text.",
@@ -149,5 +156,6 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
 
     wanted = ["--devices", "cpu" if given["cpu"] else given["devices"], f"--group={given['group']}"]
     wanted += [f"--lanes={pattern}" for pattern in given["lanes"]]
+    wanted += [f"--allow-models={pattern}" for pattern in given["allow_models"]]
     wanted += [f"--{name}={given[key]}" for name, key in PASSED_ON.items() if given[key] is not None]
     ctx.exit(main(wanted))

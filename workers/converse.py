@@ -17,13 +17,13 @@ from functools import partial
 from itertools import islice
 
 from chat.protocol import Ending, Progress, Stage
-from proctor.catalog.refs import resolve
 from proctor.dialogue import Fault, Finish
 from proctor.errors import BadInput, BadModel, DeviceBroken, ProctorError, StoreUnavailable, first_line
 from proctor.nouns import Device, DType, Lane, WorkerCard
 from proctor.store import turns
 from proctor.store.session import Store
 from proctor.store.turns import Outcome, TurnClaim, TurnLost
+from workers.allowed import ANYTHING, AllowedModels
 from workers.engine.generate import Generator, Request, Token
 from workers.engine.probing import score_options
 from workers.engine.speech import Speech
@@ -69,6 +69,7 @@ class Means:
     patience: Patience
     pulse: Pulse
     lease_s: float
+    allowed: AllowedModels = ANYTHING
 
 
 class Conversing:
@@ -146,7 +147,7 @@ class Conversing:
         if expected is None or expected.device not in (None, means.me.device):
             return False
         try:
-            loaded = means.models.get(resolve(expected.model), expected.quant, DType.AUTO)
+            loaded = means.models.get(means.allowed.resolve(expected.model), expected.quant, DType.AUTO)
         except ProctorError as error:
             log.info("%s is not loaded before it is asked for: %s", expected.model, error)
             return False

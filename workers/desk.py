@@ -11,6 +11,7 @@ from celery import Celery
 from proctor.nouns import Lane, WorkerCard
 from proctor.settings import Settings
 from proctor.store.session import Store
+from workers.allowed import AllowedModels
 from workers.converse import Conversing, Means
 from workers.devices import TorchDevice, own_device
 from workers.events import TaskEvents
@@ -65,7 +66,8 @@ def make_desk(settings: Settings, me: WorkerCard, link: Link, app: Celery) -> De
     patience = Patience(link.wait, OUTAGE_S, wait_for)
     chat: Chat = NoChat()
     if settings.broker_url is not None:
-        means = Means(me, models, store, link, patience, pulse, settings.lease_s)
+        allowed = AllowedModels(settings.allow_models, settings.cache)
+        means = Means(me, models, store, link, patience, pulse, settings.lease_s, allowed)
         chat = Conversing(means, Replies(settings.broker_url))
     return Desk(
         me=me,

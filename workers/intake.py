@@ -42,7 +42,6 @@ from chat.protocol import (
 )
 from proctor.broker.clients import client
 from proctor.broker.dispatch import BROKER_ERRORS
-from proctor.catalog.refs import resolve
 from proctor.dialogue import MAX_SEED, Fault, Finish, Turn, TurnStatus
 from proctor.errors import (
     BadInput,
@@ -58,6 +57,7 @@ from proctor.nouns import Device, ModelRef, WorkerCard
 from proctor.store import conversations, workers
 from proctor.store.filing import ConversationBusy, Filed, Filing, LaneFull, file_turn
 from proctor.store.session import Store
+from workers.allowed import ANYTHING, AllowedModels
 from workers.replies import broker_mark
 
 BLOCK_MS = 1000
@@ -82,8 +82,11 @@ class _Resolved:
 class Intake:
     """`start` it once, in the parent; it ends with the process, or with `stop`. `broker` is the broker's mark."""
 
-    def __init__(self, broker_url: str, store: Store, me: WorkerCard, ring: Ring) -> None:
+    def __init__(
+        self, broker_url: str, store: Store, me: WorkerCard, ring: Ring, allowed: AllowedModels = ANYTHING
+    ) -> None:
         self._url, self._store, self._me, self._ring = broker_url, store, me, ring
+        self._allowed = allowed
         self.broker: str | None = None
         self._left = threading.Event()
         self._refs: dict[str, _Resolved] = {}
@@ -219,11 +222,14 @@ class Intake:
         now = time.monotonic()
         known = self._refs.get(name)
         if known is None or now - known.at > RESOLVED_S:
-            known = _Resolved(resolve(name), now)
+            known = _Resolved(self._allowed.resolve(name, self._held()), now)
             # Clients may write one path in ever new ways.
             self._refs = {each: one for each, one in self._refs.items() if now - one.at <= RESOLVED_S}
             self._refs[name] = known
         return known.ref
+
+    def _held(self) -> list[str]:
+        return [str(one.held.model) for one in workers.listing(self._store) if one.alive and one.held is not None]
 
     def _device(self, ref: ModelRef, request: TurnRequest) -> Device:
         """Where the model is held, else a GPU where a worker has one, else what this worker has."""

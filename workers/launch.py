@@ -29,7 +29,7 @@ from proctor.broker.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
 from proctor.gpus import usable
 from proctor.machine import look
-from proctor.settings import LOG_FORMATS, Settings
+from proctor.settings import CACHED, LOG_FORMATS, Settings
 from workers.posts import Place, Wanted, memory_bytes, posts
 from workers.process import WorkerProcess
 from workers.versions import versions
@@ -176,6 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings.read(os.environ)
     if options.log_format:
         settings = replace(settings, log_format=options.log_format)
+    if not options.reports:  # else whoever started it has said
+        allow = tuple(options.allow_models) or settings.allow_models or (CACHED,)
+        settings = replace(settings, allow_models=allow)
     logs.configure(settings.log_level, log_format=settings.log_format)
     tell = say_json if options.reports else say_record if settings.log_format == "json" else say_text
     try:
@@ -233,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="proctor worker")
     parser.add_argument("--devices", default="auto", help="auto, cpu, cuda, or indexes of GPUs such as 0,1")
     parser.add_argument("--lanes", action="append", default=[], metavar="PATTERN", help="serve these lanes only")
+    parser.add_argument("--allow-models", action="append", default=[], metavar="PATTERN", help="what chat may ask for")
     parser.add_argument("--group", type=int, default=1, metavar="N", help="GPUs that one worker owns together")
     parser.add_argument("--max-memory", metavar="SIZE", help="what one worker's models may take, such as 8GB")
     parser.add_argument("--sweep", type=int, metavar="NUMBER", help="serve this sweep only")

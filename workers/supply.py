@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from celery import bootsteps
@@ -23,16 +24,17 @@ from proctor.broker.reports import Report, ReportKind
 from proctor.errors import StoreUnavailable
 from proctor.nouns import WorkerCard
 from proctor.settings import Settings
-from proctor.store import runs, turns, workers
+from proctor.store import conversations, runs, turns, workers
 from proctor.store.session import Store
 from workers.card import tell_launcher
 from workers.intake import Intake
 from workers.link import Link
-
 from workers.watch import Watch
+
 TICK_S = 0.5
 STORE_S = 1.0  # the parent must not stand still for the database
 HEARTBEAT_S = 10.0
+FORGET_S = 60.0  # between two looks for conversations that are too old
 BARREN_DEATHS = 5
 SICK_S = 600.0  # between two failures of a device that make it sick
 LONGEST_PAUSE_S = 5.0  # between two bells for oneself that led to nothing: the load would not pay for itself
@@ -46,6 +48,7 @@ class Rhythm:
     """When the next things are due, by the monotonic clock."""
 
     heartbeat_at: float = 0.0
+    forget_at: float = 0.0
     ring_at: float = 0.0
     pause_s: float = TICK_S
     heard: int = 0  # bells that were heard in all, when one was last rung
@@ -120,10 +123,10 @@ class Supply(bootsteps.StartStopStep):
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
         self.rhythm = Rhythm()
         self.children = Children()
+        self.watch = Watch(self.settings.pack_limit_s)
         self._launcher = os.getppid()
         self._timer: Any = None
 
-        self.watch = Watch(self.settings.pack_limit_s)
     def start(self, consumer: Consumer) -> None:
         self._timer = consumer.timer.call_repeatedly(TICK_S, self.tick, (consumer,))
 
@@ -156,13 +159,13 @@ class Supply(bootsteps.StartStopStep):
         if self.children.barren(children):
             detail = f"its child process died {BARREN_DEATHS} times before it had its device"
             tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, detail), os.environ)
-        try:
-            self._look_into_the_database(consumer, time.monotonic())
-        except StoreUnavailable as error:
         hangs = self.watch.hangs(children, self.link.beats, time.monotonic(), busy=bool(state.reserved_requests))
-            log.warning("the database is away: %s", error.problem)
+        try:
             if hangs:
                 self._end_child(consumer, f"it showed no sign of life for {self.watch.silent_s:.0f} s")
+            self._look_into_the_database(consumer, time.monotonic())
+        except StoreUnavailable as error:
+            log.warning("the database is away: %s", error.problem)
         except BROKER_ERRORS as error:
             log.warning("the broker is away: %s", error)
         if self.rhythm.deaf:
@@ -180,6 +183,10 @@ class Supply(bootsteps.StartStopStep):
         if now >= self.rhythm.heartbeat_at:
             workers.heartbeat(self.store, self.me, self.link.held, self.link.waits_for)
             self.rhythm.heartbeat_at = now + HEARTBEAT_S
+        if self.settings.chat_days is not None and now >= self.rhythm.forget_at:
+            self.rhythm.forget_at = now + FORGET_S
+            if gone := conversations.forget(self.store, timedelta(days=self.settings.chat_days)):
+                log.info("%d conversation(s) are over %g days old and gone", gone, self.settings.chat_days)
 
     def _chat_waits(self) -> bool:
         broker = self.intake.broker

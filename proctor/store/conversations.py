@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import ColumnElement, delete, func, true
 from sqlmodel import Session, col, select
 
-from proctor.dialogue import Summary, Turn
+from proctor.dialogue import Summary, Turn, TurnStatus
 from proctor.errors import BadInput, UnknownName
 from proctor.store.codec import storable
 from proctor.store.dialogue_codec import summary_of, turn_of
@@ -124,6 +124,41 @@ def undo_summary(store: Store, conversation_id: str) -> Summary | None:
             return None
         in_use[-1].undone_at = store.now(session)
         return summary_of(in_use[-1])
+
+
+def forget(store: Store, age: timedelta, most: int = 20) -> int:
+    """Delete conversations to which nothing was added for longer than `age`, the oldest first; how many they were.
+
+    At most `most` are deleted, each in a transaction of its own. One with a reply to come stays, however old.
+    """
+    with store.read() as session:
+        old = session.exec(
+            select(ConversationRow.id)
+            .where(_is_over(store.now(session) - age))
+            .order_by(col(ConversationRow.touched_at))
+            .limit(most)
+        ).all()
+    return sum(_forget_one(store, conversation, age) for conversation in old)
+
+
+def _forget_one(store: Store, conversation: str, age: timedelta) -> bool:
+    with store.write() as session:
+        store.lock(session, f"proctor conversation {conversation}")  # whoever files a Turn has it, too
+        over = _is_over(store.now(session) - age)
+        if (
+            session.exec(select(ConversationRow.id).where(col(ConversationRow.id) == conversation, over)).first()
+            is None
+        ):
+            return False
+        for row in (SummaryRow, ReplyRow, TurnRow):
+            session.exec(delete(row).where(col(row.conversation_id) == conversation))
+        session.exec(delete(ConversationRow).where(col(ConversationRow.id) == conversation))
+        return True
+
+
+def _is_over(before: datetime) -> ColumnElement[bool]:
+    live = select(ReplyRow.conversation_id).where(col(ReplyRow.status).in_((TurnStatus.PENDING, TurnStatus.RUNNING)))
+    return (col(ConversationRow.touched_at) < before) & col(ConversationRow.id).not_in(live)
 
 
 def _mentions(text: str) -> ColumnElement[bool]:

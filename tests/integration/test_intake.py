@@ -27,6 +27,7 @@ from chat.protocol import (
 )
 from chat.wire import to_json
 from proctor.broker.embedded import embedded
+from proctor.catalog.refs import resolve
 from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
 from proctor.errors import StoreUnavailable
 from proctor.nouns import Device, Lane, ModelRef, Quant, WorkerCard
@@ -38,6 +39,7 @@ from proctor.store.turns import Outcome, TurnClaim
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
+from workers.allowed import AllowedModels
 from workers.intake import MOST_DELIVERIES, Intake
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 40)
@@ -180,6 +182,31 @@ def test_names_that_the_system_refuses_are_answered_each_and_keep_nobody_waiting
     wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "all were acknowledged")
 
 
+def test_with_a_list_every_name_that_is_not_on_it_gets_the_same_answer_and_what_is_held_is_taken(
+    fleet: Settings, client: Client, store: Store, model: str, tmp_path: Path
+) -> None:
+    assert fleet.broker_url is not None
+    allowed = AllowedModels(("cached", "/srv/models/*"), tmp_path / "cache")
+    listed = Intake(fleet.broker_url, store, ME, lambda _: None, allowed)
+    names = ["/etc/shado", "/etc/passwd", "~root", "~nobody-here", "/srv/models/none", "no-org/no-model", model]
+    asked = [request(name) for name in names]
+    listed.start()
+    try:
+        endings = [first(client, each) for each in asked]
+        held = Lane(Device.CPU, str(resolve(model)), Quant.NONE)
+        workers.heartbeat(store, ME, held)
+        assert isinstance(first(client, request(model)), Progress)
+    finally:
+        listed.stop()
+        listed.join()
+    told = set()
+    for name, ending in zip(names, endings, strict=True):
+        assert isinstance(ending, Ending)
+        assert ending.fault is Fault.BAD_MODEL
+        told.add(ending.error.replace(repr(name), "NAME"))
+    assert len(told) == 1
+
+
 @pytest.mark.usefixtures("intake")
 def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
     client: Client, model: str, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +215,7 @@ def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
         raise ZeroDivisionError(f"{name} is on fire")
 
     with monkeypatch.context() as patched:
-        patched.setattr("workers.intake.resolve", on_fire)
+        patched.setattr("workers.allowed.resolve", on_fire)
         ending = first(client, request("anything"))
     assert isinstance(ending, Ending)
     assert (ending.fault, ending.error) == (Fault.INTERNAL, "anything is on fire")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -394,3 +395,31 @@ def test_summaries_are_added_and_taken_back_one_by_one(store: Store) -> None:
     assert [one.undone_at is None for one in conversations.load(store, "c1").summaries] == [True, False]
     conversations.undo_summary(store, "c1")
     assert conversations.undo_summary(store, "c1") is None
+
+
+def test_conversations_go_so_long_after_their_last_message_and_others_stay(timed: Store, clock: HandClock) -> None:
+    file(timed)
+    (held,) = claim(timed)
+    finish(timed, held)
+    conversations.add_summary(timed, "c1", "t1-0", content="Hello", method="cut", source_tokens=9, tokens=2)
+    clock.go_on(60.0)
+    file(timed, "t2", "c2")
+    assert conversations.forget(timed, timedelta(seconds=61)) == 0
+    clock.go_on(3600.0)
+    file(timed, "t3", "c3")
+    assert conversations.forget(timed, timedelta(seconds=61)) == 1
+    assert {each.id for each in conversations.listing(timed)} == {"c2", "c3"}, "c2 has a reply to come"
+    assert conversations.find_turn(timed, "t1") is None
+    file(timed, "t4", "c1")
+    assert [turn.id for turn in conversations.load(timed, "c1").turns] == ["t4-0", "t4"]
+
+
+def test_the_oldest_conversations_go_first_and_a_few_at_a_time(timed: Store, clock: HandClock) -> None:
+    for number in range(5):
+        file(timed, f"t{number}", f"c{number}")
+        clock.go_on(1.0)
+    for held in claim(timed, most=5):
+        finish(timed, held)
+    clock.go_on(3600.0)
+    assert conversations.forget(timed, timedelta(minutes=1), most=3) == 3
+    assert {each.id for each in conversations.listing(timed)} == {"c3", "c4"}
