@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from chat.host import reader
 from chat.inquiry import Answer, Inquiry, Story, Unanswered, What, load_answer
 from chat.library import reply_to
 from chat.wire import to_json
 from proctor.dialogue import History, Role, Sampling, TurnStatus, Utterance
 from proctor.nouns import Device, ModelRef, ModelSource, Quant, WorkerCard
+from proctor.settings import Settings
 from proctor.store import conversations, workers
 from proctor.store.filing import Filing, file_turn
-from proctor.store.session import Store
+from proctor.store.session import Store, open_store
 
 
 def file(store: Store, turn: str, conversation: str, text: str) -> None:
@@ -80,3 +84,13 @@ def test_what_is_not_there_is_refused_with_the_reason(store: Store) -> None:
 def test_workers_that_live_are_told_with_what_they_hold(store: Store) -> None:
     workers.register(store, WorkerCard("cpu@host:1", "host", Device.CPU, "a CPU", 1))
     assert [(held.worker, held.lane) for held in ask(store, What.LANES).held] == [("cpu@host:1", "")]
+
+
+def test_without_a_fleet_the_database_of_this_machine_is_asked(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path, f"sqlite:///{tmp_path / 'proctor.db'}")
+    with open_store(settings) as store:
+        file(store, "t1", "c1", "What is a heron?")
+    found = reader(settings)(Inquiry("i1", What.CONVERSATIONS))
+    assert [row.id for row in found.conversations] == ["c1"]
+    with pytest.raises(Unanswered, match="Unknown conversation 'nope'"):
+        reader(settings)(Inquiry("i2", What.CONVERSATION, "nope"))
