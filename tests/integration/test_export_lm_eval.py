@@ -140,6 +140,15 @@ def test_results_are_what_the_harnesss_tables_are_made_of(store: Store, tmp_path
     assert set(found["config"]) == OF_A_RUN
 
 
+@pytest.mark.parametrize(("scoring", "options"), [(Scoring.LETTERS, list("ABCD")), (Scoring.TEXT, "{{choices}}")])
+def test_a_tasks_options_are_as_many_letters_as_its_widest_question_has_or_the_texts(
+    store: Store, tmp_path: Path, scoring: Scoring, options: object
+) -> None:
+    sweep_id = sit(store, replace(ASKED, scoring=scoring))
+    (config,) = read(export_lm_eval(store, [sweep_id], tmp_path), "results_")["configs"].values()
+    assert config["doc_to_choice"] == options
+
+
 def test_what_is_exported_is_imported_and_verified(store: Store, tmp_path: Path) -> None:
     sweep_id = sit(store, replace(ASKED, scoring=Scoring.TEXT))
     samples = [path for path in export_lm_eval(store, [sweep_id], tmp_path) if path.suffix == ".jsonl"]

@@ -85,3 +85,11 @@ def test_a_folder_of_exports_is_written_over_only_where_that_is_asked_for(home: 
     assert answer(*words, "--force") == said
     files = [path for path in (home / "out").rglob("*.json*") if path.is_file()]
     assert said == f"{len(files)} files in {home / 'out'}\n"
+
+
+def test_where_nothing_is_imported_it_is_said_with_what_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROCTOR_HOME", str(tmp_path))
+    assert answer("imports", "list") == "Nothing is imported. Next: proctor import --help\n"
+    assert json.loads(answer("imports", "list", "--json")) == []

@@ -14,11 +14,12 @@ from analysis.compare import Comparison, NotComparable, compare
 from analysis.findings import chance_sentences, listed, percent, standing_title, verdict_sentence
 from analysis.panel import UNKNOWN, Condition, Terms
 from analysis.prompts import why_apart
+from analysis.report.blocks import Text
 from analysis.report.comparison import comparison_tables, summary
 from analysis.report.leads import suspects_table
 from analysis.report.markup import table_html
 from analysis.report.mistakes import distribution_table
-from analysis.report.noise import Floor, noise_section
+from analysis.report.noise import MEASURED, TIES, UNMEASURED, Floor, noise_section
 from analysis.report.verification import differing_table, subjects_table
 from analysis.silence import Silence
 from analysis.standings import stand
@@ -192,6 +193,7 @@ def test_noise_that_was_measured_has_its_table_and_else_there_is_none() -> None:
     floors = {panel.contestants[1]: Floor(20, 2, 0.5, 0.01)}
     measured, unmeasured = noise_section(panel, floors), noise_section(panel, {})
     assert [table.name for table in unmeasured.tables()] == ["ties"]
+    assert (measured.blocks[0], unmeasured.blocks[0]) == (Text(f"{TIES} {MEASURED}"), Text(f"{TIES} {UNMEASURED}"))
     ties, noise = measured.tables()
     assert (ties.name, noise.name) == ("ties", "noise")
     assert [row[:4] for row in noise.rows] == [(panel.labels[1], 20, 2, 0.1)]

@@ -9,15 +9,21 @@ import pytest
 
 from analysis.findings import chance_sentences, standing_title
 from analysis.frames import Results
+from analysis.graphs.heatmap import subjects_title
+from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
+from analysis.graphs.quantization import quantization_title
 from analysis.import_cli import _object
 from analysis.panel import Panel, level
+from analysis.quantization import quantization_changes
 from analysis.report.blocks import Bullets
 from analysis.report.limits import limits_section
 from analysis.report.overview import missing_section
 from analysis.report.question import answers_table, find_question
+from analysis.report.standing import finding_sentences
 from analysis.report.verification import summary
 from analysis.rows import Row
 from analysis.standings import stand
+from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.suspects import scored_keys, suspects
 from analysis.verify import Pair, Verification
 from proctor.contestants import Contestant
@@ -162,3 +168,24 @@ def test_what_cannot_be_held_against_each_other_is_endlessly_apart(
     assert pair.differences == differences
     found = Verification("s", "m", 0.6, (pair,), (), frozenset(), 0, 0)
     assert (pair.same_pick, found.passed) == (True, differences == (0.0, 0.5))
+
+
+def test_a_finding_has_its_sentences_in_order_and_none_on_what_there_is_one_of() -> None:
+    panel = panel_of(4, 3, quants=("none", "4bit"))
+    said = finding_sentences(panel, stand(panel), 0.01)
+    models, changes = panel.one_a_model(), quantization_changes(panel, 0.01)
+    assert said[0] == f"{standing_title(panel, stand(panel))} (60 questions, the same for all)."
+    assert f"{stand(panel).told_apart} of 6 pairs can be told apart." in said
+    shares = distribution_title(
+        misses_observed(models.wrong), misses_expected(models.wrong, models.subject_of), missed_in_silence(models)
+    )
+    titles = [
+        subjects_title(panel),
+        quantization_title(changes),
+        shares,
+        pairs_title(models, error_kappa(models.wrong)),
+    ]
+    assert said[-4:] == [f"{title}." for title in titles]
+    alone = panel_of(1, 1)
+    assert finding_sentences(alone, stand(alone), 0.01)[0].endswith(" (20 questions).")
+    assert len(finding_sentences(alone, stand(alone), 0.01)) == 1 + len(chance_sentences(alone, stand(alone)))
