@@ -34,7 +34,7 @@ from workers.devices import TorchDevice
 from workers.models import Models
 from workers.sit import write_prompts
 
-QUESTIONS = 80  # a subject
+QUESTIONS = 400  # a subject: half a second of work, and half of that is the middle
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
 GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,8 @@ def test_a_worker_that_was_stopped_past_its_lease_says_not_one_token_more(settin
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings))
         broker = stack.enter_context(embedded(settings, devices=None))
-        launchers = [stack.enter_context(proctor_worker(broker.settings)) for _ in range(2)]
+        allowing = replace(broker.settings, allow_models=(model.name,))
+        launchers = [stack.enter_context(proctor_worker(allowing)) for _ in range(2)]
         client = stack.enter_context(Client(broker.broker_url))
         undisturbed = whole(client, turn(model))
         reply = client.ask(turn(model))
