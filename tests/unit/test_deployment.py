@@ -71,6 +71,14 @@ def test_images_are_pinned_and_nothing_runs_as_root() -> None:
     assert {service["build"]["target"] for service in OURS.values()} == {"light", "worker"}
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_holds_no_capability_and_can_gain_none(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    # The images of Valkey and PostgreSQL change their owner only where they begin as root, which these don't.
+    assert not {"cap_add", "privileged"} & set(service)
+
+
 def test_what_the_image_copies_is_let_in_and_is_every_room() -> None:
     let_in = set(re.findall(r"(?m)^!(\S+)$", (ROOT / ".dockerignore").read_text("utf-8")))
     copied = {name for line in re.findall(r"(?m)^COPY (.+) \S+$", DOCKERFILE) for name in line.split()}
