@@ -180,7 +180,7 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
 @sweeps_option
 @as_json_option
 def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
-    """Show a QUESTION, by its id or SUBJECT:INDEX, and what each contestant answered, with probabilities.
+    """Show a QUESTION, by its id or SUBJECT:INDEX (from 0), and what each contestant answered, with probabilities.
 
     \b
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -226,12 +227,12 @@ def edit(parlour: Parlour, rest: str) -> Reply | None:
 
 
 def put_question(parlour: Parlour, rest: str) -> None:
-    subject, _, number = rest.rpartition(" ")
-    if not subject or not number.isdecimal():
-        raise BadInput("/probe wants a subject and a number.", "/probe arithmetic 3")
+    asked = re.fullmatch(r"(.*\S)(?:\s+|\s*:\s*)(\d{1,9})", rest.strip(), re.ASCII)
+    if asked is None:
+        raise BadInput("/probe wants a subject and a question's number, from 0.", "/probe arithmetic:3")
     from chat import probe  # reads exams
 
-    question = probe.find_question(parlour.benchmark, subject.strip(), int(number))
+    question = probe.find_question(parlour.benchmark, asked[1], int(asked[2]))
     for line in probe.lines(probe.probe(parlour.talk, question)):
         parlour.screen.line(line)
 
@@ -252,8 +253,7 @@ COMMANDS = (
     Command("/stream [on|off]", "show replies as they come, or when complete", stream),
     Command("/file FILE [TEXT]", "say a file's text, with a question", file),
     Command("/edit [TEXT]", "write a message in your editor", edit),
-    Command("/probe SUBJECT N", "an exam question, with and without this conversation",
-            put_question),
+    Command("/probe SUBJECT:INDEX", "an exam question, here and alone; INDEX is from 0", put_question),
     Command("/save FILE", "write the conversation as JSON into this folder", save),
     Command("/save! FILE", "the same over a file that is there", save_over),
     Command("/load FILE", "begin anew with the messages of a file", load),

@@ -33,8 +33,8 @@ def probe(talk: Talk, question: Question) -> Probe:
     return Probe(question, _score(talk, question, talk.manner.history), _score(talk, question, History.OFF))
 
 
-def find_question(benchmark: str, subject: str, number: int) -> Question:
-    """The question `number` (from 1) of a subject.
+def find_question(benchmark: str, subject: str, index: int) -> Question:
+    """The question of a subject that `proctor show SUBJECT:INDEX` shows: by its place in the split, from 0.
 
     Raises
     ------
@@ -45,9 +45,14 @@ def find_question(benchmark: str, subject: str, number: int) -> Question:
     if len(exams) != 1:
         raise BadInput(f"{subject!r} is {len(exams)} subjects.", f"Name one: {', '.join(exams)}.")
     (exam,) = exams.values()
-    if not 1 <= number <= len(exam.questions):
-        raise BadInput(f"{subject} has no question {number}.", f"It has 1 to {len(exam.questions)}.")
-    return exam.questions[number - 1]
+    found = next((question for question in exam.questions if question.index == index), None)
+    if found is None:
+        places = [question.index for question in exam.questions]
+        copies = " without those that stand there twice" if exam.duplicates_dropped else ""
+        raise BadInput(
+            f"{subject} has no question {index}.", f"It has {min(places)} to {max(places)}, counted from 0{copies}."
+        )
+    return found
 
 
 def as_message(question: Question) -> str:

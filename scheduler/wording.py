@@ -101,7 +101,7 @@ def answer(shown: ShownAnswer, label: str) -> str:
         marks = {shown.key: " ← picked, right"}
     options = (f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices))
     verdict = "right" if shown.correct else "no single best option (a tie)" if shown.picked is None else "wrong"
-    head = f"[{printable(label)}] {shown.subject} {shown.question_index}: {verdict}"
+    head = f"[{printable(label)}] {shown.subject}:{shown.question_index}: {verdict}"
     return "\n".join([head, f"  {printable(shown.question)}", *options])
 
 

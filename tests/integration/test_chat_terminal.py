@@ -230,7 +230,7 @@ def test_a_file_and_an_exam_question_can_be_put(seen: Seen, bird: Parrot, folder
     (folder / "notes.txt").write_text("Herons wade.\n", "utf-8")
     seen.say("/file notes.txt What wades?", AFTER)
     assert list(bird.requests.values())[-1].say[-1].content == "What wades?\n\nnotes.txt:\n```\nHerons wade.\n```"
-    shown = seen.say("/probe arithmetic 1", "the key is")
+    shown = seen.say("/probe arithmetic:1", "the key is")
     assert "here it picks A, alone A" in shown
     here, alone = list(bird.requests.values())[-2:]
     assert (here.history, alone.history) == (History.SUMMARY, History.OFF)

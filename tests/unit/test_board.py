@@ -125,7 +125,7 @@ def test_labels_too_long_for_the_grid_still_differ() -> None:
 def test_an_answer_shows_what_was_picked_and_the_key() -> None:
     shown = ShownAnswer(1, LANE, "tides", 3, "What\x07 pulls?", ("Sun", "Moon"), key=1, picked=0, correct=False)
     text = wording.answer(shown, "Model-1B")
-    assert text.splitlines()[0] == "[Model-1B] tides 3: wrong"
+    assert text.splitlines()[0] == "[Model-1B] tides:3: wrong"
     assert "A. Sun ← picked" in text
     assert "B. Moon (key)" in text
     assert "\x07" not in text

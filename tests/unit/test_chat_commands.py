@@ -136,8 +136,8 @@ def test_what_no_command_takes_is_refused_with_what_it_does(room: Room) -> None:
     for line, said in (
         ("/history some", "/history some means nothing. It is one of on, off, window, all."),
         ("/system", "/system wants the prompt."),
-        ("/probe arithmetic", "/probe wants a subject and a number."),
-        ("/probe 3", "/probe wants a subject and a number."),
+        ("/probe arithmetic", "/probe wants a subject and a question's number, from 0."),
+        ("/probe 3", "/probe wants a subject and a question's number, from 0."),
     ):
         with pytest.raises(BadInput) as refused:
             obey(room.parlour, line)

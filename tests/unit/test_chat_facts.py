@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -187,13 +189,20 @@ def test_a_question_is_put_with_all_its_options() -> None:
     )
 
 
-def test_a_question_is_found_by_its_number_from_one() -> None:
-    asked = probe.find_question("demo", "arithmetic", 1)
-    assert asked.index == 0
-    assert probe.find_question("demo", "arithmetic", 40).text != asked.text
-    for number in (0, 41):
-        with pytest.raises(BadInput, match=rf"no question {number}\. It has 1 to 40"):
-            probe.find_question("demo", "arithmetic", number)
+def test_a_question_is_found_by_its_place_in_the_split_from_zero() -> None:
+    assert [probe.find_question("demo", "arithmetic", index).index for index in (0, 39)] == [0, 39]
+    with pytest.raises(BadInput, match=r"no question 40\. It has 0 to 39, counted from 0\."):
+        probe.find_question("demo", "arithmetic", 40)
+
+
+def test_a_copy_that_was_dropped_shifts_no_number(tmp_path: Path) -> None:
+    texts = ("One?", "One?", "Two?")
+    rows = [{"question": text, "choices": ["a", "b"], "answer": 0, "subject": "sums"} for text in texts]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert probe.find_question(str(path), "sums", 2).text == "Two?"
+    with pytest.raises(BadInput, match=r"no question 1\. It has 0 to 2, counted from 0 without those"):
+        probe.find_question(str(path), "sums", 1)
 
 
 # --- side by side
