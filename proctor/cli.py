@@ -15,6 +15,7 @@ import click
 
 from proctor import __version__
 from proctor.errors import ProctorError, SeveralFaults
+from proctor.words import defined
 
 # command -> where it is written; the order is that of `proctor --help`
 COMMANDS = {
@@ -66,11 +67,13 @@ class LazyGroup(click.Group):
 
 
 def command(place: str) -> click.Command:
-    """The command at `module:name`."""
+    """The command at `module:name`; its help ends with the meaning of our own words in it."""
     module, _, name = place.partition(":")
     found = getattr(importlib.import_module(module), name)
     if not isinstance(found, click.Command):
         raise TypeError(f"{place} is no click command")
+    found.epilog = None
+    found.epilog = defined(found.get_help(click.Context(found)))
     return found
 
 
@@ -84,6 +87,8 @@ def proctor() -> None:
       proctor submit -m smollm2 -q none -q 4bit --benchmark demo
       proctor status
       proctor report -o report
+
+    The help of each command ends with the words of ours that it uses: Run, lane, shots, …
     """
 
 
