@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import re
+import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -123,6 +128,31 @@ def test_beyond_this_machine_a_token_is_needed() -> None:
             check(address, token)
     with bind(Address(port=0)) as taken, pytest.raises(BadInput, match="--port"):
         bind(Address(port=taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(("host", "named"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_address_is_told_as_a_browser_takes_it(broker: Valkey, tmp_path: Path, host: str, named: str) -> None:
+    try:
+        bind(Address(host, port=0)).close()
+    except BadInput:
+        pytest.skip(f"this machine has no {host}")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "proctor.cli", "serve", "--host", host, "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PROCTOR_BROKER_URL": broker.url, "PROCTOR_HOME": str(tmp_path)},
+    )
+    assert server.stderr is not None
+    try:
+        told = next(line for line in server.stderr if " has the page" in line)
+        address = told.partition(" has the page")[0]
+        assert re.fullmatch(rf"http://{re.escape(named)}:\d+", address)
+        with socket.create_connection((host, int(address.rpartition(":")[2])), timeout=300):
+            pass
+    finally:
+        server.terminate()
+        server.wait(timeout=300)
+        server.stderr.close()
 
 
 def test_metrics_are_there_where_there_is_a_database(broker: Valkey) -> None:

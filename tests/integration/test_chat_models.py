@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 import openai
 import pytest
 
-from chat.desk import Service, lane_names
+from chat.desk import MOST_ANSWERED, Desk, Service, lane_names
 from chat.forms import split_name
+from chat.inquiry import Answer
 from chat.protocol import TurnRequest
 from proctor.broker.valkey import Valkey
 from proctor.dialogue import Fault
@@ -70,6 +72,19 @@ def test_a_model_that_answered_is_listed_at_once(broker: Valkey, bird: Parrot, s
         with pytest.raises(openai.NotFoundError):
             client.chat.completions.create(model="no-model", messages=HELLO)
         assert "no-model" not in [model.id for model in client.models.list()]
+
+
+def test_the_hundred_models_that_answered_last_are_remembered(broker: Valkey) -> None:
+    async def remembered() -> list[str]:
+        desk = Desk(Service(broker.url, ask=lambda _inquiry: Answer()))
+        try:
+            for number in (*range(MOST_ANSWERED), 0, MOST_ANSWERED):  # the first once more: it is the newest but one
+                desk.answered(f"model{number:03}")
+            return await desk.models()
+        finally:
+            await desk.close()
+
+    assert asyncio.run(remembered()) == ["model000", *(f"model{number:03}" for number in range(2, 101))]
 
 
 def test_a_model_that_was_loaded_a_moment_ago_is_found(broker: Valkey, bird: Parrot) -> None:

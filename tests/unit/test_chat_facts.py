@@ -228,6 +228,7 @@ def test_columns_share_the_width_and_wide_characters_take_two_cells() -> None:
     assert shown[5].startswith("41 tokens, 4.0 tokens")
     assert shown[5].endswith("|")
     assert lines(Side("a", ("x",)), Side("b", ("y",)), 10)[2] == "x" + " " * 19 + " | y"  # never below 20
+    assert lines(Side("a", ("x" * 50,)), Side("b", ()), 45)[2:5] == [f"{'x' * n:21} |" for n in (21, 21, 8)]
 
 
 @pytest.mark.parametrize(

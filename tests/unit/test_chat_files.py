@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,10 @@ def test_a_file_is_replaced_only_where_that_was_said_and_nothing_is_left_beside_
     with pytest.raises(BadInput, match="can't be written"):
         write_whole(tmp_path / "nowhere" / "talk.json", "one", replace=False)
     assert [each.name for each in tmp_path.iterdir()] == ["talk.json"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, named = tmp_path / "talk.json", []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: named.append(path.exists()))
+    write_whole(path, "one", replace=False)
+    assert (named, path.read_text("utf-8")) == ([False], "one")
