@@ -49,7 +49,7 @@ what_to_run = options(
                  help="mmlu, demo, or a file or folder of CSV, JSONL or Parquet with question, choices, answer "
                       "(and subject)."),
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
-                 help="auto takes the GPU where there is one."),
+                 help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
                  show_default=True, help="auto is the checkpoint's own where the device computes in it, else float32."),
     click.option("--shots", type=click.IntRange(0, 100),

@@ -93,7 +93,7 @@ def expand(
     runs: list[RunSpec] = []
     for model in models:
         for quant in request.quants:
-            mine = [run_spec(request, model, quant, device, exam) for exam in exams]
+            mine = [run_spec(request, model.ref, quant, device, exam) for exam in exams]
             needs = model.memory_bytes[quant]
             questions = sum(run.questions for run in mine)
             lanes.append(PlannedLane(Lane(device, str(model.ref), quant), len(mine), questions, needs))
@@ -101,9 +101,9 @@ def expand(
     return Plan(request, tuple(runs), tuple(lanes), sum(questions_asked(request, exam) for exam in exams))
 
 
-def run_spec(request: SweepRequest, model: Candidate, quant: Quant, device: Device, exam: Exam) -> RunSpec:
+def run_spec(request: SweepRequest, model: ModelRef, quant: Quant, device: Device, exam: Exam) -> RunSpec:
     return RunSpec(
-        model=model.ref,
+        model=model,
         quant=quant,
         device=device,
         dtype=request.dtype,
@@ -135,6 +135,21 @@ def choose_device(wish: str, targets: Sequence[Target]) -> tuple[Device, list[Pr
     if targets and not has_gpu:
         return Device.GPU, [BadInput("--device cuda: no GPU was found.", "Use --device cpu, or auto.")]
     return Device.GPU, []
+
+
+def undecided(targets: Sequence[Target], begun: Device | None) -> list[ProctorError]:
+    """The fault of `--device auto` in a fleet that shows no device, for a sweep that was not `begun` before.
+
+    A Run keeps the device that it is submitted with, so the CPU for want of a worker would be the CPU for good.
+    """
+    if targets or begun is not None:
+        return []
+    return [
+        BadInput(
+            "--device auto: no worker of the fleet is alive, so nothing tells whether that is a GPU or the CPU.",
+            "Say --device cuda or --device cpu, and the Runs wait for such a worker; or start one (`proctor worker`).",
+        )
+    ]
 
 
 def exam_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[ProctorError]:

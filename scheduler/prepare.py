@@ -13,6 +13,7 @@ from typing import TypeVar
 from proctor.catalog.memory import computed_dtype, predicted_memory
 from proctor.catalog.refs import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
+from proctor.catalog.weights import Weights
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
 from proctor.exams.assembly import NO_DEV
 from proctor.exams.chats import Habits, Unwritten, habits
@@ -21,11 +22,20 @@ from proctor.gpus import usable
 from proctor.machine import Machine, look
 from proctor.nouns import Device, Exam, ModelRef, Quant, SweepRequest
 from proctor.settings import Settings
-from proctor.store import workers
+from proctor.store import sweeps, workers
 from proctor.store.session import Store
-from scheduler.plan import Candidate, Plan, Target, choose_device, expand, serving_faults
+from scheduler.plan import Candidate, Plan, Target, choose_device, expand, run_spec, serving_faults, undecided
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
+SAID = {Device.GPU: "cuda", Device.CPU: "cpu"}  # a device in the words of --device
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that a name led to, and what the headers of its files tell."""
+
+    ref: ModelRef
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -38,10 +48,13 @@ class Prepared:
     told: tuple[str, ...] = ()  # those of them that are said at each submission
 
 
-def prepare(request: SweepRequest, settings: Settings, store: Store, *, default_shots: bool = False) -> Prepared:
+def prepare(
+    request: SweepRequest, settings: Settings, store: Store, *, default_shots: bool = False, fresh: bool = False
+) -> Prepared:
     """Plan a request against what is there: nothing is written, nothing is started.
 
     With `default_shots` nobody said how many: exams without any dev question are asked with 0, and a note says so.
+    Without `fresh` the request may be that of an earlier sweep, which `--device auto` then leaves on its device.
 
     Raises
     ------
@@ -60,27 +73,32 @@ def prepare(request: SweepRequest, settings: Settings, store: Store, *, default_
     benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
     exams = () if benchmark is None else tuple(benchmark.exams.values())
     request, shots_told = fitted_shots(request, exams, default=default_shots)
-    device, _ = choose_device(request.device, targets)
-    bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
-    found = [tried(faults, partial(candidate, name, request, device, bfloat16=bfloat16)) for name in request.models]
-    candidates = [each for each in found if each is not None]
     in_fleet = settings.broker_url is not None
+    models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]
+    device, begun = choose_device(request.device, targets)[0], None
+    if in_fleet and request.device == "auto":
+        begun = None if fresh else begun_on(store, request, [model.ref for model in models], exams, device)
+        faults += undecided(targets, begun)
+    begun_told, device = begun_notes(begun, device), begun or device
+    bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
+    candidates = [candidate(model, request, device, bfloat16=bfloat16) for model in models]
+    settled = replace(request, device=SAID[device])
     plan = None
     if device is Device.GPU and machine.gpus_unusable and not machine.gpus:
         faults.append(BadInput(f"--device cuda: {machine.gpus_unusable}.", "Mend that, or use --device cpu."))
     else:
-        plan = tried(faults, partial(expand, request, candidates, exams, targets, others_may_come=in_fleet))
+        plan = tried(faults, partial(expand, settled, candidates, exams, targets, others_may_come=in_fleet))
     if faults or benchmark is None or plan is None:
         raise SeveralFaults(faults)
-    waits = serving_faults(request, candidates, targets) if in_fleet else []
-    told = (*shots_told, *template_notes(request, candidates), *gpu_notes(machine, device))
+    waits = serving_faults(settled, candidates, targets) if in_fleet else []
+    told = (*shots_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
     notes = (
         *device_notes(request.quants, device, targets),
         *told,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
     found_notes = [note for note in benchmark.notes if request.conditions.shots or not note.startswith(NO_DEV)]
-    return Prepared(plan, exams, (*found_notes, *notes), told)
+    return Prepared(replace(plan, request=request), exams, (*found_notes, *notes), told)
 
 
 def fitted_shots(
@@ -96,8 +114,8 @@ def fitted_shots(
     return replace(request, conditions=replace(request.conditions, shots=0)), (said,)
 
 
-def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
-    """The model of this name with the memory that it will need, in bytes, by quantization.
+def found(name: str, request: SweepRequest) -> Found:
+    """The model of this name, with what its files tell.
 
     Raises `BadModel`, also where its files are here and the request wants a chat template: there is none, or it fails
     or leaves out the question.
@@ -106,16 +124,37 @@ def candidate(name: str, request: SweepRequest, device: Device, *, bfloat16: boo
     weights = weights_of(ref)
     if request.conditions.chat_template:
         template_habits(ref, request)
+    return Found(ref, weights)
+
+
+def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
+    """The model with the memory that it will need on this device, in bytes, by quantization."""
     needs = {
         quant: predicted_memory(
-            weights,
+            model.weights,
             quant,
-            computed_dtype(request.dtype, weights.dtype, quant, device, bfloat16),
+            computed_dtype(request.dtype, model.weights.dtype, quant, device, bfloat16),
             request.conditions.pack_tokens,
         )
         for quant in request.quants
     }
-    return Candidate(ref, needs)
+    return Candidate(model.ref, needs)
+
+
+def begun_on(
+    store: Store, request: SweepRequest, models: Sequence[ModelRef], exams: Sequence[Exam], first: Device
+) -> Device | None:
+    """The device of the sweep that this request goes on with, that on `first` before others; None where it is new."""
+    for device in sorted(Device, key=lambda each: each is not first):
+        specs = [
+            run_spec(request, model, quant, device, exam)
+            for model in models
+            for quant in request.quants
+            for exam in exams
+        ]
+        if specs and sweeps.goes_on(store, specs):
+            return device
+    return None
 
 
 def template_habits(ref: ModelRef, request: SweepRequest) -> Habits | None:
@@ -140,15 +179,15 @@ def template_habits(ref: ModelRef, request: SweepRequest) -> Habits | None:
         raise CantBeAsked(ref.name, str(fault), "Leave --chat-template out.") from fault
 
 
-def template_notes(request: SweepRequest, candidates: Sequence[Candidate]) -> Iterator[str]:
+def template_notes(request: SweepRequest, models: Sequence[Found]) -> Iterator[str]:
     """What the models' chat templates do to the exam's words."""
     if not request.conditions.chat_template:
         return
     named = request.conditions.template_date
     day = date.fromisoformat(named) if named else datetime.now(UTC).date()
-    for one in candidates:
-        found = template_habits(one.ref, request)
-        for note in found.notes(day) if found is not None else ():
+    for one in models:
+        habit = template_habits(one.ref, request)
+        for note in habit.notes(day) if habit is not None else ():
             yield f"{one.ref.label}: {note}."
 
 
@@ -176,6 +215,13 @@ def gpu_notes(machine: Machine, device: Device) -> Iterator[str]:
         yield f"{instead}: {machine.gpus_unusable}."
 
 
+def begun_notes(begun: Device | None, auto: Device) -> tuple[str, ...]:
+    """That a sweep goes on where it was begun, although `auto` would take another device by now."""
+    if begun in (None, auto):
+        return ()
+    return (f"It was begun on the {begun} and goes on there; --device {SAID[auto]} begins it anew on the {auto}.",)
+
+
 def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Target]) -> Iterator[str]:
     if not targets:
         yield "No worker is alive yet: the Runs will wait. Start one with `proctor worker`."
@@ -183,7 +229,7 @@ def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Targ
         yield "8 bit and 4 bit are slower than none on a CPU (2 to 5 times); the numbers are right."
 
 
-def tried(faults: list[ProctorError], work: Callable[[], Found]) -> Found | None:
+def tried(faults: list[ProctorError], work: Callable[[], Result]) -> Result | None:
     """What `work` finds; what it raises of our own errors is added to `faults`, and None is returned."""
     try:
         return work()

@@ -50,7 +50,7 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         where the database or the broker can't be used.
     """
     with open_store(settings) as store:
-        prepared = prepare(request, settings, store, default_shots=way.default_shots)
+        prepared = prepare(request, settings, store, default_shots=way.default_shots, fresh=way.fresh)
         if way.plan_only:
             say_plan(prepared, as_json=way.as_json)
             return ALL_DONE

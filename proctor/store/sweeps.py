@@ -108,6 +108,12 @@ def submit(
     return submission
 
 
+def goes_on(store: Store, specs: Sequence[RunSpec]) -> bool:
+    """Whether `submit` of these Runs would go on with a sweep that is there."""
+    with store.read() as session:
+        return _latest_like(session, fingerprint_of(tuple(dict.fromkeys(specs)))) is not None
+
+
 def fingerprint_of(specs: Sequence[RunSpec]) -> str:
     """The hash of a set of specs, 64 hex digits: their order doesn't matter."""
     texts = sorted(json.dumps(_identity(spec), sort_keys=True) for spec in specs)

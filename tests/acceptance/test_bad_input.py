@@ -141,6 +141,12 @@ def test_sqlite_with_a_broker_on_another_host_is_refused(shell: Shell, monkeypat
     assert "secret" not in said.err
 
 
+def test_auto_in_a_fleet_without_a_worker_asks_for_the_device(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCTOR_BROKER_URL", "redis://127.0.0.1:1/0")
+    said = shell.submit("-m", "smollm2", "--benchmark", "demo")
+    refused(said, "--device auto: no worker of the fleet is alive", "--device cuda or --device cpu", "proctor worker")
+
+
 def test_an_unknown_sweep_offers_the_nearest(shell: Shell) -> None:
     refused(shell("status", "nightly"), "nightly")
     refused(shell("cancel", "7"), "'7'")

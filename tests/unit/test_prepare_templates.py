@@ -8,8 +8,8 @@ import pytest
 
 from proctor.errors import CantBeAsked
 from proctor.exams.chats import IN_PARTS, NO_SYSTEM
-from proctor.nouns import Conditions, Device, DType, Quant, SweepRequest
-from scheduler.prepare import candidate, template_notes
+from proctor.nouns import Conditions, DType, Quant, SweepRequest
+from scheduler.prepare import found, template_notes
 from tests import templates, tiny
 
 
@@ -24,7 +24,7 @@ def notes(folder: Path, template: str | None, *, chat: bool = True, date: str = 
     where = folder / "chat_template.jinja"
     where.unlink() if template is None else where.write_text(template)
     asked = request(folder, chat=chat, date=date)
-    return list(template_notes(asked, [candidate(str(folder), asked, Device.CPU, bfloat16=False)]))
+    return list(template_notes(asked, [found(str(folder), asked)]))
 
 
 @pytest.mark.parametrize(
