@@ -56,6 +56,8 @@ def test_models_are_those_that_can_be_asked_for(broker: Valkey, bird: Parrot) ->
         assert [(each.object, each.owned_by) for each in found] == [("model", "proctor")] * 3
         with pytest.raises(openai.NotFoundError, match="org/other"):
             client.models.retrieve("org/other")
+        with pytest.raises(openai.NotFoundError, match=f"'{'x' * 200}'"):
+            client.models.retrieve("x" * 300)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -175,3 +176,25 @@ def test_two_subjects_are_told_apart_by_students_t() -> None:
     first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.9, 1.0, 12)
     p = group_p(np.concatenate([first, second]), group, draws=9_999)
     assert p[0, 1] == pytest.approx(ttest_ind(first, second).pvalue, abs=0.01)
+
+
+def test_three_groups_have_the_p_values_of_all_arrangements() -> None:
+    """Each p is the share of the 1,680 arrangements whose largest t is at least that of the pair."""
+    score, group = np.array([0.1, 0.2, 0.3, 0.5, 0.6, 0.4, 0.9, 0.2, 1.0]), np.repeat([0, 1, 2], 3)
+
+    def t(arranged: np.ndarray, a: int, b: int) -> float:
+        one, other = arranged[group == a], arranged[group == b]
+        spread = np.var(np.concatenate([one, other]), ddof=1) * (1 / one.size + 1 / other.size)
+        return float(abs(one.mean() - other.mean()) / np.sqrt(spread))
+
+    pairs = list(combinations(range(3), 2))
+    largest = []
+    for first in combinations(range(9), 3):
+        rest = [place for place in range(9) if place not in first]
+        for second in combinations(rest, 3):
+            third = [place for place in rest if place not in second]
+            arranged = score[[*first, *second, *third]]
+            largest.append(max(t(arranged, *pair) for pair in pairs))
+    p = group_p(score, group, draws=9_999)
+    for pair in pairs:
+        assert p[pair] == pytest.approx(np.mean(np.array(largest) >= t(score, *pair) - 1e-9), abs=0.02)
