@@ -8,7 +8,7 @@ export PROCTOR_CACHE ?= $(CURDIR)/.cache
 # A test process a core and one more, for many wait; four at most, as torch is in each. The order of tests/conftest.py is kept.
 SPREAD = -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test quick chaos check bench clean lock
+.PHONY: demo test quick chaos check bench device-check clean lock
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -46,6 +46,9 @@ check: $(STAMP)  ## lint, formatting, types, import contracts
 
 bench: $(STAMP)  ## speed: a JSON line each
 	for name in scoring first_answer memory killed_command simulate_statistics report_size queue simulate; do $(BIN)/python -m bench.$$name || exit 1; done
+
+device-check: $(STAMP)  ## before the first sweep on a GPU: are its numbers right, and how fast is it (docs/gpu.md); CHECK='--device cpu'
+	$(BIN)/python -m bench.device_check $(CHECK)
 
 lock: $(STAMP)  ## pin what is installed now; run it after changing pyproject.toml
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt

@@ -1,4 +1,4 @@
-"""The way over torch's kernel for GPUs: its calls, as far as a CPU can try them; its numbers on a GPU."""
+"""The way over torch's kernel for GPUs: its calls, as far as a CPU can try them. On a GPU: test_device_check.py."""
 
 from __future__ import annotations
 
@@ -182,21 +182,3 @@ def test_each_layer_attends_on_the_device_that_it_lies_on() -> None:
     there = cascade.on(torch.device("meta"))
     assert there is cascade.on(torch.device("meta"))
     assert {str(group.index.device) for group in there.groups} == {"meta"}
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_kernels_numbers_are_the_spelled_out_ones() -> None:
-    torch.manual_seed(0)
-    query = torch.randn(1, 8, 300, 64, device="cuda", dtype=torch.bfloat16)
-    key, value = (torch.randn(1, 2, 300, 64, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    assert varlen.serves(query, value)
-    assert varlen_check.kernel_of(query.device, query.dtype) == ("varlen", "")
-    out, total = varlen.behind(query, key, value, 0.125)
-    expected, sums = explicit(query.float(), key.float(), value.float(), Way(0.125, None))
-    assert float((out.transpose(1, 2).float() - expected).abs().max()) < 0.02
-    assert float((total - sums).abs().max()) < 1e-3
-    out, total = varlen.within(query, key, value, varlen.bounds([300], query.device), 0.125, None)
-    expected, sums = explicit(query.float(), key.float(), value.float(), Way(0.125, None), causal=True)
-    assert float((out.transpose(1, 2).float() - expected).abs().max()) < 0.02
-    assert float((total - sums).abs().max()) < 1e-3

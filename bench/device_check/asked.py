@@ -1,0 +1,81 @@
+"""Prompts of random tokens, asked of a scorer; and how far two ways are from one another, in nats."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from proctor.exams.packs import compose
+from proctor.nouns import Cost, Prompt, Question
+from workers.engine.model import CausalModel
+from workers.engine.plain import PlainScorer, lines_of
+from workers.engine.rows import common_length, length_of, stem
+from workers.engine.score import Continuation, EncodedPrompt, Prepared, Scorer
+from workers.engine.shared import prefill
+
+OPTIONS = ("A", "B", "C", "D")
+_LONGEST_OPTION = 9  # tokens, where options are scored by their texts
+PLAIN_BUDGET = 4096  # tokens of a batch of full prompts
+
+
+@dataclass(frozen=True)
+class Off:
+    """How far log-probabilities are from others, in nats."""
+
+    largest: float
+    mean: float
+
+    def __str__(self) -> str:
+        return f"{self.largest:.2g}"
+
+
+def prompts(vocabulary: int, count: int, prefix: int, own: tuple[int, int], *, text: bool) -> tuple[EncodedPrompt, ...]:
+    """Prompts that begin with the same `prefix` tokens and have from `own[0]` to `own[1]` of their own.
+
+    Options are single tokens, or of one to nine tokens where `text` is to be scored. The same arguments give the same.
+    """
+    draw = random.Random(count)  # noqa: S311 -- no secret: the same tokens every time
+
+    def tokens(number: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(vocabulary) for _ in range(number))
+
+    shared = tokens(prefix)
+    found = []
+    for index in range(count):
+        line = (*shared, index % vocabulary, *tokens(draw.randint(*own) - 1))
+        lengths = [draw.randint(1, _LONGEST_OPTION) if text else 1 for _ in OPTIONS]
+        options = tuple(Continuation((*line, *tokens(length)), length) for length in lengths)
+        question = Question(f"{index:016x}", index, "random tokens", OPTIONS, 0)
+        found.append(EncodedPrompt(Prompt(question, "", "0" * 64, 0, OPTIONS), options))
+    return tuple(found)
+
+
+def prepared(model: CausalModel, scorer: Scorer, asked: Sequence[EncodedPrompt]) -> Prepared:
+    """What `scorer.prepare` gives for prompts that are tokens already."""
+    if isinstance(scorer, PlainScorer):
+        return Prepared(tuple(asked), tuple(sum(len(line.tokens) for line in lines_of([one])) for one in asked), Cost())
+    shared = common_length(asked)
+    lengths = tuple(length_of(prompt, shared) for prompt in asked)
+    return Prepared(tuple(asked), lengths, Cost(), padded=False, prefix=prefill(model, stem(asked[0])[:shared]))
+
+
+def scores(scorer: Scorer, ready: Prepared, budget: int) -> torch.Tensor:
+    """Log-probabilities of all options, question by question, in packs of `budget` tokens: (questions, options)."""
+    rows: dict[int, tuple[float, ...]] = {}
+    for pack in compose(ready.lengths, budget, padded=ready.padded):
+        rows |= dict(zip(pack.members, scorer.score(ready, pack).options_logprob, strict=True))
+    return torch.tensor([rows[index] for index in sorted(rows)], dtype=torch.float64)
+
+
+def asked_of(model: CausalModel, scorer: Scorer, asked: Sequence[EncodedPrompt], budget: int) -> torch.Tensor:
+    """The same from prompts on."""
+    return scores(scorer, prepared(model, scorer, asked), budget)
+
+
+def off(found: torch.Tensor, exact: torch.Tensor) -> Off:
+    """The largest and the mean distance; NaN where a number is none."""
+    apart = (found - exact).abs()
+    return Off(round(float(apart.max()), 6), round(float(apart.mean()), 6))
