@@ -206,9 +206,12 @@ def summary(room: str, fates: Sequence[Fate]) -> dict[str, object]:
 
 def table(fates: Sequence[Fate]) -> str:
     """What no test noticed, as Markdown."""
-    rows = sorted((one.mutant.path, one.mutant.line, one) for one in fates if one.outcome not in NOTICED)
+    unnoticed = sorted(
+        (one for one in fates if one.outcome not in NOTICED), key=lambda one: (one.mutant.path, one.mutant.line)
+    )
     cells = [
-        f"| {path}:{line} | {one.mutant.kind} | `{one.mutant.change}` | {one.outcome} |" for path, line, one in rows
+        f"| {one.mutant.path}:{one.mutant.line} | {one.mutant.kind} | `{one.mutant.change}` | {one.outcome} |"
+        for one in unnoticed
     ]
     return "\n".join(["| where | kind | change | |", "| --- | --- | --- | --- |", *cells])
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from bench.mutate import Fate, table
 from bench.mutations import Mutant, mutants
 
 
@@ -82,3 +83,12 @@ def test_a_change_is_known_again_after_lines_have_moved() -> None:
     moved = drawn("# a line\n\ny = 3\nz = 3\n")
     assert [one.name for one in first] == [one.name for one in moved]
     assert [one.line + 2 for one in first] == [one.line for one in moved]
+
+
+def test_two_changes_of_one_line_that_nobody_noticed_stand_in_one_table() -> None:
+    first, second = drawn("y = a - 3")[:2]
+    told = table([Fate(first, "survived"), Fate(second, "untested"), Fate(first, "noticed", "test_x")])
+    assert told.splitlines()[2:] == [
+        f"| x.py:1 | {first.kind} | `{first.change}` | survived |",
+        f"| x.py:1 | {second.kind} | `{second.change}` | untested |",
+    ]
