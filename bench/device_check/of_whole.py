@@ -27,7 +27,7 @@ from workers.engine.serving import scorer_for
 from workers.engine.tokens import Reader
 
 _LIMIT_S = 240.0  # of a command: bounds hangs only
-_ASKED = 12  # questions of a sweep, and of the demo model
+_ASKED = 12  # questions of a sweep
 _SPREAD = 0.8  # of what a model needs, that each of two GPUs may take: neither has room for all of it
 
 
@@ -146,7 +146,7 @@ def _demo(dtype: DType) -> Callable[[Workshop], Found]:
 
         folder = local_folder(resolve(DEMO), shop.cache)
         wide = shop.load(folder, DType.FLOAT32)
-        asked = _exam(wide.reader)
+        asked = _exam(wide.reader, *((12, 5) if shop.sizes.real else (3, 1)))
         exact = plain_scores(wide.model, wide.reader, shop.device, asked)
         del wide
         engine = shop.load(folder, dtype)
@@ -155,13 +155,13 @@ def _demo(dtype: DType) -> Callable[[Workshop], Found]:
     return run
 
 
-def _exam(reader: Reader) -> dict[str, tuple[EncodedPrompt, ...]]:
+def _exam(reader: Reader, questions: int, shots: int) -> dict[str, tuple[EncodedPrompt, ...]]:
     """The first questions of the demo exam, by kind of scoring."""
     exam = next(iter(load_benchmark("demo", []).exams.values()))
     found = {}
     for scoring in Scoring:
-        conditions = Conditions(limit=_ASKED, scoring=scoring)
-        asked = [fit(exam, one, conditions, reader.count, reader.window, None) for one in exam.questions[:_ASKED]]
+        conditions = Conditions(shots, scoring=scoring)
+        asked = [fit(exam, one, conditions, reader.count, reader.window, None) for one in exam.questions[:questions]]
         found[str(scoring)] = reader.encode(asked)
     return found
 

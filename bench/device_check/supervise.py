@@ -52,6 +52,7 @@ class _Ended:
 
     complete: bool
     during: Began | None = None
+    since: float = 0.0  # on the monotonic clock: when that check began
     why: str = ""
     verdict: Verdict = Verdict.FAILED
     told: bool = False
@@ -75,12 +76,11 @@ def supervise(work: Work, order: Order, tell: Callable[[Result], None], limits: 
         tell(result)
 
     while True:
-        began = time.monotonic()
         ended = _one_process(work, replace(order, without=(*order.without, *done)), record, limits)
         if ended.complete:
             return
         if ended.during is not None:
-            seconds = round(time.monotonic() - began, 1)
+            seconds = round(time.monotonic() - ended.since, 2)
             record(Result(ended.during.check, ended.during.expected, ended.why, ended.verdict, seconds))
         elif not ended.told:
             raise Stopped(ended.why)
@@ -93,23 +93,24 @@ def _one_process(work: Work, order: Order, record: Callable[[Result], None], lim
     process.start()
     there.close()
     under_way: Began | None = None
-    told = False
+    since, told = 0.0, False
     try:
         while here.poll(_START_S if under_way is None else _limit(order, limits)):
             message: Message = here.recv()
             if message is None:
+                process.join(_END_S)
                 return _Ended(complete=True)
             if isinstance(message, Began):
-                under_way = message
+                under_way, since = message, time.monotonic()
             else:
                 under_way, told = None, True
                 record(message)
         cut = time.monotonic() >= order.ends_at + limits.grace_s
         why = "cut off: the time was over" if cut else f"no end within {limits.hang_s:.0f} s"
-        return _Ended(False, under_way, why, Verdict.NOT_TRIED if cut else Verdict.FAILED, told)
+        return _Ended(False, under_way, since, why, Verdict.NOT_TRIED if cut else Verdict.FAILED, told)
     except EOFError:
         process.join(_END_S)
-        return _Ended(False, under_way, f"its process ended with {_code(process.exitcode)}", told=told)
+        return _Ended(False, under_way, since, f"its process ended with {_code(process.exitcode)}", told=told)
     finally:
         if process.is_alive():
             process.kill()
