@@ -227,8 +227,7 @@ def _crew(settings: Settings, wish: Wanted, tell: Callable[[Report], None]) -> l
     if machine.gpus_unusable:
         log.warning("left alone: %s", machine.gpus_unusable)
     return [
-        WorkerProcess(post.card, {**environ, "CUDA_VISIBLE_DEVICES": post.cuda_visible_devices}, settings.home, tell)
-        for post in posts(machine, wish, place)
+        WorkerProcess(post.card, post.environ(environ), settings.home, tell) for post in posts(machine, wish, place)
     ]
 
 

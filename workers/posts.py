@@ -10,6 +10,8 @@ from proctor.errors import BadInput
 from proctor.machine import Gpu, Machine
 from proctor.nouns import Device, Quant, WorkerCard
 
+# Packs have other shapes each: blocks that grow leave no gaps between them that no pack fits in.
+_ALLOCATOR, _GROWING = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}, "expandable_segments:True"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30,
          "TIB": 2**40}  # fmt: skip
 # What bitsandbytes asks of a GPU: https://huggingface.co/docs/bitsandbytes/main/en/installation
@@ -37,6 +39,13 @@ class Post:
 
     card: WorkerCard
     cuda_visible_devices: str
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment of its process, beside that of the launcher."""
+        own = {"CUDA_VISIBLE_DEVICES": self.cuda_visible_devices}
+        if self.card.device is Device.GPU and not _ALLOCATOR & environ.keys():
+            own["PYTORCH_ALLOC_CONF"] = _GROWING
+        return {**environ, **own}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The main job. `drain` claims Runs until nothing suits; `sit` takes one of them from its claim to its end.
 
 Promised, whatever is killed, paused or cut off meanwhile: every Answer of a Run is recorded exactly once, and a Run
-that was resumed has the Answers of an undisturbed one, bit for bit on one machine with as many cores. The database
-holds the first (`proctor.store.runs`), packs the second: what goes through the model together never depends on what
-is left to do. tests/chaos kills each part in the middle of a sweep and counts.
+that was resumed has the Answers of an undisturbed one, bit for bit on one machine with as many cores, or with the same
+GPU, driver and torch. The database holds the first (`proctor.store.runs`), packs the second: what goes through the
+model together never depends on what is left to do. tests/chaos kills each part in the middle of a sweep and counts.
 """
 
 from __future__ import annotations

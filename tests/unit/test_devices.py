@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -85,3 +86,20 @@ def test_another_error_of_cuda_is_the_devices_and_no_shortage() -> None:
 def test_an_error_of_the_model_is_neither() -> None:
     wrong = RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)")
     assert (is_shortage(wrong), is_of_the_device(wrong)) == (False, False)
+
+
+def test_a_gpu_sums_16_bit_products_in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    matmul = torch.backends.cuda.matmul
+    l4 = SimpleNamespace(name="NVIDIA L4", total_memory=23 << 30)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: l4)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    before = matmul.allow_bf16_reduced_precision_reduction, matmul.allow_fp16_reduced_precision_reduction
+    try:
+        found = own_device(Device.GPU)
+        assert (found.name, found.gpus, found.has_bfloat16, found.limit_bytes) == ("NVIDIA L4", 1, True, None)
+        assert not matmul.allow_bf16_reduced_precision_reduction
+        assert not matmul.allow_fp16_reduced_precision_reduction
+    finally:
+        matmul.allow_bf16_reduced_precision_reduction, matmul.allow_fp16_reduced_precision_reduction = before

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from proctor.nouns import Device, DType, Pack, Quant
 from tests import tiny
 from workers.devices import TorchDevice
 from workers.engine.attention import Way, explicit
-from workers.engine.load import Engine, is_offloaded, load
+from workers.engine.load import Engine, is_offloaded, load, room_for
 from workers.engine.plain import PlainScorer
 from workers.engine.quantize import check_computes
 from workers.engine.serving import scorer_for
@@ -336,3 +337,38 @@ def test_a_layer_that_cannot_be_quantized_is_the_cause_that_is_named(tmp_path: P
     model.get_submodule("model.layers.0.self_attn.o_proj").weight = whole
     with pytest.raises(BadModel, match=r"a layer of this architecture can't be computed at 8bit: \w+"):
         check_computes(model, Quant.EIGHT_BIT, "tiny")
+
+
+class Busy(TorchDevice):
+    """A GPU whose memory somebody gives back: it has what is left of `frees` at each look, the last for good."""
+
+    def frees(self, *looks: int) -> Busy:
+        object.__setattr__(self, "looks", list(looks))
+        return self
+
+    def available_bytes(self) -> int:
+        looks: list[int] = vars(self)["looks"]
+        return looks.pop(0) if len(looks) > 1 else looks[0]
+
+
+def busy(kind: Device = Device.GPU, limit_bytes: int | None = None) -> Busy:
+    return Busy(torch.device("cpu"), kind, "a GPU", 100, has_bfloat16=True, gpus=1, limit_bytes=limit_bytes)
+
+
+def test_memory_that_a_killed_process_is_giving_back_is_waited_for() -> None:
+    assert room_for(60, busy().frees(10, 30, 70)) == 70
+
+
+def test_memory_that_stays_taken_is_waited_for_no_longer_than_the_limit() -> None:
+    began = time.monotonic()
+    assert room_for(60, busy().frees(10), limit_s=0.7) == 10
+    assert time.monotonic() - began >= 0.7
+
+
+@pytest.mark.parametrize(
+    ("device", "needs"),
+    [(busy(), 95), (busy(limit_bytes=50), 60), (busy(Device.CPU), 60)],
+    ids=["nearly all of it", "more than its limit", "a CPU"],
+)
+def test_what_no_device_will_ever_have_is_not_waited_for(device: Busy, needs: int) -> None:
+    assert room_for(needs, device.frees(10, 100)) == 10

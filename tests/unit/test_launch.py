@@ -38,6 +38,17 @@ def test_a_machine_without_gpus_gets_one_worker_for_its_cpu_that_sees_none() -> 
     assert post.cuda_visible_devices == ""
 
 
+def test_a_gpus_process_has_an_allocator_without_gaps_unless_the_environment_says_another() -> None:
+    (first, _), (cpu,) = posts(EQUIPPED, Wanted(), HERE), posts(BARE, Wanted(), HERE)
+    assert first.environ({"HOME": "/"}) == {
+        "HOME": "/", "CUDA_VISIBLE_DEVICES": "GPU-a", "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+    }  # fmt: skip
+    assert cpu.environ({"HOME": "/", "CUDA_VISIBLE_DEVICES": "0"}) == {"HOME": "/", "CUDA_VISIBLE_DEVICES": ""}
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        said = {name: "max_split_size_mb:512"}
+        assert first.environ(said) == {**said, "CUDA_VISIBLE_DEVICES": "GPU-a"}
+
+
 def test_devices_can_be_chosen() -> None:
     assert names(EQUIPPED, "cpu") == ["cpu@here:7"]
     assert names(EQUIPPED, "1") == ["gpu1@here:7"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 from transformers.generation.logits_process import (
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
@@ -107,3 +109,30 @@ def test_what_is_no_logit_is_an_error(value: float) -> None:
     for sampling in (Sampling(temperature=0), Sampling(temperature=1.0), Sampling(top_p=0.5)):
         with pytest.raises(BadScores):
             choose(torch.full((8,), value), sampling, [], 0)
+
+
+class Cumulated(TorchFunctionMode):
+    """Notes for each cumulated sum whether the CPU was asked for what is summed, as it would have to be on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_cpu: list[torch.Tensor] = []
+        self.asked: list[bool] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func.__name__ == "cumsum":
+            self.asked.append(any(args[0] is one for one in self.on_cpu))
+        found = func(*args, **(kwargs or {}))
+        if func.__name__ == "cpu":
+            self.on_cpu.append(found)
+        return found
+
+
+@pytest.mark.parametrize("sampling", [Sampling(seed=1), Sampling(seed=1, top_p=0.6), Sampling(seed=1, top_k=7)])
+def test_probabilities_are_summed_on_the_cpu_where_their_order_is_fixed(sampling: Sampling) -> None:
+    with Cumulated() as sums:
+        choose(LOGITS, sampling, BEFORE, 0)
+    assert sums.asked
+    assert all(sums.asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer, Pr
 from proctor.catalog.memory import pack_bytes, weight_bytes
 from proctor.catalog.weights import Weights, check_tokenizer, read_folder
 from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
-from proctor.nouns import Conditions, Cost, DType, Quant
+from proctor.nouns import Conditions, Cost, Device, DType, Quant
 from workers.devices import TORCH_DTYPES, Placement, TorchDevice, is_of_the_device, is_shortage, place
 from workers.engine.fused import fuse
 from workers.engine.head import widen_head
@@ -26,6 +27,9 @@ from workers.engine.quantize import check_computes, notes, quantization, settle
 from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
 
+BUSY_S = 30.0  # for memory that somebody else is giving back
+_GLANCE_S = 0.5
+_MOST = 0.9  # of a device's memory, that a model can hope for
 _NO_WINDOW = 1 << 30  # tokens: models without positions read as much as they are given
 # How transformers refuses a quantized model that accelerate found too large for the GPUs (its quantizer_bnb_*.py).
 _OFFLOADS = "dispatched on the CPU or the disk"
@@ -65,7 +69,8 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     check_known(folder, name)
     check_tokenizer(folder, name)
     computed = device.resolve(dtype, weights.dtype, quant)
-    needs, has = weight_bytes(weights, quant, computed), device.available_bytes()
+    needs = weight_bytes(weights, quant, computed)
+    has = room_for(needs, device)
     if needs > has:
         raise DoesNotFit(name, needs, has, device.name)
     room = needs + pack_bytes(weights, computed, Conditions().pack_tokens)
@@ -93,6 +98,21 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     return Engine(
         CausalModel(model, _padding(tokenizer, model)), reader, weights, computed, products, size, meter.cost, told
     )
+
+
+def room_for(needs: int, device: TorchDevice, limit_s: float = BUSY_S) -> int:
+    """Memory that is free on the device, in bytes, once it is enough or waiting for it is in vain.
+
+    A GPU's memory is busy for seconds after the process that held it was killed.
+    """
+    end = time.monotonic() + limit_s
+    has = device.available_bytes()
+    most = _MOST * min(device.memory_bytes, device.limit_bytes or device.memory_bytes)
+    hopeful = device.kind is Device.GPU and needs <= most
+    while hopeful and needs > has and time.monotonic() < end:
+        time.sleep(_GLANCE_S)
+        has = device.available_bytes()
+    return has
 
 
 def check_known(folder: Path, name: str) -> None:

@@ -104,15 +104,20 @@ def _nucleus(scores: torch.Tensor, count: int, top_p: float) -> tuple[torch.Tens
     for look in (min(_FIRST_LOOK, count), count):
         best = scores.topk(look)
         probabilities = (best.values - total).exp()
-        reached = probabilities.cumsum(-1)
+        reached = _cumulated(probabilities)
         if look == count or float(reached[-1]) >= top_p:
             break
     size = min(int((reached < top_p).sum()) + 1, look)
     return probabilities[:size], best.indices[:size]
 
 
+def _cumulated(probabilities: torch.Tensor) -> torch.Tensor:
+    """Their sums up to each, on the CPU: a GPU adds numbers up in an order that depends on the moment."""
+    return probabilities.cpu().cumsum(-1)
+
+
 def _at(probabilities: torch.Tensor, point: float) -> int:
     """The index at which the cumulated probabilities pass `point` of their sum."""
-    passed = probabilities.double().cumsum(-1)
+    passed = _cumulated(probabilities.double())
     index = int(torch.searchsorted(passed, passed[-1:] * point, right=True))
     return min(index, len(probabilities) - 1)
