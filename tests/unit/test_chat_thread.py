@@ -103,6 +103,14 @@ def test_where_the_assistant_spoke_last_its_reply_is_opened_again() -> None:
     assert read(shown.ids) == "||a||Once upon"
 
 
+def test_what_came_before_a_reply_that_is_opened_again_is_all_but_its_exchange() -> None:
+    path = [message for letter in "abcd" for message in (("user", letter), ("assistant", letter.upper()))]
+    message, before = thread(*path).message()
+    assert (message.users, message.opened) == (("d",), tuple(spell("D")))
+    assert [each.reply for each in before.exchanges] == ["A", "B", "C"]
+    assert before.turn_ids == (("t1", "t2"), ("t3", "t4"), ("t5", "t6"))
+
+
 def test_nothing_said_is_nothing_to_answer() -> None:
     with pytest.raises(BadInput, match="nothing to answer"):
         show(WithSystemRole(), POLICY, thread(("system", "Be kind.")), History.SUMMARY)
