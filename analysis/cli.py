@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.terminal import ids_of, objects, our_settings, our_store, print_table, read_named
+from proctor.prose import tell
 
 if TYPE_CHECKING:
     from proctor.store.session import Store
@@ -83,10 +84,10 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
         return
     for table, sentences in zip(written.accuracies, written.findings, strict=True):
         print_table(table)
-        click.echo("\n" + "\n".join(visible(sentence) for sentence in sentences) + "\n")
+        tell("\n" + "\n".join(visible(sentence) for sentence in sentences) + "\n")
     unfinished = len(results.unfinished())
     if unfinished:
-        click.echo(f"{unfinished} of {len(results.records)} Runs did not finish: see the report.")
+        tell(f"{unfinished} of {len(results.records)} Runs did not finish: see the report.")
     click.echo(f"Report: {written.page or written.folder}")
 
 

@@ -34,6 +34,11 @@ def span(interval: Interval, digits: int = 1) -> str:
     return f"{100 * interval.low:.{digits}f} to {100 * interval.high:.{digits}f} %"
 
 
+def with_span(interval: Interval) -> str:
+    """`86.0 % (84.2 to 87.5)`"""
+    return f"{percent(interval.estimate)} ({span(interval).removesuffix(' %')})"
+
+
 def counted(count: int, noun: str, plural: str = "") -> str:
     """`1 model`, `1,200 models`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from math import isnan
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -100,6 +99,7 @@ def fitted(table: Table, width: int) -> RenderableType:
     from rich.text import Text
 
     from analysis.tables import visible
+    from proctor.prose import stacked
 
     cells = [[visible(cell) for cell in row] for row in table.shown()]
     heads = [column.heading for column in table.columns]
@@ -108,23 +108,13 @@ def fitted(table: Table, width: int) -> RenderableType:
         for texts in zip(heads, *cells, strict=True)
     ]
     if sum(longest) + 3 * len(heads) + 1 > width:
-        return Group(Text(table.said, style="dim"), *(Text(_stacked(heads, row, width)) for row in cells))
+        return Group(Text(table.said, style="dim"), *(Text(stacked(heads, row, width)) for row in cells))
     shown = RichTable(title=table.said, title_justify="left", title_style="dim")
     for column, least in zip(table.columns, longest, strict=True):
         shown.add_column(column.heading, justify="right" if column.numeric else "left", min_width=least)
     for row in cells:
         shown.add_row(*map(Text, row))
     return shown
-
-
-def _stacked(heads: Sequence[str], cells: Sequence[str], width: int) -> str:
-    """The first cell on a line of its own, the others below it with their headings."""
-    first, *others = cells
-    said = " · ".join(f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
-    below = fill(
-        said, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    return f"{first}\n{below}" if below else first
 
 
 def _known(value: Value) -> Value:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.terminal import objects, our_settings, our_store, print_captioned, print_table, read_named
+from proctor.prose import tell
 
 if TYPE_CHECKING:
     from analysis.candidates import Candidate, Roll
@@ -93,7 +94,7 @@ def compare(
         click.echo(json.dumps(as_object(found), indent=1))
         return
     for line in summary(found):
-        click.echo(line)
+        tell(line)
     for table in comparison_tables(found):
         print_captioned(table, most)
 
@@ -200,7 +201,7 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
         asked = about | {"choices": list(row["choices"]), "answer": int(row["answer"])}
         click.echo(json.dumps(asked | {"answers": objects(table)}, indent=1))
         return
-    click.echo(question_text(panel, place))
+    tell(question_text(panel, place))
     print_table(table)
 
 
@@ -239,4 +240,4 @@ def _say(tables: Sequence[Table], nothing: str, most: int | None = None, *, as_j
     for table in filled:
         print_table(table, most)
     if not filled:
-        click.echo(nothing)
+        tell(nothing)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from analysis.terminal import our_store, print_captioned, print_table
+from proctor.prose import tell
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 MOST = 20  # rows of what differs on a terminal; --json has all
@@ -69,7 +70,7 @@ def verify(
         click.echo(json.dumps(as_object(found) | {"notes": harvest.notes}, indent=1))
     else:
         notes = [visible(f"Note: {note}.") for note in harvest.notes]
-        click.echo("\n".join([*summary(found), *notes]) + "\n")
+        tell("\n".join([*summary(found), *notes]) + "\n")
         print_table(subjects_table(found))
         differing = differing_table(found)
         if differing.rows:

@@ -15,6 +15,7 @@ import click
 
 from proctor import __version__
 from proctor.errors import ProctorError, SeveralFaults
+from proctor.prose import tell
 from proctor.words import defined
 
 # command -> where it is written; the order is that of `proctor --help`
@@ -129,7 +130,7 @@ def say_error(error: ProctorError) -> None:
     """One line a fault on standard error: cause and value, then the next step."""
     faults = error.faults if isinstance(error, SeveralFaults) else (error,)
     for fault in faults:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {fault}", err=True)
+        tell(f"{click.style('Error:', fg='red', bold=True)} {fault}", err=True)
 
 
 if __name__ == "__main__":

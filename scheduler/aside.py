@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from proctor.nouns import Scoring
 from proctor.store.reads import RunProgress
+from scheduler.accuracy import accuracy
 
 
 def aside(runs: Sequence[RunProgress]) -> str:
     """In a few words, over these Runs together; nothing where there is nothing to say.
 
-    `45.8% right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
+    `45.8% (37.2 to 54.7) right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
     """
     answered, tied = sum(run.answered for run in runs), sum(run.tied for run in runs)
     by_text = any(run.scoring is Scoring.TEXT for run in runs)
-    norm = f"{100 * sum(run.correct_norm for run in runs) / answered:.1f}% right per character" if answered else ""
+    norm = f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character" if answered else ""
     parts = [shots(runs), norm if by_text else "", f"{tied} tied" if tied else "", _noise(runs)]
     return ", ".join(part for part in parts if part)
 

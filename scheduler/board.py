@@ -1,8 +1,13 @@
-"""A sweep's progress as a person sees it: a row a lane, a column a subject, filling."""
+"""A sweep's progress as a person sees it: a row a lane, a column a subject, filling.
+
+Where there is no room for a column a subject, each lane has its subjects in rows below it; where there is no room for
+those either, a subject is one character that fills.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +17,7 @@ from proctor.contestants import cut, lane_labels
 from proctor.logs import printable
 from proctor.nouns import Lane, RunStatus
 from proctor.store.reads import RunProgress, SweepProgress
+from scheduler.accuracy import accuracy, in_a_cell
 from scheduler.aside import aside
 from scheduler.pace import Speed, duration
 
@@ -23,9 +29,20 @@ STYLES = {
     RunStatus.FAILED: "bold red",
     RunStatus.CANCELLED: "dim strike",
 }
-WIDE_CELL = 7  # columns of a cell that has room for a number
+CELL = len("100.0% 56–100")  # columns of a cell that has room for a number
+TOTAL = len("100.0% (56.6 to 100.0)")
+GAP = 2  # columns between two columns
 NAME = 30  # letters of a label in a grid
-BESIDE_GRID = 48  # columns for the lane's name, counts and accuracy
+MOST_STACKED = 40  # rows
+Labelled = tuple[str, list[RunProgress]]  # a lane's label and its Runs
+
+
+class Layout(Enum):
+    """How the grid shows subjects."""
+
+    CELLS = auto()  # a column each
+    ROWS = auto()  # a row each, below their lane
+    MARKS = auto()  # a character each
 
 
 def board(
@@ -37,31 +54,54 @@ def board(
     """
     subjects = list(dict.fromkeys(run.subject for run in progress.runs))
     lanes = lanes_of(progress.runs, names or grid_names(run.lane for run in progress.runs))
-    wide = width - BESIDE_GRID >= WIDE_CELL * len(subjects)
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column(progress.name, no_wrap=True, overflow="ellipsis")
-    for subject in subjects if wide else ["subjects"]:
-        table.add_column(subject[: WIDE_CELL - 1] if wide else subject, no_wrap=not wide)
-    table.add_column("answered", justify="right")
-    table.add_column("right", justify="right")
     said = {name: words for name, runs in lanes if (words := aside(runs))}
-    shown = most_alive(lanes, max(1, (height - 6) // (2 if said else 1)))
+    layout = _layout(progress, lanes, subjects, width, min(height - 6 - len(said), MOST_STACKED))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    table.add_column(progress.name, no_wrap=True, overflow="ellipsis")
+    for heading in {Layout.CELLS: subjects, Layout.ROWS: (), Layout.MARKS: ("subjects",)}[layout]:
+        table.add_column(heading, no_wrap=layout is Layout.CELLS)
+    table.add_column("answered", justify="right", no_wrap=True)
+    table.add_column("right", no_wrap=True)
+    shown = lanes if layout is Layout.ROWS else most_alive(lanes, max(1, (height - 6) // (2 if said else 1)))
     for name, runs in shown:
-        by_subject = {run.subject: run for run in runs}
-        cells = [cell(by_subject[subject], wide=wide) for subject in subjects]
-        answered, correct = sum(run.answered for run in runs), sum(run.correct for run in runs)
-        table.add_row(
-            Text(name),
-            *(cells if wide else [Text().join(cells)]),
-            f"{answered}/{sum(run.questions for run in runs)}",
-            percent(correct, answered),
-        )
+        for row in _rows(name, runs, subjects, layout):
+            table.add_row(*row)
     hidden = len(lanes) - len(shown)
     more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
     beside = [Text(f"{name}: {said[name]}", style="dim") for name, _ in shown if name in said]
     labels = names or names_of(progress)
     now = [Text(line, style="cyan") for line in loads(speed, labels)]
     return Group(table, *more, *beside, *now, Text(totals(progress, speed), style="bold"))
+
+
+def _layout(
+    progress: SweepProgress, lanes: Sequence[Labelled], subjects: Sequence[str], width: int, most_rows: int
+) -> Layout:
+    """The fullest layout for which there is room."""
+    name = max(len(text) for text in (progress.name, *(name for name, _ in lanes)))
+    counts = max(len("answered"), *(len(_counts(runs)) for _, runs in lanes))
+    cells = sum(max(len(subject), CELL) + GAP for subject in subjects)
+    if name + cells + counts + TOTAL + 2 * GAP <= width:
+        return Layout.CELLS
+    return Layout.ROWS if sum(1 + len(runs) for _, runs in lanes) <= most_rows else Layout.MARKS
+
+
+def _rows(name: str, runs: Sequence[RunProgress], subjects: Sequence[str], layout: Layout) -> Iterator[list[Text]]:
+    """A lane in the grid: its name, what the layout shows of its subjects, its counts and its accuracy."""
+    total = [Text(_counts(runs)), Text(accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)))]
+    if layout is Layout.ROWS:
+        yield [Text(name), *total]
+        for run in runs:
+            right = "failed" if run.status is RunStatus.FAILED else accuracy(run.correct, run.answered)
+            yield [Text(text, STYLES[run.status]) for text in (f"  {run.subject}", _counts([run]), right)]
+        return
+    by_subject = {run.subject: run for run in runs}
+    cells = [cell(by_subject[subject], wide=layout is Layout.CELLS) for subject in subjects]
+    yield [Text(name), *(cells if layout is Layout.CELLS else [Text().join(cells)]), *total]
+
+
+def _counts(runs: Sequence[RunProgress]) -> str:
+    return f"{sum(run.answered for run in runs)}/{sum(run.questions for run in runs)}"
 
 
 def names_of(progress: SweepProgress) -> dict[Lane, str]:
@@ -75,7 +115,7 @@ def grid_names(lanes: Iterable[Lane]) -> dict[Lane, str]:
     return dict(zip(names, cut(list(names.values()), NAME), strict=True))
 
 
-def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[tuple[str, list[RunProgress]]]:
+def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[Labelled]:
     """Runs by lane, in the order in which they were submitted, each with its label."""
     grouped: dict[Lane, list[RunProgress]] = {}
     for run in runs:
@@ -83,10 +123,10 @@ def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[tup
     return [(names[lane], theirs) for lane, theirs in grouped.items()]
 
 
-def most_alive(lanes: Sequence[tuple[str, list[RunProgress]]], room: int) -> list[tuple[str, list[RunProgress]]]:
+def most_alive(lanes: Sequence[Labelled], room: int) -> list[Labelled]:
     """The lanes to show where there is no room for all: those at work first, in their usual order."""
 
-    def dullness(lane: tuple[str, list[RunProgress]]) -> int:
+    def dullness(lane: Labelled) -> int:
         statuses = {run.status for run in lane[1]}
         return 0 if RunStatus.RUNNING in statuses else 1 if statuses != {RunStatus.DONE} else 2
 
@@ -101,20 +141,23 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     if not wide:
         return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
     if run.answered == run.questions:
-        return Text(percent(run.correct, run.answered), style=style)
+        return Text(in_a_cell(run.correct, run.answered), style=style)
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
 
 def totals(progress: SweepProgress, speed: Speed) -> str:
-    """One line: what is answered, how many are right, how fast, how long still, what failed."""
+    """One line: what is answered, how many are right, how fast, how long still, what failed.
+
+    What several lanes have right together is nobody's accuracy, and isn't given.
+    """
     runs = progress.runs
     answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
     waiting = sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
-    done = sum(run.status is RunStatus.DONE for run in runs)
+    done, alone = sum(run.status is RunStatus.DONE for run in runs), len({run.lane for run in runs}) == 1
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
-        f"{percent(sum(run.correct for run in runs), answered)} right so far",
+        f"{accuracy(sum(run.correct for run in runs), answered)} right so far" if answered and alone else "",
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         speed.left(waiting),
         "no worker is up" if waiting and not speed.staffed else "",
@@ -130,7 +173,3 @@ def loads(speed: Speed, names: Mapping[Lane, str]) -> list[str]:
         f"Loading {printable(names[each.lane])} on {each.lane.device}: {duration(each.for_s)} so far"
         for each in speed.loading
     ]
-
-
-def percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "–"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from proctor.prose import tell
+
 if TYPE_CHECKING:
     from proctor.nouns import SweepRequest
 
@@ -197,7 +199,7 @@ def cancel(sweep: str, as_json: bool) -> None:
     said = (
         f"Cancelled sweep {found.id} ({found.name}): {stopped} Runs will not run. `proctor retry {found.id}` undoes it."
     )
-    click.echo(json.dumps({"sweep": found.id, "cancelled_runs": stopped}) if as_json else said)
+    tell(json.dumps({"sweep": found.id, "cancelled_runs": stopped}) if as_json else said)
 
 
 @click.command(context_settings=HELP, short_help="Run again what failed or was cancelled.")
@@ -217,4 +219,4 @@ def retry(sweep: str, as_json: bool) -> None:
 
     found, waiting = retry_sweep(Settings.read(os.environ), sweep)
     said = f"{waiting} Runs of sweep {found.id} ({found.name}) wait to run again."
-    click.echo(json.dumps({"sweep": found.id, "waiting_again": waiting}) if as_json else said)
+    tell(json.dumps({"sweep": found.id, "waiting_again": waiting}) if as_json else said)

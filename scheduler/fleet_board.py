@@ -13,6 +13,7 @@ from rich.text import Text
 
 from proctor.logs import printable
 from proctor.nouns import Lane, RunStatus
+from proctor.prose import stacked
 from proctor.store.fit import Unservable
 from proctor.store.fleet import Fleet, LaneSight, Trouble, WorkerSight
 from proctor.store.reads import SweepSummary
@@ -20,6 +21,7 @@ from scheduler.pace import duration
 
 WIDE = 110  # columns from which there is room for everything
 ALL_ROWS = 10_000
+GAP = 2  # columns between two columns
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,22 @@ def fleet_board(fleet: Fleet, room: Room, names: Mapping[Lane, str]) -> Renderab
 
 def sweeps_table(summaries: Sequence[SweepSummary], room: Room) -> RenderableType:
     """All sweeps, the one submitted last first."""
-    table = _table("sweep", "name", "submitted", ">done", ">running", ">waiting", ">failed", ">answered")
+    titles = ("sweep", "name", "submitted", ">done", ">running", ">waiting", ">failed", ">answered")
+    rows = []
     for each in summaries[: room.rows]:
         when = each.created_at.astimezone()
-        table.add_row(
+        cells = (
             str(each.id),
-            Text(printable(each.name) + marks(each)),
+            printable(each.name) + marks(each),
             f"{when:%Y-%m-%d %H:%M}" if room.wide else f"{when:%m-%d %H:%M}",
             f"{each.done}/{each.runs}",
             str(each.running),
             str(each.pending),
-            Text(str(each.failed), style="bold red" if each.failed else ""),
+            str(each.failed),
             f"{each.answered}/{each.questions}",
         )
-    return _with_rest(table, len(summaries) - room.rows)
+        rows.append(Line(cells, "bold red" if each.failed else ""))
+    return _with_rest(_table(titles, rows, room), len(summaries) - room.rows)
 
 
 def marks(each: SweepSummary) -> str:
@@ -85,20 +89,21 @@ def marks(each: SweepSummary) -> str:
 
 def workers_table(fleet: Fleet, room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """Each worker: where, what it holds, what it is at, how fast, and when it was last heard of."""
-    table = _table("host", "device", "holds", "at", ">answers/s", ">seen")
+    rows = []
     for sight in fleet.workers[: room.rows]:
         card = sight.record.card
         device = card.name.partition("@")[0]
-        table.add_row(
-            Text(printable(card.host)),
-            Text(printable(f"{device}  {card.device_name}" if room.wide else device)),
-            Text(printable(held(sight, names))),
-            Text(printable(sight.subject) or "–"),
+        cells = (
+            printable(card.host),
+            printable(f"{device}  {card.device_name}" if room.wide else device),
+            printable(held(sight, names)),
+            printable(sight.subject) or "–",
             f"{sight.answers_per_s:.1f}",
-            Text(ago(sight.record.seen_at, fleet.read_at)),
-            style="" if sight.record.alive else "red",
+            ago(sight.record.seen_at, fleet.read_at),
         )
-    return _with_rest(table, len(fleet.workers) - room.rows)
+        rows.append(Line(cells, "" if sight.record.alive else "red"))
+    titles = ("host", "device", "holds", "at", ">answers/s", ">seen")
+    return _with_rest(_table(titles, rows, room), len(fleet.workers) - room.rows)
 
 
 def held(sight: WorkerSight, names: Mapping[Lane, str]) -> str:
@@ -114,18 +119,14 @@ def held(sight: WorkerSight, names: Mapping[Lane, str]) -> str:
 
 def lanes_table(lanes: Sequence[LaneSight], room: Room, names: Mapping[Lane, str]) -> RenderableType:
     """The backlog of each lane: one load of a model serves all of it."""
-    table = _table("lane", ">waiting", ">running", ">questions left", ">workers", *([">a Run", ">a load"] * room.wide))
+    rows = []
     for lane in sorted(lanes, key=lambda each: (-each.running, -each.questions_left))[: room.rows]:
         means = [duration(each) if each is not None else "–" for each in (lane.mean_run_s, lane.mean_load_s)]
-        table.add_row(
-            Text(printable(f"{lane.lane.device}  {names[lane.lane]}")),
-            str(lane.pending),
-            str(lane.running),
-            str(lane.questions_left),
-            str(lane.workers),
-            *(means if room.wide else ()),
-        )
-    return _with_rest(table, len(lanes) - room.rows)
+        counts = (lane.pending, lane.running, lane.questions_left, lane.workers)
+        cells = (printable(f"{lane.lane.device}  {names[lane.lane]}"), *map(str, counts), *(means if room.wide else ()))
+        rows.append(Line(cells))
+    titles = ("lane", ">waiting", ">running", ">questions left", ">workers", *([">a Run", ">a load"] * room.wide))
+    return _with_rest(_table(titles, rows, room), len(lanes) - room.rows)
 
 
 def unservable_list(nobody: Sequence[Unservable], room: Room, names: Mapping[Lane, str]) -> RenderableType:
@@ -184,17 +185,28 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{duration(max(0.0, (now - then).total_seconds()))} ago"
 
 
-def _table(*titles: str) -> Table:
-    """A plain table; a title that begins with > stands on the right, as numbers do."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for title in titles:
-        number = title.startswith(">")
-        table.add_column(
-            title.removeprefix(">"),
-            justify="right" if number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+@dataclass(frozen=True)
+class Line:
+    """A row of a table, and how it is drawn."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def _table(titles: Sequence[str], lines: Sequence[Line], room: Room) -> RenderableType:
+    """A plain table; a title that begins with > stands on the right, as numbers do.
+
+    Rows that are too wide for the terminal are stacked, so that nothing in them is cut.
+    """
+    heads = [title.removeprefix(">") for title in titles]
+    widths = [max(map(len, column)) for column in zip(heads, *(line.cells for line in lines), strict=True)]
+    if sum(widths) + GAP * (len(widths) - 1) > room.width:
+        return Group(*(Text(stacked(heads, line.cells, room.width), style=line.style) for line in lines))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    for title, head in zip(titles, heads, strict=True):
+        table.add_column(head, justify="right" if title.startswith(">") else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*map(Text, line.cells), style=line.style)
     return table
 
 

@@ -26,6 +26,7 @@ from proctor.store.fleet import Fleet
 from proctor.store.reads import SweepProgress
 from proctor.store.session import Store
 from scheduler import wording
+from scheduler.accuracy import accuracy
 from scheduler.aside import aside
 from scheduler.board import board, loads, names_of, totals
 from scheduler.pace import Pace, Speed, beside
@@ -183,10 +184,11 @@ class Lines:
         for run in ended:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
-                accuracy = f"{run.correct} of {run.answered} right" if run.answered else "no answers"
+                right = f"{run.correct} of {run.answered} right, {accuracy(run.correct, run.answered)}"
+                result = right if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""
-                self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {accuracy}{more}{reason}")
+                self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {result}{more}{reason}")
                 self._last_s = time.monotonic()
         if time.monotonic() - self._last_s > PLAIN_EVERY_S:
             self._last_s = time.monotonic()

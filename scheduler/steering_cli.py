@@ -7,6 +7,8 @@ import os
 
 import click
 
+from proctor.prose import tell
+
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -33,7 +35,7 @@ def pause(sweep: str, as_json: bool) -> None:
         click.echo(json.dumps({"sweep": found.id, "paused": True, "waiting": left.pending, "running": left.running}))
         return
     busy = f" {left.running} at work stop after the questions at hand." if left.running else ""
-    click.echo(f"Paused sweep {found.id} ({found.name}): {left.pending} Runs wait.{busy} `proctor resume {found.id}`.")
+    tell(f"Paused sweep {found.id} ({found.name}): {left.pending} Runs wait.{busy} `proctor resume {found.id}`.")
 
 
 @click.command(context_settings=HELP, short_help="Let a paused sweep go on.")
@@ -57,7 +59,7 @@ def resume(sweep: str, as_json: bool) -> None:
         click.echo(json.dumps({"sweep": found.id, "paused": False, "waiting": left.pending, "running": left.running}))
         return
     was = "goes on" if found.paused_at else "was not paused"
-    click.echo(f"Sweep {found.id} ({found.name}) {was}: {left.pending} Runs wait, {left.running} are at work.")
+    tell(f"Sweep {found.id} ({found.name}) {was}: {left.pending} Runs wait, {left.running} are at work.")
 
 
 @click.command(
@@ -84,7 +86,7 @@ def priority(sweep: str, number: int, as_json: bool) -> None:
         found = sweeps.find(store, sweep)
         before = steering.prioritize(store, found.id, number)
     said = f"Sweep {found.id} ({found.name}) has priority {number}, before {before}."
-    click.echo(json.dumps({"sweep": found.id, "priority": number, "before": before}) if as_json else said)
+    tell(json.dumps({"sweep": found.id, "priority": number, "before": before}) if as_json else said)
 
 
 @click.command(context_settings=HELP, short_help="What was tried with one Run, with tracebacks.")
@@ -109,5 +111,7 @@ def attempts(run: int, as_json: bool) -> None:
     with open_store(Settings.read(os.environ)) as store:
         found = reads.run(store, run)
         label = names_of(reads.progress(store, found.sweep_id))[found.spec.lane]
-    told = json.dumps(tried.as_json(found, label), ensure_ascii=False) if as_json else tried.told(found, label)
-    click.echo(told)
+    if as_json:
+        click.echo(json.dumps(tried.as_json(found, label), ensure_ascii=False))
+    else:
+        tell(tried.told(found, label))

@@ -14,6 +14,7 @@ from proctor import logs, private
 from proctor.broker import dispatch
 from proctor.broker.app import make_app
 from proctor.nouns import Device, RunStatus, SweepRequest
+from proctor.prose import tell
 from proctor.settings import Settings
 from proctor.store import reads, sweeps
 from proctor.store.exams import save_exam
@@ -132,7 +133,7 @@ def conclude(store: Store, sweep_id: int, way: Way, *, stopped: bool = False, he
     if way.as_json:
         click.echo(json.dumps(wording.as_json(progress), ensure_ascii=False))
     else:
-        click.echo(wording.outcome(progress))
+        tell(wording.outcome(progress))
     if stopped:
         say(wording.how_to_go_on(progress, here=here))
         return STOPPED
@@ -146,7 +147,7 @@ def detached(sweep_id: int, way: Way) -> int:
     if way.as_json:
         click.echo(json.dumps({"sweep": sweep_id, "detached": True}))
     else:
-        click.echo(f"`proctor status {sweep_id}` shows how it goes, `proctor cancel {sweep_id}` stops it.")
+        tell(f"`proctor status {sweep_id}` shows how it goes, `proctor cancel {sweep_id}` stops it.")
     return ALL_DONE
 
 
@@ -154,9 +155,9 @@ def say_plan(prepared: Prepared, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(wording.plan_as_json(prepared.plan), ensure_ascii=False))
     else:
-        click.echo(wording.plan(prepared.plan, prepared.notes))
+        tell(wording.plan(prepared.plan, prepared.notes))
 
 
 def say(text: str) -> None:
     """News for a person, on standard error: standard output is for results."""
-    click.echo(text, err=True)
+    tell(text, err=True)

@@ -12,8 +12,9 @@ from proctor.nouns import LETTERS, RunStatus
 from proctor.power import wilson_bounds
 from proctor.store.reads import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.sweeps import Submission
+from scheduler.accuracy import accuracy
 from scheduler.aside import aside
-from scheduler.board import lanes_of, names_of, percent
+from scheduler.board import lanes_of, names_of
 from scheduler.plan import Plan
 
 
@@ -110,12 +111,12 @@ def failed(progress: SweepProgress) -> list[RunProgress]:
 
 
 def outcome(progress: SweepProgress) -> str:
-    """A line a lane: accuracy with its 95 % interval, ties and noise where there are any; then each failed Run."""
+    """A line a lane: accuracy with its 95 % interval; below it, what belongs beside that; then each failed Run."""
     names = names_of(progress)
     rows = [
         (
             printable(label),
-            _accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)),
+            accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)),
             f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
@@ -123,10 +124,9 @@ def outcome(progress: SweepProgress) -> str:
         for label, runs in lanes_of(progress.runs, names)
     ]
     width = max(len(label) for label, *_ in rows)
-    lines = [
-        f"{label:{width}}  {accuracy:>20}  {counts:>13}  {done}{f'  ({more})' if more else ''}"
-        for label, accuracy, counts, done, more in rows
-    ]
+    lines = []
+    for label, right, counts, done, more in rows:
+        lines += [f"{label:{width}}  {right:>20}  {counts:>13}  {done}", *([f"  ({more})"] if more else ())]
     lines += [failure(run, names[run.lane]) for run in failed(progress)]
     return "\n".join(lines)
 
@@ -140,14 +140,6 @@ def cancelled(progress: SweepProgress) -> str:
         f"Cancelled: {counted(count, 'Run')} of {len(progress.runs)} did not end; what was answered stays. "
         f"`proctor retry {progress.sweep_id}` undoes it."
     )
-
-
-def _accuracy(right: int, asked: int) -> str:
-    """`24.2% (17.4 to 32.6)`: the share right with the ends of its 95 % Wilson interval."""
-    if not asked:
-        return percent(right, asked)
-    low, high = wilson_bounds(right, asked)
-    return f"{percent(right, asked)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def failure(run: RunProgress, label: str) -> str:
@@ -180,8 +172,10 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "correct": run.correct,
                 "tied": run.tied,
                 "accuracy": run.correct / run.answered if run.answered else None,
+                "accuracy_interval": _interval(run.correct, run.answered),
                 "scoring": run.scoring.value,
                 "accuracy_norm": run.correct_norm / run.answered if run.answered else None,
+                "accuracy_norm_interval": _interval(run.correct_norm, run.answered),
                 "noise": None if run.noise is None else asdict(run.noise),
                 "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,
@@ -189,6 +183,11 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
             for run in progress.runs
         ],
     }
+
+
+def _interval(right: int, asked: int) -> list[float] | None:
+    """The ends of a 95 % interval as fractions; None where nothing was asked."""
+    return list(wilson_bounds(right, asked)) if asked else None
 
 
 def how_to_go_on(progress: SweepProgress, *, here: bool) -> str:

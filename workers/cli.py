@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from proctor.prose import tell
+
 PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format"}
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -57,7 +59,7 @@ def list_models(as_json: bool = False) -> None:
         return
     for model in DEMO_MODELS:
         here = "here" if is_fetched(model, cache) else f"not fetched ({model.size_bytes / 1e6:.0f} MB)"
-        click.echo(f"{model.name:12}  {model.title:34}  {here:24}  {model.licence}")
+        tell(f"{model.name:12}  {model.title:34}  {here}\n{'':12}  {model.licence}")
 
 
 @models.command("fetch")

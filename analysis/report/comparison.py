@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.compare import Comparison
-from analysis.findings import counted, margin_words, percent, points, verdict_sentence
+from analysis.findings import counted, margin_words, points, verdict_sentence, with_span
 from analysis.silence import silence_of
 from analysis.stats.intervals import wilson
 from analysis.tables import POINTS, Column, Table, p_value, visible
@@ -24,7 +24,7 @@ def summary(found: Comparison) -> list[str]:
         verdict_sentence(found.first, found.second, verdict),
         "",
         f"{pair.asked:,} questions that both were asked ({found.terms})",
-        f"{found.first}: {percent(first.estimate)} right; {found.second}: {percent(second.estimate)}",
+        f"{found.first}: {with_span(first)} right; {found.second}: {with_span(second)}",
         *found.notes,
         *_per_character(found),
         *_ties(found),
@@ -46,7 +46,7 @@ def _per_character(found: Comparison) -> list[str]:
     norm = found.panel.accuracies_norm
     if norm is None:
         return []
-    first, second = (percent(each.estimate) for each in norm)
+    first, second = map(with_span, norm)
     return [f"right per character: {found.first} {first}, {found.second} {second}"]
 
 

@@ -82,7 +82,8 @@ def subjects_section(panel: Panel) -> Section:
 def accuracy_table(panel: Panel, standings: Standings) -> Table:
     """A row a contestant, the highest accuracy first, with its interval and where that lies against chance."""
     norm = panel.accuracies_norm
-    per_character = () if norm is None else (Column("right per character", PERCENT, numeric=True),)
+    headings = ("right per character", "low per character", "high per character") if norm is not None else ()
+    per_character = [Column(heading, PERCENT, numeric=True) for heading in headings]
     columns = (
         Column("contestant"), Column("right", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
@@ -94,7 +95,7 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
             panel.labels[place], panel.accuracies[place].estimate, panel.accuracies[place].low,
             panel.accuracies[place].high, int(right[place]), int(panel.asked[place].sum()),
             int(panel.unanswered[place]), _against(standings.against_chance[place], panel.chance),
-            *(() if norm is None else (norm[place].estimate,)),
+            *(() if norm is None else (norm[place].estimate, norm[place].low, norm[place].high)),
         )
         for place in standings.order
     ]  # fmt: skip

@@ -124,7 +124,7 @@ def test_a_sweep_runs_and_ends_with_a_line_for_each_model_and_quantization(sat: 
 def test_verbose_shows_each_question_the_answer_and_whether_it_is_right(sat: Sat) -> None:
     for lane in ("tiny", "tiny 4 bit"):
         for subject in ("sums", "tides"):
-            shown = [line for line in sat.said.err.splitlines() if line.startswith(f"[{lane}] {subject} ")]
+            shown = [line for line in sat.said.err.splitlines() if line.startswith(f"[{lane}] {subject}:")]
             assert len(shown) == 12
             assert all(line.endswith((": right", ": wrong", "(a tie)")) for line in shown)
     assert sat.said.err.count("What is 3 and 4 in tides?") == 2

@@ -75,6 +75,26 @@ def test_status_of_one_sweep_shows_its_grid_and_its_part_of_the_backlog(busy: St
     assert "cpu  b" not in shown
 
 
+LONG = "a-laboratory/a-model-with-a-name-of-many-letters-and-then-some-more"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_what_is_too_wide_is_stacked_and_no_name_of_it_is_cut(timed: Store, width: int) -> None:
+    for each in ("one", "two"):
+        submit(
+            timed,
+            spec(model=f"{LONG}-{each}", subject="high_school_european_history"),
+            name=f"a-sweep-named-{each}" * 3,
+        )
+    held = claim(timed, "cpu@host:1")
+    workers.heartbeat(timed, card("cpu@host:1"), held.spec.lane)
+    shown = text(timed, None, width)
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+    words = shown.split()
+    for name in ("a-sweep-named-one" * 3, "high_school_european_history"):
+        assert name in words
+
+
 def test_while_a_model_loads_status_says_so_and_for_how_long(timed: Store, clock: HandClock) -> None:
     submit(timed, spec(), name="night")
     claim(timed, "cpu@host:1")

@@ -322,7 +322,7 @@ def test_compare_says_what_is_right_per_character_and_what_is_tied(typed: Typed,
         (folder / "samples_mmlu_law_continuation_2026-01-01T00-00-00.jsonl").write_text(json.dumps(line) + "\n")
     typed("import", *map(str, sorted(tmp_path.glob("*/*.jsonl"))), "--name", "texts", "--force")
     said = typed("compare", "one", "two", "-s", "texts")
-    assert "right per character: one 100.0 %, two 100.0 %" in said
+    assert "right per character: one 100.0 % (" in said
     assert "no single answer: one on 0, two on 1" in said
     told = json.loads(typed("compare", "one", "two", "-s", "texts", "--json"))
     assert (told["accuracies_norm"], told["no_single_answer"]) == ([1.0, 1.0], [0, 1])

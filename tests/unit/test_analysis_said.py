@@ -60,7 +60,7 @@ def of_two(silent: int) -> Comparison:
 
 def test_a_comparison_says_how_much_each_has_right() -> None:
     lines = summary(of_two(0))
-    assert "a: 95.0 % right; b: 75.0 %" in lines
+    assert "a: 95.0 % (91.0 to 97.3) right; b: 75.0 % (68.6 to 80.5)" in lines
     assert "both right 150, lost 40, gained 0, both wrong 10" in lines
     assert not any("no single answer" in line or "verdict rests" in line for line in lines)
 

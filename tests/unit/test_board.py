@@ -68,8 +68,41 @@ def test_a_wide_terminal_shows_accuracy_and_counts_in_the_cells() -> None:
     assert "60/160" in text
 
 
-def test_a_narrow_terminal_shows_a_filling_mark_for_each_subject() -> None:
-    assert "█▄✗·" in drawn(MIXED, 70)
+def test_a_narrow_terminal_has_the_subjects_in_rows_each_whole_and_with_its_interval() -> None:
+    """30 of 40 is 75 %, and Wilson's 95 % interval by hand is 59.8 to 85.8 %."""
+    assert [line.rstrip() for line in drawn(MIXED, 60).splitlines()] == [
+        "night     answered  right",
+        "Model-1B    60/160  58.3% (45.7 to 69.9)",
+        "  tides      40/40  75.0% (59.8 to 85.8)",
+        "  birds      20/40  25.0% (11.2 to 46.9)",
+        "  clocks      0/40  failed",
+        "  kings       0/40  –",
+        "1/4 Runs, 60/160 questions · 58.3% (45.7 to 69.9) right so",
+        "far · 1 failed",
+    ]
+
+
+def test_a_terminal_too_small_for_rows_shows_a_filling_mark_for_each_subject() -> None:
+    text = drawn(MIXED, 60, height=10)
+    assert "█▄✗·" in text
+    assert "58.3% (45.7 to 69.9)" in text
+
+
+def test_no_subject_is_ever_cut_at_any_width() -> None:
+    for width in range(50, 140):
+        text = drawn(MIXED, width)
+        assert all(subject in text.split() for subject in ("tides", "birds", "clocks", "kings")), width
+        assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+
+
+def test_an_interval_stands_beside_each_accuracy_also_in_the_cells() -> None:
+    assert "75.0% 60–86" in drawn(MIXED, 120)
+    assert "58.3% (45.7 to 69.9)" in drawn(MIXED, 120)
+
+
+def test_several_lanes_have_no_accuracy_together() -> None:
+    other = run("tides", RunStatus.DONE, 40, 10, lane=Lane(Device.CPU, "org/Other@abc", Quant.NONE))
+    assert totals(sweep(*MIXED.runs, other), Speed()) == "2/5 Runs, 100/200 questions · 1 failed"
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
@@ -89,7 +122,7 @@ def test_lanes_that_do_not_fit_are_counted_and_those_at_work_are_shown() -> None
 
 
 def test_the_totals_name_what_failed() -> None:
-    assert totals(MIXED, Speed()) == "1/4 Runs, 60/160 questions · 58.3% right so far · 1 failed"
+    assert totals(MIXED, Speed()) == ("1/4 Runs, 60/160 questions · 58.3% (45.7 to 69.9) right so far · 1 failed")
 
 
 def test_a_reason_never_reaches_the_terminal_raw() -> None:
@@ -146,12 +179,13 @@ def test_what_belongs_beside_an_accuracy_stands_there() -> None:
     noise = Noise(questions=10, flips=1, largest=0.125, mean=0.01, pack_tokens=1024, wall_s=1.0)
     by_text = replace(run("tides", RunStatus.DONE, 40, 10), scoring=Scoring.TEXT, correct_norm=14, tied=2, noise=noise)
     other = replace(run("birds", RunStatus.DONE, 40, 10), scoring=Scoring.TEXT, correct_norm=10, tied=1, noise=noise)
-    words = "30.0% right per character, 3 tied, noise: 2 of 20 picks, 0.12 nats at most"
+    words = "30.0% (21.1 to 40.8) right per character, 3 tied, noise: 2 of 20 picks, 0.12 nats at most"
     assert aside([by_text, other]) == words
     assert f"({words})" in wording.outcome(sweep(by_text, other))
     assert f"Model-1B: {words}" in drawn(sweep(by_text, other), 120)
     told = wording.as_json(sweep(by_text))["runs"][0]
     assert (told["scoring"], told["accuracy_norm"], told["tied"]) == ("text", 0.35, 2)
+    assert [round(end, 3) for end in told["accuracy_norm_interval"]] == [0.221, 0.505]  # Wilson, 14 of 40
     assert told["noise"]["flips"] == 1
 
 
