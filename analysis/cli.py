@@ -114,7 +114,8 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
     """Write a row for every Answer of SWEEPs or imported results (names or numbers; default: the latest sweep).
 
     Each row can be read alone: question, choices, key, what was picked, the log-probability of every option, and what
-    computed it. A file is whole or absent, and none is overwritten without --force.
+    computed it; a Run's costs and provenance are in its first row. `proctor import` takes it into another database.
+    A file is whole or absent, and none is overwritten without --force.
 
     In a CSV, text that a spreadsheet would run as a formula (it begins with =, +, - or @) gets an apostrophe in front;
     --raw leaves that away.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from math import isfinite
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,22 +20,28 @@ from analysis.tables import harmless
 from proctor.exams.judge import best_of, per_character
 from proctor.exams.prompts import characters
 from proctor.nouns import LETTERS
-from proctor.store.columns import ExportRow, export_rows
+from proctor.store.copies import RUN_COLUMNS, pack_object, run_columns
+from proctor.store.export import ExportRow, export_rows
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 
 COLUMNS = (
     "benchmark", "subject", "question_id", "question_index", "question", "choices", "answer", "prompt_hash", "model",
     "revision", "quant", "dtype", "shots", "options_logprob", "picked", "correct", "sweep_id", "run_id", "attempt",
-    "scoring", "picked_norm", "correct_norm",
+    "scoring", "picked_norm", "correct_norm", "pack", *RUN_COLUMNS,
 )  # fmt: skip
+ONCE = ("measures", "provenance", "run")  # in a Run's first row only
 Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
 
 def rows_of(store: Store, sweep_ids: Sequence[int]) -> Iterator[Cells]:
-    """A row an Answer of these sweeps."""
-    return map(as_object, export_rows(store, sweep_ids))
+    """A row an Answer of these sweeps. What is long and the same in all rows of a Run stands in its first row."""
+    for run, rows in groupby(export_rows(store, sweep_ids), key=attrgetter("run")):
+        of_run = run_columns(run)
+        for row in rows:
+            yield as_object(row, of_run)
+            of_run |= dict.fromkeys(ONCE)
 
 
 def write_stream(rows: Iterable[Cells], kind: str, stream: IO[str], *, raw: bool = False) -> int:
@@ -95,10 +102,15 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
     return written
 
 
-def as_object(row: ExportRow) -> dict[str, Any]:
-    """A row in the order of `COLUMNS`, as JSON takes it."""
+def as_object(row: ExportRow, of_run: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in the order of `COLUMNS`, as JSON takes it; `of_run` is what `run_columns` says of its Run."""
     norm = picked_norm(row)
-    derived = {"picked_norm": norm, "correct_norm": norm == row.answer}
+    derived = {
+        "picked_norm": norm,
+        "correct_norm": norm == row.answer,
+        "pack": pack_object(row.pack),
+        **of_run,
+    }
     values = {name: derived[name] if name in derived else getattr(row, name) for name in COLUMNS}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
@@ -117,6 +129,7 @@ def imported_rows(sets: Iterable[Imported]) -> Iterator[Cells]:
                     "choices": list(question["choices"]),
                     "model": who.model, "revision": who.revision or None, "quant": who.quant,
                     "dtype": who.dtype or None, "shots": panel.terms.shots, "scoring": panel.terms.scoring,
+                    "device": who.device or None, "conditions": {"chat_template": panel.terms.chat_template},
                 }  # fmt: skip
 
 
@@ -152,12 +165,12 @@ def _write_jsonl(rows: Iterable[Cells], stream: IO[str]) -> int:
 
 
 def _write_csv(rows: Iterable[Cells], stream: IO[str], *, raw: bool) -> int:
-    """Lists as JSON in their cell; an empty cell where no option was picked."""
+    """Lists and objects as JSON in their cell; an empty cell where no option was picked."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
-        cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list) else v for v in row.values())
+        cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for v in row.values())
         writer.writerow(cells if raw else map(harmless, cells))
     return count
 
@@ -177,9 +190,14 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for some in _in_batches(rows):
-            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+            writer.write_table(pa.Table.from_pylist([_with_text(row) for row in some], schema=schema))
             count += len(some)
     return count
+
+
+def _with_text(row: Cells) -> Cells:
+    """A row whose objects are JSON."""
+    return {name: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for name, v in row.items()}
 
 
 def _in_batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:

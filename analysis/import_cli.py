@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from analysis.terminal import our_settings, print_table
+from analysis.terminal import our_settings, our_store, print_table
+from proctor.prose import tell
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
+    from proctor.store.taking_in import TakenIn
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -27,7 +30,11 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
 
     \b
     A CSV with subject, question, A, B, …, answer, then a column of letters for each model (empty: no answer); or
-    samples_*.jsonl of lm-evaluation-harness (--log_samples), or folders of them.
+    samples_*.jsonl of lm-evaluation-harness (--log_samples), or folders of them; or what `proctor export` wrote.
+
+    An export (CSV, JSONL or Parquet) of sweeps comes into the database as those sweeps, with costs and provenance, so
+    that the results of several machines merge; a sweep that is here already is passed over. Its rows are answers: what
+    answered nothing isn't in it, nor are the examples before the questions.
 
     Of samples, shots, chat template and model are read from the results_*.json beside them. What was asked in other
     ways, or under another answer key, comes into sets of its own, and is never mixed. Of several files of one task and
@@ -38,11 +45,17 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
       proctor import helm_mmlu.csv
       proctor import out/my-model/samples_mmlu_*.jsonl --name mine
       proctor import out --name all-of-them
+      proctor import laptop.parquet
       proctor report helm_mmlu
     """
+    from analysis.exported import is_export
     from analysis.imported import keep, read_foreign
     from analysis.tables import visible
 
+    exports = [is_export(path) for path in files]
+    if any(exports):
+        _import_exports(files, exports, name, force=force, as_json=as_json)
+        return
     taken = read_foreign(files, model)
     called = name or files[0].resolve().name.removesuffix(".gz").removesuffix(files[0].suffix)
     keep(taken, called, our_settings().home, force=force)
@@ -53,10 +66,61 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
         return
     for number, panel in enumerate(taken.panels, start=1):
         which = f"Set {number}, never mixed with the others: " if len(taken.panels) > 1 else ""
-        click.echo(visible(f"{which}{_size(panel)} ({panel.terms})"))
+        tell(visible(f"{which}{_size(panel)} ({panel.terms})"))
     for note in taken.notes:
-        click.echo(visible(f"Note: {note}."))
+        tell(visible(f"Note: {note}."))
     click.echo(f"Kept as {called}. Next: proctor report {called}")
+
+
+def _import_exports(
+    files: Sequence[Path], exports: Sequence[bool], name: str | None, *, force: bool, as_json: bool
+) -> None:
+    """Take in what `proctor export` wrote: Runs into the database, what has no Run beside other imported results."""
+    from dataclasses import asdict
+
+    from analysis.exported import read_export
+    from analysis.imported import Taken, keep
+    from analysis.merging import merge
+    from analysis.rows import gather
+    from analysis.tables import visible
+    from proctor.errors import BadInput
+
+    if not all(exports):
+        raise BadInput("Some of these files are exports of Proctor, others are not.", "Import them apart.")
+    read = [read_export(path) for path in files]
+    gathered = gather([sheet for one in read for sheet in one.sheets])
+    called = name or files[0].resolve().name.removesuffix(".gz").removesuffix(files[0].suffix)
+    merged: list[TakenIn] = []
+    if any(one.sat for one in read):
+        with our_store() as store:
+            for one in read:
+                merged += merge(store, one.sat, None if gathered.sets else name)
+    if gathered.sets:
+        keep(Taken(gathered.sets, tuple(map(str, gathered.copies))), called, our_settings().home, force=force)
+    if as_json:
+        sets = [_object(each.panel) for each in gathered.sets]
+        click.echo(json.dumps({"sweeps": list(map(asdict, merged)), "name": called if sets else None, "sets": sets}))
+        return
+    for each in merged:
+        tell(visible(_merged(each)))
+    for kept in gathered.sets:
+        tell(visible(f"Kept as {called}: {_size(kept.panel)} ({kept.panel.terms})"))
+    names = [*(str(each.sweep_id) for each in merged), *([called] if gathered.sets else ())]
+    click.echo(f"Next: proctor report {' '.join(names)}")
+
+
+def _merged(what: TakenIn) -> str:
+    """What became of a sweep, in a sentence or two."""
+    from analysis.findings import counted
+
+    sweep = f"Sweep {what.sweep_id} ({what.name})"
+    size = f"{counted(what.runs, 'Run')}, {counted(what.answers, 'answer')}"
+    if what.known:
+        return f"{sweep} is here already: {size} passed over."
+    if not what.not_done:
+        return f"{sweep}: {size}."
+    open_ = f"{counted(what.not_done, 'Run')} did not end where it was exported"
+    return f"{sweep}: {size}. {open_}: cancelled here, until `proctor retry {what.sweep_id}`."
 
 
 def _size(panel: Panel) -> str:
@@ -145,19 +209,20 @@ def show(name: str, *, as_json: bool) -> None:
         return
     columns = (
         Column("model"), Column("right", numeric=True), Column("asked", numeric=True),
-        Column("accuracy", PERCENT, numeric=True), Column("no answer", numeric=True),
+        Column("accuracy", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
+        Column("high", PERCENT, numeric=True), Column("no answer", numeric=True),
     )  # fmt: skip
     for number, panel in enumerate(taken.panels, start=1):
         right, asked = (panel.correct & panel.asked).sum(axis=1), panel.asked.sum(axis=1)
         rows = [
-            (panel.labels[place], int(right[place]), int(asked[place]), right[place] / asked[place], int(none))
-            for place, none in enumerate(panel.unanswered)
+            (panel.labels[place], int(right[place]), int(asked[place]), one.estimate, one.low, one.high, int(none))
+            for place, (one, none) in enumerate(zip(panel.accuracies, panel.unanswered, strict=True))
         ]
         which = f"Set {number}, never mixed with the others: " if len(taken.panels) > 1 else ""
-        click.echo(visible(f"{which}{_size(panel)} ({panel.terms})"))
-        print_table(Table("who", "Who answered.", columns, rows))
+        tell(visible(f"{which}{_size(panel)} ({panel.terms})"))
+        print_table(Table("who", "Who answered, with 95 % Wilson intervals.", columns, rows))
     for note in taken.notes:
-        click.echo(visible(f"Note: {note}."))
+        tell(visible(f"Note: {note}."))
 
 
 @imports.command("delete")

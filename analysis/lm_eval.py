@@ -20,7 +20,7 @@ from analysis.export import picked_norm
 from proctor import __version__
 from proctor.exams.prompts import options, prompt_hash, render
 from proctor.nouns import LETTERS, Exam, Question, Scoring
-from proctor.store.columns import ExportRow
+from proctor.store.export import ExportRow
 from proctor.store.reads import RunRecord
 
 Json = dict[str, Any]

@@ -16,8 +16,8 @@ from analysis.groups import contestant_of
 from analysis.lm_eval import Task, results, samples, sanitized
 from proctor.contestants import Contestant
 from proctor.nouns import Quant
-from proctor.store.columns import export_rows
 from proctor.store.exams import load_exam
+from proctor.store.export import export_rows
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 

@@ -19,7 +19,8 @@ from analysis.samples import Sample
 from proctor.contestants import Contestant, labels, match
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import RunStatus
-from proctor.store.columns import ExportRow, export_rows, latest_sweep_with
+from proctor.store.columns import latest_sweep_with
+from proctor.store.export import ExportRow, export_rows
 from proctor.store.reads import RunRecord, runs
 from proctor.store.session import Store
 from proctor.store.sweeps import find

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from proctor import logs
-from proctor.errors import LeaseLost, StoreUnavailable
+from proctor.errors import BadExam, LeaseLost, StoreUnavailable
+from proctor.exams.identity import content_hash
 from proctor.nouns import Answer, Claim, Cost, Exam, Measures, Noise, Provenance
 from proctor.store import exams, runs
 from proctor.store.session import Store
@@ -43,9 +44,21 @@ class Lease:
         return self._paused.is_set()
 
     def load_exam(self) -> Exam:
-        """The Exam that the Run is about, equal to what was submitted."""
+        """The Exam that the Run is about, equal to what was submitted.
+
+        Raises
+        ------
+        BadExam
+            where it is here in parts only, with imported Answers.
+        """
         spec = self.claim.spec
-        return self.patience(partial(exams.load_exam, self.store, spec.benchmark, spec.subject, spec.exam_hash))
+        exam = self.patience(partial(exams.load_exam, self.store, spec.benchmark, spec.subject, spec.exam_hash))
+        if content_hash(exam.subject, exam.dev, exam.questions) != spec.exam_hash:
+            raise BadExam(
+                f"Exam {spec.benchmark}/{spec.subject} isn't here as a whole: it came with imported answers.",
+                "Submit a sweep on that subject here, which brings the exam along, then `proctor retry` this one.",
+            )
+        return exam
 
     def begin(self, provenance: Provenance) -> Provenance:
         """Say what this attempt computes with; returns what the Run's numbers are recorded under."""

@@ -1,4 +1,4 @@
-"""Answers in bulk: as columns for the analysis, and a row at a time for export."""
+"""Answers in bulk, as columns for the analysis."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from proctor.nouns import RunStatus, Scoring, ShotsShown
-from proctor.store.codec import conditions_of, provenance_of
+from proctor.nouns import RunStatus, ShotsShown
 from proctor.store.exams import TEST
 from proctor.store.session import Store
-from proctor.store.tables import AnswerRow, ExamRow, PackRow, QuestionRow, RunRow
+from proctor.store.tables import AnswerRow, ExamRow, QuestionRow, RunRow
 
 IntColumn = npt.NDArray[np.int64]
 FloatMatrix = npt.NDArray[np.float64]
@@ -57,32 +56,6 @@ class QuestionColumns:
     key: IntColumn
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRow:
-    """An Answer with all that is needed to read it alone."""
-
-    benchmark: str
-    subject: str
-    question_id: str
-    question_index: int
-    question: str
-    choices: tuple[str, ...]
-    answer: int  # the key, an index into choices
-    prompt_hash: str
-    model: str
-    revision: str
-    quant: str
-    dtype: str  # what was computed in
-    scoring: Scoring
-    shots: int
-    options_logprob: tuple[float, ...]
-    picked: int | None
-    correct: bool
-    sweep_id: int
-    run_id: int
-    attempt: int  # that recorded it
-
-
 ANSWER: tuple[Any, ...] = (
     AnswerRow.run_id, AnswerRow.question_id, AnswerRow.pack_index, AnswerRow.shots,
     func.coalesce(AnswerRow.picked, NO_PICK), AnswerRow.correct,
@@ -90,11 +63,6 @@ ANSWER: tuple[Any, ...] = (
 QUESTION: tuple[Any, ...] = (
     QuestionRow.id, ExamRow.benchmark, ExamRow.subject, ExamRow.content_hash, QuestionRow.content_id,
     QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
-)  # fmt: skip
-EXPORT: tuple[Any, ...] = (
-    QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
-    AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
-    PackRow.attempt,
 )  # fmt: skip
 
 
@@ -171,25 +139,6 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
     )
 
 
-def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
-    """Every Answer of these sweeps, by Run and question. Streamed: a Run at a time is in memory and in a transaction.
-
-    With `run_ids`, only those of these Runs. What is recorded while this goes on may or may not be among them.
-    """
-    with store.read() as session:
-        statement = (
-            sqlmodel.select(RunRow, ExamRow)
-            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
-            .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.answered) > 0)
-            .order_by(col(RunRow.id))
-        )
-        if run_ids is not None:
-            statement = statement.where(col(RunRow.id).in_(run_ids))
-        found = session.exec(statement).all()
-    for run, exam in found:
-        yield from _export_run(store, run, exam)
-
-
 def prompts_apart(store: Store, first: int, second: int) -> int:
     """On how many questions these two Runs put different prompts, counted by the database."""
     mine, theirs = aliased(AnswerRow), aliased(AnswerRow)
@@ -248,50 +197,6 @@ def latest_sweep_with(store: Store, prompt_hashes: Collection[str]) -> int | Non
 
 def _sweep_of(run: tuple[int, int | None]) -> int:
     return run[0]
-
-
-def _export_run(store: Store, run: RunRow, exam: ExamRow) -> list[ExportRow]:
-    assert run.id is not None
-    dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
-    scoring = conditions_of(run.conditions).scoring
-    with store.read() as session:
-        rows = session.connection().execute(
-            select(*EXPORT)
-            .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))
-            .join(
-                PackRow,
-                (col(PackRow.run_id) == col(AnswerRow.run_id)) & (col(PackRow.pack_index) == col(AnswerRow.pack_index)),
-            )
-            .where(col(AnswerRow.run_id) == run.id)
-            .order_by(col(QuestionRow.position))
-        )
-        return [
-            ExportRow(
-                benchmark=exam.benchmark,
-                subject=exam.subject,
-                question_id=content_id,
-                question_index=index,
-                question=text,
-                choices=tuple(choices),
-                answer=key,
-                prompt_hash=prompt_hash,
-                model=run.model_name,
-                revision=run.model_revision,
-                quant=run.quant,
-                dtype=dtype,
-                scoring=scoring,
-                shots=shots,
-                options_logprob=options_logprob,
-                picked=picked,
-                correct=correct,
-                sweep_id=run.sweep_id,
-                run_id=run.id,
-                attempt=attempt,
-            )
-            for (
-                content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct, attempt
-            ) in rows
-        ]  # fmt: skip
 
 
 def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -19,6 +19,8 @@ DEV, TEST = "dev", "test"
 def save_exam(store: Store, exam: Exam) -> None:
     """Store an Exam; one that is there already (same benchmark, subject and content hash) is left as it is.
 
+    Of one that came with imported Answers, what is missing is filled in.
+
     Raises
     ------
     BadExam
@@ -27,7 +29,9 @@ def save_exam(store: Store, exam: Exam) -> None:
     _check(exam)
     with store.write() as session:
         store.lock(session, f"proctor exam {exam.content_hash}")
-        if _find(session, exam.benchmark, exam.subject, exam.content_hash) is not None:
+        known = find_exam(session, exam.benchmark, exam.subject, exam.content_hash)
+        if known is not None:
+            _fill(session, known, exam)
             return
         row = ExamRow(
             benchmark=exam.benchmark,
@@ -38,7 +42,7 @@ def save_exam(store: Store, exam: Exam) -> None:
         session.add(row)
         session.flush()
         assert row.id is not None
-        rows = [*_rows(row.id, DEV, exam.dev), *_rows(row.id, TEST, exam.questions)]
+        rows = [*question_rows(row.id, DEV, exam.dev), *question_rows(row.id, TEST, exam.questions)]
         session.connection().execute(insert(QuestionRow), rows)
 
 
@@ -51,7 +55,7 @@ def load_exam(store: Store, benchmark: str, subject: str, content_hash: str) -> 
         where no such Exam was saved.
     """
     with store.read() as session:
-        found = _find(session, benchmark, subject, content_hash)
+        found = find_exam(session, benchmark, subject, content_hash)
         if found is None:
             raise UnknownName("exam", f"{benchmark}/{subject}", [], f"None has the content hash {content_hash}.")
         statement = select(QuestionRow).where(col(QuestionRow.exam_id) == found.id).order_by(col(QuestionRow.position))
@@ -66,7 +70,8 @@ def load_exam(store: Store, benchmark: str, subject: str, content_hash: str) -> 
     )
 
 
-def _find(session: Session, benchmark: str, subject: str, content_hash: str) -> ExamRow | None:
+def find_exam(session: Session, benchmark: str, subject: str, content_hash: str) -> ExamRow | None:
+    """The row of an Exam; None where it isn't stored."""
     return session.exec(
         select(ExamRow).where(
             col(ExamRow.benchmark) == benchmark,
@@ -90,7 +95,28 @@ def _check(exam: Exam) -> None:
                 )
 
 
-def _rows(exam_id: int, split: str, questions: Sequence[Question]) -> list[dict[str, Any]]:
+def _fill(session: Session, known: ExamRow, exam: Exam) -> None:
+    """Write what an Exam lacks; its questions were placed by their index, which keeps the order."""
+    assert known.id is not None
+    held = session.exec(
+        select(QuestionRow.split, QuestionRow.content_id, QuestionRow.position).where(
+            col(QuestionRow.exam_id) == known.id
+        )
+    ).all()
+    dev = [each for each in held if each[0] == DEV]
+    asked = {content_id for split, content_id, _ in held if split == TEST}
+    rows = [] if dev else question_rows(known.id, DEV, exam.dev)
+    missing = [question for question in exam.questions if question.id not in asked]
+    rows += question_rows(known.id, TEST, missing, [question.index for question in missing])
+    if rows:
+        session.connection().execute(insert(QuestionRow), rows)
+
+
+def question_rows(
+    exam_id: int, split: str, questions: Sequence[Question], positions: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """Rows of these questions of a split; they stand in their order, or at these positions."""
+    places = range(len(questions)) if positions is None else positions
     return [
         {
             "exam_id": exam_id,
@@ -102,7 +128,7 @@ def _rows(exam_id: int, split: str, questions: Sequence[Question]) -> list[dict[
             "choices": list(question.choices),
             "answer": question.answer,
         }
-        for position, question in enumerate(questions)
+        for position, question in zip(places, questions, strict=True)
     ]
 
 

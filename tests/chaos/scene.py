@@ -13,6 +13,7 @@ import psutil
 from sqlmodel import col, select
 
 from proctor.broker.embedded import Embedded
+from proctor.exams.identity import content_hash
 from proctor.exams.packs import compose
 from proctor.nouns import (
     Conditions,
@@ -50,7 +51,7 @@ def make_exam(subject: str) -> Exam:
         )
         for index in range(QUESTIONS)
     )
-    return Exam("made", subject, (), questions, hashlib.sha256(subject.encode()).hexdigest())
+    return Exam("made", subject, (), questions, content_hash(subject, (), questions))
 
 
 def submit(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from proctor.exams.identity import content_hash, question_id
 from proctor.nouns import (
     Answer,
     Claim,
@@ -54,12 +55,14 @@ def digest(text: str) -> str:
 
 def question(subject: str, index: int) -> Question:
     text = f"Question {index} of {subject}: which one? \N{GREEK SMALL LETTER ALPHA}"
-    return Question(digest(text)[:16], index, text, ("one", "two", "three", "four"), index % 4)
+    choices = ("one", "two", "three", "four")
+    return Question(question_id(subject, text, choices), index, text, choices, index % 4)
 
 
 def exam(subject: str = "astronomy", size: int = SIZE) -> Exam:
     asked = tuple(question(subject, index) for index in range(size))
-    return Exam("demo", subject, (question(f"dev of {subject}", 0),), asked, digest(f"{subject} {size}"), 1)
+    dev = (question(f"dev of {subject}", 0),)
+    return Exam("demo", subject, dev, asked, content_hash(subject, dev, asked), 1)
 
 
 def spec(model: str = "org/a", subject: str = "astronomy", quant: Quant = Quant.NONE, size: int = SIZE) -> RunSpec:

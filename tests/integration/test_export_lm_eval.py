@@ -34,8 +34,8 @@ from proctor.nouns import (
     SweepRequest,
 )
 from proctor.store import reads, runs
-from proctor.store.columns import export_rows
 from proctor.store.exams import save_exam
+from proctor.store.export import export_rows
 from proctor.store.session import Store
 from proctor.store.sweeps import submit
 from tests.integration.store_world import card, first_lane, provenance

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 from proctor.catalog.refs import resolve
 from proctor.errors import DeviceBroken, DoesNotFit, HubUnavailable
 from proctor.exams.chats import IN_PARTS, NO_SYSTEM
+from proctor.exams.identity import content_hash
 from proctor.exams.prompts import messages, prompt_hash
 from proctor.nouns import (
     Conditions,
@@ -115,7 +116,8 @@ def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
 ) -> None:
     made = make_exam("long")
     questions = tuple(replace(each, text=each.text * (1 + each.index % 3)) for each in made.questions[:12])
-    examined = replace(made, dev=made.questions[20:25], questions=questions)
+    dev = made.questions[20:25]
+    examined = replace(made, dev=dev, questions=questions, content_hash=content_hash("long", dev, questions))
     exams.save_exam(store, examined)
     asked = Conditions(shots=5)
     spec = RunSpec(

@@ -9,7 +9,8 @@ import numpy as np
 
 from proctor.nouns import Conditions, Cost, Device, DType, ModelRef, ModelSource, Quant, RunSpec, RunStatus
 from proctor.store import exams, reads, runs, sweeps, workers
-from proctor.store.columns import NO_PICK, answer_columns, export_rows, question_columns
+from proctor.store.columns import NO_PICK, answer_columns, question_columns
+from proctor.store.export import export_rows
 from proctor.store.session import Store
 from tests.integration.store_world import (
     HandClock,

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from proctor.nouns import Claim, Cost, DType, Lane, LaneLoad, Measures, Quant, RunStatus
 from proctor.store import reads, runs, sweeps, workers
-from proctor.store.columns import export_rows
 from proctor.store.exams import save_exam
+from proctor.store.export import export_rows
 from proctor.store.session import Store
 from scheduler.choose import choose
 from tests.integration.store_world import (

@@ -266,6 +266,37 @@ def test_imported_results_are_listed_shown_exported_and_deleted(typed: Typed, tm
             typed("imports", *words)
 
 
+def test_an_export_is_imported_into_another_database_as_the_sweep_that_it_was(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = typed("report", "trial", "-o", str(tmp_path / "here"))
+    typed("export", "trial", "before", "after", "-o", str(tmp_path / "some.parquet"))
+    monkeypatch.setenv("PROCTOR_HOME", str(tmp_path / "elsewhere"))
+    said = typed("import", str(tmp_path / "some.parquet"))
+    assert said.splitlines() == [
+        "Sweep 1 (trial): 12 Runs, 480 answers.",
+        "Sweep 2 (before): 3 Runs, 120 answers.",
+        "Sweep 3 (after): 3 Runs, 120 answers.",
+        "Next: proctor report 1 2 3",
+    ]
+    there = typed("report", "trial", "-o", str(tmp_path / "there"))
+    assert there.replace("/there/", "/here/") == here
+    assert "Sweep 1 (trial) is here already: 12 Runs, 480 answers passed over." in typed(
+        "import", str(tmp_path / "some.parquet")
+    )
+    told = json.loads(typed("import", str(tmp_path / "some.parquet"), "--json"))
+    assert [(each["name"], each["known"]) for each in told["sweeps"]] == [
+        ("trial", True), ("before", True), ("after", True)
+    ]  # fmt: skip
+
+
+def test_exports_and_other_files_are_imported_apart(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text(WIDE)
+    typed("export", "trial", "-o", str(tmp_path / "ours.csv"))
+    with pytest.raises(BadInput, match="Import them apart"):
+        typed("import", str(tmp_path / "ours.csv"), str(tmp_path / "wide.csv"))
+
+
 def test_imported_results_are_never_mixed_with_a_sweep(typed: Typed, tmp_path: Path) -> None:
     file = tmp_path / "foreign.csv"
     file.write_text(WIDE)

@@ -15,7 +15,7 @@ from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns import Conditions, Quant
 from proctor.settings import Settings
-from proctor.store.columns import ExportRow, export_rows
+from proctor.store.export import ExportRow, export_rows
 from proctor.store.session import Store, open_store
 from tests.sweeps import Sat, sit_sweep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -28,9 +29,32 @@ from analysis.suspects import scored_keys, suspects
 from analysis.verify import Pair, Verification
 from proctor.contestants import Contestant
 from proctor.errors import UnknownName
-from proctor.nouns import Scoring
-from proctor.store.columns import ExportRow
+from proctor.nouns import (
+    Conditions,
+    Cost,
+    Device,
+    DType,
+    ModelRef,
+    ModelSource,
+    Quant,
+    RunSpec,
+    RunStatus,
+    Scoring,
+    SweepRequest,
+)
+from proctor.store.copies import PackCopy, RunCopy, SweepCopy
+from proctor.store.export import ExportRow
 from tests.panels import TERMS, panel_of
+
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
+REQUEST = SweepRequest(("m",), (Quant.NONE,), "mmlu", ("law",), "cpu", DType.FLOAT32, Conditions())
+SPEC = RunSpec(
+    ModelRef("m", ModelSource.HUB, "main"), Quant.NONE, Device.CPU, DType.FLOAT32, "mmlu", "law", "ab", 1, Conditions()
+)
+RUN = RunCopy(
+    SweepCopy("s", REQUEST, 0, TIME, TIME, None), SPEC, 0, 1, RunStatus.DONE, 1, 0, "w", TIME, TIME, "", "", None, None,
+    None, (),
+)  # fmt: skip
 
 
 def answered(right: np.ndarray) -> Panel:
@@ -162,7 +186,7 @@ def test_what_cannot_be_held_against_each_other_is_endlessly_apart(
     choices, scores = ("yes", "no"), (-0.5, -1.5)
     ours = ExportRow(
         "mmlu", "law", "q1", 0, "Is it?", choices, 0, "f" * 64, "m", "main", "none", "float32", Scoring.LETTERS, 5,
-        scores, 0, True, 1, 1, 1,
+        scores, 0, True, 1, 1, 1, PackCopy(0, 1, TIME, Cost()), RUN,
     )  # fmt: skip
     pair = Pair(ours, Row(Contestant("m"), "law", 0, "Is it?", choices, 0, 0, theirs))
     assert pair.differences == differences
