@@ -74,7 +74,7 @@ class SleepingModels(Models):
         super().__init__(own_device(Device.CPU), Path("unused"))
         self._load_s, self._pack_s = load_s, pack_s
 
-    def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:  # noqa: ARG002 -- the real one's signature
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = 0) -> Loaded:  # noqa: ARG002 -- as the real one's
         if self._loaded is None or (self._loaded.ref, self._loaded.quant) != (ref, quant):
             time.sleep(self._load_s)
             provenance = Provenance(DType.FLOAT32, "sleeping", "a bed", "here")

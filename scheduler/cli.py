@@ -62,6 +62,9 @@ what_to_run = options(
     click.option("--scoring", type=click.Choice(["letters", "text"]), default="letters", show_default=True,
                  help="Score each option's letter, or its own text: small models know more than letters."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of a subject."),
+    click.option("--pack-tokens", type=click.IntRange(min=1), default=2048, show_default=True, metavar="N",
+                 help="Tokens that go through the model at once. A large GPU is faster with more, such as 8192; less "
+                      "takes less memory."),
 )  # fmt: skip
 
 how_to_run = options(
@@ -72,6 +75,11 @@ how_to_run = options(
     click.option("--fresh", is_flag=True, help="Run anew, although the same sweep was submitted before."),
     click.option("--verbose", is_flag=True, help="Show each question, what was picked, and whether it is right."),
     click.option("--detach", is_flag=True, help="Submit and leave; `proctor status` shows how it goes."),
+    click.option("--group", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+                 help="GPUs that one worker owns together, for models larger than one. Of this machine's workers: a "
+                      "fleet's have their own."),
+    click.option("--max-memory", metavar="SIZE",
+                 help="What one worker's model may take, such as 8GB. Of this machine's workers, too."),
     click.option("--log-format", type=click.Choice(["text", "json"]),
                  help="Of the log files in PROCTOR_HOME/logs; json is an object a line. "
                       "Default: PROCTOR_LOG_FORMAT, or text."),
@@ -97,6 +105,8 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 8bit -q 4bit -s astronomy -s anatomy --limit 50
       submit-sweep -m ./my-model --benchmark questions.csv --verbose
       submit-sweep -m smollm2 -s stem --plan
+      submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
+      submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
       submit-sweep sweep.yaml                (model: [...], quant: [...], subjects: [...], shots: 5, ...)
 
     \b
@@ -104,6 +114,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     Environment: PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL send the work to a fleet; without them,
     a broker and a worker for each device are started here and stopped at the end.
     """
+    from proctor.allotment import Allotment, memory_bytes
     from proctor.settings import Settings
     from scheduler.submit import Way, submit_sweep
 
@@ -113,6 +124,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         detach=given["detach"],
         plan_only=given["plan_only"],
         as_json=given["as_json"],
+        allotment=Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
         default_shots=given["shots"] is None,
     )
     settings = Settings.read(os.environ)
@@ -142,6 +154,7 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
             SHOTS if given["shots"] is None else given["shots"],
             given["chat_template"],
             given["limit"],
+            given["pack_tokens"],
             scoring=Scoring(given["scoring"]),
             template_date=given["template_date"],
         ),

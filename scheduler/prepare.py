@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
 
+from proctor.allotment import WHOLE, Allotment, group_name
 from proctor.catalog.memory import computed_dtype, predicted_memory
 from proctor.catalog.refs import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
@@ -49,12 +50,19 @@ class Prepared:
 
 
 def prepare(
-    request: SweepRequest, settings: Settings, store: Store, *, default_shots: bool = False, fresh: bool = False
+    request: SweepRequest,
+    settings: Settings,
+    store: Store,
+    allotment: Allotment = WHOLE,
+    *,
+    default_shots: bool = False,
+    fresh: bool = False,
 ) -> Prepared:
     """Plan a request against what is there: nothing is written, nothing is started.
 
     With `default_shots` nobody said how many: exams without any dev question are asked with 0, and a note says so.
-    Without `fresh` the request may be that of an earlier sweep, which `--device auto` then leaves on its device.
+    `allotment` is what each worker of this machine would be given. Without `fresh` the request may be that of an
+    earlier sweep, which `--device auto` then leaves on its device.
 
     Raises
     ------
@@ -62,10 +70,8 @@ def prepare(
         with every fault of the request: models, benchmark, subjects, shots, devices, memory.
     """
     faults: list[ProctorError] = []
-    machine = look(os.environ)
-    if not settings.broker_url and request.device != "cpu":
-        machine = usable(machine, os.environ, settings.cache)
-    targets = fleet(store) if settings.broker_url else here(machine)
+    machine = seen(request, settings)
+    targets = fleet(store) if settings.broker_url else tried(faults, partial(here, machine, allotment)) or ()
     if not settings.broker_url and importlib.util.find_spec("torch") is None:
         faults.append(
             BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")
@@ -83,6 +89,8 @@ def prepare(
     bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
     candidates = [candidate(model, request, device, bfloat16=bfloat16) for model in models]
     settled = replace(request, device=SAID[device])
+    if in_fleet or targets:
+        faults += allotment_faults(allotment, None if in_fleet else device)
     plan = None
     if device is Device.GPU and machine.gpus_unusable and not machine.gpus:
         faults.append(BadInput(f"--device cuda: {machine.gpus_unusable}.", "Mend that, or use --device cpu."))
@@ -191,12 +199,43 @@ def template_notes(request: SweepRequest, models: Sequence[Found]) -> Iterator[s
             yield f"{one.ref.label}: {note}."
 
 
-def here(machine: Machine) -> tuple[Target, ...]:
-    """What the embedded workers of this machine will have."""
+def seen(request: SweepRequest, settings: Settings) -> Machine:
+    """This machine, with the GPUs that the request may take and that torch can compute on."""
+    machine = look(os.environ)
+    if request.device == "cpu":
+        return replace(machine, gpus=())
+    return machine if settings.broker_url else usable(machine, os.environ, settings.cache)
+
+
+def here(machine: Machine, allotment: Allotment) -> tuple[Target, ...]:
+    """What the embedded workers of this machine will have. Raises `BadInput` where its GPUs make no whole groups."""
     quantizes = importlib.util.find_spec("bitsandbytes") is not None
-    gpus = [Target(Device.GPU, gpu.name, gpu.memory_bytes, quantizes) for gpu in machine.gpus]
-    cpu = Target(Device.CPU, f"{machine.cpu_name} ({machine.cores} cores)", machine.available_bytes, quantizes)
-    return (*gpus, cpu)
+    limited = "" if allotment.max_memory_bytes is None else " by --max-memory"
+
+    def target(device: Device, name: str, memory_bytes: int) -> Target:
+        return Target(device, name + limited, allotment.within(memory_bytes), quantizes)
+
+    gpus = [
+        target(Device.GPU, group_name(group), sum(gpu.memory_bytes for gpu in group))
+        for group in (allotment.groups_of(machine.gpus) if machine.gpus else ())
+    ]
+    return (*gpus, target(Device.CPU, f"{machine.cpu_name} ({machine.cores} cores)", machine.available_bytes))
+
+
+def allotment_faults(allotment: Allotment, device: Device | None) -> list[ProctorError]:
+    """What can't be of `--group` and `--max-memory` for workers on this device; None: in a fleet, none are started."""
+    faults: list[ProctorError] = []
+    if device is None and allotment != WHOLE:
+        faults.append(
+            BadInput(
+                "--group and --max-memory are for the workers that this command starts, and with PROCTOR_BROKER_URL it "
+                "starts none.",
+                "Leave them out; say them at `proctor worker`, on the machines of the fleet.",
+            )
+        )
+    if device is Device.CPU:
+        tried(faults, allotment.check_for_cpu)
+    return faults
 
 
 def fleet(store: Store) -> tuple[Target, ...]:

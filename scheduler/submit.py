@@ -6,11 +6,12 @@ import json
 import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 
 from proctor import logs, private
+from proctor.allotment import Allotment
 from proctor.broker import dispatch
 from proctor.broker.app import make_app
 from proctor.nouns import Device, RunStatus, SweepRequest
@@ -37,6 +38,7 @@ class Way:
     detach: bool = False
     plan_only: bool = False
     as_json: bool = False
+    allotment: Allotment = field(default_factory=Allotment)  # of each worker that is started here
     default_shots: bool = False  # nobody said how many: an exam without a dev split is asked with none
 
 
@@ -51,7 +53,7 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         where the database or the broker can't be used.
     """
     with open_store(settings) as store:
-        prepared = prepare(request, settings, store, default_shots=way.default_shots, fresh=way.fresh)
+        prepared = prepare(request, settings, store, way.allotment, default_shots=way.default_shots, fresh=way.fresh)
         if way.plan_only:
             say_plan(prepared, as_json=way.as_json)
             return ALL_DONE
@@ -74,11 +76,11 @@ def carry_out(store: Store, settings: Settings, sweep_id: int, way: Way) -> int:
             return detached(sweep_id, way)
         stopped = follow(store, sweep_id, verbose=way.verbose)
     elif way.detach:
-        log_path = attend.start(settings, sweep_id)
+        log_path = attend.start(settings, sweep_id, way.allotment)
         say(f"It goes on in the background; {log_path} has its words.")
         return detached(sweep_id, way)
     else:
-        stopped = attend.run(store, settings, sweep_id, verbose=way.verbose)
+        stopped = attend.run(store, settings, sweep_id, way.allotment, verbose=way.verbose)
     return conclude(store, sweep_id, way, stopped=stopped, here=not settings.broker_url)
 
 

@@ -24,6 +24,21 @@ torch.set_num_threads(1)  # tests run beside one another; more threads would onl
 VOCAB = 400
 WINDOW = 512
 CPU = TorchDevice(torch.device("cpu"), Device.CPU, "test CPU", 1 << 40, has_bfloat16=True)
+
+
+class Group(TorchDevice):
+    """Several devices that one worker owns, with so many bytes free on each; the CPU stands for all of them."""
+
+    def __init__(self, free: tuple[int, ...]) -> None:
+        super().__init__(CPU.torch, Device.CPU, "test group", sum(free), has_bfloat16=True, gpus=len(free))
+        object.__setattr__(self, "free", free)  # it is frozen
+
+    free: tuple[int, ...]
+
+    def free_by_gpu(self) -> tuple[int, ...]:
+        return self.free
+
+
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

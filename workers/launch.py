@@ -25,12 +25,13 @@ from dataclasses import replace
 from types import FrameType
 
 from proctor import logs
+from proctor.allotment import Allotment, memory_bytes
 from proctor.broker.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
 from proctor.gpus import usable
 from proctor.machine import look
 from proctor.settings import CACHED, LOG_FORMATS, Settings
-from workers.posts import Place, Wanted, memory_bytes, posts
+from workers.posts import Place, Wanted, posts
 from workers.process import WorkerProcess
 from workers.versions import versions
 
@@ -207,8 +208,7 @@ def wanted(options: argparse.Namespace) -> Wanted:
         devices=options.devices,
         lanes=tuple(options.lanes),
         sweep_id=options.sweep,
-        group=options.group,
-        max_memory_bytes=memory_bytes(options.max_memory) if options.max_memory else None,
+        allotment=Allotment(options.group, memory_bytes(options.max_memory) if options.max_memory else None),
     )
 
 

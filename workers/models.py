@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from proctor.nouns import Cost, DType, ModelRef, Provenance, Quant
+from proctor.nouns import Conditions, Cost, DType, ModelRef, Provenance, Quant
 from workers import convert
 from workers.devices import TorchDevice
 from workers.engine.load import Engine, load
@@ -54,11 +54,14 @@ class Models:
         self.device, self._cache, self._progress, self._moved = device, cache, progress, moved
         self.before_unload: Callable[[], None] = lambda: None  # who else holds something of the model lets it go
         self._key: _Key | None = None
+        self._placed_for = 0  # tokens of the packs that the held model was placed for
         self._loaded: Loaded | None = None
         self._cuts: dict[_Key, int] = {}  # tokens that went through at once where more ran out of memory
 
-    def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = Conditions.pack_tokens) -> Loaded:
         """This model, loaded now if it isn't the one that is held. `is` tells: a held model is the same object.
+
+        On a group of GPUs it is loaded anew, too, where it was placed for smaller packs than those of `pack_tokens`.
 
         Raises
         ------
@@ -68,10 +71,11 @@ class Models:
             where its files can't be had now: another try later may have them.
         """
         key = _Key(ref, quant, dtype)
-        if self._loaded is None or self._key != key:
+        cramped = self.device.gpus > 1 and pack_tokens > self._placed_for
+        if self._loaded is None or self._key != key or cramped:
             self.unload()
-            self._loaded = self._load(key)
-            self._key = key
+            self._loaded = self._load(key, pack_tokens)
+            self._key, self._placed_for = key, pack_tokens
         return self._loaded
 
     @property
@@ -95,10 +99,10 @@ class Models:
         self._loaded = self._key = None
         self.device.release()
 
-    def _load(self, key: _Key) -> Loaded:
+    def _load(self, key: _Key, pack_tokens: int) -> Loaded:
         folder = convert.local_folder(key.ref, self._cache, self._progress, self._moved)
         self._progress(f"{key.ref.label} ({key.quant}): loading")
-        engine = load(folder, key.ref.name, key.quant, key.dtype, self.device)
+        engine = load(folder, key.ref.name, key.quant, key.dtype, self.device, pack_tokens)
         with self.device.reporting_shortage(key.ref.name):
             scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
         with self.device.reporting_shortage(key.ref.name):

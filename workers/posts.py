@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proctor.allotment import Allotment, group_name
 from proctor.errors import BadInput
 from proctor.machine import Gpu, Machine
 from proctor.nouns import Device, Quant, WorkerCard
 
 # Packs have other shapes each: blocks that grow leave no gaps between them that no pack fits in.
 _ALLOCATOR, _GROWING = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}, "expandable_segments:True"
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30,
-         "TIB": 2**40}  # fmt: skip
 # What bitsandbytes asks of a GPU: https://huggingface.co/docs/bitsandbytes/main/en/installation
 NEEDED_CAPABILITY = {Quant.EIGHT_BIT: (7, 5), Quant.FOUR_BIT: (6, 0)}
 
@@ -25,12 +23,7 @@ class Wanted:
     devices: str = "auto"
     lanes: tuple[str, ...] = ()
     sweep_id: int | None = None
-    group: int = 1  # GPUs of one worker
-    max_memory_bytes: int | None = None  # of one worker; None: all that its devices have
-
-    def __post_init__(self) -> None:
-        if self.group < 1:
-            raise BadInput(f"--group {self.group} is below 1.")
+    allotment: Allotment = field(default_factory=Allotment)
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
             host=place.host,
             device=device,
             device_name=device_name,
-            memory_bytes=min(memory_bytes, wanted.max_memory_bytes or memory_bytes),
+            memory_bytes=wanted.allotment.within(memory_bytes),
             lanes=wanted.lanes,
             sweep_id=wanted.sweep_id,
             quants=quants_of(gpus, quantizes=place.quantizes),
@@ -85,8 +78,7 @@ def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
         return Post(card, ",".join(gpu.uuid for gpu in gpus))
 
     if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
-        if wanted.group > 1:
-            raise BadInput(f"--group {wanted.group} is for GPUs, and this worker takes the CPU.", "Leave --group away.")
+        wanted.allotment.check_for_cpu()
         return [post("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes, ())]
     return [
         post(
@@ -96,7 +88,7 @@ def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
             sum(gpu.memory_bytes for gpu in group),
             group,
         )
-        for group in groups_of(chosen_gpus(machine, wanted.devices), wanted.group)
+        for group in wanted.allotment.groups_of(chosen_gpus(machine, wanted.devices))
     ]
 
 
@@ -116,24 +108,6 @@ def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
     return chosen
 
 
-def groups_of(gpus: Sequence[Gpu], size: int) -> list[tuple[Gpu, ...]]:
-    """Neighbours together, `size` at a time, in their order; raises `BadInput` where some would be left over."""
-    left = len(gpus) % size
-    if left:
-        whole = ",".join(str(gpu.index) for gpu in gpus[: len(gpus) - left])
-        raise BadInput(
-            f"--group {size}: {len(gpus)} GPUs make no whole groups.",
-            f"Say --devices {whole} to leave the rest alone." if whole else "Make groups smaller.",
-        )
-    return [tuple(gpus[start : start + size]) for start in range(0, len(gpus), size)]
-
-
-def group_name(group: Sequence[Gpu]) -> str:
-    """`NVIDIA L4` for one, `2 x NVIDIA L4` for two."""
-    names = sorted({gpu.name for gpu in group})
-    return names[0] if len(group) == 1 else f"{len(group)} x {' and '.join(names)}"
-
-
 def quants_of(gpus: Sequence[Gpu], *, quantizes: bool) -> tuple[Quant, ...]:
     """The quantizations that bitsandbytes does on these GPUs, or on the CPU where there are none.
 
@@ -146,18 +120,3 @@ def quants_of(gpus: Sequence[Gpu], *, quantizes: bool) -> tuple[Quant, ...]:
         for quant in Quant
         if all(gpu.capability is None or gpu.capability >= NEEDED_CAPABILITY.get(quant, (0, 0)) for gpu in gpus)
     )
-
-
-def memory_bytes(text: str) -> int:
-    """Bytes of what a person writes: `8GB` is 8 · 10⁹, `8GiB` is 8 · 2³⁰, a bare number is bytes.
-
-    Raises
-    ------
-    BadInput
-        for anything else, and for nothing at all.
-    """
-    read = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(read[1]) * UNITS[(read[2] or "").upper()]) if read else 0
-    if size < 1:
-        raise BadInput(f"--max-memory {text!r} is no size.", "Write a number with a unit, such as 8GB or 7.5GiB.")
-    return size

@@ -132,8 +132,8 @@ def load(desk: Desk, claim: Claim, tally: Tally) -> Loaded:
 
     Errors as of `Models.get`.
     """
-    before = desk.models.held
-    model = desk.patience(partial(desk.models.get, claim.spec.model, claim.spec.quant, claim.dtype))
+    before, spec = desk.models.held, claim.spec
+    model = desk.patience(partial(desk.models.get, spec.model, spec.quant, claim.dtype, spec.conditions.pack_tokens))
     if model is not before:
         tally.loaded(model.load_cost)
         desk.link.hold(desk.held)

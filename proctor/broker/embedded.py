@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proctor import logs, private
+from proctor.allotment import WHOLE, Allotment
 from proctor.broker.guard import GROUP_ENDS, kill_group
 from proctor.broker.reports import Report, ReportKind
 from proctor.broker.valkey import START_S, binary
@@ -154,12 +155,17 @@ class Embedded:
 
 
 @contextmanager
-def embedded(settings: Settings, devices: str | None = "auto", sweep_id: int | None = None) -> Iterator[Embedded]:
+def embedded(
+    settings: Settings,
+    devices: str | None = "auto",
+    sweep_id: int | None = None,
+    allotment: Allotment = WHOLE,
+) -> Iterator[Embedded]:
     """A broker of our own, and a worker for each device, until the block is left.
 
-    `devices` as `proctor worker --devices` takes it; None: a broker only. With a `sweep_id` the workers serve that
-    sweep and leave alone whatever else waits in the database. Leaving the block ends all of it in
-    order; an interrupt while that lasts ends it at once.
+    `devices` as `proctor worker --devices` takes it; None: a broker only. `allotment` is what each worker is given.
+    With a `sweep_id` the workers serve that sweep and leave alone whatever else waits in the database. Leaving the
+    block ends all of it in order; an interrupt while that lasts ends it at once.
 
     Raises
     ------
@@ -167,7 +173,9 @@ def embedded(settings: Settings, devices: str | None = "auto", sweep_id: int | N
         where no broker can be started: on a platform without one, with what to set instead.
     """
     binary()  # says what to do where there is none, before anything is started
-    launch = [] if devices is None else ["--devices", devices, *([] if sweep_id is None else [f"--sweep={sweep_id}"])]
+    launch = [] if devices is None else ["--devices", devices, *allotment.arguments]
+    if devices is not None and sweep_id is not None:
+        launch.append(f"--sweep={sweep_id}")
     log_path = logs.log_file(settings.home, f"guard-{os.getpid()}")
     with private.append_to(log_path) as log_file:
         guard = subprocess.Popen(  # noqa: S603 -- our own program

@@ -147,6 +147,15 @@ def test_auto_in_a_fleet_without_a_worker_asks_for_the_device(shell: Shell, monk
     refused(said, "--device auto: no worker of the fleet is alive", "--device cuda or --device cpu", "proctor worker")
 
 
+def test_memory_for_workers_that_cannot_be_meant(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = ("-m", "smollm2", "--benchmark", "demo", "--device", "cpu")
+    refused(shell.submit(*demo, "--max-memory", "much"), "--max-memory 'much' is no size", "8GB")
+    refused(shell.submit(*demo, "--max-memory", "1MB"), "smollm2", "by --max-memory has 0.0 GB")
+    refused(shell.submit(*demo, "--group", "2"), "--group 2 is for GPUs")
+    monkeypatch.setenv("PROCTOR_BROKER_URL", "redis://127.0.0.1:1/0")
+    refused(shell.submit(*demo, "--max-memory", "8GB"), "PROCTOR_BROKER_URL it starts none", "proctor worker")
+
+
 def test_an_unknown_sweep_offers_the_nearest(shell: Shell) -> None:
     refused(shell("status", "nightly"), "nightly")
     refused(shell("cancel", "7"), "'7'")

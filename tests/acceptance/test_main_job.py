@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from proctor.nouns import RunStatus
 from proctor.settings import Settings
-from proctor.store import reads
+from proctor.store import reads, workers
 from proctor.store.session import Store, open_store
 from tests import tiny
 from tests.acceptance.conftest import Said, spawn
@@ -229,6 +229,18 @@ def test_what_was_started_in_the_background_goes_on_and_can_be_cancelled_and_ret
     assert json.loads(desk.run("proctor", "retry", "1", "--json").out)["waiting_again"] > 0
     assert desk.run(*words).code == 0
     assert desk.answered() == 2400
+
+
+@pytest.mark.parametrize("left", [[], ["--detach"]], ids=["watched", "left behind"])
+def test_the_workers_of_a_sweep_are_given_what_its_command_says(desk: Desk, left: list[str]) -> None:
+    (desk.folder / "sweep.yaml").write_text("max_memory: 2GB\npack_tokens: 100\n")
+    said = desk.run(*desk.submit(str(desk.folder / "sweep.yaml"), *left, "--device", "cpu"))
+    assert said.code == 0, said.err
+    wait_until(lambda: desk.answered() == 24 and not ours(desk), "all was answered and ended", LIMIT_S)
+    with desk.store() as store:
+        (worker,) = workers.listing(store)
+        assert worker.card.memory_bytes == 2 * 10**9
+        assert {run.spec.conditions.pack_tokens for run in reads.runs(store, [1])} == {100}
 
 
 def ours(desk: Desk) -> list[psutil.Process]:

@@ -62,8 +62,8 @@ class MortalScorer:
 class MortalModels(Models):
     """Models that are scored by a `MortalScorer`."""
 
-    def _load(self, key: _Key) -> Loaded:
-        loaded = super()._load(key)
+    def _load(self, key: _Key, pack_tokens: int) -> Loaded:
+        loaded = super()._load(key, pack_tokens)
         return replace(loaded, scorer=MortalScorer(loaded.scorer))
 
 

@@ -77,12 +77,12 @@ class DistantModels(Models):
     away = 2
     asked: Callable[[], object] = staticmethod(lambda: None)
 
-    def get(self, ref: ModelRef, quant: Quant, dtype: DType) -> Loaded:
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = Conditions.pack_tokens) -> Loaded:
         self.asked()
         if self.away:
             self.away -= 1
             raise HubUnavailable("The hub can't be reached for org/x.")
-        return super().get(ref, quant, dtype)
+        return super().get(ref, quant, dtype, pack_tokens)
 
 
 @pytest.fixture(scope="module")

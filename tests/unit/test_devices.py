@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
-from proctor.nouns import Device
+from proctor.catalog.memory import pack_bytes, weight_bytes
+from proctor.catalog.weights import read_folder
+from proctor.nouns import Device, DType, Quant
 from tests import tiny
 from workers.devices import Placement, is_of_the_device, is_shortage, limit_of, own_device, place
+from workers.engine.load import placement
 
 
 def test_a_limit_counts_where_it_is_below_what_is_there() -> None:
@@ -49,6 +53,14 @@ def test_a_model_that_fits_on_the_first_gpu_of_a_group_is_not_spread() -> None:
 
 def test_a_model_too_large_for_the_first_gpu_is_spread_over_the_gpus_alone() -> None:
     assert place("cuda:0", 71, (70, 80)) == Placement("balanced", {0: 70, 1: 80})
+
+
+def test_a_model_is_placed_for_the_packs_that_are_asked_for(tmp_path: Path) -> None:
+    weights = read_folder(tiny.make(tmp_path))
+    room = weight_bytes(weights, Quant.NONE, DType.FLOAT32) + pack_bytes(weights, DType.FLOAT32, 2048)
+    pair = tiny.Group((room, room))
+    assert placement(weights, Quant.NONE, DType.FLOAT32, 2048, pair) == Placement({"": "cpu"})
+    assert placement(weights, Quant.NONE, DType.FLOAT32, 2049, pair).device_map == "balanced"
 
 
 def test_each_gpu_of_a_group_gives_what_is_free_and_its_share_of_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

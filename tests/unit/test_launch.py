@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from proctor.allotment import Allotment, memory_bytes
 from proctor.errors import BadInput, WorkersUnavailable
 from proctor.machine import Gpu, Machine
 from proctor.nouns import Device, Quant, WorkerCard
 from workers import launch
 from workers.card import card_environ, read_card
 from workers.launch import check_packages
-from workers.posts import Place, Wanted, groups_of, memory_bytes, posts, quants_of
+from workers.posts import Place, Wanted, posts, quants_of
 
 GPUS = (Gpu(0, "GPU-a", "H100", 80 << 30, (9, 0)), Gpu(1, "GPU-b", "H100", 80 << 30, (9, 0)))
 VERSIONS = {"torch": "2.13.0", "bitsandbytes": "0.50.0"}
@@ -75,7 +76,7 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(machine: Machin
 
 
 def test_a_worker_may_own_a_group_of_gpus_with_their_memory_together() -> None:
-    (post,) = posts(EQUIPPED, Wanted(group=2), HERE)
+    (post,) = posts(EQUIPPED, Wanted(allotment=Allotment(2)), HERE)
     assert post.card.name == "gpu0-1@here:7"
     assert (post.card.device_name, post.card.memory_bytes) == ("2 x H100", 160 << 30)
     assert post.cuda_visible_devices == "GPU-a,GPU-b"
@@ -84,7 +85,7 @@ def test_a_worker_may_own_a_group_of_gpus_with_their_memory_together() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 12])
 def test_groups_are_whole_and_hold_each_gpu_once_in_order(size: int) -> None:
     gpus = [Gpu(index, f"GPU-{index}", "L4", 1) for index in range(12)]
-    groups = groups_of(gpus, size)
+    groups = Allotment(size).groups_of(gpus)
     assert [gpu for group in groups for gpu in group] == gpus
     assert {len(group) for group in groups} == {size}
 
@@ -92,19 +93,19 @@ def test_groups_are_whole_and_hold_each_gpu_once_in_order(size: int) -> None:
 def test_gpus_that_make_no_whole_groups_are_refused_with_those_that_would() -> None:
     gpus = [Gpu(index, f"GPU-{index}", "L4", 1) for index in range(5)]
     with pytest.raises(BadInput, match=r"5 GPUs make no whole groups.*--devices 0,1,2,3 "):
-        groups_of(gpus, 2)
+        Allotment(2).groups_of(gpus)
     with pytest.raises(BadInput, match=r"Make groups smaller"):
-        groups_of(gpus[:1], 2)
+        Allotment(2).groups_of(gpus[:1])
     with pytest.raises(BadInput, match=r"--group 2 is for GPUs"):
-        posts(BARE, Wanted(group=2), HERE)
+        posts(BARE, Wanted(allotment=Allotment(2)), HERE)
     with pytest.raises(BadInput, match=r"--group 0"):
-        Wanted(group=0)
+        Allotment(0)
 
 
 def test_a_limit_of_memory_stands_on_the_card_and_never_above_what_is_there() -> None:
-    (limited,) = posts(BARE, Wanted(max_memory_bytes=8 * 10**9), HERE)
+    (limited,) = posts(BARE, Wanted(allotment=Allotment(max_memory_bytes=8 * 10**9)), HERE)
     assert limited.card.memory_bytes == 8 * 10**9
-    (generous,) = posts(BARE, Wanted(max_memory_bytes=10**15), HERE)
+    (generous,) = posts(BARE, Wanted(allotment=Allotment(max_memory_bytes=10**15)), HERE)
     assert generous.card.memory_bytes == 32 << 30
 
 
@@ -150,7 +151,7 @@ def test_the_command_passes_on_what_its_launcher_understands() -> None:
     told = launch._parser().parse_args(
         ["--devices", "0,1", "--group=2", "--max-memory=8GB", "--lanes=gpu/*", "--lanes=cpu/*"]
     )
-    assert launch.wanted(told) == Wanted("0,1", ("gpu/*", "cpu/*"), None, 2, 8 * 10**9)
+    assert launch.wanted(told) == Wanted("0,1", ("gpu/*", "cpu/*"), None, Allotment(2, 8 * 10**9))
 
 
 def test_a_worker_reads_the_card_that_it_was_given() -> None:

@@ -40,6 +40,20 @@ def test_another_quantization_or_type_is_another_load(models: Models, folder: Pa
     assert models.get(ref, Quant.FOUR_BIT, DType.BFLOAT16).weight_bytes < first.weight_bytes
 
 
+def test_on_a_group_larger_packs_than_a_model_was_placed_for_are_another_load(folder: Path, tmp_path: Path) -> None:
+    ref, group = resolve(str(folder)), Models(tiny.Group((1 << 40, 1 << 40)), tmp_path / "cache")
+    first = group.get(ref, Quant.NONE, DType.FLOAT32, 1024)
+    assert group.get(ref, Quant.NONE, DType.FLOAT32, 512) is first
+    larger = group.get(ref, Quant.NONE, DType.FLOAT32, 4096)
+    assert larger is not first
+    assert group.get(ref, Quant.NONE, DType.FLOAT32) is larger
+
+
+def test_one_device_holds_a_model_whatever_its_packs(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    assert models.get(ref, Quant.NONE, DType.FLOAT32) is models.get(ref, Quant.NONE, DType.FLOAT32, 1 << 20)
+
+
 def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder: Path) -> None:
     ref = resolve(str(folder))
     scorer = models.get(ref, Quant.NONE, DType.FLOAT32).scorer

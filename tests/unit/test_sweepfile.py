@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_file_says_what_options_say(tmp_path: Path) -> None:
     text = "models: [smollm2, ./m]\nquant: 4bit\nsubjects: [stem]\nshots: 0\nchat_template: true\nlimit: 20\n"
-    text += "scoring: text\ncheck_noise: true\n"
+    text += "scoring: text\ncheck_noise: true\ngroup: 2\nmax_memory: 8GB\npack-tokens: 512\n"
     assert read(write(tmp_path, text), submit) == {
         "models": ["smollm2", "./m"],
         "quants": ["4bit"],
@@ -30,6 +30,9 @@ def test_a_file_says_what_options_say(tmp_path: Path) -> None:
         "limit": "20",
         "scoring": "text",
         "check_noise": True,
+        "group": "2",
+        "max_memory": "8GB",
+        "pack_tokens": "512",
     }
 
 

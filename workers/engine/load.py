@@ -50,8 +50,17 @@ class Engine:
     notes: tuple[str, ...]
 
 
-def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevice) -> Engine:
+def load(
+    folder: Path,
+    name: str,
+    quant: Quant,
+    dtype: DType,
+    device: TorchDevice,
+    pack_tokens: int = Conditions.pack_tokens,
+) -> Engine:
     """Load tokenizer and weights (safetensors only, no code of the model's own).
+
+    Of a group of GPUs it takes one alone where packs of `pack_tokens` have room beside the weights.
 
     Raises
     ------
@@ -73,8 +82,7 @@ def load(folder: Path, name: str, quant: Quant, dtype: DType, device: TorchDevic
     has = room_for(needs, device)
     if needs > has:
         raise DoesNotFit(name, needs, has, device.name)
-    room = needs + pack_bytes(weights, computed, Conditions().pack_tokens)
-    where = place(str(device.torch), room, device.free_by_gpu())
+    where = placement(weights, quant, computed, pack_tokens, device)
     with Meter(device) as meter, quiet_libraries():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -113,6 +121,12 @@ def room_for(needs: int, device: TorchDevice, limit_s: float = BUSY_S) -> int:
         time.sleep(_GLANCE_S)
         has = device.available_bytes()
     return has
+
+
+def placement(weights: Weights, quant: Quant, dtype: DType, pack_tokens: int, device: TorchDevice) -> Placement:
+    """Where a model goes that is to compute in `dtype` and to score packs of so many tokens."""
+    room = weight_bytes(weights, quant, dtype) + pack_bytes(weights, dtype, pack_tokens)
+    return place(str(device.torch), room, device.free_by_gpu())
 
 
 def check_known(folder: Path, name: str) -> None:
