@@ -18,7 +18,7 @@ from itertools import islice
 
 from chat.protocol import Ending, Progress, Stage
 from proctor.dialogue import Fault, Finish
-from proctor.errors import BadInput, BadModel, DeviceBroken, ProctorError, StoreUnavailable, first_line
+from proctor.errors import BadInput, BadModel, DeviceBroken, OutOfMemory, ProctorError, StoreUnavailable, first_line
 from proctor.nouns import Device, DType, Lane, WorkerCard
 from proctor.store import turns
 from proctor.store.session import Store
@@ -85,6 +85,7 @@ class Conversing:
         self._broker: str | None = None
         self._mark_at = self._look_at = self._left_at = self._ended_at = 0.0
         self._room = True  # whether another reply fits beside those under way
+        self._most = MOST_LIVE  # replies at a time of the model that is held
         means.models.before_unload = self._leave_model
 
     def serve(self) -> None:
@@ -173,7 +174,7 @@ class Conversing:
     def _admit_waiting(self) -> None:
         """Claim what waits for the held model, as far as there is room."""
         now = time.monotonic()
-        held, room = self._means.models.held, MOST_LIVE - len(self._live)
+        held, room = self._means.models.held, self._most - len(self._live)
         if held is None or now < self._look_at or room < 1 or not self._room:
             return
         self._look_at = now + LOOK_S
@@ -274,6 +275,9 @@ class Conversing:
             failed = error
         if failed is None and not generator.live and not tokens:
             failed = RuntimeError("the generator has let go of replies that are under way")
+        if isinstance(failed, OutOfMemory) and len(self._live) > 1:
+            self._make_do_with_fewer()
+            return
         if failed is not None:
             self._fail_all(failed)
             return
@@ -333,6 +337,13 @@ class Conversing:
 
     # --- what goes wrong
 
+    def _make_do_with_fewer(self) -> None:
+        """Memory is too short for so many replies at once: from now on half of them, each goes on where it was."""
+        self._most = len(self._live) // 2
+        log.warning("out of memory: %d replies at a time from now on", self._most)
+        self._hand_back()
+        self._means.models.device.release()
+
     def _fail_all(self, error: Exception) -> None:
         """The step failed, and with it every reply in it: the generator has let go of all of them."""
         for live in list(self._live.values()):
@@ -354,7 +365,7 @@ class Conversing:
         raise DeviceBroken(name, f"{type(error).__name__}: {first_line(error)}") from error
 
     def _hand_back(self) -> None:
-        """The worker is to stop: others go on with what it has under way."""
+        """What is under way waits again, for whoever goes on with it."""
         for live in list(self._live.values()):
             self._drop(live)
             self._give_back(live)
@@ -382,7 +393,7 @@ class Conversing:
         self._hand_back()
         if self._box is not None:
             self._box.generator.forget()
-        self._box = None
+        self._box, self._most = None, MOST_LIVE
 
     def _lane(self, loaded: Loaded) -> Lane:
         return Lane(self._means.me.device, str(loaded.ref), loaded.quant)

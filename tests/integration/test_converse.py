@@ -25,7 +25,7 @@ from proctor.store.session import Store, open_store
 from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
 from workers.converse import Conversing, Means
-from workers.engine.generate import PIECE
+from workers.engine.generate import PIECE, Token
 from workers.engine.generate_rows import RowGenerator
 from workers.intake import Intake
 from workers.link import Link
@@ -463,6 +463,29 @@ def test_a_reply_that_runs_out_of_memory_three_times_is_failed_with_the_reason(
     assert "out of memory" in ending(reply).error
     monkeypatch.undo()
     assert ending(ended(client, desk, request(model))[0]).finish is Finish.LENGTH
+
+
+def test_replies_that_memory_is_too_short_for_together_are_made_by_fewer_at_a_time(
+    client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = [ended(client, desk, request(model, said))[0] for said in ("One", "Two", "Three")]
+    step, seen = RowGenerator.step, list[int]()
+
+    def tight(generator: RowGenerator) -> list[Token]:
+        seen.append(generator.live)
+        if generator.live > 1:
+            generator.forget()
+            raise OutOfMemory("tiny", "test CPU")
+        return step(generator)
+
+    monkeypatch.setattr(RowGenerator, "step", tight)
+    replies = accepted(client, *(request(model, said) for said in ("One", "Two", "Three")))
+    desk.work()
+    for reply in replies:
+        for _ in reply.entries():
+            pass
+    assert [(ending(one).finish, one.text) for one in replies] == [(ending(one).finish, one.text) for one in alone]
+    assert [live for live in seen if live > 1] == [3]  # from then on one at a time
 
 
 def test_a_long_conversation_is_summarised_and_goes_on(client: Client, desk: Desk, store: Store, model: str) -> None:
