@@ -23,10 +23,16 @@ demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a repo
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 -q none -q 4bit --benchmark demo --name demo
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 --benchmark demo --scoring text --name demo-text
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/proctor report demo demo-text -o demo-results/report
-	@echo 'Asked for letters so small a model guesses; by the text of the options (sweep demo-text) it is above chance.'
-	@echo 'The database is demo-results/proctor.db. To look at it with the other commands:'
-	@echo '  export PROCTOR_HOME=$(CURDIR)/demo-results PROCTOR_CACHE=$(PROCTOR_CACHE)'
-	@echo '  $(BIN)/proctor status demo; $(BIN)/proctor quant demo; $(BIN)/proctor show arithmetic:0 -s demo; $(BIN)/proctor chat -m smollm2'
+	@echo 'Asked for letters so small a model guesses;'
+	@echo 'by the text of the options (sweep demo-text) it is above chance.'
+	@echo 'The database is demo-results/proctor.db. To look at it with other commands:'
+	@echo '  export PROCTOR_HOME=$(CURDIR)/demo-results'
+	@echo '  export PROCTOR_CACHE=$(PROCTOR_CACHE)'
+	@echo '  $(BIN)/proctor status demo'
+	@echo '  $(BIN)/proctor quant demo'
+	@echo '  $(BIN)/proctor show arithmetic:0 -s demo'
+	@echo '  $(BIN)/proctor chat -m smollm2'
+	@echo 'An exam of your own: docs/own-benchmark.md'
 
 test: $(STAMP)  ## every test; what each took stands in build/tests.xml
 	$(BIN)/python -m pytest $(SPREAD) --durations=25 --junitxml=build/tests.xml

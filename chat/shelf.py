@@ -17,6 +17,7 @@ from chat.host import read_settings, reader, story_of
 from chat.inquiry import Inquiry, Listed, What
 from chat.screen import plain
 from proctor.dialogue import Role, path_to
+from proctor.prose import folded
 
 
 def show_list(text: str, limit: int, *, as_json: bool) -> None:
@@ -29,7 +30,7 @@ def show_list(text: str, limit: int, *, as_json: bool) -> None:
         click.echo(f"No conversation holds {plain(text)!r}." if text else "There is no conversation yet.")
     else:
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo("\n".join(line[:columns] for line in _lines(found)))
+        click.echo("\n".join(listed(found, columns)))
 
 
 def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> None:
@@ -48,12 +49,20 @@ def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> 
     click.echo(f"{len(document['messages'])} messages written to {out}", err=True)
 
 
-def _lines(found: Sequence[Listed]) -> list[str]:
-    return [
-        f"{each.id[:12]:12}  {each.touched_at.astimezone():%Y-%m-%d %H:%M}  {each.turns:>4}  {each.lane:<32}  "
-        + plain(" ".join(each.title.split()))
-        for each in found
-    ]
+def listed(found: Sequence[Listed], columns: int | None) -> list[str]:
+    """A line a conversation: id, last touched, messages, lane, title; where that is too wide, the title is below.
+
+    `columns` are those of the terminal; None where there is none, and every line is whole.
+    """
+    lines = []
+    for each in found:
+        head = f"{each.id[:12]:12}  {each.touched_at.astimezone():%Y-%m-%d %H:%M}  {each.turns:>4}  {each.lane:<32}"
+        title = plain(" ".join(each.title.split()))
+        if columns is None or len(head) + 2 + len(title) <= columns:
+            lines.append(f"{head}  {title}")
+        else:
+            lines += [folded(head.rstrip(), columns), folded(f"  {title}", columns)]
+    return lines
 
 
 def _as_json(each: Listed) -> dict[str, object]:

@@ -68,3 +68,9 @@ def test_the_readme_says_what_a_run_is_where_it_first_speaks_of_one_and_leads_to
     first = next(re.finditer(r"\bRuns?\b", readme)).start()
     assert readme[first:].startswith("Run** is one\nmodel, at one quantization, on one subject.")
     assert "](docs/glossary.md)" in readme
+
+
+def test_what_the_demo_says_at_its_end_fits_a_terminal_of_80_columns_but_for_the_folders() -> None:
+    said = re.findall(r"(?m)^\t@echo '(.*)'$", (ROOT / "Makefile").read_text("utf-8"))
+    assert len(said) > 5
+    assert [line for line in said if len(line.replace("$(BIN)", ".venv/bin")) > 80] == []
