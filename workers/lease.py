@@ -64,10 +64,10 @@ class Lease:
         """Say what this attempt computes with; returns what the Run's numbers are recorded under."""
         return self.patience(partial(runs.begin, self.store, self.claim, provenance))
 
-    def cut(self, provenance: Provenance) -> None:
-        """Say that from now on packs go through the model in the parts that `provenance` tells of."""
+    def amend(self, provenance: Provenance) -> None:
+        """Say that from now on packs are computed as `provenance` tells: in parts, or on another device."""
         self._check()
-        self.patience(partial(runs.cut, self.store, self.claim, provenance))
+        self.patience(partial(runs.amend, self.store, self.claim, provenance))
 
     def committed_packs(self) -> frozenset[int]:
         """Indexes of the packs that are recorded, by whichever attempt: none before the first."""

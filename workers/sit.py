@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -34,13 +34,14 @@ from proctor.errors import (
 from proctor.exams.judge import judge
 from proctor.exams.packs import compose
 from proctor.exams.prompts import fit
-from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, Provenance, RunStatus, ShotsShown
+from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, RunStatus, ShotsShown
 from proctor.store import runs
 from scheduler.choose import choose
 from workers.desk import Desk
 from workers.engine.template import ExamChat
 from workers.fitting import FittingScorer, with_cut
 from workers.lease import Lease
+from workers.mixture import check_same_prompts, check_same_way, continued_by
 from workers.models import Loaded
 from workers.noise import check_noise
 from workers.talk import STARVED_S
@@ -170,10 +171,13 @@ def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots:
     mine = with_cut(made, desk.models.cut_tokens)
     recorded = lease.begin(mine)
     check_same_way(recorded, mine)
+    if (told := continued_by(recorded, mine)) != recorded:
+        recorded = told
+        lease.amend(recorded)
 
     def remember(tokens: int) -> None:
         desk.models.remember_cut(tokens)
-        lease.cut(with_cut(recorded, tokens))
+        lease.amend(with_cut(recorded, tokens))
 
     def make_room() -> bool:
         kept = desk.chat.let_go()
@@ -181,28 +185,6 @@ def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots:
         return kept
 
     return FittingScorer(model.scorer, recorded.cut_tokens, remember, make_room)
-
-
-def check_same_way(recorded: Provenance, mine: Provenance) -> None:
-    """One Run is never a mixture: raise `OtherWay` where its earlier packs were computed in a way that isn't ours."""
-    theirs, ours = ((one.dtype, one.attention, one.products) for one in (recorded, mine))
-    if theirs != ours:
-        raise OtherWay(
-            "This Run was begun with {}, attention {!r} and matrix products by {}; ".format(*theirs)
-            + "this worker computes with {}, {!r} and {}.".format(*ours),
-            "Finish it with the workers that began it, or submit it with --fresh.",
-        )
-
-
-def check_same_prompts(recorded: Mapping[str, str], prompts: Sequence[Prompt]) -> None:
-    """One Run is never a mixture: raise `BadInput` where its recorded Answers are to prompts that aren't ours."""
-    others = [prompt for prompt in prompts if recorded.get(prompt.question.id, prompt.hash) != prompt.hash]
-    if others:
-        raise BadInput(
-            f"This Run was begun with other prompts: {len(others)} of the {len(recorded)} questions that are answered "
-            "would be asked in other words now, by another date or another release.",
-            "Submit it with --fresh.",
-        )
 
 
 def attempt(desk: Desk, claim: Claim) -> None:

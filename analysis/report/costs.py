@@ -21,7 +21,8 @@ from proctor.store.reads import RunRecord
 
 ABOUT = (
     "Scoring only: loading has a column of its own, since a worker that already holds the model spares it. CPU time is "
-    "that of all threads; GPU time is 0 on the CPU. Memory is the peak of a Run, not of the process's life."
+    "that of all threads; GPU time is that between a pack's first and last kernel, waits included, and 0 "
+    "on the CPU. Memory is the peak of a Run, not of the process's life."
 )
 
 

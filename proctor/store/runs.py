@@ -203,8 +203,8 @@ def recorded_prompts(store: Store, claim: Claim) -> dict[str, str]:
         return dict(found.all())
 
 
-def cut(store: Store, claim: Claim, provenance: Provenance) -> None:
-    """Keep that memory ran out in the middle: from now on the Run's packs go through as `provenance` says.
+def amend(store: Store, claim: Claim, provenance: Provenance) -> None:
+    """Keep that from now on the Run's packs are computed as `provenance` says: memory ran out, or the device changed.
 
     To be called before anything that was computed so is recorded. Raises `LeaseLost`.
     """

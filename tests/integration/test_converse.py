@@ -479,11 +479,7 @@ def test_replies_that_memory_is_too_short_for_together_are_made_by_fewer_at_a_ti
         return step(generator)
 
     monkeypatch.setattr(RowGenerator, "step", tight)
-    replies = accepted(client, *(request(model, said) for said in ("One", "Two", "Three")))
-    desk.work()
-    for reply in replies:
-        for _ in reply.entries():
-            pass
+    replies = ended(client, desk, *(request(model, said) for said in ("One", "Two", "Three")))
     assert [(ending(one).finish, one.text) for one in replies] == [(ending(one).finish, one.text) for one in alone]
     assert [live for live in seen if live > 1] == [3]  # from then on one at a time
 

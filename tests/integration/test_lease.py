@@ -79,7 +79,7 @@ def test_a_renewal_notices_the_pause_and_the_loss(store: Store, clock: HandClock
         with pytest.raises(LeaseLost):
             lease.record(0, pack_of(held, 0), Cost())
         with pytest.raises(LeaseLost):
-            lease.cut(provenance())
+            lease.amend(provenance())
         with pytest.raises(LeaseLost):
             lease.finish(Measures())
         with pytest.raises(LeaseLost):
@@ -120,7 +120,7 @@ def test_a_lease_that_was_lost_writes_nothing_whatever_the_store_would_take(stor
     lease._lost.set()
     writes: tuple[Callable[[], None], ...] = (
         lambda: lease.record(0, pack_of(held, 0), Cost()),
-        lambda: lease.cut(provenance()),
+        lambda: lease.amend(provenance()),
         lambda: lease.finish(Measures()),
         lambda: lease.hand_back(Measures(), ""),
     )

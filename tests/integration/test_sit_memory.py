@@ -105,3 +105,17 @@ def test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way(
         for sweep in (undisturbed, disturbed)
     )
     assert first == second
+
+
+def test_a_run_that_another_device_goes_on_with_says_so(store: Store, settings: Settings, model: ModelRef) -> None:
+    sweep = submit(store, model, subjects=1)
+    drain(make_desk(store, settings, CountedLink(6)))
+    (begun,) = runs_of(store, sweep)
+    assert 0 < begun.answered < 40
+    drain(make_desk(store, settings, models=Models(replace(tiny.CPU, name="another CPU"), settings.cache)))
+    assert_every_answer_once(store, sweep)
+    (run,) = runs_of(store, sweep)
+    assert (begun.provenance, run.provenance) != (None, None)
+    assert run.provenance is not None
+    assert run.provenance.device_name == "test CPU"
+    assert run.provenance.notes[-1] == "continued on another CPU: packs since then may differ in rounding"
