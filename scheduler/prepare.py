@@ -142,7 +142,8 @@ def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: 
             model.weights,
             quant,
             computed_dtype(request.dtype, model.weights.dtype, quant, device, bfloat16),
-            request.conditions.pack_tokens,
+            device,
+            request.conditions,
         )
         for quant in request.quants
     }

@@ -110,6 +110,11 @@ class TorchDevice:
         if self.kind is Device.GPU:
             torch.cuda.empty_cache()
 
+    def keep_freed(self, keep: bool) -> None:
+        """Whether this process keeps memory of the CPU that it frees, from now on; see `workers.heap`."""
+        if self.kind is Device.CPU:
+            heap.keep_freed() if keep else heap.let_go_freed()
+
     def resolve(self, wanted: DType, own: DType, quant: Quant) -> DType:
         """The type to compute in on this device; the rule is `proctor.catalog.memory.computed_dtype`."""
         return computed_dtype(wanted, own, quant, self.kind, self.has_bfloat16)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proctor.nouns import Conditions, Cost, DType, ModelRef, Provenance, Quant
-from workers import convert
+from workers import convert, heap
 from workers.devices import TorchDevice
 from workers.engine.load import Engine, load
 from workers.engine.meter import peaks_are_exact
@@ -93,6 +93,16 @@ class Models:
         if self._key is not None:
             self._cuts[self._key] = tokens
 
+    def make_room(self, ref: ModelRef, quant: Quant, dtype: DType) -> None:
+        """Before a Run of this model, so that nothing counts against it that isn't its own.
+
+        Another model that is held goes, and what was freed on the way to here is given back.
+        """
+        if self._key is not None and self._key != _Key(ref, quant, dtype):
+            self.unload()
+        else:
+            heap.give_back()
+
     def unload(self) -> None:
         """Let the model go and give its memory back to the device."""
         self.before_unload()
@@ -102,11 +112,13 @@ class Models:
     def _load(self, key: _Key, pack_tokens: int) -> Loaded:
         folder = convert.local_folder(key.ref, self._cache, self._progress, self._moved)
         self._progress(f"{key.ref.label} ({key.quant}): loading")
+        self.device.keep_freed(False)
         engine = load(folder, key.ref.name, key.quant, key.dtype, self.device, pack_tokens)
         with self.device.reporting_shortage(key.ref.name):
             scorer, why_plain = scorer_for(engine.model, engine.reader, self.device)
         with self.device.reporting_shortage(key.ref.name):
             kernel, why_not = kernel_of(self.device.torch, engine.model.model.dtype)
+        self.device.keep_freed(key.quant is Quant.NONE)
         provenance = self._provenance(
             engine, f"{scorer.name} ({kernel})" if kernel else scorer.name, why_plain, why_not
         )

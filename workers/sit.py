@@ -97,6 +97,7 @@ def sit(desk: Desk, claim: Claim) -> bool:
     """
     spec = claim.spec
     with Lease(desk.store, claim, desk.patience, desk.pulse) as lease:
+        desk.models.make_room(spec.model, spec.quant, claim.dtype)
         with Tally(desk.device) as tally:
             model = load(desk, claim, tally)
             chat = exam_chat(spec.conditions, model, claim.template_date)

@@ -11,7 +11,7 @@ from bench.device_check.asked import prepared, prompts
 from bench.device_check.check import Check
 from bench.device_check.results import Found
 from bench.device_check.workshop import Need, Workshop
-from proctor.catalog.memory import predicted_memory
+from proctor.catalog.memory import model_memory
 from proctor.exams.packs import compose
 from proctor.nouns import Conditions, Device, DType, Pack, Quant
 from workers.engine.meter import PeakMemory
@@ -56,7 +56,7 @@ def _predicted(quant: Quant) -> Callable[[Workshop], Found]:
             asked = prompts(engine.weights.vocab, sizes.questions, sizes.shared, sizes.own, text=True)
             ready = prepared(engine.model, scorer, asked)
             scorer.score(ready, compose(ready.lengths, Conditions().pack_tokens, padded=ready.padded)[0])
-        said = predicted_memory(engine.weights, quant, engine.dtype, Conditions().pack_tokens)
+        said = model_memory(engine.weights, quant, engine.dtype, shop.device.kind, Conditions())
         if shop.device.kind is Device.CPU:  # the process and its libraries are more than so small a model
             return Found(
                 f"{peak.rss_bytes // _MIB} MiB of the whole process, {said // _MIB} predicted",

@@ -17,7 +17,7 @@ from bench.device_check.check import Check
 from bench.device_check.of_scores import TOLERANCES, compare, plain_scores
 from bench.device_check.results import Found
 from bench.device_check.workshop import DEMO, ROOT, Need, Workshop
-from proctor.catalog.memory import predicted_memory
+from proctor.catalog.memory import model_memory
 from proctor.exams.load import load_benchmark
 from proctor.exams.prompts import fit
 from proctor.nouns import Conditions, Device, DType, Provenance, Quant, Scoring
@@ -172,7 +172,7 @@ def _group(shop: Workshop) -> Found:
     vocabulary = one.weights.vocab
     asked = prompts(vocabulary, shop.sizes.questions, shop.sizes.shared, shop.sizes.own, text=False)
     reference = asked_of(one.model, scorer_for(one.model, one.reader, shop.device)[0], asked, PLAIN_BUDGET)
-    needs = predicted_memory(one.weights, Quant.NONE, one.dtype, Conditions().pack_tokens)
+    needs = model_memory(one.weights, Quant.NONE, one.dtype, shop.device.kind, Conditions())
     del one
     shop.device.release()
     tight = replace(shop.device, limit_bytes=int(_SPREAD * shop.device.gpus * needs))

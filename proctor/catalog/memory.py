@@ -1,14 +1,30 @@
-"""How much memory a model will need, before it is loaded."""
+"""How much memory a worker will need with a model, before that is loaded.
+
+What really has to fit is counted: on the CPU all that the worker's process holds, on a GPU what lies there. Pages of
+the model's own file that a load reads are not: the system takes them back when it is short of memory. The demo model's
+measured peaks, and the command that gives them, are in docs/experiments.md ("Memory predicted and measured").
+"""
 
 from __future__ import annotations
 
 from proctor.catalog.weights import Weights
-from proctor.nouns import Device, DType, Quant
+from proctor.nouns import Conditions, Device, DType, Quant, Scoring
 
 BYTES = {DType.FLOAT32: 4, DType.BFLOAT16: 2, DType.FLOAT16: 2}
 # NF4 with double quantization: half a byte a weight, a one-byte scale for 64 of them, and a float32 for 256 scales.
 _NF4_BYTES = 1 / 2 + 1 / 64 + 4 / (64 * 256)
-_LOGITS_EVERY = 32  # tokens of a pack to one position whose logits are computed, at the most
+# Tokens of a pack to one position whose logits are computed, at the fewest: a letter is read behind a whole question,
+# of an option's own text every token is.
+_LOGITS_EVERY = {Scoring.LETTERS: 32, Scoring.TEXT: 2}
+# What is there beside any model. CPU: a worker's child with torch, transformers, Celery and the database's driver
+# (0.45 GB resident, torch 2.13 on Linux), and a tokenizer, a model's code and what oneDNN keeps (0.1 GB). GPU: CUDA's
+# context and kernels (estimated).
+_BASE = {Device.CPU: 550_000_000, Device.GPU: 500_000_000}
+# Bytes that a load takes for each weight of the matrix at hand. CPU: a copy in the layout of oneDNN, or those that
+# bitsandbytes' own functions make (backends/default/ops.py: `int8_vectorwise_quant`, `quantize_4bit`). GPUs: their
+# kernels read a copy in 16 bit.
+_QUANTIZING = {Quant.NONE: 4, Quant.EIGHT_BIT: 12, Quant.FOUR_BIT: 22}
+_QUANTIZING_ON_GPU = 4
 
 
 def computed_dtype(wanted: DType, own: DType, quant: Quant, device: Device, has_bfloat16: bool) -> DType:
@@ -35,19 +51,31 @@ def weight_bytes(weights: Weights, quant: Quant, dtype: DType) -> int:
     return rest + int(weights.quantizable * each[quant])
 
 
-def pack_bytes(weights: Weights, dtype: DType, pack_tokens: int) -> int:
+def pack_bytes(weights: Weights, dtype: DType, pack_tokens: int, scoring: Scoring = Scoring.LETTERS) -> int:
     """Bytes that a pack of so many tokens takes while it goes through: an estimate from above for usual shapes.
 
-    Keys and values of all layers, a layer's activations (residual, norms, projections, three of the inner width), and
-    logits in their own type and, twice, in float32.
+    Keys and values of all layers for a prefix of that length, a layer's activations (residual, norms, projections,
+    three of the inner width), and logits over the vocabulary in their own type and, twice, in float32.
     """
     size = BYTES[weights.dtype if dtype is DType.AUTO else dtype]
     cache = 2 * weights.layers * weights.kv_heads * weights.head_dim * size
     layer = (8 * weights.hidden + 3 * weights.intermediate) * max(size, 4)
-    logits = weights.vocab * (size + 8) / _LOGITS_EVERY
+    logits = weights.vocab * (size + 8) / _LOGITS_EVERY[scoring]
     return int(pack_tokens * (cache + layer + logits))
 
 
-def predicted_memory(weights: Weights, quant: Quant, dtype: DType, pack_tokens: int) -> int:
-    """Bytes that a model takes on its device, loaded and scoring packs of `pack_tokens` tokens."""
-    return weight_bytes(weights, quant, dtype) + pack_bytes(weights, dtype, pack_tokens)
+def loading_bytes(weights: Weights, quant: Quant, device: Device) -> int:
+    """Bytes that a load takes beside the weights: it lays out or quantizes one matrix after the other."""
+    largest = weights.hidden * max(weights.intermediate, weights.hidden)
+    return largest * (_QUANTIZING_ON_GPU if device is Device.GPU else _QUANTIZING[quant])
+
+
+def model_memory(weights: Weights, quant: Quant, dtype: DType, device: Device, conditions: Conditions) -> int:
+    """Bytes that a model takes of a device: its weights, and what a load or a pack takes beside them, the larger."""
+    pack = pack_bytes(weights, dtype, conditions.pack_tokens, conditions.scoring)
+    return weight_bytes(weights, quant, dtype) + max(pack, loading_bytes(weights, quant, device))
+
+
+def predicted_memory(weights: Weights, quant: Quant, dtype: DType, device: Device, conditions: Conditions) -> int:
+    """Bytes that have to fit on a device for a worker to load this model and to score packs under these conditions."""
+    return _BASE[device] + model_memory(weights, quant, dtype, device, conditions)

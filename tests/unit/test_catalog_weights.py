@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from proctor.catalog.demo import DEMO_MODELS, demo_model
 from proctor.catalog.memory import pack_bytes, predicted_memory, weight_bytes
 from proctor.catalog.weights import Weights, from_config, read_folder, read_gguf, read_safetensors
 from proctor.errors import BadModel
-from proctor.nouns import DType, Quant
+from proctor.nouns import Conditions, Device, DType, Quant, Scoring
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -296,6 +297,20 @@ def test_no_bytes_behind_the_magic_make_the_reader_fail_otherwise(
 
 
 SMOLLM2 = DEMO_MODELS[0].weights
+QWEN_7B = Weights(
+    architecture="Qwen2ForCausalLM",
+    parameters=7_615_616_512,
+    quantizable=6_525_288_448,
+    dtype=DType.BFLOAT16,
+    layers=28,
+    hidden=3584,
+    intermediate=18944,
+    heads=28,
+    kv_heads=4,
+    head_dim=128,
+    vocab=152_064,
+    max_positions=32_768,
+)
 
 
 @pytest.mark.parametrize(
@@ -314,10 +329,40 @@ def test_predicted_weights_are_within_two_percent_of_measured_ones(
     assert weight_bytes(SMOLLM2, quant, dtype) / 1e6 == pytest.approx(measured_mb, rel=0.02)
 
 
+ASKED = Conditions()
+
+
+def predicted(
+    weights: Weights, quant: Quant = Quant.NONE, device: Device = Device.CPU, asked: Conditions = ASKED
+) -> int:
+    return predicted_memory(weights, quant, DType.BFLOAT16, device, asked)
+
+
 def test_larger_packs_and_wider_types_need_more() -> None:
     assert pack_bytes(SMOLLM2, DType.BFLOAT16, 4096) > pack_bytes(SMOLLM2, DType.BFLOAT16, 2048)
     assert pack_bytes(SMOLLM2, DType.FLOAT32, 2048) > pack_bytes(SMOLLM2, DType.BFLOAT16, 2048)
-    assert predicted_memory(SMOLLM2, Quant.NONE, DType.AUTO, 2048) > weight_bytes(SMOLLM2, Quant.NONE, DType.AUTO)
+    assert predicted(SMOLLM2, asked=Conditions(pack_tokens=8192)) > predicted(SMOLLM2)
+
+
+def test_the_text_of_options_needs_logits_of_the_vocabulary_at_many_more_positions() -> None:
+    def more(weights: Weights) -> int:
+        return predicted(weights, asked=Conditions(scoring=Scoring.TEXT)) - predicted(weights)
+
+    assert more(SMOLLM2) > 2048 * SMOLLM2.vocab * 10 // 3
+    assert more(replace(SMOLLM2, vocab=2 * SMOLLM2.vocab)) == pytest.approx(2 * more(SMOLLM2), rel=0.01)
+
+
+@pytest.mark.parametrize("quant", list(Quant))
+def test_beside_a_model_of_7b_on_a_gpu_there_are_its_context_and_a_pack_alone(quant: Quant) -> None:
+    weights = weight_bytes(QWEN_7B, quant, DType.BFLOAT16)
+    assert 0.5e9 < predicted(QWEN_7B, quant, Device.GPU) - weights < 2e9
+
+
+def test_the_matrix_that_is_quantized_counts_where_it_is_more_than_a_pack() -> None:
+    small = Conditions(pack_tokens=16)
+    needs = predicted(QWEN_7B, Quant.FOUR_BIT, Device.CPU, small) - weight_bytes(QWEN_7B, Quant.FOUR_BIT, DType.AUTO)
+    assert needs == pytest.approx(550e6 + 22 * 3584 * 18944)
+    assert predicted(QWEN_7B, Quant.FOUR_BIT, Device.GPU, small) < predicted(QWEN_7B, Quant.FOUR_BIT, asked=small)
 
 
 def test_demo_models_are_found_by_their_short_names_in_any_case() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -329,6 +330,15 @@ def test_a_state_space_model_is_quantized_but_for_the_steps_it_reads_by_their_we
     near, there = score(engine), score(exact)
     assert near != there
     assert all(abs(a - b) < 1 for one, other in zip(near, there, strict=True) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux tells which files a process has mapped")
+@pytest.mark.parametrize("quant", [Quant.EIGHT_BIT, Quant.FOUR_BIT])
+def test_a_quantized_model_keeps_no_page_of_its_file_in_the_process(tmp_path: Path, quant: Quant) -> None:
+    engine = load(tiny.make(tmp_path), "tiny", quant, DType.BFLOAT16, tiny.CPU)
+    gc.collect()
+    assert str(tmp_path / "model.safetensors") not in Path("/proc/self/maps").read_text()
+    assert engine.model.model.get_input_embeddings().weight.dtype is torch.bfloat16
 
 
 def test_a_layer_that_cannot_be_quantized_is_the_cause_that_is_named(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def test_what_is_kept_is_given_back_when_asked() -> None:
     assert given > 100 << 20
 
 
+def test_what_is_freed_while_nothing_is_kept_is_given_back_at_once() -> None:
+    left = printed(
+        "heap.keep_freed(); heap.let_go_freed(); before = held(); "
+        "blocks = [torch.ones(1 << 19) for _ in range(64)]; del blocks; print(held() - before)"
+    )
+    assert left < 20 << 20
+
+
 SHAPES = """
 torch.set_num_threads(1)
 def multiply(first, last):

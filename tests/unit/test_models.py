@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import weakref
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from proctor.catalog.refs import resolve
 from proctor.errors import BadModel
 from proctor.nouns import DType, Quant
 from tests import tiny
+from tests.support import printed_by
 from workers.engine.shared import SharedScorer
 from workers.models import Models
 
@@ -63,6 +65,42 @@ def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder
     models.get(ref, Quant.NONE, DType.BFLOAT16)
     gc.collect()
     assert weights() is None
+
+
+def test_before_a_run_another_model_goes_and_its_own_stays(models: Models, folder: Path) -> None:
+    ref = resolve(str(folder))
+    first = models.get(ref, Quant.NONE, DType.FLOAT32)
+    models.make_room(ref, Quant.NONE, DType.FLOAT32)
+    assert models.held is first
+    models.make_room(ref, Quant.EIGHT_BIT, DType.FLOAT32)
+    assert models.held is None
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc lets its heap be told so")
+def test_what_the_run_before_freed_is_not_in_the_next_ones_peak(folder: Path) -> None:
+    before, after = printed_by(f"""
+import torch
+from pathlib import Path
+from proctor.catalog.refs import resolve
+from proctor.nouns import DType, Quant
+from tests import tiny
+from tests.support import printed_by
+from workers import heap
+from workers.models import Models
+from workers.tally import Tally
+heap.keep_freed()
+ref, models = resolve({str(folder)!r}), Models(tiny.CPU, Path("unused"))
+peaks = []
+for pages in (50, 0):
+    models.make_room(ref, Quant.NONE, DType.FLOAT32)
+    with Tally(tiny.CPU) as tally:
+        models.get(ref, Quant.NONE, DType.FLOAT32)
+        packs = [torch.ones(1 << 20) for _ in range(pages)]  # 4 MiB each
+        del packs
+    peaks.append(tally.measures.peak_rss_bytes)
+print(*peaks)
+""")
+    assert int(before) - int(after) > 100 << 20
 
 
 def test_what_produced_the_numbers_is_told(models: Models, folder: Path) -> None:

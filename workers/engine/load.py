@@ -22,7 +22,8 @@ from workers.engine.fused import fuse
 from workers.engine.head import widen_head
 from workers.engine.meter import Meter
 from workers.engine.model import CausalModel
-from workers.engine.packed import pack
+from workers.engine.own_weights import leave_file
+from workers.engine.packed import PLAIN, pack
 from workers.engine.quantize import check_computes, notes, quantization, settle
 from workers.engine.quiet import quiet_libraries
 from workers.engine.tokens import Reader
@@ -90,6 +91,8 @@ def load(
             if is_offloaded(getattr(model, "hf_device_map", {})):
                 raise DoesNotFit(name, needs, has, device.name)
             products = pack(model, device)
+            if products != PLAIN or quant is not Quant.NONE:
+                leave_file(model)
             if fuse(model):
                 products += ", gates fused"
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
