@@ -28,7 +28,6 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, force: bool, as_json: bool) -> None:
     """Take other people's results into the analysis: report, compare, overlap, suspects and show know them by name.
 
-    \b
     A CSV with subject, question, A, B, …, answer, then a column of letters for each model (empty: no answer); or
     samples_*.jsonl of lm-evaluation-harness (--log_samples), or folders of them; or what `proctor export` wrote.
 

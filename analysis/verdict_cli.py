@@ -64,12 +64,12 @@ def compare(
     number of shots, where a window held no more, are left out and counted. With --across the conditions themselves are
     compared, and the verdict names them.
 
-    \b
     p: mid-p McNemar, how often chance alone would make such a difference. Interval: Bonett-Price, 95 %.
+
     Loss at most: the margin from which on "within" holds, by an exact test, one-sided 95 %.
+
     Smallest detectable: what so many questions would have shown four times in five.
 
-    \b
     Each call errs on its own: of 20 pairs of equals, one is called better or worse (5 %), and of 20 calls more
     than six in ten have such a one. Where you compare many, report and quant adjust for all of them (Holm).
 
@@ -106,7 +106,6 @@ def compare(
 def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
     """Say what each quantization cost, against the same model unquantized on the same questions.
 
-    \b
     Lost and gained are questions that only the one or the other has right; KL is how far the options' probabilities
     moved, in nats, which shows long before accuracy does. p is corrected for all rows (Holm).
 
@@ -133,7 +132,6 @@ def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
 def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     """Say which contestants make the same mistakes, the most alike first.
 
-    \b
     Kappa: 1 is being wrong on the same questions, 0 is independence. Questions differ in difficulty, so every pair
     lies above 0: compare a pair with the median pair, and the same wrong option with that of other pairs.
 
@@ -156,7 +154,6 @@ def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
 def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     """List questions whose answer key looks wrong, the most suspect first.
 
-    \b
     The models vote, weighted by their accuracy, one vote a model; the score says how far they outvote the key, here
     and in the rest of the subject. These are leads and no verdicts: weak models agree on wrong answers, too.
     --json holds every question with its score; where the margin is above 0, the key is outvoted.

@@ -48,12 +48,11 @@ def verify(
     Examples:
       lm_eval run --model hf ... --log_samples --output_path out
       proctor verify --against out/my-model
-      proctor verify 3 --against samples_mmlu_anatomy_2026-01-31T12-00-00.000000.jsonl -c my-model:none --json
+      proctor verify 3 --against samples_mmlu_anatomy.jsonl -c my-model:none
       proctor verify bf16 --against out/my-model --tolerance 0.05
 
     Scored by text, an option's log-probability is a sum over its tokens, and so are the differences.
 
-    \b
     Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
     """
     from analysis.report.verification import as_object, differing_table, subjects_table, summary

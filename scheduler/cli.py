@@ -102,15 +102,15 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     \b
     Examples:
       submit-sweep -m smollm2 --benchmark demo
-      submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 8bit -q 4bit -s astronomy -s anatomy --limit 50
+      submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 4bit -s astronomy
       submit-sweep -m ./my-model --benchmark questions.csv --verbose
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
-      submit-sweep sweep.yaml                (model: [...], quant: [...], subjects: [...], shots: 5, ...)
+      submit-sweep sweep.yaml          (model: [...], quant: [...], shots: 5, ...)
 
-    \b
     Exit code: 0 all done, 1 some Runs failed, 2 bad input, 3 cancelled, 130 stopped.
+
     Environment: PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL send the work to a fleet; without them,
     a broker and a worker for each device are started here and stopped at the end.
     """

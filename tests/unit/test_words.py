@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -56,6 +57,23 @@ def test_help_ends_with_the_words_that_it_uses_and_no_line_is_wider_than_a_termi
     listed = [line.split()[0] for line in ending.splitlines()]
     assert listed == [word.name for word in WORDS if word.used_in(said)]
     assert max(map(len, ending.splitlines()), default=0) <= 80
+
+
+def helps(found: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    """The help of a command and of each below it, at 80 columns."""
+    context = click.Context(found, info_name=name, terminal_width=80)
+    yield name, found.get_help(context)
+    if isinstance(found, click.Group):
+        for each in found.list_commands(context):
+            below = found.get_command(context, each)
+            assert below is not None
+            yield from helps(below, f"{name} {each}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_of_any_help_is_wider_than_a_terminal_of_80_columns(name: str) -> None:
+    texts = dict(helps(command(COMMANDS[name]), name))
+    assert {each: line for each, text in texts.items() for line in text.splitlines() if len(line) > 80} == {}
 
 
 def test_the_words_of_a_submission_are_explained_where_it_is_typed() -> None:
