@@ -53,7 +53,7 @@ def _predicted(quant: Quant) -> Callable[[Workshop], Found]:
         with PeakMemory(shop.device) as peak:
             engine = shop.load(folder, DType.BFLOAT16, quant)
             scorer, _ = scorer_for(engine.model, engine.reader, shop.device)
-            asked = prompts(engine.weights.vocab, sizes.questions, sizes.shared, sizes.own, text=True)
+            asked = prompts(engine.weights.vocab, sizes.questions, sizes.shared, sizes.own, text=False)
             ready = prepared(engine.model, scorer, asked)
             scorer.score(ready, compose(ready.lengths, Conditions().pack_tokens, padded=ready.padded)[0])
         said = model_memory(engine.weights, quant, engine.dtype, shop.device.kind, Conditions())
