@@ -16,7 +16,7 @@ from analysis.terminal import ids_of, objects, our_settings, our_store, print_ta
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from proctor.store.session import Store
+    from proctor.store.database.session import Store
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
@@ -67,8 +67,8 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     """
     from datetime import UTC, datetime
 
+    from analysis.data.tables import visible
     from analysis.report.write import Options, write_report
-    from analysis.tables import visible
 
     options = Options(_formats(formats), margin / 100)
     results = read_named(sweeps)
@@ -127,8 +127,8 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
       proctor export --format questions -o question_data
       proctor export --format lm-eval -o out
     """
-    from analysis import export as exporting
-    from analysis.imported import kept
+    from analysis.exchange import export as exporting
+    from analysis.exchange.imports import kept
 
     kind = kind or ENDINGS.get(Path(output or "").suffix.lower(), "jsonl")
     if output == "-" and kind not in ("jsonl", "csv"):
@@ -156,8 +156,8 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
 
 
 def _export_folder(store: Store, sweep_ids: list[int], kind: str, folder: Path, *, force: bool) -> None:
-    from analysis.export import export_questions
-    from analysis.lm_eval_files import export_lm_eval
+    from analysis.exchange.export import export_questions
+    from analysis.exchange.lm_eval_export import export_lm_eval
 
     write = export_questions if kind == "questions" else export_lm_eval
     paths = write(store, sweep_ids, folder, force=force)

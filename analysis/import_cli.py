@@ -13,8 +13,8 @@ from analysis.terminal import our_settings, our_store, print_table
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from analysis.panel import Panel
-    from proctor.store.taking_in import TakenIn
+    from analysis.data.panel import Panel
+    from proctor.store.runs.taking_in import TakenIn
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -47,9 +47,9 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
       proctor import laptop.parquet
       proctor report helm_mmlu
     """
-    from analysis.exported import is_export
-    from analysis.imported import keep, read_foreign
-    from analysis.tables import visible
+    from analysis.data.tables import visible
+    from analysis.exchange.exported import is_export
+    from analysis.exchange.imports import keep, read_foreign
 
     exports = [is_export(path) for path in files]
     if any(exports):
@@ -77,11 +77,11 @@ def _import_exports(
     """Take in what `proctor export` wrote: Runs into the database, what has no Run beside other imported results."""
     from dataclasses import asdict
 
-    from analysis.exported import read_export
-    from analysis.imported import Taken, keep
-    from analysis.merging import merge
-    from analysis.rows import gather
-    from analysis.tables import visible
+    from analysis.data.panel_rows import gather
+    from analysis.data.tables import visible
+    from analysis.exchange.exported import read_export
+    from analysis.exchange.imports import Taken, keep
+    from analysis.exchange.merging import merge
     from proctor.errors import BadInput
 
     if not all(exports):
@@ -110,7 +110,7 @@ def _import_exports(
 
 def _merged(what: TakenIn) -> str:
     """What became of a sweep, in a sentence or two."""
-    from analysis.findings import counted
+    from analysis.data.phrases import counted
 
     sweep = f"Sweep {what.sweep_id} ({what.name})"
     size = f"{counted(what.runs, 'Run')}, {counted(what.answers, 'answer')}"
@@ -124,7 +124,7 @@ def _merged(what: TakenIn) -> str:
 
 def _size(panel: Panel) -> str:
     """`4 questions in 2 subjects, 3 models`"""
-    from analysis.findings import counted
+    from analysis.data.phrases import counted
 
     subjects, models = counted(len(panel.subjects), "subject"), counted(len(panel.contestants), "model")
     return f"{counted(len(panel.questions), 'question')} in {subjects}, {models}"
@@ -164,8 +164,8 @@ def list_(*, as_json: bool) -> None:
       proctor imports list
       proctor imports list --json
     """
-    from analysis.imported import names, opened
-    from analysis.tables import Column, Table
+    from analysis.data.tables import Column, Table
+    from analysis.exchange.imports import names, opened
 
     home = our_settings().home
     found = {name: opened(name, home).panels for name in names(home)}
@@ -199,8 +199,8 @@ def show(name: str, *, as_json: bool) -> None:
     Examples:
       proctor imports show helm_mmlu
     """
-    from analysis.imported import opened
-    from analysis.tables import PERCENT, Column, Table, visible
+    from analysis.data.tables import PERCENT, Column, Table, visible
+    from analysis.exchange.imports import opened
 
     taken = opened(name, our_settings().home)
     if as_json:
@@ -233,7 +233,7 @@ def delete(names: tuple[str, ...]) -> None:
     Examples:
       proctor imports delete helm_mmlu
     """
-    from analysis.imported import forget
+    from analysis.exchange.imports import forget
 
     for name in names:
         forget(name, our_settings().home)

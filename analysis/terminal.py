@@ -13,10 +13,10 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from analysis.frames import Results
-    from analysis.tables import Table, Value
+    from analysis.data.results import Results
+    from analysis.data.tables import Table, Value
     from proctor.settings import Settings
-    from proctor.store.session import Store
+    from proctor.store.database.session import Store
 
 
 def our_settings() -> Settings:
@@ -28,14 +28,14 @@ def our_settings() -> Settings:
 
 def our_store() -> Store:
     """The store of this process's environment; close it."""
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
 
     return open_store(our_settings())
 
 
 def ids_of(store: Store, names: Sequence[str]) -> list[int]:
     """Ids of sweeps by name or number, the latest sweep's where none is named."""
-    from proctor.store.sweeps import find
+    from proctor.store.runs.sweeps import find
 
     return list(dict.fromkeys(find(store, name).id for name in names or (None,)))
 
@@ -44,8 +44,8 @@ def read_named(names: Sequence[str]) -> Results:
     """Everything about sweeps and imported results of these names; the latest sweep where none is named."""
     from dataclasses import replace
 
-    from analysis.frames import Results, read_results
-    from analysis.imported import kept
+    from analysis.data.results import Results, read_results
+    from analysis.exchange.imports import kept
 
     home = our_settings().home
     imported = {name: taken for name in names if (taken := kept(name, home)) is not None}
@@ -70,7 +70,7 @@ def print_table(table: Table, most: int | None = None) -> None:
     """Rich on a terminal, plain text otherwise; the first `most` rows."""
     from dataclasses import replace
 
-    from analysis.tables import to_text, visible
+    from analysis.data.tables import to_text, visible
 
     cut = replace(table, rows=list(table.rows)[:most])
     if not sys.stdout.isatty():
@@ -86,7 +86,7 @@ def print_table(table: Table, most: int | None = None) -> None:
 
 def print_captioned(table: Table, most: int | None = None) -> None:
     """The table under its caption and an empty line; on a terminal it bears its caption itself."""
-    from analysis.tables import visible
+    from analysis.data.tables import visible
 
     click.echo("" if sys.stdout.isatty() else f"\n{visible(table.caption)}")
     print_table(table, most)
@@ -98,7 +98,7 @@ def fitted(table: Table, width: int) -> RenderableType:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from analysis.tables import visible
+    from analysis.data.tables import visible
     from proctor.prose import stacked
 
     cells = [[visible(cell) for cell in row] for row in table.shown()]

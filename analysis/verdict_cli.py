@@ -15,12 +15,12 @@ from analysis.terminal import objects, our_settings, our_store, print_captioned,
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from analysis.candidates import Candidate, Roll
-    from analysis.panel import Panel
-    from analysis.tables import Table
+    from analysis.data.panel import Panel
+    from analysis.data.tables import Table
+    from analysis.verdicts.candidates import Candidate, Roll
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.panel.Condition`, which takes long to import
+CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.data.panel.Condition`, which takes long to import
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 margin_option = click.option(
     "--margin", type=click.FloatRange(min=0, min_open=True, max=100), default=1.0, show_default=True, metavar="POINTS",
@@ -81,11 +81,11 @@ def compare(
       proctor compare smollm2 smollm2 -s before -s after --json
       proctor compare smollm2 smollm2 -s no-shots -s five-shots --across shots
     """
-    from analysis.candidates import distinct
-    from analysis.compare import compare as judge
-    from analysis.compare import named_across
-    from analysis.panel import Condition
+    from analysis.data.panel import Condition
     from analysis.report.comparison import as_object, comparison_tables, summary
+    from analysis.verdicts.candidates import distinct
+    from analysis.verdicts.compare import compare as judge
+    from analysis.verdicts.compare import named_across
 
     conditions = tuple(map(Condition, dict.fromkeys(across)))
     mine, theirs = _candidates((first, second), sweeps)
@@ -114,9 +114,9 @@ def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
       proctor quant
       proctor quant demo --margin 2 --json
     """
-    from analysis.quantization import quantization_changes
+    from analysis.data.sets import of_set
     from analysis.report.quantizations import changes_table
-    from analysis.sets import of_set
+    from analysis.verdicts.quantization import quantization_changes
 
     tables = [
         of_set(changes_table(panel, quantization_changes(panel, margin / 100)), name)
@@ -140,8 +140,8 @@ def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor overlap
       proctor overlap demo -n 5
     """
+    from analysis.data.sets import of_set
     from analysis.report.mistakes import pairs_table
-    from analysis.sets import of_set
 
     tables = [of_set(pairs_table(panel), name) for panel, name in _level_panels(sweeps)]
     _say(tables, "There is no pair to compare.", most, as_json=as_json)
@@ -163,10 +163,10 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor suspects
       proctor suspects helm_mmlu -n 50
     """
+    from analysis.data.sets import of_set
     from analysis.report.leads import suspects_table
-    from analysis.sets import of_set
-    from analysis.suspects import scored_keys
-    from analysis.suspects import suspects as find
+    from analysis.verdicts.suspects import scored_keys
+    from analysis.verdicts.suspects import suspects as find
 
     chosen = scored_keys if as_json else find
     tables = [of_set(suspects_table(chosen(panel)), name) for panel, name in _level_panels(sweeps)]
@@ -185,8 +185,8 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
       proctor show anatomy:12
       proctor show 85e9298b9a3bdfeb -s helm_mmlu
     """
+    from analysis.data.sets import of_set, set_names
     from analysis.report.question import answers_table, find_question, question_text
-    from analysis.sets import of_set, set_names
 
     panels = read_named(sweeps).panels
     panel, place = find_question(panels, question)
@@ -203,8 +203,8 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
 
 
 def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidate]:
-    from analysis.candidates import pick, roll_of_panels, roll_of_sweep
-    from analysis.imported import kept
+    from analysis.exchange.imports import kept
+    from analysis.verdicts.candidates import pick, roll_of_panels, roll_of_sweep
 
     with ExitStack() as stack:
         store = cache(lambda: stack.enter_context(our_store()))
@@ -222,8 +222,8 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidat
 
 def _level_panels(sweeps: Sequence[str]) -> list[tuple[Panel, str]]:
     """Each panel on common ground, with its set's name where there are several."""
-    from analysis.panel import level
-    from analysis.sets import set_names
+    from analysis.data.panel import level
+    from analysis.data.sets import set_names
 
     panels = read_named(sweeps).panels
     return [(level(panel).panel, name) for panel, name in zip(panels, set_names(panels), strict=True)]

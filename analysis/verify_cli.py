@@ -55,11 +55,11 @@ def verify(
 
     Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
     """
+    from analysis.data.tables import visible
+    from analysis.exchange.lm_eval_samples import read_samples
+    from analysis.exchange.verify import Selection
+    from analysis.exchange.verify import verify as hold
     from analysis.report.verification import as_object, differing_table, subjects_table, summary
-    from analysis.samples import read_samples
-    from analysis.tables import visible
-    from analysis.verify import Selection
-    from analysis.verify import verify as hold
 
     harvest = read_samples(against)
     samples = [sample for file in harvest.files for sample in file.samples]

@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 import transformers as hf
 
-from proctor.catalog.refs import resolve
-from proctor.dialogue import Sampling
-from proctor.nouns import Device, DType, Quant
-from workers import convert
-from workers.devices import TorchDevice, own_device
-from workers.engine.generate import Generator, Request
-from workers.engine.load import Engine, load
-from workers.engine.talking import generator_for
+from proctor.catalog.resolve import resolve
+from proctor.nouns.conversations import Sampling
+from proctor.nouns.models import Device, DType, Quant
+from workers.engines.devices import TorchDevice, own_device
+from workers.engines.generation import Generator, Request
+from workers.engines.hf.generation.choose import generator_for
+from workers.engines.hf.load import Engine, load
+from workers.models import local_files
 
 SEVERAL = (1, 4, 8, 16)
 SHORT, ADDED = 64, 30  # tokens of a prompt, and of what is said in the second Turn
@@ -39,7 +39,7 @@ def main() -> None:
     asked = _arguments()
     device = own_device(Device(asked.device))
     ref = resolve(asked.model)
-    folder = convert.local_folder(ref, asked.cache, lambda _: None)
+    folder = local_files.local_folder(ref, asked.cache, lambda _: None)
     engine = load(folder, ref.name, Quant(asked.quant), DType(asked.dtype), device)
     ids = engine.reader.ids("The moon turns once in each orbit, and so it shows one face to the earth. " * 400)
     common = {

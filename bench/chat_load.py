@@ -20,14 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chat.client import Client, Manner, new_id
-from chat.protocol import Piece
-from proctor.broker.embedded import embedded
-from proctor.dialogue import Finish, Sampling
-from proctor.nouns import Conditions, DType, Quant, RunStatus, SweepRequest
+from chat.client.client import Client, Manner, new_id
+from chat.protocol.turns import Piece
+from proctor.embedded.command import embedded
+from proctor.nouns.conversations import Finish, Sampling
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import DType, Quant
+from proctor.nouns.runs import RunStatus, SweepRequest
 from proctor.settings import Settings
-from proctor.store import conversations, reads
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
 from scheduler.prepare import prepare
 from scheduler.submit import write_down
 
@@ -63,7 +67,7 @@ def main() -> None:
                 heard = [reply for talk in talks for reply in talk.result()]
             took_s = time.monotonic() - began
             during = (_answered(store, sweep) - answered) / took_s
-            while any(run.status in _UNDER_WAY for run in reads.progress(store, sweep).runs):
+            while any(run.status in _UNDER_WAY for run in records.progress(store, sweep).runs):
                 crew.check()
                 time.sleep(_LOOK_S)
             print(json.dumps(_line(store, sweep, asked, heard, took_s) | {
@@ -93,7 +97,7 @@ def _line(
 ) -> dict[str, object]:
     kept = [conversations.find_turn(store, one.turn) for one in heard]
     lost = sum(turn is None or turn.content != one.text for one, turn in zip(heard, kept, strict=True))
-    progress = reads.progress(store, sweep)
+    progress = records.progress(store, sweep)
     firsts = sorted(one.first_s for one in heard)
     return {
         "bench": "chat_load",
@@ -132,7 +136,7 @@ def _rate(store: Store, sweep: int, watch_s: float) -> float:
 
 
 def _answered(store: Store, sweep: int) -> int:
-    return sum(run.answered for run in reads.progress(store, sweep).runs)
+    return sum(run.answered for run in records.progress(store, sweep).runs)
 
 
 def _manner(asked: argparse.Namespace) -> Manner:

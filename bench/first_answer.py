@@ -20,8 +20,9 @@ from time import monotonic, sleep
 
 from bench.scoring import TEN
 from proctor.settings import Settings
-from proctor.store import reads
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
 
 _LOOK_S = 0.02
 
@@ -42,7 +43,7 @@ def main() -> None:
         ):
             first_s = None
             while process.poll() is None:
-                if first_s is None and any(run.answered for run in reads.runs(store, [1])):
+                if first_s is None and any(run.answered for run in records.runs(store, [1])):
                     first_s = monotonic() - began
                 sleep(_LOOK_S)
             whole_s = monotonic() - began
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def _say(store: Store, first_s: float | None, whole_s: float, code: int) -> None:
-    found = reads.runs(store, [1])
+    found = records.runs(store, [1])
     measured = [run.measures for run in found if run.measures is not None]
     forward_s = sum(one.prefix.wall_s + one.score.wall_s for one in measured)
     attempts = [attempt for run in found for attempt in run.attempts]

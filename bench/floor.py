@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from workers.engine.generate_cache import head_width
+from workers.engines.hf.generation.kv_cache import head_width
 
 _BEST_OF = 7
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 
 from proctor.settings import Settings
-from proctor.store import reads
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.reads import records
 
 LIMIT_S = 300.0
 
@@ -53,7 +53,7 @@ def wait_for_answers(environ: dict[str, str]) -> None:
     """Until the first pack of the sweep is recorded."""
     end = time.monotonic() + LIMIT_S
     with open_store(Settings.read(environ)) as store:
-        while not any(summary.answered for summary in reads.overview(store)):
+        while not any(summary.answered for summary in records.overview(store)):
             if time.monotonic() > end:
                 raise TimeoutError(f"no answer in {LIMIT_S:.0f} s")
             time.sleep(0.1)

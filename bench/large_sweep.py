@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from proctor.nouns import Conditions, Quant
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 from tests.sweeps import Sat, sit_sweep
 
 SKILL = 0.9  # of the best model; the others lie evenly below

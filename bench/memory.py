@@ -15,12 +15,13 @@ from pathlib import Path
 import psutil
 
 from bench.scoring import TEN, timed
-from proctor.catalog.refs import resolve
-from proctor.exams.load import load_benchmark
-from proctor.nouns import Conditions, Device, DType, Quant
-from workers.devices import own_device
-from workers.engine.meter import PeakMemory
-from workers.models import Models
+from proctor.catalog.resolve import resolve
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Device, DType, Quant
+from workers.engines.devices import own_device
+from workers.engines.measure import PeakMemory
+from workers.models.held import Models
 
 
 def main() -> None:

@@ -18,25 +18,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.queue import a_url
-from proctor.metrics import metrics_text
-from proctor.nouns import (
-    Answer,
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Measures,
-    ModelRef,
-    ModelSource,
-    Provenance,
-    Quant,
-    RunSpec,
-    SweepRequest,
-    WorkerCard,
-)
+from proctor.nouns.exams import Answer, Conditions
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Cost, Measures, Provenance, RunSpec, SweepRequest
+from proctor.nouns.workers import WorkerCard
+from proctor.prometheus import metrics_text
 from proctor.settings import Settings
-from proctor.store import columns, exams, fleet, reads, runs, sweeps
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import columns, fleet, records
+from proctor.store.runs import exams, runs, sweeps
 from scheduler.choose import choose
 from tests.sweeps import exam
 
@@ -73,10 +64,10 @@ def measure(url: str, home: Path, options: argparse.Namespace) -> dict[str, obje
 
 def looks(store: Store, sweep: int) -> dict[str, float]:
     """Seconds for each kind of look, the second of two."""
-    run_ids = [run.run_id for run in reads.progress(store, sweep).runs]
+    run_ids = [run.run_id for run in records.progress(store, sweep).runs]
     kinds: dict[str, Callable[[], object]] = {
-        "status_all_s": lambda: (fleet.look(store), reads.overview(store)),
-        "status_sweep_s": lambda: (fleet.look(store, sweep), reads.progress(store, sweep)),
+        "status_all_s": lambda: (fleet.look(store), records.overview(store)),
+        "status_sweep_s": lambda: (fleet.look(store, sweep), records.progress(store, sweep)),
         "metrics_s": lambda: metrics_text(store),
         "report_reads_s": lambda: columns.answer_columns(store, run_ids, options_logprob=True, prompt=True),
     }

@@ -218,7 +218,7 @@ def table(fates: Sequence[Fate]) -> str:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("room", help="a folder or file of the sources: analysis, proctor/store, chat/gate.py")
+    parser.add_argument("room", help="a folder or file of the sources: analysis, proctor/store, chat/server/access.py")
     parser.add_argument("--sample", type=int, default=80, help="how many changes to try")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without", action="append", default=[], metavar="PATTERN", help="files to leave; repeatable")

@@ -26,24 +26,18 @@ from pathlib import Path
 import psutil
 
 from bench.sleeping import QUESTION_TOKENS, Pace, Sleeper, work
-from proctor.broker import dispatch
+from proctor.broker import bell
 from proctor.broker.app import make_app
 from proctor.broker.clients import client
-from proctor.broker.embedded import embedded
-from proctor.nouns import (
-    Conditions,
-    Device,
-    DType,
-    ModelRef,
-    ModelSource,
-    Quant,
-    RunSpec,
-    RunStatus,
-    SweepRequest,
-)
+from proctor.embedded.command import embedded
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
-from proctor.store import exams, reads, sweeps
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import exams, sweeps
 from tests.chaos.servers import a_database
 from tests.sweeps import exam
 
@@ -95,12 +89,12 @@ def measure(url: str, trial: Trial) -> dict[str, object]:
         began = time.monotonic()
         sweep = submit(store, trial)
         submit_s = time.monotonic() - began
-        bells = ring(Path(home), reads.progress(store, sweep))
+        bells = ring(Path(home), records.progress(store, sweep))
         took_s, sleepers = crew(url, store, sweep, trial)
-        progress = reads.progress(store, sweep)
+        progress = records.progress(store, sweep)
         assert progress.count(RunStatus.DONE) == trial.runs, "not every Run was done in time"
         loads = sum(
-            record.measures is not None and record.measures.load.wall_s > 0 for record in reads.runs(store, [sweep])
+            record.measures is not None and record.measures.load.wall_s > 0 for record in records.runs(store, [sweep])
         )
     claims = sorted(claim for sleeper in sleepers for claim in sleeper.claims)
     return {
@@ -133,13 +127,13 @@ def submit(store: Store, trial: Trial) -> int:
     return sweeps.submit(store, request, specs).sweep_id
 
 
-def ring(home: Path, progress: reads.SweepProgress) -> dict[str, float]:
+def ring(home: Path, progress: records.SweepProgress) -> dict[str, float]:
     """All bells of the sweep, into a Valkey that nobody listens at: how long, and what they weigh."""
     settings = Settings(home, home, f"sqlite:///{home / 'unused.db'}")
     with embedded(settings, devices=None) as held, client(held.broker_url) as redis:
         before = redis.info("memory")["used_memory"]
         began = time.monotonic()
-        dispatch.ring(make_app(held.settings), Device.CPU, [run.run_id for run in progress.runs])
+        bell.ring(make_app(held.settings), Device.CPU, [run.run_id for run in progress.runs])
         took_s = time.monotonic() - began
         after = redis.info("memory")["used_memory"]
     return {"ring_s": round(took_s, 2), "broker_mb": round((after - before) / 1e6, 2)}
@@ -158,7 +152,7 @@ def crew(url: str, store: Store, sweep: int, trial: Trial) -> tuple[float, list[
     up.wait()
     began = time.monotonic()
     end = began + LIMIT_S
-    while time.monotonic() < end and not reads.progress(store, sweep).over:
+    while time.monotonic() < end and not records.progress(store, sweep).over:
         time.sleep(0.05 if trial.runs < 1000 else 0.5)
     took_s = time.monotonic() - began
     over.set()

@@ -29,21 +29,21 @@ from numpy.typing import NDArray
 
 from analysis.stats.paired import pair_up
 from bench.small_talk import FACTS, TALK, Fact
-from chat import context
-from chat.context import Context, Exchange, Message, Policy, Summary
-from chat.summary import Method, extract, instruction
-from proctor.catalog.refs import resolve
-from proctor.nouns import Device, DType, Quant
+from chat.context import window
+from chat.context.summary import Method, extract, instruction
+from chat.context.window import Context, Exchange, Message, Policy, Summary
+from proctor.catalog.resolve import resolve
+from proctor.nouns.models import Device, DType, Quant
 from proctor.settings import Settings
-from workers.devices import own_device
-from workers.engine.framing import TemplateFraming
-from workers.models import Loaded, Models
+from workers.engines.devices import own_device
+from workers.engines.hf.generation.rendering import TemplateFraming
+from workers.models.held import Loaded, Models
 
 SYSTEM = "You are a helpful assistant. Remember what the user tells you."
 SUMMARY_TOKENS = 160
 PADDING = 64  # tokens
 RESERVE = 64  # tokens for the answer, of which one is looked at
-Summarise = Callable[[context.Folding], str]
+Summarise = Callable[[window.Folding], str]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Bench:
         with torch.inference_mode():
             return self.model.model.logits(torch.tensor([padded]), torch.tensor([len(ids) - 1]))[0, 0].cpu()
 
-    def in_its_own_words(self, folding: context.Folding) -> str:
+    def in_its_own_words(self, folding: window.Folding) -> str:
         """The model's own summary, greedy."""
         ids = list(self.framing.prompt("", (), [instruction(folding)]))
         transformer: Any = self.model.model.model
@@ -122,8 +122,8 @@ class Bench:
     def _shown(self, way: Way, said: Sequence[Exchange], fact: Fact) -> Context:
         message = Message((fact.question,), SYSTEM, tuple(self.framing.text_ids(fact.opening)))
         if way.off:
-            return context.alone(self.framing, way.policy, message, said)
-        return context.assemble(self.framing, way.policy, message, said, self._summary(way, said))
+            return window.alone(self.framing, way.policy, message, said)
+        return window.assemble(self.framing, way.policy, message, said, self._summary(way, said))
 
     def _summary(self, way: Way, said: Sequence[Exchange]) -> Summary | None:
         """The summary that is in force after `said`, each folding made when it was due."""
@@ -131,9 +131,9 @@ class Bench:
         if way.summarise is None:
             return None
         for count in range(1, len(said) + 1):
-            folding = context.due(self.framing, way.policy, SYSTEM, said[:count], summary)
+            folding = window.due(self.framing, way.policy, SYSTEM, said[:count], summary)
             if folding is not None:
-                summary = context.accept(self.framing, folding, way.summarise(folding)) or summary
+                summary = window.accept(self.framing, folding, way.summarise(folding)) or summary
         return summary
 
     def _single(self, word: str) -> int:

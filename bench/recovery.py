@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 from sqlmodel import col, select
 
-from proctor.catalog.refs import resolve
-from proctor.store.tables import PackRow
+from proctor.catalog.resolve import resolve
+from proctor.store.runs.tables import PackRow
 from tests import tiny
 from tests.chaos.faults import broker_killed, child_killed, database_killed, parent_killed
 from tests.chaos.fleet import LEASE_S, Fleet, Member, a_fleet

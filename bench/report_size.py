@@ -20,10 +20,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.frames import read_results
+from analysis.data.results import read_results
 from analysis.report.write import Options, write_report
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 
 
 def main() -> None:

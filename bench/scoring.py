@@ -24,15 +24,16 @@ import torch
 
 from bench.floor import Floor, floor_of
 from bench.harness import HOW_TO, Harness, harness
-from proctor.catalog.refs import resolve
-from proctor.exams.load import load_benchmark
+from proctor.catalog.resolve import resolve
+from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.packs import compose
-from proctor.nouns import Conditions, Device, DType, Exam, Quant
-from workers.convert import local_folder
-from workers.devices import TORCH_DTYPES, own_device
-from workers.engine.plain import PlainScorer
-from workers.engine.score import Scorer
-from workers.models import Loaded, Models
+from proctor.nouns.exams import Conditions, Exam
+from proctor.nouns.models import Device, DType, Quant
+from workers.engines.devices import TORCH_DTYPES, own_device
+from workers.engines.hf.scoring.plain import PlainScorer
+from workers.engines.scoring import Scorer
+from workers.models.held import Loaded, Models
+from workers.models.local_files import local_folder
 from workers.sit import write_prompts
 
 TEN = (

@@ -24,14 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
-from proctor.nouns import Device, Lane, LaneLoad, Quant
+from proctor.nouns.models import Device, Lane, Quant
+from proctor.nouns.workers import LaneLoad
 from scheduler.choose import choose
 
 SIZES_GB = (16, 24, 48, 80)
 START_S, GB_PER_S = 5.0, 1.0
 STRAGGLERS, SLOWNESS = 8, 3.0
 SKEW = 0.6  # sigma of the logarithm of a Run's length
-PATIENCE_S = 5.0  # an idle worker looks again, as `workers.supply` does at its slowest
+PATIENCE_S = 5.0  # an idle worker looks again, as `workers.parent.loop` does at its slowest
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Fleet:
         self.pace = {lane: Pace() for lane in self.works}
 
     def loads_for(self, me: Worker) -> list[LaneLoad]:
-        """What `proctor.store.lanes.loads` would say to this worker."""
+        """What `proctor.store.runs.lanes.loads` would say to this worker."""
         holders: dict[Lane, int] = {}
         for other in self.workers:
             if other is not me and other.held is not None:

@@ -13,19 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from proctor.nouns import Cost, Device, DType, ModelRef, Pack, Prompt, Provenance, Quant, WorkerCard
-from proctor.store import runs, workers
-from proctor.store.session import Store
-from workers.desk import Desk
-from workers.devices import own_device
-from workers.engine.model import CausalModel
-from workers.engine.score import PackScores, Prepared
-from workers.engine.tokens import Reader
-from workers.events import TaskEvents
-from workers.link import Link
-from workers.models import Loaded, Models
-from workers.patience import Patience
+from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.runs import Cost, Provenance
+from proctor.nouns.workers import WorkerCard
+from proctor.store.database.session import Store
+from proctor.store.runs import runs, workers
+from workers.channel import Link
+from workers.context import Desk
+from workers.engines.devices import own_device
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.tokens import Reader
+from workers.engines.scoring import PackScores, Prepared
+from workers.models.held import Loaded, Models
+from workers.run.task_events import TaskEvents
 from workers.sit import drain
+from workers.waiting import Patience
 
 T = TypeVar("T")
 QUESTION_TOKENS = 100

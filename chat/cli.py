@@ -60,7 +60,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:  # fmt: skip
       echo "Name three rivers." | proctor chat -t 0
     """
     if ctx.invoked_subcommand is None:
-        from chat.enter import Wish, enter
+        from chat.terminal.start import Wish, enter
 
         ctx.exit(enter(Wish(**given)))
 
@@ -75,7 +75,7 @@ def list_(limit: int, as_json: bool) -> None:
     Example:
       proctor chat list --limit 5
     """
-    from chat.shelf import show_list
+    from chat.terminal.listing import show_list
 
     show_list("", limit, as_json=as_json)
 
@@ -91,7 +91,7 @@ def search(text: str, limit: int, as_json: bool) -> None:
     Example:
       proctor chat search heron
     """
-    from chat.shelf import show_list
+    from chat.terminal.listing import show_list
 
     show_list(text, limit, as_json=as_json)
 
@@ -121,7 +121,7 @@ def export(conversation: str, output: Path | None, kind: str, replace: bool) -> 
       proctor chat export 3fa9 -o rivers.json
       proctor chat export 3fa9 --format markdown
     """
-    from chat.shelf import export as work
+    from chat.terminal.listing import export as work
 
     work(conversation, output, kind, replace=replace)
 
@@ -168,9 +168,9 @@ def compare(text: str, models: tuple[str, ...], quants: tuple[str, ...], **given
       proctor chat compare "Name three rivers." -m smollm2 -q none -q 4bit
       proctor chat compare "Name three rivers." -m smollm2 -m ./my-model
     """
-    from chat.contest import Rivals
-    from chat.contest import compare as work
-    from chat.enter import Wish
+    from chat.terminal.compare import Rivals
+    from chat.terminal.compare import compare as work
+    from chat.terminal.start import Wish
 
     work(Rivals(models, quants, Wish(model=models[0], **given)), text)
 
@@ -200,8 +200,8 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
       proctor chat replay 3fa9 -m smollm2 -q 4bit
       proctor chat replay 3fa9 --history off
     """
-    from chat.contest import replay as work
-    from chat.enter import Wish
+    from chat.terminal.compare import replay as work
+    from chat.terminal.start import Wish
 
     work(conversation, Wish(**given))
 
@@ -245,11 +245,11 @@ def serve(
       proctor serve --allow-models cached --allow-models 'Qwen/*'
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
-    from chat.client import Manner
-    from chat.enter import device_of, worker_devices
-    from chat.serve import Address
-    from chat.serve import serve as work
-    from proctor.nouns import Quant
+    from chat.client.client import Manner
+    from chat.client.connect import device_of, worker_devices
+    from chat.server.run import Address
+    from chat.server.run import serve as work
+    from proctor.nouns.models import Quant
 
     first = Manner(model, Quant(quant), device_of(device)) if model else None
     work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first, allow_models)

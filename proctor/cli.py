@@ -22,8 +22,8 @@ from proctor.words import defined
 COMMANDS = {
     "submit": "scheduler.cli:submit",
     "status": "scheduler.cli:status",
-    "metrics": "scheduler.seeing_cli:metrics",
-    "flower": "scheduler.seeing_cli:flower",
+    "metrics": "scheduler.monitoring_cli:metrics",
+    "flower": "scheduler.monitoring_cli:flower",
     "pause": "scheduler.steering_cli:pause",
     "resume": "scheduler.steering_cli:resume",
     "priority": "scheduler.steering_cli:priority",

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from proctor.errors import AmbiguousName, UnknownName
-from proctor.nouns import DType, Lane, Quant, without_ending
+from proctor.nouns.models import DType, Lane, Quant, without_ending
 
 LONGEST = 60  # letters of a model's name; beyond that it is cut in the middle
 REVISION_LETTERS = 7  # of a revision, at least, where it is shown

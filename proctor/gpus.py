@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from proctor.machine import Gpu, Machine
+from proctor.hardware import Gpu, Machine
 
 LIMIT_S = 300.0  # torch is some gigabytes on a disk that may be slow
 _DRIVER = Path("/proc/driver/nvidia/version")

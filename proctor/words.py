@@ -21,16 +21,20 @@ class Word:
 
 
 WORDS = (
-    Word("sweep", "all that is submitted at once: models × quantizations × subjects", ("proctor.store.sweeps:Sweep",)),
-    Word("Run", "one model, at one quantization, on one subject", ("proctor.nouns:RunSpec",)),
+    Word(
+        "sweep",
+        "all that is submitted at once: models × quantizations × subjects",
+        ("proctor.store.runs.sweeps:Sweep",),
+    ),
+    Word("Run", "one model, at one quantization, on one subject", ("proctor.nouns.runs:RunSpec",)),
     Word(
         "contestant", "a model as it was asked: quantization, device, number type", ("proctor.contestants:Contestant",)
     ),
-    Word("shots", "solved examples that stand before each question", ("proctor.nouns:ShotsShown",)),
-    Word("pack", "questions that are scored together and saved together", ("proctor.nouns:Pack",)),
-    Word("lane", "device, model and quantization: what one load can serve", ("proctor.nouns:Lane",)),
-    Word("lease", "a worker's hold on a Run; it runs out when the worker is silent", ("workers.lease",)),
-    Word("bell", "a message that wakes a worker; the work is in the database", ("proctor.broker.dispatch",)),
+    Word("shots", "solved examples that stand before each question", ("proctor.nouns.runs:ShotsShown",)),
+    Word("pack", "questions that are scored together and saved together", ("proctor.nouns.exams:Pack",)),
+    Word("lane", "device, model and quantization: what one load can serve", ("proctor.nouns.models:Lane",)),
+    Word("lease", "a worker's hold on a Run; it runs out when the worker is silent", ("workers.run.lease",)),
+    Word("bell", "a message that wakes a worker; the work is in the database", ("proctor.broker.bell",)),
 )
 
 

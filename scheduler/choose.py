@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proctor.nouns import Lane, LaneLoad
+from proctor.nouns.models import Lane
+from proctor.nouns.workers import LaneLoad
 
 
 def choose(held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:

@@ -14,7 +14,7 @@ import click
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from proctor.nouns import SweepRequest
+    from proctor.nouns.runs import SweepRequest
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -136,7 +136,9 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
 def request_from(given: dict[str, Any]) -> SweepRequest:
     """The checked request of what was typed; raises `BadInput` where no model is named."""
     from proctor.errors import BadInput
-    from proctor.nouns import SHOTS, Conditions, DType, Quant, Scoring, SweepRequest
+    from proctor.nouns.exams import SHOTS, Conditions, Scoring
+    from proctor.nouns.models import DType, Quant
+    from proctor.nouns.runs import SweepRequest
 
     if not given["models"]:
         raise BadInput(
@@ -183,7 +185,7 @@ def status(sweep: str | None, watching: bool, every_s: float, as_json: bool) -> 
       proctor status nightly --json
     """
     from proctor.settings import Settings
-    from scheduler.status import show, watch
+    from scheduler.watch.status import show, watch
 
     settings = Settings.read(os.environ)
     if watching:
@@ -203,8 +205,8 @@ def cancel(sweep: str, as_json: bool) -> None:
       proctor cancel 3
     """
     from proctor.settings import Settings
-    from proctor.store import sweeps
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
+    from proctor.store.runs import sweeps
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)

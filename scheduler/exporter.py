@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 
 from proctor.errors import BadInput, StoreUnavailable
-from proctor.metrics import CONTENT_TYPE, metrics_text
-from proctor.store.session import Store
+from proctor.prometheus import CONTENT_TYPE, metrics_text
+from proctor.store.database.session import Store
 
 PATH = "/metrics"
 SLOW_CLIENT_S = 10.0

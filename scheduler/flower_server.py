@@ -1,7 +1,7 @@
 """`proctor flower`: Celery's web page, on our broker, with settings that are safe to begin with.
 
-Workers send an event as each Run begins and ends (`workers.events`), so Flower shows every attempt at one as a task
-`proctor.run`. It knows what happened since it was started; the whole truth is `proctor status`.
+Workers send an event as each Run begins and ends (`workers.run.task_events`), so Flower shows every attempt at one as a
+task `proctor.run`. It knows what happened since it was started; the whole truth is `proctor status`.
 
 Without a password it answers for names of this machine only: else a page elsewhere that makes its own name mean
 127.0.0.1 could read it through its visitor's browser.

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
-from proctor.nouns import LETTERS, Device, Exam, Lane, ModelRef, Quant, RunSpec, Scoring, SweepRequest
-from proctor.power import smallest_difference
+from proctor.nouns.exams import LETTERS, Exam, Scoring
+from proctor.nouns.models import Device, Lane, ModelRef, Quant
+from proctor.nouns.runs import RunSpec, SweepRequest
+from proctor.statistical_power import smallest_difference
 
 # Shares of questions on which two models differ in being right, seen on 14 models and MMLU: two models of
 # one league differ on about 30 %, a model and its 4-bit self on about 10 %.

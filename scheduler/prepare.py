@@ -12,19 +12,21 @@ from typing import TypeVar
 
 from proctor.allotment import WHOLE, Allotment, group_name
 from proctor.catalog.memory import computed_dtype, predicted_memory
-from proctor.catalog.refs import chat_template, resolve, weights_of
+from proctor.catalog.resolve import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
 from proctor.catalog.weights import Weights
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
-from proctor.exams.assembly import NO_DEV
-from proctor.exams.chats import Habits, Unwritten, habits
-from proctor.exams.load import load_benchmark
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.chat_prompts import Habits, Unwritten, habits
+from proctor.exams.reading.assembly import NO_DEV
 from proctor.gpus import usable
-from proctor.machine import Machine, look
-from proctor.nouns import Device, Exam, ModelRef, Quant, SweepRequest
+from proctor.hardware import Machine, look
+from proctor.nouns.exams import Exam
+from proctor.nouns.models import Device, ModelRef, Quant
+from proctor.nouns.runs import SweepRequest
 from proctor.settings import Settings
-from proctor.store import sweeps, workers
-from proctor.store.session import Store
+from proctor.store.database.session import Store
+from proctor.store.runs import sweeps, workers
 from scheduler.plan import Candidate, Plan, Target, choose_device, expand, run_spec, serving_faults, undecided
 
 Result = TypeVar("Result")

@@ -25,8 +25,8 @@ def pause(sweep: str, as_json: bool) -> None:
       proctor pause 3
     """
     from proctor.settings import Settings
-    from proctor.store import steering, sweeps
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
+    from proctor.store.runs import steering, sweeps
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
@@ -49,8 +49,8 @@ def resume(sweep: str, as_json: bool) -> None:
       proctor resume 3
     """
     from proctor.settings import Settings
-    from proctor.store import steering, sweeps
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
+    from proctor.store.runs import steering, sweeps
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
@@ -79,8 +79,8 @@ def priority(sweep: str, number: int, as_json: bool) -> None:
       proctor priority nightly -1
     """
     from proctor.settings import Settings
-    from proctor.store import steering, sweeps
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
+    from proctor.store.runs import steering, sweeps
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
@@ -103,14 +103,14 @@ def attempts(run: int, as_json: bool) -> None:
       proctor attempts 17 --json
     """
     from proctor.settings import Settings
-    from proctor.store import reads
-    from proctor.store.session import open_store
-    from scheduler import tried
-    from scheduler.board import names_of
+    from proctor.store.database.open import open_store
+    from proctor.store.reads import records
+    from scheduler.watch import attempts as tried
+    from scheduler.watch.sweep_grid import names_of
 
     with open_store(Settings.read(os.environ)) as store:
-        found = reads.run(store, run)
-        label = names_of(reads.progress(store, found.sweep_id))[found.spec.lane]
+        found = records.run(store, run)
+        label = names_of(records.progress(store, found.sweep_id))[found.spec.lane]
     if as_json:
         click.echo(json.dumps(tried.as_json(found, label), ensure_ascii=False))
     else:

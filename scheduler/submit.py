@@ -12,17 +12,21 @@ import click
 
 from proctor import logs, private
 from proctor.allotment import Allotment
-from proctor.broker import dispatch
+from proctor.broker import bell
 from proctor.broker.app import make_app
-from proctor.nouns import Device, RunStatus, SweepRequest
+from proctor.nouns.models import Device
+from proctor.nouns.runs import RunStatus, SweepRequest
 from proctor.prose import tell
 from proctor.settings import Settings
-from proctor.store import reads, sweeps
-from proctor.store.exams import save_exam
-from proctor.store.session import Store, open_store
-from scheduler import attend, wording
-from scheduler.follow import follow
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import sweeps
+from proctor.store.runs.exams import save_exam
+from scheduler import local
 from scheduler.prepare import Prepared, prepare
+from scheduler.watch import wording
+from scheduler.watch.follow import follow
 
 ALL_DONE, SOME_FAILED, CANCELLED, STOPPED = 0, 1, 3, 130
 
@@ -76,11 +80,11 @@ def carry_out(store: Store, settings: Settings, sweep_id: int, way: Way) -> int:
             return detached(sweep_id, way)
         stopped = follow(store, sweep_id, verbose=way.verbose)
     elif way.detach:
-        log_path = attend.start(settings, sweep_id, way.allotment)
+        log_path = local.start(settings, sweep_id, way.allotment)
         say(f"It goes on in the background; {log_path} has its words.")
         return detached(sweep_id, way)
     else:
-        stopped = attend.run(store, settings, sweep_id, way.allotment, verbose=way.verbose)
+        stopped = local.run(store, settings, sweep_id, way.allotment, verbose=way.verbose)
     return conclude(store, sweep_id, way, stopped=stopped, here=not settings.broker_url)
 
 
@@ -105,7 +109,7 @@ def kept_log(settings: Settings) -> AbstractContextManager[None]:
 
 def log_pending(store: Store, sweep_id: int) -> None:
     """The beginning of each Run's way through the logs."""
-    for run in reads.progress(store, sweep_id).runs:
+    for run in records.progress(store, sweep_id).runs:
         if run.status is RunStatus.PENDING:
             with logs.about(f"run-{run.run_id}"):
                 log.info("submitted: %s on %s/%s", run.lane, run.benchmark, run.subject)
@@ -114,9 +118,9 @@ def log_pending(store: Store, sweep_id: int) -> None:
 def ring_fleet(store: Store, settings: Settings, sweep_id: int) -> None:
     """A bell for every Run that is pending, on its device's queue."""
     app = make_app(settings)
-    pending = [run for run in reads.progress(store, sweep_id).runs if run.status is RunStatus.PENDING]
+    pending = [run for run in records.progress(store, sweep_id).runs if run.status is RunStatus.PENDING]
     for device in Device:
-        dispatch.ring(app, device, [run.run_id for run in pending if run.lane.device is device])
+        bell.ring(app, device, [run.run_id for run in pending if run.lane.device is device])
 
 
 def retry_sweep(settings: Settings, name_or_id: str) -> tuple[sweeps.Sweep, int]:
@@ -131,7 +135,7 @@ def retry_sweep(settings: Settings, name_or_id: str) -> tuple[sweeps.Sweep, int]
 
 def conclude(store: Store, sweep_id: int, way: Way, *, stopped: bool = False, here: bool = True) -> int:
     """Say how it ended; the exit code says it too."""
-    progress = reads.progress(store, sweep_id)
+    progress = records.progress(store, sweep_id)
     if way.as_json:
         click.echo(json.dumps(wording.as_json(progress), ensure_ascii=False))
     else:

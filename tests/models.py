@@ -6,9 +6,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-from proctor.catalog.refs import resolve
+from proctor.catalog.resolve import resolve
 from tests.support import ROOT
-from workers.convert import local_folder
+from workers.models.local_files import local_folder
 
 
 def cache_folder() -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.panel import Panel, Terms
+from analysis.data.panel import Panel, Terms
 from proctor.contestants import Contestant
 
 QUANTS = ("none", "8bit", "4bit")

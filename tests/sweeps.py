@@ -7,32 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from proctor.exams.identity import content_hash, question_id
-from proctor.nouns import (
-    Answer,
-    Claim,
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Exam,
-    Lane,
-    LaneLoad,
-    Measures,
-    ModelRef,
-    ModelSource,
-    Noise,
-    Provenance,
-    Quant,
-    Question,
-    RunSpec,
-    SweepRequest,
-    WorkerCard,
-)
-from proctor.store import runs as store_runs
-from proctor.store.exams import save_exam
-from proctor.store.session import Store
-from proctor.store.sweeps import submit
+from proctor.exams.reading.identity import content_hash, question_id
+from proctor.nouns.exams import Answer, Conditions, Exam, Question
+from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec, SweepRequest
+from proctor.nouns.workers import LaneLoad, WorkerCard
+from proctor.store.database.session import Store
+from proctor.store.runs import runs as store_runs
+from proctor.store.runs.exams import save_exam
+from proctor.store.runs.sweeps import submit
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 8 << 30)
 PROVENANCE = Provenance(DType.FLOAT32, "plain", "a CPU", "here", {"torch": "2.13.0", "transformers": "5.24.0"})

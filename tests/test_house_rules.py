@@ -68,8 +68,8 @@ def test_the_main_job_is_one_short_function() -> None:
         "workers.cli",
         "scheduler.submit",
         "proctor.broker.app",
-        "chat.enter",
-        "chat.library",
+        "chat.terminal.start",
+        "chat.protocol.answers",
     ],
 )
 def test_nothing_outside_the_workers_imports_torch(module: str) -> None:

@@ -15,9 +15,10 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from proctor.nouns import Device, Prompt, Question
-from workers.devices import TorchDevice
-from workers.engine.quiet import quiet_libraries
+from proctor.nouns.exams import Prompt, Question
+from proctor.nouns.models import Device
+from workers.engines.devices import TorchDevice
+from workers.engines.hf.quiet import quiet_libraries
 
 torch.set_num_threads(1)  # tests run beside one another; more threads would only wait for a core
 

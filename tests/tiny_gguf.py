@@ -15,7 +15,7 @@ import transformers as hf
 from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
 
 from tests import tiny
-from workers.engine.quiet import quiet_libraries
+from workers.engines.hf.quiet import quiet_libraries
 
 EXPERTS = 4
 

@@ -1,4 +1,4 @@
-"""`python -P -m workers worker ...`: Celery's command line with our application, as `workers.process` starts it."""
+"""`python -P -m workers worker ...`: Celery's command line with our application, as the launcher starts it."""
 
 import sys
 

@@ -1,10 +1,10 @@
 """A worker: Celery's parent process, which listens, and its one child, which holds the device and does the work.
 
-Started by `workers.launch`, which tells it who it is. The parent never imports torch
+Started by `workers.launcher.run`, which tells it who it is. The parent never imports torch
 (tests/integration/test_worker.py::test_the_parent_never_imports_torch_and_its_child_does); whatever touches a model
 or the device is imported and made in the child, after the fork.
 
-This module is the start of a process (`celery -A workers ...` finds `app` here), so it reads the environment.
+This module is the start of a process: `celery -A workers ...` finds `app` here.
 """
 
 from __future__ import annotations
@@ -20,65 +20,34 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from proctor import logs
-from proctor.broker.app import WORK, make_app
-from proctor.broker.dispatch import BROKER_ERRORS, wake
-from proctor.broker.reports import Report, ReportKind
+from proctor.broker.app import WORK
+from proctor.embedded.reports import Report, ReportKind
 from proctor.errors import DeviceBroken, StoreUnavailable
-from proctor.nouns import Device, WorkerCard
-from proctor.settings import Settings
-from proctor.store import runs, turns
-from proctor.store.session import Store
-from workers.allowed import AllowedModels
-from workers.card import read_card, tell_launcher
-from workers.intake import Intake
-from workers.link import Link
-from workers.supply import Supply
+from proctor.store.conversations import turns
+from proctor.store.database.session import Store
+from proctor.store.runs import runs
+from workers.launcher.identity import tell_launcher
+from workers.parent import state as parent
+from workers.parent.loop import Supply
+from workers.parent.state import intake, link, me
 
 if TYPE_CHECKING:
-    from workers.desk import Desk
+    from workers.context import Desk
 
 EX_SOFTWARE = 70  # sysexits.h
 
-settings = Settings.read(os.environ)
-app = make_app(settings)
+app = parent.app()
+settings = parent.settings()
 app.steps["consumer"].add(Supply)
 
 log = logging.getLogger(__name__)
 
 
 @functools.cache
-def me() -> WorkerCard:
-    """Who this worker is."""
-    return read_card(os.environ)
-
-
-@functools.cache
-def link() -> Link:
-    """What parent and child share; the parent makes it before it forks."""
-    return Link()
-
-
-@functools.cache
-def intake() -> Intake:
-    """The parent's ear for clients."""
-    assert settings.broker_url is not None  # else there is no app
-    allowed = AllowedModels(settings.allow_models, settings.cache)
-    return Intake(settings.broker_url, Store(settings.database_url, timeout_s=settings.lease_s), me(), ring, allowed)
-
-
-def ring(device: Device) -> None:
-    """Wake a worker for a reply that was asked for. A bell that is lost is made up for by `Supply`."""
-    try:
-        wake(app, device, me().name)
-    except BROKER_ERRORS as error:
-        log.info("no bell was rung for a reply: %s", error)
-
-
-@functools.cache
 def desk() -> Desk:
     """What the child works with: its device, models, database. A child that can't have it is of no use: it says so."""
     try:
-        from workers.desk import make_desk  # torch comes with it
+        from workers.context import make_desk  # torch comes with it
 
         return make_desk(settings, me(), link(), app)
     except Exception as error:

@@ -71,11 +71,11 @@ def fetch_model(name: str) -> None:
     Example:
       proctor models fetch smollm2
     """
-    from proctor.catalog.refs import resolve
+    from proctor.catalog.resolve import resolve
     from proctor.errors import BadInput
-    from proctor.nouns import ModelSource
+    from proctor.nouns.models import ModelSource
     from proctor.settings import Settings
-    from workers.convert import local_folder
+    from workers.models.local_files import local_folder
 
     ref = resolve(name)
     if ref.source is not ModelSource.DEMO:
@@ -92,9 +92,9 @@ def convert_model(gguf: Path) -> None:
     Example:
       proctor models convert ./model.gguf
     """
-    from proctor.catalog.refs import resolve
+    from proctor.catalog.resolve import resolve
     from proctor.settings import Settings
-    from workers.convert import local_folder
+    from workers.models.local_files import local_folder
 
     ref = resolve(str(gguf.absolute()))
     click.echo(local_folder(ref, Settings.read(os.environ).cache, lambda step: click.echo(step, err=True)))
@@ -154,7 +154,7 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
       proctor worker --cpu --max-memory 8GB
       proctor worker --cpu --lanes 'cpu/*/none'
     """
-    from workers.launch import main
+    from workers.launcher.run import main
 
     wanted = ["--devices", "cpu" if given["cpu"] else given["devices"], f"--group={given['group']}"]
     wanted += [f"--lanes={pattern}" for pattern in given["lanes"]]

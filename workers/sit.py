@@ -2,7 +2,7 @@
 
 Promised, whatever is killed, paused or cut off meanwhile: every Answer of a Run is recorded exactly once, and a Run
 that was resumed has the Answers of an undisturbed one, bit for bit on one machine with as many cores, or with the same
-GPU, driver and torch. The database holds the first (`proctor.store.runs`), packs the second: what goes through the
+GPU, driver and torch. The database holds the first (`proctor.store.runs.runs`), packs the second: what goes through the
 model together never depends on what is left to do. tests/chaos kills each part in the middle of a sweep and counts.
 """
 
@@ -31,21 +31,23 @@ from proctor.errors import (
     StoreUnavailable,
     first_line,
 )
-from proctor.exams.judge import judge
+from proctor.exams.benchmarks.mmlu_prompts import fit
+from proctor.exams.marking.choice import judge
 from proctor.exams.packs import compose
-from proctor.exams.prompts import fit
-from proctor.nouns import Claim, Conditions, Device, Exam, Prompt, RunStatus, ShotsShown
-from proctor.store import runs
+from proctor.nouns.exams import Conditions, Exam, Prompt
+from proctor.nouns.models import Device
+from proctor.nouns.runs import Claim, RunStatus, ShotsShown
+from proctor.store.runs import runs
 from scheduler.choose import choose
-from workers.desk import Desk
-from workers.engine.template import ExamChat
-from workers.fitting import FittingScorer, with_cut
-from workers.lease import Lease
-from workers.mixture import check_same_prompts, check_same_way, continued_by
-from workers.models import Loaded
-from workers.noise import check_noise
-from workers.talk import STARVED_S
-from workers.tally import Tally
+from workers.context import Desk
+from workers.conversation.duty import STARVED_S
+from workers.engines.hf.chat_template import ExamChat
+from workers.models.held import Loaded
+from workers.run.costs import Tally
+from workers.run.lease import Lease
+from workers.run.mixture import check_same_prompts, check_same_way, continued_by
+from workers.run.noise import check_noise
+from workers.run.splitting import FittingScorer, with_cut
 
 # Failures that the next attempt would only repeat. Others (a lack of memory, what nobody expected) get three.
 FINAL = (BadModel, BadInput, BadScores)

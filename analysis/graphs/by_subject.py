@@ -11,7 +11,8 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.findings import counted, percent
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted
 from analysis.graphs.heatmap import Grid, accuracy_grid, subjects_title
 from analysis.graphs.style import (
     BLUE,
@@ -27,8 +28,8 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
-from analysis.panel import Panel
-from analysis.silence import NOTABLE
+from analysis.verdicts.unanswered import NOTABLE
+from analysis.verdicts.wording import percent
 
 MOST_GROUPED, MOST_MULTIPLES, ACROSS = 3, 20, 5
 HATCHED = f" Hatched: no single answer on {percent(NOTABLE, 0)} or more of the questions, which counts as not right."

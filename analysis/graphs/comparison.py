@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.findings import percent, span, standing_title
+from analysis.data.panel import Panel
 from analysis.graphs.by_subject import HATCHED, MOST_GROUPED, draw_subjects, subjects_height
 from analysis.graphs.error_rate import draw_errors
 from analysis.graphs.forest import chance_note, draw_intervals
@@ -17,8 +17,8 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
-from analysis.panel import Panel
-from analysis.standings import Standings
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.wording import percent, span, standing_title
 
 ROW, BAR = 0.24, 0.22  # inches
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.findings import percent
+from analysis.data.panel import Panel
 from analysis.graphs.style import (
     INK,
     MUTED,
@@ -19,10 +19,10 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
-from analysis.panel import Panel
-from analysis.silence import named
-from analysis.standings import Standings
 from analysis.stats.families import ALPHA
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.unanswered import named
+from analysis.verdicts.wording import percent
 
 ROW = 0.24  # inches
 

@@ -9,7 +9,8 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from analysis.findings import listed, percent, span, standing_title
+from analysis.data.panel import Panel
+from analysis.data.phrases import listed
 from analysis.graphs.style import (
     BLUE,
     INK,
@@ -24,9 +25,9 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
-from analysis.panel import Panel
-from analysis.standings import Standings
 from analysis.stats.intervals import Interval
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.wording import percent, span, standing_title
 
 ROW = 0.24  # inches
 LANE = 0.09  # inches between two joining lines

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from analysis.findings import counted, listed, percent, points
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted, listed
 from analysis.graphs.style import (
     AMOUNTS,
     DIFFERENCES,
@@ -24,10 +25,10 @@ from analysis.graphs.style import (
     styled,
     subject_names,
 )
-from analysis.panel import Panel
-from analysis.silence import NOTABLE, silent_words
 from analysis.stats.families import ALPHA
 from analysis.stats.order import cell_p
+from analysis.verdicts.unanswered import NOTABLE, silent_words
+from analysis.verdicts.wording import percent, points
 
 ROW = 0.2  # inches
 MOST_NUMBERED = 30  # columns; with more, cells are too narrow for a number

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.findings import counted, percent
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted
 from analysis.graphs.style import (
     AMOUNTS,
     BLUE,
@@ -21,10 +22,10 @@ from analysis.graphs.style import (
     shortened,
     styled,
 )
-from analysis.panel import Panel
-from analysis.silence import named
 from analysis.stats.order import beyond_median_pair
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
+from analysis.verdicts.unanswered import named
+from analysis.verdicts.wording import percent
 
 KAPPA_NOTE = (
     "Kappa of errors: 1 is the same mistakes, 0 the overlap of independent ones. Questions differ in difficulty, "

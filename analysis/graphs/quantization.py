@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.findings import counted, margin_words, points, verdict_words
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted
 from analysis.graphs.forest import Column, write_column
 from analysis.graphs.style import BLUE, GRID, INK, PAPER, Graph, new_figure, put_title, row_axis, shortened, styled
-from analysis.panel import Panel
-from analysis.quantization import Change
-from analysis.silence import verdict_rest
 from analysis.stats.verdict import Finding
+from analysis.verdicts.quantization import Change
+from analysis.verdicts.unanswered import verdict_rest
+from analysis.verdicts.wording import margin_words, points, verdict_words
 
 ROW = 0.26  # inches
 SURE_OF_NO_LOSS = frozenset({Finding.BETTER, Finding.WITHIN})

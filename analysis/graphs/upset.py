@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.findings import counted, listed
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted, listed
 from analysis.graphs.style import BLUE, GRID, INK, SMALL, Graph, new_figure, put_title, row_axis, shortened, styled
-from analysis.panel import Panel
 
 FEWEST, MOST, COLUMNS = 2, 6, 24
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from analysis.data.tables import Table
 from analysis.graphs.style import Graph
-from analysis.tables import Table
 
 
 @dataclass(frozen=True)

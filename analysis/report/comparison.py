@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.compare import Comparison
-from analysis.findings import counted, margin_words, points, verdict_sentence, with_span
-from analysis.silence import silence_of
+from analysis.data.phrases import counted
+from analysis.data.tables import POINTS, Column, Table, p_value, visible
 from analysis.stats.intervals import wilson
-from analysis.tables import POINTS, Column, Table, p_value, visible
-from proctor.nouns import LETTERS
+from analysis.verdicts.compare import Comparison
+from analysis.verdicts.unanswered import silence_of
+from analysis.verdicts.wording import margin_words, points, verdict_sentence, with_span
+from proctor.nouns.exams import LETTERS
 
 
 def summary(found: Comparison) -> list[str]:

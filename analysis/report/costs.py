@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.frames import Results
+from analysis.data.groups import contestant_of, names_of
+from analysis.data.panel import Panel
+from analysis.data.results import Results
+from analysis.data.sets import with_sets
+from analysis.data.tables import GIB, SECONDS, Column, Table, number
 from analysis.graphs.cost import Priced, accuracy_against_cost
-from analysis.groups import contestant_of, names_of
-from analysis.panel import Panel
 from analysis.report.blocks import Folded, Section, Text
-from analysis.sets import with_sets
-from analysis.silence import named
-from analysis.standings import Standings
-from analysis.tables import GIB, SECONDS, Column, Table, number
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.unanswered import named
 from proctor.contestants import Contestant
-from proctor.nouns import Cost, Measures
-from proctor.store.reads import RunRecord
+from proctor.nouns.runs import Cost, Measures
+from proctor.store.reads.records import RunRecord
 
 ABOUT = (
     "Scoring only: loading has a column of its own, since a worker that already holds the model spares it. CPU time is "

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from analysis.findings import counted, listed
+from analysis.data.phrases import counted, listed
 from proctor import private
 from proctor.errors import BadInput
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.findings import counted
-from analysis.panel import Panel
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted
+from analysis.data.tables import Column, Table, number
 from analysis.report.blocks import Section, Text
-from analysis.suspects import Suspect, suspects
-from analysis.tables import Column, Table, number
+from analysis.verdicts.suspects import Suspect, suspects
 
 MOST_SHOWN, LONGEST_TEXT = 25, 300
 ABOUT = (

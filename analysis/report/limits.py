@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.findings import counted, listed, margin_words, percent
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted, listed
+from analysis.data.tables import PERCENT, Column, Table, Value, number
 from analysis.graphs.calibration import reliability
-from analysis.panel import Panel
-from analysis.prompts import apart
 from analysis.report.blocks import Bullets, Folded, Section, Text
-from analysis.standings import Standings
 from analysis.stats.families import ALPHA
 from analysis.stats.intervals import subject_widening
 from analysis.stats.options import Calibration, calibrate
 from analysis.stats.paired import Paired
-from analysis.tables import PERCENT, Column, Table, Value, number
-from proctor.power import questions_needed, smallest_difference
+from analysis.verdicts.same_prompts import apart
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.wording import margin_words, percent
+from proctor.statistical_power import questions_needed, smallest_difference
 
 FEWEST_SUBJECTS = 10
 ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape as html_escape
 
+from analysis.data.tables import Table, visible
 from analysis.graphs.style import Graph, inline_svg
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
-from analysis.tables import Table, visible
 
 ROWS_ON_PAPER = 60  # of a table that is printed, as page.css has it; the page and the CSV file have them all
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.data.panel import Panel
+from analysis.data.tables import PERCENT, Column, Table, number
 from analysis.graphs.overlap import mistake_distribution, mistake_pairs
 from analysis.graphs.upset import mistake_sets
-from analysis.panel import Panel
 from analysis.report.blocks import Block, Folded, Section, Text
 from analysis.stats.overlap import (
     discordant_counts,
@@ -18,7 +19,6 @@ from analysis.stats.overlap import (
     same_wrong_option,
     wrong_together,
 )
-from analysis.tables import PERCENT, Column, Table, number
 
 FEWEST_FOR_LIFT = 8  # models
 ABOUT = (

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.frames import Results
-from analysis.groups import contestant_of
-from analysis.panel import Panel
+from analysis.data.groups import contestant_of
+from analysis.data.panel import Panel
+from analysis.data.results import Results
+from analysis.data.tables import PERCENT, Column, Table, Value, number
 from analysis.report.blocks import Section, Text
 from analysis.stats.intervals import wilson
 from analysis.stats.options import NEAR_TIE_NATS, LogProbs, near_ties
-from analysis.tables import PERCENT, Column, Table, Value, number
 from proctor.contestants import Contestant
-from proctor.nouns import Noise
+from proctor.nouns.runs import Noise
 
 TIES = (
     f"A near tie is a question whose best two options lie within {NEAR_TIE_NATS:g} nats: 16-bit numbers resolve little "

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from analysis.findings import counted, listed
-from analysis.frames import Results
-from analysis.groups import contestant_of, names_of, terms_of
-from analysis.panel import Level, Panel
-from analysis.prompts import why_apart
+from analysis.data.groups import contestant_of, names_of, terms_of
+from analysis.data.panel import Level, Panel
+from analysis.data.phrases import counted, listed
+from analysis.data.results import Results
+from analysis.data.sets import scoped, set_names, with_sets
+from analysis.data.tables import Column, Table, Value
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
-from analysis.sets import scoped, set_names, with_sets
-from analysis.tables import Column, Table, Value
-from proctor.nouns import RunStatus
-from proctor.store.reads import RunRecord
+from analysis.verdicts.same_prompts import why_apart
+from proctor.nouns.runs import RunStatus
+from proctor.store.reads.records import RunRecord
 
 
 def missing_section(results: Results, levels: Sequence[Level]) -> Section | None:

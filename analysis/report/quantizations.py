@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from analysis.findings import verdict_words
+from analysis.data.panel import Panel
+from analysis.data.tables import PERCENT, POINTS, Column, Table, number, p_value, scaled
 from analysis.graphs.quantization import quantization_forest
-from analysis.panel import Panel
-from analysis.quantization import Change, quantization_changes
 from analysis.report.blocks import Section, Text
-from analysis.silence import verdict_rest
-from analysis.tables import PERCENT, POINTS, Column, Table, number, p_value, scaled
+from analysis.verdicts.quantization import Change, quantization_changes
+from analysis.verdicts.unanswered import verdict_rest
+from analysis.verdicts.wording import verdict_words
 
 ABOUT = (
     "Each quantization is compared with the same model unquantized, question by question. Lost are questions that only "

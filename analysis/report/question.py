@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from analysis.panel import Panel
+from analysis.data.panel import Panel
+from analysis.data.tables import Column, Table, Value, scaled, visible
 from analysis.stats.options import probabilities
-from analysis.tables import Column, Table, Value, scaled, visible
 from proctor.errors import UnknownName
-from proctor.nouns import LETTERS
+from proctor.nouns.exams import LETTERS
 
 
 def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:

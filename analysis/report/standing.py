@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.findings import (
-    chance_sentences,
-    counted,
-    percent,
-    silence_sentences,
-    standing_title,
-)
+from analysis.data.panel import Panel
+from analysis.data.phrases import counted
+from analysis.data.tables import PERCENT, Column, Table, Value
 from analysis.graphs.by_subject import by_subject
 from analysis.graphs.comparison import model_comparison
 from analysis.graphs.error_rate import error_rate
@@ -18,13 +14,12 @@ from analysis.graphs.forest import forest
 from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap, subjects_title
 from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
 from analysis.graphs.quantization import quantization_title
-from analysis.panel import Panel
-from analysis.quantization import quantization_changes
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
-from analysis.standings import Standings
 from analysis.stats.intervals import AgainstChance, wilson
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
-from analysis.tables import PERCENT, Column, Table, Value
+from analysis.verdicts.quantization import quantization_changes
+from analysis.verdicts.standings import Standings
+from analysis.verdicts.wording import chance_sentences, percent, silence_sentences, standing_title
 
 
 def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list[str]:

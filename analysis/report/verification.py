@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from analysis.findings import counted
-from analysis.tables import Column, Table, Value, is_known, visible
-from analysis.verify import Pair, Verification, by_subject, largest, mean
-from proctor.nouns import LETTERS
+from analysis.data.phrases import counted
+from analysis.data.tables import Column, Table, Value, is_known, visible
+from analysis.exchange.verify import Pair, Verification, by_subject, largest, mean
+from proctor.nouns.exams import LETTERS
 
 
 def summary(found: Verification) -> list[str]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from analysis.findings import counted, listed
-from analysis.frames import Results
+from analysis.data.panel import Level, Panel, level
+from analysis.data.phrases import counted, listed
+from analysis.data.results import Results
+from analysis.data.sets import of_set, scoped, set_names
+from analysis.data.shots import short_sentences
+from analysis.data.tables import Table, to_csv
 from analysis.graphs.style import Graph, write_png
-from analysis.panel import Level, Panel, level
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import Measured, costs_section
 from analysis.report.folder import report_folder
@@ -28,10 +31,7 @@ from analysis.report.standing import (
     overall_section,
     subjects_section,
 )
-from analysis.sets import of_set, scoped, set_names
-from analysis.shots import short_sentences
-from analysis.standings import Standings, stand
-from analysis.tables import Table, to_csv
+from analysis.verdicts.standings import Standings, stand
 from proctor import __version__
 from proctor.errors import BadInput
 

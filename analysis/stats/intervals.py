@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from analysis.stats.families import ALPHA, holm
 from analysis.stats.paired import Paired
-from proctor.power import wilson_bounds
+from proctor.statistical_power import wilson_bounds
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from analysis.stats.families import ALPHA
 from analysis.stats.intervals import Interval, bonett_price
 from analysis.stats.noninferiority import loss_bound, within_p
 from analysis.stats.paired import FEW_DISCORDANT, Paired
-from proctor.power import questions_needed, smallest_difference
+from proctor.statistical_power import questions_needed, smallest_difference
 
 
 class Finding(StrEnum):

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from proctor.exams.packs import compose
-from proctor.nouns import Cost, Prompt, Question
-from workers.engine.model import CausalModel
-from workers.engine.plain import PlainScorer, lines_of
-from workers.engine.rows import common_length, length_of, stem
-from workers.engine.score import Continuation, EncodedPrompt, Prepared, Scorer
-from workers.engine.shared import prefill
+from proctor.nouns.exams import Prompt, Question
+from proctor.nouns.runs import Cost
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.packing import common_length, length_of, stem
+from workers.engines.hf.scoring.plain import PlainScorer, lines_of
+from workers.engines.hf.scoring.prefix import prefill
+from workers.engines.scoring import Continuation, EncodedPrompt, Prepared, Scorer
 
 OPTIONS = ("A", "B", "C", "D")
 _LONGEST_OPTION = 9  # tokens, where options are scored by their texts

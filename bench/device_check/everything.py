@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.device_check import of_device, of_memory, of_replies, of_scores, of_speed, of_whole
 from bench.device_check.check import Check
-from proctor.nouns import DType
+from proctor.nouns.models import DType
 
 CHECKS: tuple[Check, ...] = (
     *of_device.checks(),

@@ -14,13 +14,13 @@ from bench.device_check.check import Check
 from bench.device_check.results import Found
 from bench.device_check.workshop import Need, Workshop
 from proctor.gpus import ask_torch
-from proctor.machine import look
-from proctor.nouns import Device, DType
-from workers.engine import varlen
-from workers.engine.attention import Way, explicit
-from workers.engine.serving import scorer_for
-from workers.engine.varlen_check import Attended, kernel_of
-from workers.versions import versions
+from proctor.hardware import look
+from proctor.nouns.models import Device, DType
+from workers.engines.hf.scoring import varlen
+from workers.engines.hf.scoring.cascade import Way, explicit
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.scoring.varlen_check import Attended, kernel_of
+from workers.launcher.versions import versions
 
 _LIMIT_S = 120.0  # for a process that runs out of memory on purpose
 _OUT, _LOGSUMEXP = 0.03, 2e-3  # what 16-bit inputs and results explain
@@ -179,7 +179,7 @@ ERRORS = (
 
 _PROGRAM = """
 import sys, torch
-from workers.devices import is_of_the_device, is_shortage
+from workers.engines.devices import is_of_the_device, is_shortage
 DEVICE = sys.argv[1]
 try:
   {program}

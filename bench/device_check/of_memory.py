@@ -13,11 +13,12 @@ from bench.device_check.results import Found
 from bench.device_check.workshop import Need, Workshop
 from proctor.catalog.memory import model_memory
 from proctor.exams.packs import compose
-from proctor.nouns import Conditions, Device, DType, Pack, Quant
-from workers.engine.meter import PeakMemory
-from workers.engine.score import Prepared, Scorer
-from workers.engine.serving import scorer_for
-from workers.fitting import FittingScorer
+from proctor.nouns.exams import Conditions, Pack
+from proctor.nouns.models import Device, DType, Quant
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.measure import PeakMemory
+from workers.engines.scoring import Prepared, Scorer
+from workers.run.splitting import FittingScorer
 
 _MORE, _LESS = 1.1, 0.4  # measured over predicted: within these it was predicted
 _LARGE = 32_768  # tokens of a pack to be cut

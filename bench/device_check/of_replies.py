@@ -12,13 +12,13 @@ from bench.device_check.check import Check
 from bench.device_check.results import Found
 from bench.device_check.shapes import VOCABULARY
 from bench.device_check.workshop import Workshop
-from proctor.dialogue import Sampling
-from proctor.nouns import DType
-from workers.engine.generate import Generator, Request
-from workers.engine.generate_rows import RowGenerator
-from workers.engine.model import CausalModel
-from workers.engine.sampling import choose
-from workers.engine.talking import generator_for
+from proctor.nouns.conversations import Sampling
+from proctor.nouns.models import DType
+from workers.engines.generation import Generator, Request
+from workers.engines.hf.generation.choose import generator_for
+from workers.engines.hf.generation.continuous import RowGenerator
+from workers.engines.hf.generation.sampling import choose
+from workers.engines.hf.model import CausalModel
 
 Wish = Callable[[int], Sampling]
 

@@ -13,13 +13,13 @@ from bench.device_check.check import Check
 from bench.device_check.results import Figure, Found
 from bench.device_check.shapes import FAMILIES, VOCABULARY
 from bench.device_check.workshop import Need, Workshop
-from proctor.nouns import DType, Quant
-from workers.devices import TorchDevice
-from workers.engine.model import CausalModel
-from workers.engine.plain import PlainScorer
-from workers.engine.score import EncodedPrompt, Scorer
-from workers.engine.serving import scorer_for
-from workers.engine.tokens import Reader
+from proctor.nouns.models import DType, Quant
+from workers.engines.devices import TorchDevice
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.scoring.plain import PlainScorer
+from workers.engines.hf.tokens import Reader
+from workers.engines.scoring import EncodedPrompt, Scorer
 
 BUDGET = 700  # tokens of a pack: several packs, of several questions each
 _KINDS = {"letters": False, "text": True}

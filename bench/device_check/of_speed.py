@@ -17,18 +17,18 @@ from bench.device_check.results import Found
 from bench.device_check.shapes import REAL
 from bench.device_check.workshop import Workshop
 from bench.floor import best, floor_of
-from proctor.dialogue import Sampling
 from proctor.exams.packs import compose
-from proctor.nouns import DType
-from workers.engine.generate import Request
-from workers.engine.layout import Cascade
-from workers.engine.meter import PeakMemory
-from workers.engine.model import CausalModel
-from workers.engine.plain import PlainScorer
-from workers.engine.rows import row_of
-from workers.engine.score import Prepared
-from workers.engine.serving import scorer_for
-from workers.engine.talking import generator_for
+from proctor.nouns.conversations import Sampling
+from proctor.nouns.models import DType
+from workers.engines.generation import Request
+from workers.engines.hf.generation.choose import generator_for
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.scoring.layout import Cascade
+from workers.engines.hf.scoring.packing import row_of
+from workers.engines.hf.scoring.plain import PlainScorer
+from workers.engines.measure import PeakMemory
+from workers.engines.scoring import Prepared
 
 SHAPES = tuple(REAL)  # the smallest first
 BUDGETS = (2048, 8192, 32_768)  # tokens of a pack

@@ -18,13 +18,15 @@ from bench.device_check.of_scores import TOLERANCES, compare, plain_scores
 from bench.device_check.results import Found
 from bench.device_check.workshop import DEMO, ROOT, Need, Workshop
 from proctor.catalog.memory import model_memory
-from proctor.exams.load import load_benchmark
-from proctor.exams.prompts import fit
-from proctor.nouns import Conditions, Device, DType, Provenance, Quant, Scoring
-from workers.engine.load import load
-from workers.engine.score import EncodedPrompt
-from workers.engine.serving import scorer_for
-from workers.engine.tokens import Reader
+from proctor.exams.benchmarks.mmlu_prompts import fit
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.models import Device, DType, Quant
+from proctor.nouns.runs import Provenance
+from workers.engines.hf.load import load
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.tokens import Reader
+from workers.engines.scoring import EncodedPrompt
 
 _LIMIT_S = 240.0  # of a command: bounds hangs only
 _ASKED = 12  # questions of a sweep
@@ -113,12 +115,12 @@ def _swept(shop: Workshop, model: Path, benchmark: Path, home: Path, name: str) 
 
 def _provenance(home: Path, run_ids: AbstractSet[int]) -> list[Provenance]:
     from proctor.settings import Settings
-    from proctor.store import reads
-    from proctor.store.session import open_store
+    from proctor.store.database.open import open_store
+    from proctor.store.reads import records
 
     with open_store(Settings.read({"PROCTOR_HOME": str(home)})) as store:
-        sweeps = [sweep.id for sweep in reads.overview(store)]
-        return [one.provenance for one in reads.runs(store, sweeps) if one.run_id in run_ids and one.provenance]
+        sweeps = [sweep.id for sweep in records.overview(store)]
+        return [one.provenance for one in records.runs(store, sweeps) if one.run_id in run_ids and one.provenance]
 
 
 def _proctor(home: Path, *words: str) -> None:
@@ -141,8 +143,8 @@ def _proctor(home: Path, *words: str) -> None:
 
 def _demo(dtype: DType) -> Callable[[Workshop], Found]:
     def run(shop: Workshop) -> Found:
-        from proctor.catalog.refs import resolve
-        from workers.convert import local_folder
+        from proctor.catalog.resolve import resolve
+        from workers.models.local_files import local_folder
 
         folder = local_folder(resolve(DEMO), shop.cache)
         wide = shop.load(folder, DType.FLOAT32)

@@ -14,7 +14,7 @@ import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from workers.engine.quiet import quiet_libraries
+from workers.engines.hf.quiet import quiet_libraries
 
 VOCABULARY = 2048  # of the small models
 WINDOW = 4096

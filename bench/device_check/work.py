@@ -19,7 +19,7 @@ def work(order: Order, line: Connection) -> None:
     from bench.device_check.everything import CHECKS
     from bench.device_check.workshop import opened
     from proctor.errors import ProctorError
-    from proctor.nouns import Device
+    from proctor.nouns.models import Device
 
     checks = [one for one in chosen(CHECKS, order.patterns) if one.name not in order.without]
     try:

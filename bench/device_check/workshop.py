@@ -11,12 +11,12 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from bench.device_check import shapes
-from proctor.nouns import Device, DType, Quant
-from workers.devices import TORCH_DTYPES, TorchDevice, own_device
-from workers.engine.head import widen_head
-from workers.engine.load import Engine, load
-from workers.engine.model import CausalModel
-from workers.engine.tokens import Reader
+from proctor.nouns.models import Device, DType, Quant
+from workers.engines.devices import TORCH_DTYPES, TorchDevice, own_device
+from workers.engines.hf.head import widen_head
+from workers.engines.hf.load import Engine, load
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.tokens import Reader
 
 _AMPERE = (8, 0)
 _SPARE, _GIB = 1.3, 1 << 30

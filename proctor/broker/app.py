@@ -13,7 +13,7 @@ from kombu import Queue
 from proctor import broker_url
 from proctor.broker.clients import CONNECT_S, celery_tls, sentinel_options
 from proctor.errors import BrokerUnavailable
-from proctor.nouns import Device
+from proctor.nouns.models import Device
 from proctor.settings import Settings
 
 WORK = "proctor.work"  # the one task: claim and sit Runs until nothing suits

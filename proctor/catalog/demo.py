@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from proctor.catalog.weights import Weights
 from proctor.errors import BadModel
-from proctor.nouns import DType
+from proctor.nouns.models import DType
 
 Progress = Callable[[str], None]
 

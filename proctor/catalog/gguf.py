@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proctor.errors import BadModel
-from proctor.nouns import DType
-from proctor.pointer import FETCH, HEAD_BYTES, is_pointer
+from proctor.lfs import FETCH, HEAD_BYTES, is_pointer
+from proctor.nouns.models import DType
 
 # Far above what models have: what claims more is damaged, or made to keep its reader busy.
 _MOST_PAIRS, _MOST_TENSORS, _MOST_TEXTS, _MOST_DIMENSIONS = 1 << 14, 1 << 18, 1 << 22, 4

@@ -8,7 +8,8 @@ measured peaks, and the command that gives them, are in docs/experiments.md ("Me
 from __future__ import annotations
 
 from proctor.catalog.weights import Weights
-from proctor.nouns import Conditions, Device, DType, Quant, Scoring
+from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.models import Device, DType, Quant
 
 BYTES = {DType.FLOAT32: 4, DType.BFLOAT16: 2, DType.FLOAT16: 2}
 # NF4 with double quantization: half a byte a weight, a one-byte scale for 64 of them, and a float32 for 256 scales.

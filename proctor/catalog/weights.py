@@ -11,8 +11,8 @@ from pathlib import Path
 
 from proctor.catalog.gguf_model import read_model
 from proctor.errors import BadModel
-from proctor.nouns import DType
-from proctor.pointer import FETCH, HEAD_BYTES, is_pointer
+from proctor.lfs import FETCH, HEAD_BYTES, is_pointer
+from proctor.nouns.models import DType
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proctor.nouns import Pack
+from proctor.nouns.exams import Pack
 
 
 def compose(lengths: Sequence[int], budget_tokens: int, *, padded: bool = True) -> tuple[Pack, ...]:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.runs import workers
 from tests.integration.screen_of import terminal
 from tests.models import cache_folder, smollm2
 from tests.support import wait_until

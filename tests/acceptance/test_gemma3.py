@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from proctor.exams.load import load_benchmark
-from proctor.exams.prompts import fit
-from proctor.nouns import Conditions, DType, Pack, Quant, Scoring
+from proctor.exams.benchmarks.mmlu_prompts import fit
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.nouns.exams import Conditions, Pack, Scoring
+from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.models import cache_folder
 from tests.support import shared_data
-from workers.engine.load import Engine, load
-from workers.engine.plain import PlainScorer
-from workers.engine.serving import scorer_for
+from workers.engines.hf.load import Engine, load
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.scoring.plain import PlainScorer
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("gemma3")]
 

@@ -14,10 +14,12 @@ import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from proctor.nouns import RunStatus
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store import reads, workers
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import workers
 from tests import tiny
 from tests.acceptance.conftest import Said, spawn
 from tests.support import wait_until
@@ -72,10 +74,10 @@ class Desk:
     def store(self) -> Store:
         return open_store(Settings.read(self.environ))
 
-    def progress(self) -> reads.SweepProgress | None:
+    def progress(self) -> records.SweepProgress | None:
         with self.store() as store:
-            sweeps = reads.overview(store)
-            return reads.progress(store, sweeps[0].id) if sweeps else None
+            sweeps = records.overview(store)
+            return records.progress(store, sweeps[0].id) if sweeps else None
 
     def answered(self) -> int:
         progress = self.progress()
@@ -109,7 +111,7 @@ def sat(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Sat:
     return Sat(desk, words, desk.run(*words, "--verbose"))
 
 
-def statuses(progress: reads.SweepProgress | None) -> Sequence[RunStatus]:
+def statuses(progress: records.SweepProgress | None) -> Sequence[RunStatus]:
     return [run.status for run in progress.runs] if progress else []
 
 
@@ -240,7 +242,7 @@ def test_the_workers_of_a_sweep_are_given_what_its_command_says(desk: Desk, left
     with desk.store() as store:
         (worker,) = workers.listing(store)
         assert worker.card.memory_bytes == 2 * 10**9
-        assert {run.spec.conditions.pack_tokens for run in reads.runs(store, [1])} == {100}
+        assert {run.spec.conditions.pack_tokens for run in records.runs(store, [1])} == {100}
 
 
 def ours(desk: Desk) -> list[psutil.Process]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proctor.nouns import Quant
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store import reads
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.reads import records
 from tests.acceptance.conftest import spawn
 from tests.models import cache_folder, smollm2
 
@@ -42,7 +42,7 @@ def test_the_predicted_memory_is_near_the_measured_peak_at_each_quantization(tmp
     _, said = sweep.communicate(timeout=LIMIT_S)
     assert sweep.returncode == 0, said
     with open_store(Settings.read(environ)) as store:
-        measured = [(run.spec.quant, run.measures.peak_rss_bytes) for run in reads.runs(store, [1]) if run.measures]
+        measured = [(run.spec.quant, run.measures.peak_rss_bytes) for run in records.runs(store, [1]) if run.measures]
     ratios = [(quant, round(predicted[quant] / peak, 2)) for quant, peak in measured]
     assert len(ratios) == 6
     assert [one for one in ratios if not LEAST <= one[1] <= MOST] == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.exams.load import load_benchmark
+from proctor.exams.benchmarks.registry import load_benchmark
 from tests.models import cache_folder, smollm2
 from tests.support import ROOT
 

@@ -11,18 +11,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from proctor.catalog.demo import DEMO_MODELS, gguf_path
 from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import read_folder, read_gguf
-from proctor.dialogue import Sampling
-from proctor.exams.load import load_benchmark
+from proctor.exams.benchmarks.mmlu_prompts import Message, fit
+from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.packs import compose
-from proctor.exams.prompts import Message, fit
-from proctor.nouns import Conditions, DType, Pack, Prompt, Quant
+from proctor.nouns.conversations import Sampling
+from proctor.nouns.exams import Conditions, Pack, Prompt
+from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.models import cache_folder, smollm2
-from workers.engine.generate import Request
-from workers.engine.load import Engine, load
-from workers.engine.plain import PlainScorer
-from workers.engine.serving import scorer_for
-from workers.engine.talking import end_tokens, generator_for
+from workers.engines.generation import Request
+from workers.engines.hf.generation.choose import end_tokens, generator_for
+from workers.engines.hf.load import Engine, load
+from workers.engines.hf.scoring.choose import scorer_for
+from workers.engines.hf.scoring.plain import PlainScorer
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("smollm2")]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proctor.catalog.refs import resolve
-from proctor.nouns import ModelRef
+from proctor.catalog.resolve import resolve
+from proctor.nouns.models import ModelRef
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests import tiny
 from tests.integration.conftest import empty_url, postgres
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from proctor.nouns import Device, ModelRef, RunStatus
+from proctor.nouns.models import Device, ModelRef
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
 from tests.chaos.scene import (
     Processes,
     assert_every_answer_once,
@@ -30,7 +32,7 @@ from tests.chaos.scene import (
 )
 from tests.chaos.servers import Broker, Database, a_broker, a_database
 from tests.support import wait_until
-from workers.devices import own_device
+from workers.engines.devices import own_device
 
 LEASE_S = 3.0
 # Keys that stay in Redis without an expiry, and why. Everything else must have one.
@@ -83,7 +85,7 @@ class Fleet:
         """One more worker; returns at once, without waiting until it is up."""
         with (self.settings.home / "launchers.log").open("ab") as log:
             launcher = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workers.launch", "--devices", "cpu"],
+                [sys.executable, "-P", "-m", "workers.launcher.run", "--devices", "cpu"],
                 env={**os.environ, **self.settings.environ(), **(environ or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -12,27 +12,19 @@ from pathlib import Path
 import psutil
 from sqlmodel import col, select
 
-from proctor.broker.embedded import Embedded
-from proctor.exams.identity import content_hash
+from proctor.embedded.command import Embedded
 from proctor.exams.packs import compose
-from proctor.nouns import (
-    Conditions,
-    Device,
-    DType,
-    Exam,
-    ModelRef,
-    Quant,
-    Question,
-    RunSpec,
-    RunStatus,
-    SweepRequest,
-)
-from proctor.store import exams, reads, sweeps
-from proctor.store.session import Store
-from proctor.store.tables import AnswerRow, QuestionRow, RunRow
+from proctor.exams.reading.identity import content_hash
+from proctor.nouns.exams import Conditions, Exam, Question
+from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
+from proctor.store.database.session import Store
+from proctor.store.reads import records as reads
+from proctor.store.runs import exams, sweeps
+from proctor.store.runs.tables import AnswerRow, QuestionRow, RunRow
 from tests.support import wait_until
-from workers.devices import TorchDevice
-from workers.models import Models
+from workers.engines.devices import TorchDevice
+from workers.models.held import Models
 from workers.sit import write_prompts
 
 QUESTIONS = 400  # a subject: half a second of work, and half of that is the middle

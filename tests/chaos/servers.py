@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import redis
 
-from proctor.broker.valkey import HOST, Valkey
+from proctor.embedded.valkey import HOST, Valkey
 from tests.chaos.proxy import Proxy
 from tests.support import wait_until
 

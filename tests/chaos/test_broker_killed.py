@@ -5,11 +5,11 @@ from __future__ import annotations
 import psutil
 import redis
 
-from proctor.broker.embedded import embedded
-from proctor.broker.reports import ReportKind
-from proctor.nouns import ModelRef
+from proctor.embedded.command import embedded
+from proctor.embedded.reports import ReportKind
+from proctor.nouns.models import ModelRef
 from proctor.settings import Settings
-from proctor.store.session import Store
+from proctor.store.database.session import Store
 from tests.chaos.scene import (
     assert_every_answer_once,
     outcomes,

@@ -15,15 +15,17 @@ from typing import Any
 import psutil
 import pytest
 
-from chat.client import Client, Manner, Reply, new_id
-from chat.protocol import Entry, Piece, Progress, TurnRequest, attempt_of, load_entry, reply_key
-from proctor.broker.embedded import Embedded, embedded
-from proctor.dialogue import Fault, Finish, Role, Sampling, TurnStatus, Utterance
+from chat.client.client import Client, Manner, Reply, new_id
+from chat.protocol.turns import Entry, Piece, Progress, TurnRequest, attempt_of, load_entry, reply_key
+from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
-from proctor.nouns import ModelRef
+from proctor.nouns.conversations import Fault, Finish, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.models import ModelRef
 from proctor.settings import Settings
-from proctor.store import conversations, turns, workers
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations, turns
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
 from tests.chaos.scene import assert_every_answer_once, is_running, submit, wait_for_end, wait_for_middle, worker_child
 from tests.support import wait_until
 

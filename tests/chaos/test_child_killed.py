@@ -10,14 +10,18 @@ from pathlib import Path
 
 import psutil
 
-from chat.client import Client, Manner, new_id
-from proctor.broker.embedded import Embedded, embedded
-from proctor.dialogue import Finish, Role, Sampling, TurnStatus, Utterance
+from chat.client.client import Client, Manner, new_id
+from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
-from proctor.nouns import Device, ModelRef, RunStatus, WorkerCard
+from proctor.nouns.conversations import Finish, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.models import Device, ModelRef
+from proctor.nouns.runs import RunStatus
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import conversations, runs
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import runs
 from tests.chaos.scene import (
     assert_every_answer_once,
     outcomes,
@@ -30,7 +34,7 @@ from tests.chaos.scene import (
     worker_child,
 )
 from tests.support import wait_until
-from workers.devices import own_device
+from workers.engines.devices import own_device
 
 WRITERS = "120"  # SQLite's lock of writers: a byte of the file beside the database ("WAL-mode file format", 2.3.1)
 # Makes each tenth write of a pack count to a million and a half first, with the lock in its hands.

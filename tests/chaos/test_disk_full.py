@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from proctor.broker.embedded import embedded
-from proctor.nouns import Device, ModelRef, RunStatus
+from proctor.embedded.command import embedded
+from proctor.nouns.models import Device, ModelRef
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
 from tests.chaos.scene import (
     assert_every_answer_once,
     outcomes,
@@ -26,7 +28,7 @@ from tests.chaos.scene import (
     wait_for_middle,
 )
 from tests.support import wait_until
-from workers.devices import own_device
+from workers.engines.devices import own_device
 
 SIZE = "24m"
 

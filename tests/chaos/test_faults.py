@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proctor.nouns import ModelRef
+from proctor.nouns.models import ModelRef
 from tests.chaos.faults import FAULTS, SELDOM_SEEN, Fault
 from tests.chaos.fleet import Fleet, a_fleet
 

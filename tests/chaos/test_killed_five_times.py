@@ -11,16 +11,19 @@ from functools import partial
 
 import pytest
 
-from proctor.nouns import ModelRef, Pack, Prompt, Quant, RunStatus
+from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.models import ModelRef, Quant
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests import tiny
 from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
-from workers.engine.score import PackScores, Prepared, Scorer
-from workers.link import Link
-from workers.models import Loaded, Models, _Key
-from workers.noise import spread
+from workers.channel import Link
+from workers.engines.scoring import PackScores, Prepared, Scorer
+from workers.models.held import Loaded, Models, _Key
+from workers.run.noise import spread
 from workers.sit import drain
 
 KILLS = 5

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proctor.broker.embedded import embedded
-from proctor.nouns import ModelRef, RunStatus
+from proctor.embedded.command import embedded
+from proctor.nouns.models import ModelRef
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store import reads
-from proctor.store.session import Store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
 from tests.support import wait_until
 
 QUESTIONS = 4000  # enough packs to be stopped in the middle
@@ -43,7 +44,7 @@ def test_one_run_is_followed_through_submitter_parent_child_and_launcher(
     way = [told for told in said(settings.home / "logs", tmp_path) if told.get("run_id") == 1]
     steps = [(told["run"], told["logger"], told["pid"] == launcher.pid) for told in way]
     submitted, rung, begun = ("run-1", "scheduler.submit", False), ("run-1", "workers.celery", False), "workers.sit"
-    given_back = ("run-1.1", "proctor.store.attempts", True)
+    given_back = ("run-1.1", "proctor.store.runs.attempts", True)
     order = [submitted, rung, ("run-1.1", begun, False), given_back, ("run-1.2", begun, False)]
     assert [step for step in dict.fromkeys(steps) if step in order] == order
     child, parent = (next(told for told in way if told["logger"] == logger) for logger in (begun, "workers.celery"))
@@ -52,8 +53,8 @@ def test_one_run_is_followed_through_submitter_parent_child_and_launcher(
     assert {told["host"] for told in way} == {child["host"]}
 
 
-def run_one(store: Store) -> reads.RunRecord:
-    return reads.runs(store, [1])[0]
+def run_one(store: Store) -> records.RunRecord:
+    return records.runs(store, [1])[0]
 
 
 def program(name: str, *words: str) -> list[str]:

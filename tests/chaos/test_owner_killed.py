@@ -13,11 +13,12 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from proctor.broker.embedded import Embedded, embedded
+from proctor.embedded.command import Embedded, embedded
 from proctor.errors import BrokerUnavailable, WorkersUnavailable
-from proctor.nouns import ModelRef, RunStatus
+from proctor.nouns.models import ModelRef
+from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
-from proctor.store.session import Store
+from proctor.store.database.session import Store
 from tests.chaos.scene import (
     assert_every_answer_once,
     below,
@@ -38,7 +39,7 @@ STARTED = 4  # guard, broker, launcher, worker's parent; and its child
 def owner(settings: Settings, sweep: int) -> Iterator[subprocess.Popen[bytes]]:
     """What `submit-sweep` does once the sweep is in the database, as a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "scheduler.attend", str(sweep)], env={**os.environ, **settings.environ()}
+        [sys.executable, "-P", "-m", "scheduler.local", str(sweep)], env={**os.environ, **settings.environ()}
     )
     try:
         yield process

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import proctor
-from proctor.nouns import ModelRef
+from proctor.nouns.models import ModelRef
+from proctor.store.database.session import Store
 from proctor.store.migrations import HEAD
-from proctor.store.session import Store
 from tests.chaos.fleet import a_fleet
 from tests.chaos.scene import runs_of
 from tests.support import ROOT, wait_until

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proctor.nouns import ModelRef, RunStatus
-from proctor.store import reads
+from proctor.nouns.models import ModelRef
+from proctor.nouns.runs import RunStatus
+from proctor.store.reads import records
 from tests.chaos.fleet import a_fleet
 from tests.support import wait_until
 
@@ -33,9 +34,9 @@ def test_two_who_submit_the_same_at_once_share_one_sweep_and_every_answer_is_the
         said = [process.communicate(timeout=300)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], said
         assert sorted("goes on" in text or "was submitted before" in text for text in said) == [False, True], said
-        (sweep,) = reads.overview(fleet.store)
-        wait_until(lambda: reads.progress(fleet.store, sweep.id).over, "the sweep was over")
-        (run,) = reads.runs(fleet.store, [sweep.id])
+        (sweep,) = records.overview(fleet.store)
+        wait_until(lambda: records.progress(fleet.store, sweep.id).over, "the sweep was over")
+        (run,) = records.runs(fleet.store, [sweep.id])
         assert (run.status, run.attempt) == (RunStatus.DONE, 1)
-        answers = reads.answers_after(fleet.store, sweep.id, 0, 10**6).answers
+        answers = records.answers_after(fleet.store, sweep.id, 0, 10**6).answers
         assert sorted(answer.question_index for answer in answers) == list(range(QUESTIONS))

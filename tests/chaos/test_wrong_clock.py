@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.nouns import ModelRef
+from proctor.nouns.models import ModelRef
 from tests.chaos.fleet import a_fleet
 from tests.chaos.scene import outcomes, runs_of
 

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests.integration.store_world import HandClock
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres])]

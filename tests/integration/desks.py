@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proctor.broker.app import make_app
-from proctor.nouns import Device, WorkerCard
+from proctor.nouns.models import Device
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store.session import Store
+from proctor.store.database.session import Store
 from tests import tiny
-from workers.desk import Desk
-from workers.events import TaskEvents
-from workers.link import Link
-from workers.models import Models
-from workers.patience import Patience
+from workers.channel import Link
+from workers.context import Desk
+from workers.models.held import Models
+from workers.run.task_events import TaskEvents
+from workers.waiting import Patience
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import uvicorn
 
-from chat.api import create_app
-from chat.desk import Service
-from chat.gate import App, Message, Receive, Send
-from chat.serve import Address, bind
+from chat.server.access import App, Message, Receive, Send
+from chat.server.app import create_app
+from chat.server.fleet import Service
+from chat.server.run import Address, bind
 from tests.support import wait_until
 
 TOKEN = "a token of many characters"

@@ -19,9 +19,10 @@ from typing import Any
 
 import redis
 
-from chat.inquiry import ANSWER_S, INQUIRIES, answer_key
-from chat.library import reply_to
-from chat.protocol import (
+from chat.client.session import NOT_FILED
+from chat.protocol.answers import reply_to
+from chat.protocol.inquiries import ANSWER_S, INQUIRIES, answer_key
+from chat.protocol.turns import (
     REPLY_S,
     REQUESTS,
     Aside,
@@ -40,14 +41,14 @@ from chat.protocol import (
     request_key,
     stop_key,
 )
-from chat.talk import NOT_FILED
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import ContextFacts, Counts, Fault, Finish
+from proctor.embedded.valkey import Valkey
 from proctor.errors import ProctorError
-from proctor.nouns import Device, Lane, ModelRef, ModelSource, WorkerCard
-from proctor.store import turns
-from proctor.store.filing import Filing, file_turn
-from proctor.store.session import Store
+from proctor.nouns.conversations import ContextFacts, Counts, Fault, Finish
+from proctor.nouns.models import Device, Lane, ModelRef, ModelSource
+from proctor.nouns.workers import WorkerCard
+from proctor.store.conversations import turns
+from proctor.store.conversations.filing import Filing, file_turn
+from proctor.store.database.session import Store
 
 WORKER, LANE = "cpu@parrot:1", "cpu/parrot/none"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from proctor.broker.valkey import binary
+from proctor.embedded.valkey import binary
 from tests.support import wait_until
 
 HOST = "127.0.0.1"

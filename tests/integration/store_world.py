@@ -7,29 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from proctor.exams.identity import content_hash, question_id
-from proctor.nouns import (
-    Answer,
-    Claim,
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Exam,
-    Lane,
-    LaneLoad,
-    Measures,
-    ModelRef,
-    ModelSource,
-    Provenance,
-    Quant,
-    Question,
-    RunSpec,
-    SweepRequest,
-    WorkerCard,
-)
-from proctor.store import exams, runs, sweeps
-from proctor.store.session import Store
+from proctor.exams.reading.identity import content_hash, question_id
+from proctor.nouns.exams import Answer, Conditions, Exam, Question
+from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Claim, Cost, Measures, Provenance, RunSpec, SweepRequest
+from proctor.nouns.workers import LaneLoad, WorkerCard
+from proctor.store.database.session import Store
+from proctor.store.runs import exams, runs, sweeps
 
 LEASE_S = 30.0
 SIZE = 6  # questions of an exam

@@ -17,10 +17,10 @@ import pytest
 import redis
 
 from proctor.broker.app import make_app
+from proctor.broker.bell import ring
 from proctor.broker.clients import async_client, client
-from proctor.broker.dispatch import ring
 from proctor.errors import BrokerUnavailable
-from proctor.nouns import Device
+from proctor.nouns.models import Device
 from proctor.settings import Settings
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.servers import (

@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
-from chat.desk import Service
-from chat.protocol import TurnRequest
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault, History, Role
-from proctor.nouns import Device, Lane, Quant, WorkerCard
+from chat.protocol.turns import TurnRequest
+from chat.server.fleet import Service
+from proctor.embedded.valkey import Valkey
+from proctor.nouns.conversations import Fault, History, Role
+from proctor.nouns.models import Device, Lane, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.runs import workers
 from tests.integration.http_server import HELLO, TOKEN, events, post, serving
 from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
 from tests.support import wait_until

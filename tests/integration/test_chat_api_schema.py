@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chat.desk import Service
+from chat.server.fleet import Service
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 from tests.integration.http_server import serving
 from tests.integration.parrot import parrot, valkey
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import redis
 
-import chat.asynchronous
-import chat.client
-from chat.asynchronous import AsyncClient
-from chat.client import Client, Manner, NobodyAnswers, TurnFailed, new_id
-from chat.protocol import Piece, Progress, Stage, reply_key
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault, Finish, Role, Utterance
+import chat.client.aio
+import chat.client.client
+from chat.client.aio import AsyncClient
+from chat.client.client import Client, Manner, NobodyAnswers, TurnFailed, new_id
+from chat.protocol.turns import Piece, Progress, Stage, reply_key
+from proctor.embedded.valkey import Valkey
 from proctor.errors import BrokerUnavailable
+from proctor.nouns.conversations import Fault, Finish, Role, Utterance
 from tests.integration.parrot import Parrot, Refusal, empty, parrot, valkey
 from tests.support import wait_until
 
@@ -58,7 +58,7 @@ def test_a_reply_comes_with_its_story_and_its_counts(bird: Parrot, client: Clien
 
 
 def test_the_example_of_the_docstring_runs(broker: Valkey, bird: Parrot, capsys: pytest.CaptureFixture[str]) -> None:
-    example = re.search(r"\n\n((?:    .*\n|\n)+)", chat.client.__doc__ or "")
+    example = re.search(r"\n\n((?:    .*\n|\n)+)", chat.client.client.__doc__ or "")
     assert example is not None
     program = re.sub("^    ", "", example.group(1), flags=re.MULTILINE)
     program = re.sub(r"redis://[^\"]*", broker.url, program)
@@ -105,8 +105,8 @@ def test_a_stopped_reply_ends_with_what_came(bird: Parrot, client: Client) -> No
 
 
 def test_a_broker_that_comes_back_empty_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.client, "QUIET_S", 0.2)
-    monkeypatch.setattr(chat.client, "BLOCK_MS", 100)
+    monkeypatch.setattr(chat.client.client, "QUIET_S", 0.2)
+    monkeypatch.setattr(chat.client.client, "BLOCK_MS", 100)
     with valkey(tmp_path) as server, parrot(server.url) as bird, Client(server.url) as client:
         bird.go_on.clear()
         reply = client.chat("parrot").say(STORY)
@@ -120,8 +120,8 @@ def test_a_broker_that_comes_back_empty_is_asked_again(tmp_path: Path, monkeypat
 def test_the_asynchronous_client_asks_a_broker_that_comes_back_empty_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.asynchronous, "QUIET_S", 0.2)
-    monkeypatch.setattr(chat.asynchronous, "BLOCK_MS", 100)
+    monkeypatch.setattr(chat.client.aio, "QUIET_S", 0.2)
+    monkeypatch.setattr(chat.client.aio, "BLOCK_MS", 100)
 
     async def talk(server: Valkey, bird: Parrot) -> str:
         async with AsyncClient(server.url) as client:

@@ -18,14 +18,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chat.desk import Service
-from chat.serve import Address, bind, check
-from proctor.broker.valkey import Valkey
+from chat.server.fleet import Service
+from chat.server.run import Address, bind, check
+from proctor.embedded.valkey import Valkey
 from proctor.errors import BadInput, StoreUnavailable
-from proctor.nouns import Device, Lane, Quant, WorkerCard
+from proctor.nouns.models import Device, Lane, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.runs import workers
 from tests.integration.http_server import HELLO, TOKEN, post, serving
 from tests.integration.parrot import Parrot, parrot, valkey
 

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from chat.host import reader
-from chat.inquiry import Answer, Inquiry, Story, Unanswered, What, load_answer
-from chat.library import reply_to
-from chat.wire import to_json
-from proctor.dialogue import History, Role, Sampling, TurnStatus, Utterance
-from proctor.nouns import Device, ModelRef, ModelSource, Quant, WorkerCard
+from chat.client.connect import reader
+from chat.protocol.answers import reply_to
+from chat.protocol.inquiries import Answer, Inquiry, Story, Unanswered, What, load_answer
+from proctor.nouns.conversations import History, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.models import Device, ModelRef, ModelSource, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import conversations, workers
-from proctor.store.filing import Filing, file_turn
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations
+from proctor.store.conversations.filing import Filing, file_turn
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
+from proctor.wire import to_json
 
 
 def file(store: Store, turn: str, conversation: str, text: str) -> None:

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 import openai
 import pytest
 
-from chat.desk import MOST_ANSWERED, Desk, Service, lane_names
-from chat.forms import split_name
-from chat.inquiry import Answer
-from chat.protocol import TurnRequest
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault
-from proctor.nouns import Device, Lane, Quant, WorkerCard
+from chat.protocol.inquiries import Answer
+from chat.protocol.turns import TurnRequest
+from chat.server.fleet import MOST_ANSWERED, Desk, Service, lane_names
+from chat.server.requests import split_name
+from proctor.embedded.valkey import Valkey
+from proctor.nouns.conversations import Fault
+from proctor.nouns.models import Device, Lane, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.runs import workers
 from tests.integration.http_server import HELLO, serving
 from tests.integration.parrot import Parrot, Refusal, echo, parrot, valkey
 

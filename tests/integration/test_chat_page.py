@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from chat.desk import Service
-from chat.protocol import TurnRequest
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault, History
+from chat.protocol.turns import TurnRequest
+from chat.server.fleet import Service
+from proctor.embedded.valkey import Valkey
+from proctor.nouns.conversations import Fault, History
 from proctor.settings import Settings
-from proctor.store import conversations
-from proctor.store.session import open_store
+from proctor.store.conversations import conversations
+from proctor.store.database.open import open_store
 from tests.integration.browser import Page, chromium
 from tests.integration.http_server import serving
 from tests.integration.parrot import Parrot, Refusal, echo, empty, parrot, valkey

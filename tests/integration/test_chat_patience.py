@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 import uvicorn
 
-from chat import patience
-from chat.api import create_app
-from chat.desk import Service
-from chat.patience import SHARE
-from chat.serve import MOST_AT_ONCE, Address, bind, config
-from proctor.broker.valkey import Valkey
+from chat.server import idle_connections
+from chat.server.app import create_app
+from chat.server.fleet import Service
+from chat.server.idle_connections import SHARE
+from chat.server.run import MOST_AT_ONCE, Address, bind, config
+from proctor.embedded.valkey import Valkey
 from tests.integration.http_server import HELLO, TOKEN, post
 from tests.integration.parrot import Parrot, parrot, valkey
 from tests.support import wait_until
@@ -93,7 +93,7 @@ def closed_with(connection: socket.socket) -> bytes:
 def test_a_request_that_does_not_come_is_waited_for_no_longer_than_its_time(
     broker: Valkey, monkeypatch: pytest.MonkeyPatch, begun: bytes, said: bytes
 ) -> None:
-    monkeypatch.setattr(patience, "REQUEST_S", 0.5)
+    monkeypatch.setattr(idle_connections, "REQUEST_S", 0.5)
     with serving(broker) as port, ExitStack() as stack:
         connection = connect(stack, port)
         connection.sendall(begun)
@@ -103,7 +103,7 @@ def test_a_request_that_does_not_come_is_waited_for_no_longer_than_its_time(
 def test_a_reply_that_takes_longer_than_a_request_may_is_heard(
     broker: Valkey, bird: Parrot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "REQUEST_S", 0.2)
+    monkeypatch.setattr(idle_connections, "REQUEST_S", 0.2)
     monkeypatch.setattr(bird, "pause_s", 0.3)
     with serving(broker) as port:
         status, told = post(f"http://127.0.0.1:{port}/v1/chat/completions", ASKED)

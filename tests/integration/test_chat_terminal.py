@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from chat.protocol import TurnRequest
-from proctor.broker.valkey import Valkey
-from proctor.dialogue import Fault, History, Role, Sampling
+from chat.protocol.turns import TurnRequest
+from proctor.embedded.valkey import Valkey
+from proctor.nouns.conversations import Fault, History, Role, Sampling
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 from tests.integration.parrot import Parrot, Refusal, echo, empty, parrot, valkey
 from tests.integration.screen_of import Seen, terminal
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from analysis.candidates import Candidate, roll_of_panels, roll_of_sweep
-from analysis.compare import Comparison, NotComparable, compare, named_across
-from analysis.imported import read_foreign
-from analysis.panel import Condition
+from analysis.data.panel import Condition
+from analysis.exchange.imports import read_foreign
 from analysis.report.comparison import as_object, summary
 from analysis.verdict_cli import CONDITIONS
+from analysis.verdicts.candidates import Candidate, roll_of_panels, roll_of_sweep
+from analysis.verdicts.compare import Comparison, NotComparable, compare, named_across
 from proctor.errors import BadInput
-from proctor.nouns import Scoring
-from proctor.store.session import Store
+from proctor.nouns.exams import Scoring
+from proctor.store.database.session import Store
 from tests.integration.test_export_lm_eval import ASKED, SAMPLES, sit
 
 Line = dict[str, Any]

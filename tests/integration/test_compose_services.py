@@ -14,10 +14,10 @@ import pytest
 import redis
 import yaml
 
-from proctor.broker.embedded import embedded
-from proctor.broker.valkey import binary
-from proctor.store import workers
-from proctor.store.session import open_store
+from proctor.embedded.command import embedded
+from proctor.embedded.valkey import binary
+from proctor.store.database.open import open_store
+from proctor.store.runs import workers
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.servers import HOST, free_port, listens
 from tests.integration.store_world import card

@@ -11,28 +11,30 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.client import Client, Manner, Reply, new_id
-from chat.facts import left_out
-from chat.protocol import Ending, Piece, Progress, Stage, TurnRequest
-from proctor.broker.embedded import embedded
-from proctor.dialogue import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
+from chat.client.client import Client, Manner, Reply, new_id
+from chat.protocol.turns import Ending, Piece, Progress, Stage, TurnRequest
+from chat.terminal.figures import left_out
+from proctor.embedded.command import embedded
 from proctor.errors import DeviceBroken, OutOfMemory
-from proctor.exams.prompts import Message
-from proctor.nouns import Device, DType, Lane, WorkerCard
+from proctor.exams.benchmarks.mmlu_prompts import Message
+from proctor.nouns.conversations import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.models import Device, DType, Lane
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import conversations
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
-from workers.converse import Conversing, Means
-from workers.engine.generate import PIECE, Token
-from workers.engine.generate_rows import RowGenerator
-from workers.intake import Intake
-from workers.link import Link
-from workers.models import Models
-from workers.patience import Patience
-from workers.pulse import Pulse
-from workers.replies import Replies
+from workers.channel import Link
+from workers.conversation.server import Conversing, Means
+from workers.conversation.streams import Replies
+from workers.engines.generation import PIECE, Token
+from workers.engines.hf.generation.continuous import RowGenerator
+from workers.models.held import Models
+from workers.parent.requests import Intake
+from workers.run.liveness import Pulse
+from workers.waiting import Patience
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 GREEDY = Sampling(temperature=0, max_tokens=20)

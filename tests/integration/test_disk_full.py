@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proctor.nouns import Cost
+from proctor.nouns.runs import Cost
 from proctor.settings import Settings
-from proctor.store import reads, runs
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import runs
 from tests.integration.store_world import claim, pack_of, spec, submit
-from workers.patience import Patience
+from workers.waiting import Patience
 
 PLENTY = 1_000_000
 
@@ -37,5 +39,5 @@ def test_a_full_disk_is_waited_out_and_what_was_to_be_written_is_written_once(tm
         assert ["the disk is full" in each for each in told] == [True, True, True, False]
         again = claim(store)
         assert runs.record(store, again, 0, pack_of(again, 0), Cost())
-        failures = {run.run_id: run.failures for run in reads.runs(store, [made.sweep_id])}
+        failures = {run.run_id: run.failures for run in records.runs(store, [made.sweep_id])}
         assert failures[held.run_id] == 1

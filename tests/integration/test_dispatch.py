@@ -14,10 +14,10 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from proctor.broker.app import make_app
-from proctor.broker.dispatch import ring
-from proctor.broker.embedded import embedded
+from proctor.broker.bell import ring
+from proctor.embedded.command import embedded
 from proctor.errors import BrokerUnavailable
-from proctor.nouns import Device
+from proctor.nouns.models import Device
 from tests.integration.broker_settings import on_sqlite
 
 

@@ -11,26 +11,28 @@ from typing import Any
 import pytest
 import torch
 
-from chat.desk import Service
-from proctor.broker.embedded import embedded
-from proctor.catalog.refs import resolve
-from proctor.dialogue import Role
-from proctor.nouns import Device, DType, Quant, WorkerCard
+from chat.server.fleet import Service
+from proctor.catalog.resolve import resolve
+from proctor.embedded.command import embedded
+from proctor.nouns.conversations import Role
+from proctor.nouns.models import Device, DType, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import conversations
-from proctor.store.session import Store, open_store
+from proctor.store.conversations import conversations
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.http_server import events, post, serving
-from workers.converse import Conversing, Means
-from workers.engine.model import CausalModel
-from workers.engine.probing import score_options
-from workers.intake import Intake
-from workers.link import Link
-from workers.models import Models
-from workers.patience import Patience
-from workers.pulse import Pulse
-from workers.replies import Replies
+from workers.channel import Link
+from workers.conversation.server import Conversing, Means
+from workers.conversation.streams import Replies
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.options import score_options
+from workers.models.held import Models
+from workers.parent.requests import Intake
+from workers.run.liveness import Pulse
+from workers.waiting import Patience
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 TEXT = "Why does the moon show the same face? \N{PARTY POPPER}\N{PARTY POPPER}"

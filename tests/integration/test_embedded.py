@@ -10,8 +10,8 @@ import psutil
 import pytest
 import redis
 
-from proctor.broker.embedded import embedded
-from proctor.broker.valkey import Valkey, answers
+from proctor.embedded.command import embedded
+from proctor.embedded.valkey import Valkey, answers
 from proctor.errors import BrokerUnavailable, WorkersUnavailable
 from tests.chaos.scene import below, of_crew
 from tests.integration.broker_settings import on_sqlite

@@ -14,12 +14,14 @@ from celery.events.state import State
 
 from proctor.broker.app import make_app
 from proctor.broker.clients import CONNECT_S
-from proctor.broker.embedded import embedded
-from proctor.nouns import Claim, Conditions, Device, DType, ModelRef, ModelSource, Quant, RunSpec
+from proctor.embedded.command import embedded
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Claim, RunSpec
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
-from workers import events
-from workers.events import TaskEvents
+from workers.run import task_events
+from workers.run.task_events import TaskEvents
 
 MODEL = ModelRef("org/a", ModelSource.HUB, "rev1")
 SPEC = RunSpec(MODEL, Quant.NONE, Device.CPU, DType.AUTO, "mmlu", "anatomy", "0" * 64, 10, Conditions())
@@ -83,7 +85,7 @@ def test_every_attempt_at_a_run_is_a_task_with_its_outcome(tmp_path: Path) -> No
 
 
 def test_without_a_broker_events_are_dropped_and_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "QUEUED", 10)
+    monkeypatch.setattr(task_events, "QUEUED", 10)
     told = TaskEvents(make_app(on_sqlite(tmp_path, "redis://127.0.0.1:1/0")), "cpu@here:1")
     began = time.monotonic()
     for run in range(500):
@@ -93,7 +95,7 @@ def test_without_a_broker_events_are_dropped_and_nothing_waits(tmp_path: Path, m
 
 
 def test_events_are_sent_again_when_the_broker_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "AWAY_S", 0.2)
+    monkeypatch.setattr(task_events, "AWAY_S", 0.2)
     with embedded(on_sqlite(tmp_path), devices=None) as crew:
         app = make_app(crew.settings)
         told = TaskEvents(app, "cpu@here:1")

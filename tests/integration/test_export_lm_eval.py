@@ -12,32 +12,23 @@ from typing import Any
 
 import pytest
 
-from analysis.imported import read_foreign
-from analysis.lm_eval_files import export_lm_eval
-from analysis.samples import read_samples
-from analysis.verify import Selection, verify
+from analysis.exchange.imports import read_foreign
+from analysis.exchange.lm_eval_export import export_lm_eval
+from analysis.exchange.lm_eval_samples import read_samples
+from analysis.exchange.verify import Selection, verify
 from proctor.errors import BadInput
-from proctor.exams.judge import judge
-from proctor.exams.load import load_benchmark
-from proctor.exams.prompts import Message, fit
-from proctor.nouns import (
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Measures,
-    ModelRef,
-    ModelSource,
-    Quant,
-    RunSpec,
-    Scoring,
-    SweepRequest,
-)
-from proctor.store import reads, runs
-from proctor.store.exams import save_exam
-from proctor.store.export import export_rows
-from proctor.store.session import Store
-from proctor.store.sweeps import submit
+from proctor.exams.benchmarks.mmlu_prompts import Message, fit
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.marking.choice import judge
+from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Cost, Measures, RunSpec, SweepRequest
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.export import export_rows
+from proctor.store.runs import runs
+from proctor.store.runs.exams import save_exam
+from proctor.store.runs.sweeps import submit
 from tests.integration.store_world import card, first_lane, provenance
 
 SAMPLES = Path(__file__).resolve().parent.parent / "data" / "lm_eval_smollm2"
@@ -158,7 +149,7 @@ def test_what_is_exported_is_imported_and_verified(store: Store, tmp_path: Path)
     assert panel.accuracies_norm is not None
     right = [sum(line[metric] for line in theirs(Scoring.TEXT)) / 20 for metric in ("acc", "acc_norm")]
     assert [panel.accuracies[0].estimate, panel.accuracies_norm[0].estimate] == right
-    (record,) = reads.runs(store, [sweep_id])
+    (record,) = records.runs(store, [sweep_id])
     assert [record.correct / 20, record.correct_norm / 20] == right
     theirs_again = [sample for file in read_samples([tmp_path]).files for sample in file.samples]
     found = verify(store, theirs_again, Selection(), 0.0)

@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from proctor.broker.app import make_app
-from proctor.broker.embedded import embedded
+from proctor.embedded.command import embedded
 from proctor.errors import BadInput
 from scheduler.flower_server import flower_environ, is_loopback
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.test_events import claim
 from tests.support import wait_until
-from workers.events import TaskEvents
+from workers.run.task_events import TaskEvents
 
 USER = "me:secret"
 

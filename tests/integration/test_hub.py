@@ -26,7 +26,7 @@ from tests.support import ROOT
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FACTS = (
-    "from proctor.catalog.refs import resolve, weights_of; ref = resolve('team/tiny'); "
+    "from proctor.catalog.resolve import resolve, weights_of; ref = resolve('team/tiny'); "
     "facts = weights_of(ref); print(ref, facts.parameters, facts.hidden, facts.dtype)"
 )
 
@@ -138,20 +138,20 @@ def test_facts_need_the_headers_only(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_a_model_is_downloaded_without_its_pickles_and_then_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
-    first = run(hub, tmp_path, "-m", "workers.convert", "team/tiny")
+    first = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny")
     assert first.returncode == 0, first.stderr
     folder = Path(first.stdout.strip())
     assert folder.name == COMMIT
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
     assert not (folder / "pytorch_model.bin").exists()
     hub.asked.clear()
-    offline = run(hub, tmp_path, "-m", "workers.convert", "team/tiny", HF_HUB_OFFLINE="1")
+    offline = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny", HF_HUB_OFFLINE="1")
     assert (offline.stdout, hub.asked) == (first.stdout, [])
 
 
 def test_a_hub_out_of_reach_is_answered_for_by_the_cache(hub: Hub, tmp_path: Path) -> None:
-    first = run(hub, tmp_path, "-m", "workers.convert", "team/tiny")
-    away = run(hub, tmp_path, "-m", "workers.convert", "team/tiny", HF_ENDPOINT="http://127.0.0.1:9")
+    first = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny")
+    away = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny", HF_ENDPOINT="http://127.0.0.1:9")
     assert away.stdout == first.stdout
 
 
@@ -161,7 +161,7 @@ def test_two_processes_of_one_host_download_a_model_once(
     monkeypatch.setattr(hub, "slowness_s", 0.5)
     hub.bodies.clear()
     with ThreadPoolExecutor(2) as both:
-        done = list(both.map(lambda _: run(hub, tmp_path, "-m", "workers.convert", "team/tiny"), range(2)))
+        done = list(both.map(lambda _: run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny"), range(2)))
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     assert done[0].stdout == done[1].stdout
     assert hub.bodies.count("model.safetensors") == 1
@@ -178,7 +178,7 @@ def test_two_processes_of_one_host_download_a_model_once(
     ],
 )
 def test_what_the_hub_refuses_is_explained(hub: Hub, tmp_path: Path, name: str, cause: str, next_step: str) -> None:
-    done = run(hub, tmp_path, "-m", "workers.convert", name)
+    done = run(hub, tmp_path, "-m", "workers.models.local_files", name)
     assert done.returncode == 2
     assert cause in done.stderr
     assert next_step in done.stderr
@@ -186,6 +186,6 @@ def test_what_the_hub_refuses_is_explained(hub: Hub, tmp_path: Path, name: str, 
 
 
 def test_a_hub_out_of_reach_and_nothing_cached_is_explained(hub: Hub, tmp_path: Path) -> None:
-    done = run(hub, tmp_path, "-m", "workers.convert", "team/tiny", HF_ENDPOINT="http://127.0.0.1:9")
+    done = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 2
     assert "isn't in the local cache, and the hub can't be reached" in done.stderr

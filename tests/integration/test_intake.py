@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chat.client import Client, Manner, Reply, new_id
-from chat.inquiry import ANSWER_S, INQUIRIES, Inquiry, What, answer_key, load_answer
-from chat.protocol import (
+from chat.client.client import Client, Manner, Reply, new_id
+from chat.protocol.inquiries import ANSWER_S, INQUIRIES, Inquiry, What, answer_key, load_answer
+from chat.protocol.turns import (
     EXPECTED,
     GROUP,
     REQUESTS,
@@ -25,22 +25,25 @@ from chat.protocol import (
     reply_key,
     request_key,
 )
-from chat.wire import to_json
-from proctor.broker.embedded import embedded
-from proctor.catalog.refs import resolve
-from proctor.dialogue import Counts, Fault, Finish, Role, TurnStatus, Utterance
+from proctor.catalog.resolve import resolve
+from proctor.embedded.command import embedded
 from proctor.errors import StoreUnavailable
-from proctor.nouns import Device, Lane, ModelRef, Quant, WorkerCard
+from proctor.nouns.conversations import Counts, Fault, Finish, Role, TurnStatus, Utterance
+from proctor.nouns.models import Device, Lane, ModelRef, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import conversations, turns, workers
-from proctor.store.filing import MAX_WAITING, Filed, file_turn
-from proctor.store.session import Store, open_store
-from proctor.store.turns import Outcome, TurnClaim
+from proctor.store.conversations import conversations, turns
+from proctor.store.conversations.filing import MAX_WAITING, Filed, file_turn
+from proctor.store.conversations.turns import Outcome, TurnClaim
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
+from proctor.wire import to_json
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
-from workers.allowed import AllowedModels
-from workers.intake import MOST_DELIVERIES, Intake
+from workers.allowed_models import AllowedModels
+from workers.parent.requests import MOST_DELIVERIES, Intake
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 40)
 
@@ -215,7 +218,7 @@ def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
         raise ZeroDivisionError(f"{name} is on fire")
 
     with monkeypatch.context() as patched:
-        patched.setattr("workers.allowed.resolve", on_fire)
+        patched.setattr("workers.allowed_models.resolve", on_fire)
         ending = first(client, request("anything"))
     assert isinstance(ending, Ending)
     assert (ending.fault, ending.error) == (Fault.INTERNAL, "anything is on fire")
@@ -225,8 +228,8 @@ def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
 def test_a_request_at_which_workers_end_again_and_again_is_refused_and_an_outage_counts_for_nothing(
     fleet: Settings, client: Client, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.intake.FORSAKEN_MS", 1)
-    monkeypatch.setattr("workers.intake.AWAY_S", 0.01)
+    monkeypatch.setattr("workers.parent.requests.FORSAKEN_MS", 1)
+    monkeypatch.setattr("workers.parent.requests.AWAY_S", 0.01)
     deadly, held_up = request(model), request(model)
     client.redis.xgroup_create(REQUESTS, GROUP, id="0", mkstream=True)
     client.send(deadly)
@@ -243,7 +246,7 @@ def test_a_request_at_which_workers_end_again_and_again_is_refused_and_an_outage
             raise StoreUnavailable("The database is away.")
         return file_turn(*arguments)
 
-    monkeypatch.setattr("workers.intake.file_turn", away_at_first)
+    monkeypatch.setattr("workers.parent.requests.file_turn", away_at_first)
     other = Intake(fleet.broker_url, store, ME, lambda _: None)
     other.start()
     wait_until(lambda: bool(stream(client, deadly.turn)), "it was answered")
@@ -307,7 +310,7 @@ def test_of_a_turn_that_has_ended_all_is_told_again_where_its_stream_is_gone(
 def test_a_request_that_a_dead_worker_had_taken_is_taken_over(
     fleet: Settings, client: Client, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.intake.FORSAKEN_MS", 1)
+    monkeypatch.setattr("workers.parent.requests.FORSAKEN_MS", 1)
     asked = request(model)
     client.send(asked)
     client.redis.xgroup_create(REQUESTS, GROUP, id="0")

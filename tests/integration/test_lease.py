@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import LeaseLost
-from proctor.nouns import Claim, Cost, Measures
-from proctor.store import runs, steering
-from proctor.store.session import Store, open_store
+from proctor.nouns.runs import Claim, Cost, Measures
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import runs, steering
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, pack_of, provenance, record, spec, submit
 from tests.support import wait_until
-from workers.lease import Lease
-from workers.patience import Patience
-from workers.pulse import Pulse
+from workers.run.lease import Lease
+from workers.run.liveness import Pulse
+from workers.waiting import Patience
 
 
 class Hurried(threading.Event):

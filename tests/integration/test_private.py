@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from analysis.export import export_questions, export_to_file
-from analysis.frames import read_results
-from analysis.imported import keep, kept, read_foreign
-from analysis.lm_eval_files import export_lm_eval
+from analysis.data.results import read_results
+from analysis.exchange.export import export_questions, export_to_file
+from analysis.exchange.imports import keep, kept, read_foreign
+from analysis.exchange.lm_eval_export import export_lm_eval
 from analysis.report.write import Options, write_report
-from chat.files import write_whole
-from chat.terminal import prompt_session
+from chat.terminal.files import write_whole
+from chat.terminal.loop import prompt_session
 from proctor import logs, private
-from proctor.nouns import Conditions
+from proctor.nouns.exams import Conditions
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests.sweeps import Sat, sit_sweep
 
 SAMPLES = Path(__file__).parents[1] / "data" / "lm_eval_smollm2"

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.candidates import Candidate, roll_of_sweep
-from analysis.compare import compare
-from analysis.frames import read_results
-from analysis.panel import UNKNOWN, Terms
+from analysis.data.panel import UNKNOWN, Terms
+from analysis.data.results import read_results
 from analysis.report.comparison import as_object, summary
 from analysis.report.limits import prompt_sentences
 from analysis.report.write import Options, write_report
-from proctor.nouns import Conditions, Quant
-from proctor.store.columns import answer_columns, prompts_apart
-from proctor.store.session import Store
+from analysis.verdicts.candidates import Candidate, roll_of_sweep
+from analysis.verdicts.compare import compare
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
+from proctor.store.database.session import Store
+from proctor.store.reads.columns import answer_columns, prompts_apart
 from tests.sweeps import Sat, sit_sweep
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 
 from proctor.cli import COMMANDS, command
 from proctor.errors import StoreUnavailable
-from proctor.nouns import Quant
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
-from proctor.store.steering import pause
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs.steering import pause
 from tests.sweeps import Sat, sit_sweep
 
 NOBODY = 65534

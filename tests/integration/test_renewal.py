@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from proctor.dialogue import History, Role, Sampling, Utterance
-from proctor.nouns import Device, ModelRef, ModelSource, Quant
-from proctor.store import conversations, turns
-from proctor.store.filing import Filing, file_turn
-from proctor.store.session import Store, open_store
-from proctor.store.turns import Kept, TurnClaim
+from proctor.nouns.conversations import History, Role, Sampling, Utterance
+from proctor.nouns.models import Device, ModelRef, ModelSource, Quant
+from proctor.store.conversations import conversations, turns
+from proctor.store.conversations.filing import Filing, file_turn
+from proctor.store.conversations.turns import Kept, TurnClaim
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.store_world import HandClock, card
 from tests.support import wait_until
-from workers.renewal import Renewal
+from workers.conversation.leases import Renewal
 
 LEASE_S = 30.0
 

@@ -15,16 +15,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.export import COLUMNS, export_questions, export_to_file
-from analysis.frames import answers_frame, read_results
-from analysis.panel import level
+from analysis.data.panel import level
+from analysis.data.results import answers_frame, read_results
+from analysis.data.sets import set_names
+from analysis.exchange.export import COLUMNS, export_questions, export_to_file
 from analysis.report.folder import LIST
 from analysis.report.write import FORMATS, Options, Written, write_report
-from analysis.sets import set_names
 from proctor.errors import BadInput
-from proctor.nouns import Conditions, Noise, Quant, Scoring
+from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.models import Quant
+from proctor.nouns.runs import Noise
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests.sweeps import Sat, sit_sweep
 
 ALL = Options(FORMATS)

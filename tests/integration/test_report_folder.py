@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.frames import read_results
+from analysis.data.results import read_results
 from analysis.report.folder import LIST, report_folder
 from analysis.report.page import page_html
 from analysis.report.write import Options, write_report
 from proctor.errors import BadInput
-from proctor.nouns import Quant
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 from tests.sweeps import Sat, sit_sweep
 
 FIRST = {"report.html": "first", "overall.png": "first", "accuracy.csv": "first", "accuracy_2.csv": "first"}

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis.export import export_questions
-from analysis.frames import read_results
+from analysis.data.results import read_results
+from analysis.exchange.export import export_questions
 from analysis.report.blocks import Bullets
 from analysis.report.overview import ran_section
 from analysis.report.write import Options, Written, write_report
-from proctor.nouns import Conditions, Noise, Quant
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
+from proctor.nouns.runs import Noise
 from proctor.settings import Settings
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from tests.sweeps import Sat, sit_sweep
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

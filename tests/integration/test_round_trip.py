@@ -13,27 +13,30 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.export import ONCE, export_to_file, imported_rows, write_file
-from analysis.exported import is_export, read_export
-from analysis.frames import read_results
-from analysis.imported import Taken, keep, place_of, read_foreign
-from analysis.merging import merge
+from analysis.data.panel_rows import gather
+from analysis.data.results import read_results
+from analysis.exchange.export import ONCE, export_to_file, imported_rows, write_file
+from analysis.exchange.exported import is_export, read_export
+from analysis.exchange.imports import Taken, keep, place_of, read_foreign
+from analysis.exchange.merging import merge
 from analysis.report.write import Options, write_report
-from analysis.rows import gather
 from proctor.errors import BadExam, BadInput
-from proctor.exams.identity import content_hash, question_id
-from proctor.nouns import Answer, Claim, Conditions, Cost, Exam, Measures, Noise, Question, RunStatus, Scoring
+from proctor.exams.reading.identity import content_hash, question_id
+from proctor.nouns.exams import Answer, Conditions, Exam, Question, Scoring
+from proctor.nouns.runs import Claim, Cost, Measures, Noise, RunStatus
 from proctor.settings import Settings
-from proctor.store import reads, runs, sweeps
-from proctor.store.exams import load_exam, save_exam
-from proctor.store.reads import RunRecord
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.records import RunRecord
+from proctor.store.runs import runs, sweeps
+from proctor.store.runs.exams import load_exam, save_exam
 from tests.integration.store_world import card, claim, first_lane, provenance, record, request, spec, submit
 from tests.integration.store_world import exam as small_exam
 from tests.sweeps import Sat, exam, sit_sweep
-from workers.lease import Lease
-from workers.patience import Patience
-from workers.pulse import Pulse
+from workers.run.lease import Lease
+from workers.run.liveness import Pulse
+from workers.waiting import Patience
 
 KINDS = ("jsonl", "csv", "parquet")
 NOISE = Noise(questions=10, flips=1, largest=0.125, mean=0.01, pack_tokens=1024, wall_s=1.5)
@@ -79,7 +82,7 @@ def test_what_is_exported_and_imported_is_the_same_sweep_and_exports_to_the_same
 ) -> None:
     sent = [sit_sweep(store, LETTERS), sit_sweep(store, TEXT, seed=1)]
     came = moved(store, sent, other, tmp_path / f"sent.{kind}")
-    assert [plain(one) for one in reads.runs(other, came)] == [plain(one) for one in reads.runs(store, sent)]
+    assert [plain(one) for one in records.runs(other, came)] == [plain(one) for one in records.runs(store, sent)]
     export_to_file(other, came, kind, tmp_path / f"back.{kind}")
     assert (tmp_path / f"back.{kind}").read_bytes() == (tmp_path / f"sent.{kind}").read_bytes()
 
@@ -102,7 +105,7 @@ def test_the_report_of_what_came_has_the_same_tables_costs_and_provenance(
 def test_a_raw_csv_comes_back_too(store: Store, other: Store, tmp_path: Path) -> None:
     sent = sit_sweep(store, TEXT)
     (came,) = moved(store, [sent], other, tmp_path / "sent.csv", raw=True)
-    assert [one.spec.subject for one in reads.runs(other, [came])] == ["=cmd()", "law"] * 2
+    assert [one.spec.subject for one in records.runs(other, [came])] == ["=cmd()", "law"] * 2
 
 
 def odd_exam() -> Exam:
@@ -128,7 +131,7 @@ def test_odd_text_comes_back_to_the_letter_and_ties_stay_ties(
     runs.finish(store, held, Measures(score=Cost(1 / 3, 0.2, 0.0)))
     (came,) = moved(store, [made.sweep_id], other, tmp_path / f"odd.{kind}")
     assert load_exam(other, "own", "odd", asked.content_hash) == asked
-    (there,), (here,) = reads.runs(other, [came]), reads.runs(store, [made.sweep_id])
+    (there,), (here,) = records.runs(other, [came]), records.runs(store, [made.sweep_id])
     assert plain(there) == plain(here)
     assert there.tied == 6
 
@@ -147,7 +150,7 @@ def test_the_same_file_again_changes_nothing(store: Store, other: Store, tmp_pat
     sent = sit_sweep(store, LETTERS)
     first, again = (moved(store, [sent], other, tmp_path / f"{n}.jsonl") for n in range(2))
     assert first == again
-    assert len(reads.overview(other)) == 1
+    assert len(records.overview(other)) == 1
     (known,) = merge(other, read_export(tmp_path / "0.jsonl").sat)
     assert (known.known, known.runs, known.answers) == (True, 12, 144)
 
@@ -170,7 +173,7 @@ def test_a_run_that_was_not_done_starts_no_work_until_it_is_retried(store: Store
     export_to_file(store, [made.sweep_id], "jsonl", tmp_path / "part.jsonl")
     (came,) = merge(other, read_export(tmp_path / "part.jsonl").sat)
     assert (came.runs, came.answers, came.not_done) == (1, 3, 1)  # what answered nothing isn't in a file of answers
-    (run,) = reads.runs(other, [came.sweep_id])
+    (run,) = records.runs(other, [came.sweep_id])
     assert (run.status, run.reason) == (RunStatus.CANCELLED, "It was not done when it was exported.")
     assert runs.claim_best(other, card(), None, first_lane, 30.0) is None
     assert sweeps.retry(other, came.sweep_id) == 1
@@ -191,7 +194,7 @@ def test_an_exam_that_came_in_parts_is_not_sat_before_a_submission_has_filled_it
     save_exam(other, small_exam())
     found = load_exam(other, "demo", "astronomy", small_exam().content_hash)
     assert found == small_exam()
-    (run,) = reads.runs(other, [came])
+    (run,) = records.runs(other, [came])
     assert run.answered == 3
 
 
@@ -206,7 +209,7 @@ def test_an_exam_that_is_here_takes_no_question_that_is_not_its_own(store: Store
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     with pytest.raises(BadInput, match=r"law:0 \(.+\) is no question of the exam with the hash"):
         merge(other, read_export(path).sat)
-    assert reads.overview(other) == []
+    assert records.overview(other) == []
 
 
 def exported(store: Store, sweep_id: int, folder: Path, kind: str = "jsonl") -> Path:

@@ -15,28 +15,20 @@ from safetensors.torch import load_file, save_file
 from sqlmodel import col, select, update
 from transformers import AutoTokenizer
 
-from proctor.catalog.refs import resolve
+from proctor.catalog.resolve import resolve
 from proctor.errors import DeviceBroken, DoesNotFit, HubUnavailable
-from proctor.exams.chats import IN_PARTS, NO_SYSTEM
-from proctor.exams.identity import content_hash
-from proctor.exams.prompts import messages, prompt_hash
-from proctor.nouns import (
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Exam,
-    ModelRef,
-    Quant,
-    RunSpec,
-    RunStatus,
-    SweepRequest,
-)
+from proctor.exams.benchmarks.mmlu_prompts import messages, prompt_hash
+from proctor.exams.chat_prompts import IN_PARTS, NO_SYSTEM
+from proctor.exams.reading.identity import content_hash
+from proctor.nouns.exams import Conditions, Exam
+from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.runs import Cost, RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
-from proctor.store import exams, fit, reads, runs, steering, sweeps
-from proctor.store.columns import shots_shown
-from proctor.store.session import Store
-from proctor.store.tables import AnswerRow, QuestionRow, RunRow, SweepRow
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.columns import shots_shown
+from proctor.store.runs import eligibility, exams, runs, steering, sweeps
+from proctor.store.runs.tables import AnswerRow, QuestionRow, RunRow, SweepRow
 from scheduler.choose import choose
 from tests import templates, tiny
 from tests.chaos.scene import (
@@ -51,9 +43,9 @@ from tests.chaos.scene import (
     submit,
 )
 from tests.integration.desks import ME, CountedLink, make_desk
-from workers.desk import Desk
-from workers.link import Link
-from workers.models import Loaded, Models
+from workers.channel import Link
+from workers.context import Desk
+from workers.models.held import Loaded, Models
 from workers.sit import attempt, drain
 
 
@@ -133,7 +125,7 @@ def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
     assert shown.fewest < shown.most <= 5
     assert shown.short > 0
     assert shots_shown(store, [run.run_id]) == {run.run_id: shown}
-    assert reads.progress(store, sweep).runs[0].shots == shown
+    assert records.progress(store, sweep).runs[0].shots == shown
 
 
 def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_rest(
@@ -289,7 +281,7 @@ def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_o
         (RunStatus.PENDING, 1, 0),
         (RunStatus.PENDING, 0, 0),
     ]
-    (told,) = fit.unservable(store, sweep)
+    (told,) = eligibility.unservable(store, sweep)
     assert told.runs == 2
     assert "it needs about 9.0 GB and test CPU has 1.0 GB" in told.reasons[0]
 

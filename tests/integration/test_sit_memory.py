@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from proctor.catalog.refs import resolve
-from proctor.nouns import ModelRef, Pack, Prompt, Quant
+from proctor.catalog.resolve import resolve
+from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.models import ModelRef, Quant
 from proctor.settings import Settings
-from proctor.store.session import Store
+from proctor.store.database.session import Store
 from tests import tiny
 from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
-from workers.engine.score import PackScores, Prepared, Scorer
-from workers.fitting import size_of
-from workers.models import Loaded, Models
+from workers.engines.scoring import PackScores, Prepared, Scorer
+from workers.models.held import Loaded, Models
+from workers.run.splitting import size_of
 from workers.sit import drain
 
 ROOM = 150  # tokens

@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 from proctor.settings import Settings
-from proctor.store import runs, workers
-from proctor.store.session import Store
-from scheduler.fleet_board import Room
-from scheduler.status import drawn, glance, show
+from proctor.store.database.session import Store
+from proctor.store.runs import runs, workers
+from scheduler.watch.fleet_tables import Room
+from scheduler.watch.status import drawn, glance, show
 from tests.integration.store_world import HandClock, card, claim, record, sit, spec, submit
 
 

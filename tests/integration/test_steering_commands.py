@@ -13,8 +13,10 @@ from proctor.cli import COMMANDS, command, proctor
 from proctor.cli import run as run_command
 from proctor.errors import BadInput, ProctorError, UnknownName
 from proctor.settings import Settings
-from proctor.store import reads, runs, sweeps, workers
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import runs, sweeps, workers
 from scheduler.submit import ALL_DONE, CANCELLED, Way, conclude
 from tests.integration.store_world import card, claim, record, request, spec, submit
 
@@ -50,7 +52,7 @@ def test_pause_and_resume_say_what_waits_and_what_is_at_work(lone_store: Store) 
 def test_priority_may_be_negative_and_says_what_it_was(lone_store: Store) -> None:
     assert "has priority -3, before 0" in typed("priority", "nightly", "-3")
     assert json.loads(typed("priority", "1", "4", "--json")) == {"sweep": 1, "priority": 4, "before": -3}
-    assert reads.progress(lone_store, 1).priority == 4
+    assert records.progress(lone_store, 1).priority == 4
     result = CliRunner().invoke(command(COMMANDS["priority"]), ["1", "11"])
     assert result.exit_code == 2
 

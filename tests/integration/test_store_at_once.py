@@ -13,11 +13,13 @@ import pytest
 from sqlalchemy import text
 
 from proctor.errors import LeaseLost
-from proctor.nouns import Measures, Quant, RunStatus
-from proctor.store import reads, runs, sweeps
-from proctor.store.columns import answer_columns
-from proctor.store.exams import load_exam, save_exam
-from proctor.store.session import Store
+from proctor.nouns.models import Quant
+from proctor.nouns.runs import Measures, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.reads import records as reads
+from proctor.store.reads.columns import answer_columns
+from proctor.store.runs import runs, sweeps
+from proctor.store.runs.exams import load_exam, save_exam
 from scheduler.choose import choose
 from tests.integration.store_world import LEASE_S, card, claim, exam, record, sit, spec, submit
 from tests.support import wait_until

@@ -13,11 +13,12 @@ from sqlalchemy import Engine, event, insert
 from sqlalchemy.exc import IntegrityError
 
 from proctor.errors import LeaseLost
-from proctor.nouns import Claim, Cost, Measures, RunStatus
-from proctor.store import reads, runs, sweeps
-from proctor.store.columns import answer_columns
-from proctor.store.session import Store
-from proctor.store.tables import AnswerRow, PackRow
+from proctor.nouns.runs import Claim, Cost, Measures, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.columns import answer_columns
+from proctor.store.runs import runs, sweeps
+from proctor.store.runs.tables import AnswerRow, PackRow
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, pack_of, provenance, record, spec, submit
 
 WRITES: dict[str, Callable[[Store, Claim], Any]] = {
@@ -31,8 +32,8 @@ WRITES: dict[str, Callable[[Store, Claim], Any]] = {
 }
 
 
-def snapshot(store: Store) -> list[reads.RunRecord]:
-    return reads.runs(store, [sweeps.find(store, None).id])
+def snapshot(store: Store) -> list[records.RunRecord]:
+    return records.runs(store, [sweeps.find(store, None).id])
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from proctor.errors import LeaseLost
-from proctor.nouns import Device, Lane, Quant, RunStatus, WorkerCard
-from proctor.store import fit, reads, runs, sweeps, workers
-from proctor.store.exams import save_exam
-from proctor.store.session import Store
+from proctor.nouns.models import Device, Lane, Quant
+from proctor.nouns.runs import RunStatus
+from proctor.nouns.workers import WorkerCard
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import eligibility, runs, sweeps, workers
+from proctor.store.runs.exams import save_exam
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, exam, first_lane, request, spec, submit
 
 GB = 1_000_000_000
@@ -51,8 +54,8 @@ def test_one_lane_may_hold_runs_that_fit_and_runs_that_do_not(store: Store) -> N
     large = submit_needing(store, {"org/a": 12 * GB})
     small = submit_needing(store, {"org/a": 3 * GB}, fresh=True)
     assert models_given(store, SMALL) == ["org/a"]
-    assert reads.progress(store, small).count(RunStatus.FAILED) == 1
-    assert reads.progress(store, large).count(RunStatus.PENDING) == 1
+    assert records.progress(store, small).count(RunStatus.FAILED) == 1
+    assert records.progress(store, large).count(RunStatus.PENDING) == 1
 
 
 def test_a_worker_without_bitsandbytes_is_given_no_quantized_model(store: Store) -> None:
@@ -69,7 +72,7 @@ def test_what_a_worker_refused_it_is_not_given_again(store: Store) -> None:
     assert runs.refuse(store, held, card("one"), "it needs 9 GB", whole_lane=True) is RunStatus.PENDING
     assert runs.waiting(store, card("one")) == 0
     assert models_given(store, card("one")) == []
-    (run, _other) = reads.runs(store, [made.sweep_id])
+    (run, _other) = records.runs(store, [made.sweep_id])
     assert (run.failures, run.attempts[0].outcome, run.attempts[0].reason) == (0, "handed back", "it needs 9 GB")
     assert models_given(store, card("two")) == ["org/a", "org/a"]
 
@@ -101,7 +104,7 @@ def test_a_worker_started_for_one_sweep_fails_a_run_that_nobody_else_could_take(
     held = runs.claim_best(store, me, None, first_lane, LEASE_S)
     assert held is not None
     assert runs.refuse(store, held, me, "it needs 9 GB", whole_lane=True) is RunStatus.FAILED
-    (run,) = reads.runs(store, [made.sweep_id])
+    (run,) = records.runs(store, [made.sweep_id])
     assert (run.status, run.reason) == (RunStatus.FAILED, "it needs 9 GB")
 
 
@@ -131,7 +134,7 @@ def test_several_runs_that_another_refused_one_by_one_are_failed_where_nobody_el
 def test_a_run_that_nobody_alive_can_take_is_told_with_what_it_needs(store: Store) -> None:
     made = submit_needing(store, {"org/a": 40 * GB, "org/b": 12 * GB})
     lane = spec("org/a").lane
-    nobody = fit.unservable(store)
+    nobody = eligibility.unservable(store)
     assert [(each.lane, each.runs, each.needs_bytes) for each in nobody] == [
         (lane, 1, 40 * GB),
         (spec("org/b").lane, 1, 12 * GB),
@@ -139,20 +142,20 @@ def test_a_run_that_nobody_alive_can_take_is_told_with_what_it_needs(store: Stor
     assert nobody[0].reasons == ("no worker for cpu is alive",)
     workers.register(store, LARGE)
     workers.register(store, replace(card("gpu0"), device=Device.GPU, memory_bytes=80 * GB))
-    (left,) = fit.unservable(store, made)
-    assert left == fit.Unservable(lane, 1, 40 * GB, ("large has 16.0 GB (two cores)",))
+    (left,) = eligibility.unservable(store, made)
+    assert left == eligibility.Unservable(lane, 1, 40 * GB, ("large has 16.0 GB (two cores)",))
     workers.register(store, replace(card("huge"), memory_bytes=64 * GB))
-    assert fit.unservable(store) == []
+    assert eligibility.unservable(store) == []
 
 
 def test_what_every_worker_refused_is_told_with_their_reasons_until_one_comes_that_may_take_it(store: Store) -> None:
     submit(store, spec("org/a"))
     held = claim(store, "one")
     runs.refuse(store, held, card("one"), "transformers 5.24 knows no such architecture", whole_lane=True)
-    (told,) = fit.unservable(store)
+    (told,) = eligibility.unservable(store)
     assert told.reasons == ("one tried: transformers 5.24 knows no such architecture",)
     workers.register(store, card("two"))
-    assert fit.unservable(store) == []
+    assert eligibility.unservable(store) == []
     workers.leave(store, "one")
     workers.register(store, card("one"))  # its libraries may be others now
     assert models_given(store, card("one")) == ["org/a"]
@@ -162,7 +165,7 @@ def test_patterns_and_quantizations_are_among_the_reasons(store: Store) -> None:
     submit(store, spec("org/a", quant=Quant.EIGHT_BIT))
     workers.register(store, card("picky", lanes=("cpu/org/b/*",)))
     workers.register(store, replace(card("plain"), quants=(Quant.NONE,)))
-    (told,) = fit.unservable(store)
+    (told,) = eligibility.unservable(store)
     assert set(told.reasons) == {
         "picky serves cpu/org/b/* only",
         "plain can't do 8bit: its bitsandbytes is missing, or its device too old",

@@ -13,11 +13,13 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proctor.metrics import CONTENT_TYPE, metrics_text
-from proctor.nouns import Quant, RunStatus
+from proctor.nouns.models import Quant
+from proctor.nouns.runs import RunStatus
+from proctor.prometheus import CONTENT_TYPE, metrics_text
 from proctor.settings import Settings
-from proctor.store import fleet, runs, sweeps, workers
-from proctor.store.session import Store
+from proctor.store.database.session import Store
+from proctor.store.reads import fleet
+from proctor.store.runs import runs, sweeps, workers
 from scheduler.exporter import exporting
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, record, sit, spec, submit
 from tests.support import ROOT

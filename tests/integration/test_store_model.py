@@ -21,10 +21,12 @@ from hypothesis.stateful import (
 )
 
 from proctor.errors import BadInput, LeaseLost
-from proctor.nouns import Claim, Cost, Measures, RunStatus, WorkerCard
-from proctor.store import reads, runs, steering, sweeps, workers
-from proctor.store.exams import save_exam
-from proctor.store.session import Store
+from proctor.nouns.runs import Claim, Cost, Measures, RunStatus
+from proctor.nouns.workers import WorkerCard
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import runs, steering, sweeps, workers
+from proctor.store.runs.exams import save_exam
 from tests.integration.store_world import LEASE_S, PACKS, HandClock, card, exam, first_lane, pack_of, request, spec
 
 GB = 1_000_000_000
@@ -68,7 +70,7 @@ class History(RuleBasedStateMachine):
         model = f"org/m{next(models)}"
         self.specs = [spec(f"{model}a", "a"), spec(f"{model}b", "b")]
         self.sweep_id = self._submit().sweep_id
-        ids = [run.run_id for run in reads.progress(self.store, self.sweep_id).runs]
+        ids = [run.run_id for run in records.progress(self.store, self.sweep_id).runs]
         self.model = {run_id: ModelRun(needs=needs) for run_id, needs in zip(ids, NEEDS, strict=True)}
         self.cancelled = self.paused = False
         self.priority = 0
@@ -258,7 +260,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def the_database_is_as_the_model_says(self) -> None:
-        found = reads.runs(self.store, [self.sweep_id])
+        found = records.runs(self.store, [self.sweep_id])
         assert {run.run_id: (run.status, run.attempt, run.failures, run.answered) for run in found} == {
             run_id: (run.status, run.attempt, run.failures, sum(len(PACKS[pack]) for pack in run.packs))
             for run_id, run in self.model.items()

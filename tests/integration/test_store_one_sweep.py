@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proctor.store import runs, workers
-from proctor.store.session import Store
+from proctor.store.database.session import Store
+from proctor.store.runs import runs, workers
 from tests.integration.store_world import LEASE_S, card, first_lane, seen_loads, spec, submit
 
 

@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import numpy as np
 
-from proctor.nouns import Conditions, Cost, Device, DType, ModelRef, ModelSource, Quant, RunSpec, RunStatus
-from proctor.store import exams, reads, runs, sweeps, workers
-from proctor.store.columns import NO_PICK, answer_columns, question_columns
-from proctor.store.export import export_rows
-from proctor.store.session import Store
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Cost, RunSpec, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.columns import NO_PICK, answer_columns, question_columns
+from proctor.store.reads.export import export_rows
+from proctor.store.runs import exams, runs, sweeps, workers
 from tests.integration.store_world import (
     HandClock,
     answer,
@@ -36,12 +39,12 @@ def test_progress_shows_every_run_with_its_counts_and_times(timed: Store, clock:
     clock.go_on(2)
     record(timed, held, 1, picked=0)
 
-    shown = reads.progress(timed, made.sweep_id)
+    shown = records.progress(timed, made.sweep_id)
 
     assert (shown.name, shown.priority, shown.created_at, shown.read_at) == ("night", 2, start, clock.now)
     assert (shown.count(RunStatus.RUNNING), shown.count(RunStatus.PENDING), shown.over) == (1, 1, False)
     running = next(run for run in shown.runs if run.status is RunStatus.RUNNING)
-    assert running == reads.RunProgress(
+    assert running == records.RunProgress(
         run_id=held.run_id,
         lane=held.spec.lane,
         benchmark="demo",
@@ -65,7 +68,7 @@ def test_a_sweep_is_over_when_nothing_is_left_to_do(store: Store) -> None:
     made = submit(store, spec(subject="a"), spec(subject="b"))
     sit(store, claim(store))
     runs.fail(store, claim(store), "no such model", final=True)
-    assert reads.progress(store, made.sweep_id).over
+    assert records.progress(store, made.sweep_id).over
 
 
 def test_the_overview_counts_each_sweep(store: Store) -> None:
@@ -75,7 +78,7 @@ def test_the_overview_counts_each_sweep(store: Store) -> None:
     second = submit(store, spec(subject="d"), name="second")
     sweeps.cancel(store, second.sweep_id)
 
-    shown = reads.overview(store)
+    shown = records.overview(store)
 
     assert [summary.name for summary in shown] == ["second", "first"]
     assert (shown[0].runs, shown[0].cancelled, shown[0].cancelled_at is None) == (1, 1, False)
@@ -88,13 +91,13 @@ def test_the_overview_counts_each_sweep(store: Store) -> None:
 
 def test_the_latest_cursor_is_behind_all_that_is_committed(store: Store) -> None:
     made = submit(store, spec())
-    assert reads.latest_cursor(store, made.sweep_id) == 0
+    assert records.latest_cursor(store, made.sweep_id) == 0
     held = claim(store)
     record(store, held, 0)
-    latest = reads.latest_cursor(store, made.sweep_id)
-    assert latest == reads.answers_after(store, made.sweep_id, 0, 100).cursor
+    latest = records.latest_cursor(store, made.sweep_id)
+    assert latest == records.answers_after(store, made.sweep_id, 0, 100).cursor
     record(store, held, 1)
-    assert reads.answers_after(store, made.sweep_id, latest, 100).answers != ()
+    assert records.answers_after(store, made.sweep_id, latest, 100).answers != ()
 
 
 def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> None:
@@ -104,18 +107,18 @@ def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> 
     record(store, two, 0, picked=None)
     record(store, one, 0)
 
-    first = reads.answers_after(store, made.sweep_id, 0, 1)
-    rest = reads.answers_after(store, made.sweep_id, first.cursor, 100)
-    nothing = reads.answers_after(store, made.sweep_id, rest.cursor, 100)
+    first = records.answers_after(store, made.sweep_id, 0, 1)
+    rest = records.answers_after(store, made.sweep_id, first.cursor, 100)
+    nothing = records.answers_after(store, made.sweep_id, rest.cursor, 100)
 
     assert [shown.question_index for shown in first.answers] == [3, 4, 5]
     assert [(shown.subject, shown.question_index) for shown in rest.answers] == [
         (two.spec.subject, 0), (two.spec.subject, 1), (two.spec.subject, 2),
         (one.spec.subject, 0), (one.spec.subject, 1), (one.spec.subject, 2),
     ]  # fmt: skip
-    assert nothing == reads.Batch(rest.cursor, ())
+    assert nothing == records.Batch(rest.cursor, ())
     asked = exam(one.spec.subject).questions[3]
-    assert first.answers[0] == reads.ShownAnswer(
+    assert first.answers[0] == records.ShownAnswer(
         one.run_id, one.spec.lane, one.spec.subject, 3, asked.text, asked.choices, asked.answer, 2, False
     )
 
@@ -126,7 +129,7 @@ def test_answers_of_another_sweep_stay_out(store: Store) -> None:
     second = submit(store, spec(subject="b"))
     sit(store, claim(store))
     for made in (first, second):
-        shown = reads.answers_after(store, made.sweep_id, 0, 100)
+        shown = records.answers_after(store, made.sweep_id, 0, 100)
         assert (shown.cursor, len(shown.answers)) == (2, 6)
 
 
@@ -248,6 +251,6 @@ def test_a_sweep_of_4560_runs_is_submitted_read_and_claimed(store: Store) -> Non
     made = sweeps.submit(store, request(), specs)
 
     assert (made.total, sweeps.submit(store, request(), specs).continued) == (4560, True)
-    assert len(reads.progress(store, made.sweep_id).runs) == 4560
+    assert len(records.progress(store, made.sweep_id).runs) == 4560
     assert runs.waiting(store, card()) == 4560
     assert runs.claim_best(store, card(), None, first_lane, 30.0) is not None

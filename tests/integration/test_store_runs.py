@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from proctor.nouns import Claim, Cost, DType, Lane, LaneLoad, Measures, Quant, RunStatus
-from proctor.store import reads, runs, sweeps, workers
-from proctor.store.exams import save_exam
-from proctor.store.export import export_rows
-from proctor.store.session import Store
+from proctor.nouns.models import DType, Lane, Quant
+from proctor.nouns.runs import Claim, Cost, Measures, RunStatus
+from proctor.nouns.workers import LaneLoad
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.reads.export import export_rows
+from proctor.store.runs import runs, sweeps, workers
+from proctor.store.runs.exams import save_exam
 from scheduler.choose import choose
 from tests.integration.store_world import (
     LEASE_S,
@@ -33,8 +36,8 @@ from tests.integration.store_world import (
 )
 
 
-def the_run(store: Store) -> reads.RunRecord:
-    (found,) = reads.runs(store, [sweeps.find(store, None).id])
+def the_run(store: Store) -> records.RunRecord:
+    (found,) = records.runs(store, [sweeps.find(store, None).id])
     return found
 
 
@@ -83,7 +86,7 @@ def test_right_wrong_and_tied_answers_are_counted(store: Store) -> None:
     record(store, held, 0, picked=None)  # keys 0, 1, 2
     record(store, held, 1, picked=0)  # keys 3, 0, 1
 
-    (run,) = reads.progress(store, sweep.sweep_id).runs
+    (run,) = records.progress(store, sweep.sweep_id).runs
     assert (run.answered, run.correct, run.tied) == (6, 1, 3)
 
 
@@ -219,7 +222,7 @@ def test_three_leases_that_ran_out_fail_a_run_and_the_rest_goes_on(timed: Store,
         clock.go_on(LEASE_S + 1)
 
     assert runs.claim_best(timed, card(), None, first_lane, LEASE_S) is None
-    progress = reads.progress(timed, sweep.sweep_id)
+    progress = records.progress(timed, sweep.sweep_id)
     assert [run.status for run in progress.runs] == [RunStatus.FAILED, RunStatus.DONE]
 
 
@@ -307,7 +310,9 @@ def test_higher_priority_goes_first_then_the_sweep_with_fewest_running_then_the_
     late = submit(store, *subjects[2:4])
     urgent = submit(store, subjects[4], priority=5)
 
-    of_sweep = {run.run_id: run.sweep_id for run in reads.runs(store, [early.sweep_id, late.sweep_id, urgent.sweep_id])}
+    of_sweep = {
+        run.run_id: run.sweep_id for run in records.runs(store, [early.sweep_id, late.sweep_id, urgent.sweep_id])
+    }
     order = [of_sweep[claim(store, f"worker {number}").run_id] for number in range(5)]
 
     assert order == [urgent.sweep_id, early.sweep_id, late.sweep_id, early.sweep_id, late.sweep_id]

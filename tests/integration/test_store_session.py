@@ -21,10 +21,13 @@ from sqlalchemy.exc import IntegrityError
 
 from proctor.errors import BadExam, BadInput, StoreUnavailable, UnknownName
 from proctor.settings import Settings
-from proctor.store import exams, postgresql, reads, schema, sweeps
+from proctor.store.database import postgresql, schema
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
 from proctor.store.migrations import HEAD, KNOWN
-from proctor.store.session import Store, open_store
-from proctor.store.tables import ExamRow
+from proctor.store.reads import records
+from proctor.store.runs import exams, sweeps
+from proctor.store.runs.tables import ExamRow
 from tests.chaos.proxy import Proxy
 from tests.integration.store_world import claim, exam, sit, spec, submit
 
@@ -136,7 +139,7 @@ def test_opening_makes_the_folder_and_the_tables(empty_url: str, tmp_path: Path)
     with open_store(settings) as store:
         submit(store, spec())
     with open_store(settings) as store:
-        assert len(reads.overview(store)) == 1
+        assert len(records.overview(store)) == 1
 
 
 def open_and_submit(url: str) -> int:
@@ -170,7 +173,7 @@ def test_of_a_run_of_before_as_many_are_right_per_character(store: Store) -> Non
     with store.write() as session:
         command.downgrade(schema.config(session), "0002")
         command.upgrade(schema.config(session), "head")
-    (run,) = reads.runs(store, [1])
+    (run,) = records.runs(store, [1])
     assert run.correct_norm == run.correct > 0
     assert run.noise is None
 
@@ -249,7 +252,7 @@ def test_a_database_that_another_program_holds_is_named(tmp_path: Path) -> None:
         with Store(settings.database_url, timeout_s=0.1) as store, pytest.raises(StoreUnavailable, match="its lock"):
             exams.save_exam(store, exam())
         with Store(settings.database_url, timeout_s=0.1) as store:
-            assert reads.overview(store) == []  # readers don't mind
+            assert records.overview(store) == []  # readers don't mind
     finally:
         holder.close()
 

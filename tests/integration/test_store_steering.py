@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from proctor.errors import BadInput, LeaseLost, UnknownName
-from proctor.nouns import Cost, RunStatus
-from proctor.store import reads, runs, steering, sweeps
-from proctor.store.session import Store
-from proctor.store.steering import Left
+from proctor.nouns.runs import Cost, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import runs, steering, sweeps
+from proctor.store.runs.steering import Left
 from scheduler.choose import choose
 from tests.integration.store_world import (
     LEASE_S,
@@ -31,7 +32,7 @@ def claimed_sweep(store: Store, worker: str) -> int | None:
 
 
 def sweep_of(store: Store, run_id: int) -> int:
-    return reads.run(store, run_id).sweep_id
+    return records.run(store, run_id).sweep_id
 
 
 def test_nothing_of_a_paused_sweep_is_claimed(store: Store) -> None:
@@ -61,7 +62,7 @@ def test_a_worker_learns_of_the_pause_with_its_next_pack_and_what_it_kept_stays(
     assert not runs.renew(store, held)
     assert not runs.record(store, held, 1, pack_of(held, 1), Cost())
     runs.hand_back(store, held, reason="its sweep was paused")
-    (run,) = reads.runs(store, [made.sweep_id])
+    (run,) = records.runs(store, [made.sweep_id])
     assert (run.status, run.failures, run.answered) == (RunStatus.PENDING, 0, held.spec.questions)
     assert run.attempts[0].reason == "its sweep was paused"
 
@@ -93,8 +94,8 @@ def test_pausing_twice_keeps_the_first_time_and_is_shown(timed: Store, clock: Ha
     clock.go_on(60)
     steering.pause(timed, made.sweep_id)
     assert sweeps.find(timed, None).paused_at == paused_at
-    assert reads.progress(timed, made.sweep_id).paused_at == paused_at
-    assert [each.paused_at for each in reads.overview(timed)] == [paused_at]
+    assert records.progress(timed, made.sweep_id).paused_at == paused_at
+    assert [each.paused_at for each in records.overview(timed)] == [paused_at]
 
 
 def test_a_cancelled_sweep_is_not_paused_and_a_paused_one_that_was_cancelled_goes_on_by_retry(store: Store) -> None:
@@ -120,14 +121,14 @@ def test_a_priority_that_is_changed_while_running_holds_from_the_next_claim_on(s
     assert got is not None
     assert sweep_of(store, got.run_id) == late.sweep_id
     assert steering.prioritize(store, early.sweep_id, 4) == 0
-    assert reads.progress(store, early.sweep_id).priority == 4
+    assert records.progress(store, early.sweep_id).priority == 4
 
 
 @pytest.mark.parametrize("priority", [-10, 10])
 def test_the_highest_and_the_lowest_priority_are_taken(store: Store, priority: int) -> None:
     made = submit(store, spec())
     steering.prioritize(store, made.sweep_id, priority)
-    assert reads.progress(store, made.sweep_id).priority == priority
+    assert records.progress(store, made.sweep_id).priority == priority
 
 
 def test_a_priority_out_of_range_and_an_unknown_sweep_are_named(store: Store) -> None:

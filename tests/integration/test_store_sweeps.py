@@ -11,10 +11,13 @@ import pytest
 from sqlmodel import col, update
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Cost, Measures, Noise, Quant, RunStatus, Scoring
-from proctor.store import reads, runs, sweeps
-from proctor.store.session import Store
-from proctor.store.tables import SweepRow
+from proctor.nouns.exams import Scoring
+from proctor.nouns.models import Quant
+from proctor.nouns.runs import Cost, Measures, Noise, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import runs, sweeps
+from proctor.store.runs.tables import SweepRow
 from tests.integration.store_world import (
     HandClock,
     card,
@@ -33,14 +36,14 @@ NOISE = Noise(questions=6, flips=1, largest=0.25, mean=0.0625, pack_tokens=1024,
 
 
 def statuses(store: Store, sweep_id: int) -> list[RunStatus]:
-    return [run.status for run in reads.progress(store, sweep_id).runs]
+    return [run.status for run in records.progress(store, sweep_id).runs]
 
 
 def test_a_new_sweep_has_its_runs_pending_in_the_order_asked_for(store: Store) -> None:
     specs = [spec(subject="b"), spec(subject="a"), spec(subject="b", quant=Quant.FOUR_BIT)]
     made = submit(store, *specs, name="first")
     assert (made.name, made.continued, made.total, made.done, made.to_do) == ("first", False, 3, 0, 3)
-    assert [run.spec for run in reads.runs(store, [made.sweep_id])] == specs
+    assert [run.spec for run in records.runs(store, [made.sweep_id])] == specs
 
 
 def test_a_sweep_without_a_name_is_called_by_its_number(store: Store) -> None:
@@ -72,7 +75,7 @@ def test_the_same_sweep_submitted_again_repeats_nothing(store: Store) -> None:
 
     assert again == sweeps.Submission(first.sweep_id, first.name, True, 3, 1, 2, 1)
     assert statuses(store, first.sweep_id) == [RunStatus.DONE, RunStatus.PENDING, RunStatus.PENDING]
-    retried = reads.runs(store, [first.sweep_id])[1]
+    retried = records.runs(store, [first.sweep_id])[1]
     assert (retried.failures, retried.reason, retried.traceback) == (0, "", "")
     assert sweeps.find(store, None).priority == 7
 
@@ -101,8 +104,8 @@ def test_a_done_run_is_scored_again_for_its_noise_alone(store: Store) -> None:
         record(store, held, *sorted({0, 1} - runs.committed_packs(store, held)))
         runs.finish(store, held, Measures(), NOISE)
     assert statuses(store, first.sweep_id) == [RunStatus.DONE] * 2
-    assert [run.noise for run in reads.runs(store, [first.sweep_id])] == [NOISE] * 2
-    assert [(run.noise, run.answered) for run in reads.progress(store, first.sweep_id).runs] == [(NOISE, 6)] * 2
+    assert [run.noise for run in records.runs(store, [first.sweep_id])] == [NOISE] * 2
+    assert [(run.noise, run.answered) for run in records.progress(store, first.sweep_id).runs] == [(NOISE, 6)] * 2
     assert sweeps.submit(store, noisy, [spec(subject="a"), spec(subject="b")]).to_do == 0
 
 
@@ -139,7 +142,7 @@ def test_scoring_by_text_is_another_sweep_and_letters_are_known_by_their_old_fin
     old = hashlib.sha256(json.dumps(unsaid, sort_keys=True).encode()).hexdigest()
     assert sweeps.fingerprint_of([letters]) == old
     assert submit(store, text).sweep_id != submit(store, letters).sweep_id
-    assert [run.spec for run in reads.runs(store, [1, 2])] == [text, letters]
+    assert [run.spec for run in records.runs(store, [1, 2])] == [text, letters]
 
 
 def test_a_sweeps_templates_are_told_the_day_of_its_submission_or_the_one_that_was_named(store: Store) -> None:
@@ -255,7 +258,7 @@ def test_an_unknown_sweep_is_named_with_the_nearest(store: Store) -> None:
         with pytest.raises(UnknownName, match="Unknown sweep") as unknown:
             sweeps.find(store, name)
         assert unknown.value.nearest == (("nightly",) if name == "nightli" else ())
-    for act in (sweeps.cancel, sweeps.retry, reads.progress):
+    for act in (sweeps.cancel, sweeps.retry, records.progress):
         with pytest.raises(UnknownName):
             act(store, 99)
 
@@ -268,4 +271,4 @@ def test_a_sweep_that_can_never_finish_is_refused(store: Store) -> None:
     submit(store, spec())
     with pytest.raises(BadInput, match="asks 7 questions of astronomy, which has 6"):
         sweeps.submit(store, request(), [replace(spec(), questions=7)])
-    assert len(reads.overview(store)) == 1
+    assert len(records.overview(store)) == 1

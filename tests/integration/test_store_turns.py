@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from proctor.dialogue import (
+from proctor.errors import BadInput, UnknownName
+from proctor.nouns.conversations import (
     ContextFacts,
     Counts,
     Fault,
@@ -23,13 +24,13 @@ from proctor.dialogue import (
     Utterance,
     path_to,
 )
-from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Device, ModelRef, ModelSource, Quant
-from proctor.store import conversations, turns, workers
-from proctor.store.dialogue_tables import TurnRow
-from proctor.store.filing import ConversationBusy, Filed, Filing, LaneFull, file_turn
-from proctor.store.session import Store
-from proctor.store.turns import Kept, Outcome, TurnClaim, TurnLost
+from proctor.nouns.models import Device, ModelRef, ModelSource, Quant
+from proctor.store.conversations import conversations, turns
+from proctor.store.conversations.filing import ConversationBusy, Filed, Filing, LaneFull, file_turn
+from proctor.store.conversations.tables import TurnRow
+from proctor.store.conversations.turns import Kept, Outcome, TurnClaim, TurnLost
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
 from tests.integration.store_world import HandClock, card
 
 MODEL = ModelRef("smollm2", ModelSource.DEMO, "r1")

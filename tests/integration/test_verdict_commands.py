@@ -12,10 +12,11 @@ from click.testing import CliRunner, Result
 
 from proctor.cli import COMMANDS, command, run
 from proctor.errors import AmbiguousName, BadInput, ProctorError, UnknownName
-from proctor.nouns import Conditions, Quant
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.reads import progress
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
+from proctor.store.reads.records import progress
 from tests.support import shared_data
 from tests.sweeps import Sat, sit_sweep
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import BadInput
-from proctor.nouns import Conditions, Quant
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.session import open_store
+from proctor.store.database.open import open_store
 from tests.integration.test_verdict_commands import answer
 from tests.sweeps import Sat, sit_sweep
 

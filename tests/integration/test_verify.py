@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns import Conditions, Quant
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Quant
 from proctor.settings import Settings
-from proctor.store.export import ExportRow, export_rows
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads.export import ExportRow, export_rows
 from tests.sweeps import Sat, sit_sweep
 
 ONE = Sat(models=("org/One",), skill=(0.5,), quants=(Quant.NONE,), subjects=("law", "art"), questions=10)

@@ -17,20 +17,23 @@ import psutil
 import pytest
 
 from proctor.broker.app import make_app
-from proctor.broker.dispatch import ring
-from proctor.broker.embedded import embedded
-from proctor.broker.reports import Report, ReportKind
-from proctor.catalog.refs import resolve
-from proctor.nouns import Device, ModelRef, RunStatus, WorkerCard
+from proctor.broker.bell import ring
+from proctor.catalog.resolve import resolve
+from proctor.embedded.command import embedded
+from proctor.embedded.reports import Report, ReportKind
+from proctor.nouns.models import Device, ModelRef
+from proctor.nouns.runs import RunStatus
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import workers
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import workers
 from tests import tiny
 from tests.chaos.scene import QUESTIONS, Processes, below, outcomes, runs_of, submit, wait_for_middle
 from tests.integration.broker_settings import on_sqlite
-from workers import process
-from workers.launch import Launcher, prepare_store
-from workers.process import WorkerProcess
+from workers.launcher import process
+from workers.launcher.process import WorkerProcess
+from workers.launcher.run import Launcher, prepare_store
 
 GPU_CARD = WorkerCard("gpu0@here:1", "here", Device.GPU, "a GPU that isn't there", 1 << 30)
 

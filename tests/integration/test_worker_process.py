@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from proctor.broker.reports import Report, ReportKind
-from proctor.nouns import Device, WorkerCard
+from proctor.embedded.reports import Report, ReportKind
+from proctor.nouns.models import Device
+from proctor.nouns.workers import WorkerCard
 from tests.support import wait_until
-from workers import process
-from workers.card import REPORTS
-from workers.process import QUICK_DEATHS, WorkerProcess
+from workers.launcher import process
+from workers.launcher.identity import REPORTS
+from workers.launcher.process import QUICK_DEATHS, WorkerProcess
 
 CARD = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 30)
 DEAF = (

@@ -17,33 +17,25 @@ from analysis.stats.intervals import against_chance, wilson
 from analysis.stats.paired import Paired
 from analysis.stats.verdict import Finding
 from analysis.stats.verdict import judge as verdict
-from proctor.catalog.refs import resolve
+from proctor.catalog.resolve import resolve
 from proctor.errors import LeaseLost
-from proctor.exams.judge import judge
-from proctor.exams.load import load_benchmark
+from proctor.exams.benchmarks.mmlu_prompts import fit, render
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.marking.choice import judge
 from proctor.exams.packs import compose
-from proctor.exams.prompts import fit, render
-from proctor.nouns import (
-    Answer,
-    Claim,
-    Conditions,
-    Cost,
-    Device,
-    DType,
-    Exam,
-    Measures,
-    Quant,
-    RunStatus,
-    SweepRequest,
-    WorkerCard,
-)
+from proctor.nouns.exams import Answer, Conditions, Exam
+from proctor.nouns.models import Device, DType, Quant
+from proctor.nouns.runs import Claim, Cost, Measures, RunStatus, SweepRequest
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store import exams, reads, runs, sweeps
-from proctor.store.session import Store, open_store
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs import exams, runs, sweeps
 from scheduler.choose import choose
 from scheduler.plan import Candidate, Plan, Target, expand
 from tests import tiny
-from workers.models import Loaded, Models
+from workers.models.held import Loaded, Models
 
 REQUEST = SweepRequest(
     models=("tiny",),
@@ -184,7 +176,7 @@ def test_08_packs_are_recorded_once_and_a_run_is_done_when_all_are(
         runs.record(store, mine, index, answers, Cost(wall_s=1.0))
     runs.finish(store, mine, Measures())
 
-    (run,) = reads.progress(store, submitted.sweep_id).runs
+    (run,) = records.progress(store, submitted.sweep_id).runs
     assert (run.status, run.answered) == (RunStatus.DONE, 12)
 
 

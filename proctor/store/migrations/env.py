@@ -1,4 +1,4 @@
-"""What alembic runs: inside the transaction that `proctor.store.schema` hands over, or in one of its own (the CLI)."""
+"""What alembic runs: inside `database.schema`'s transaction, or in one of its own (the CLI)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 from proctor.settings import Settings
-from proctor.store import dialogue_tables  # noqa: F401 -- its tables join the metadata
-from proctor.store.session import Store
-from proctor.store.tables import metadata
+from proctor.store.conversations import tables  # noqa: F401 -- its tables join the metadata
+from proctor.store.database.column_types import metadata
+from proctor.store.database.session import Store
 
 
 def plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

@@ -1,0 +1,359 @@
+"""The panel: contestants × questions, the one shape that every comparison, graph and table starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from math import isnan
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.stats.intervals import Interval, wilson
+from analysis.stats.order import group_p
+from analysis.stats.paired import Paired, pair_up
+from proctor.contestants import Contestant, labels, one_a_model
+from proctor.exams.benchmarks.mmlu_prompts import characters
+from proctor.nouns.exams import Scoring
+
+QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
+UNKNOWN = "unknown"  # prompt version of imported results, and their scoring where nothing says it
+KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
+
+
+class Condition(StrEnum):
+    """How questions were put: what a comparison may be across, where that is asked for by name."""
+
+    SHOTS = "shots"
+    TEMPLATE = "template"
+    SCORING = "scoring"
+    PROMPTS = "prompts"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What must agree for Runs to be compared, besides the content of each subject's exam.
+
+    Imported results say only some of it: None or `UNKNOWN` stands for the rest, and their prompt version is `UNKNOWN`.
+    """
+
+    benchmark: str
+    prompt_version: str
+    shots: int | None
+    chat_template: bool | None
+    scoring: str = Scoring.LETTERS.value
+
+    @property
+    def imported(self) -> bool:
+        """Whether somebody else put the questions."""
+        return self.prompt_version == UNKNOWN
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What isn't known of how the questions were put, in words."""
+        parts = (
+            ("shots", self.shots is None),
+            ("chat template", self.chat_template is None),
+            ("scoring", self.scoring == UNKNOWN),
+        )
+        return tuple(name for name, missing in parts if missing)
+
+    def __str__(self) -> str:
+        known = [] if self.shots is None else [f"{self.shots} shots"]
+        if self.chat_template is not None:
+            known.append("chat template" if self.chat_template else "no chat template")
+        if not self.imported:
+            known.append(f"prompt {self.prompt_version}")
+        if self.scoring == Scoring.TEXT:
+            known.append("scored by text")
+        where = f"{self.benchmark}, imported" if self.imported else self.benchmark
+        unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
+        return ", ".join([where, *known, *unknown])
+
+    def differences(self, other: Terms, across: Collection[Condition] = ()) -> list[str]:
+        """What is known to set the two apart, each in words, but for the conditions in `across`.
+
+        Imported results are of no benchmark of ours.
+        """
+        found = []
+        if not self.imported and not other.imported and self.benchmark != other.benchmark:
+            found.append(f"benchmark {self.benchmark} against {other.benchmark}")
+        names = {
+            Condition.PROMPTS: "prompt version",
+            Condition.SHOTS: "shots",
+            Condition.TEMPLATE: "chat template",
+            Condition.SCORING: "scoring by",
+        }
+        apart = self.apart(other)
+        return found + [
+            f"{name} {apart[one][0]} against {apart[one][1]}"
+            for one, name in names.items()
+            if one in apart and one not in across
+        ]
+
+    def apart(self, other: Terms) -> dict[Condition, tuple[object, object]]:
+        """The conditions that are known to differ, each as it is here and there."""
+        mine, theirs = self._conditions, other._conditions
+        return {
+            one: (mine[one], theirs[one])
+            for one in Condition
+            if mine[one] != theirs[one] and not {mine[one], theirs[one]} & {None, UNKNOWN}
+        }
+
+    def knows(self, condition: Condition) -> bool:
+        """Whether it is known how this was here."""
+        return self._conditions[condition] not in (None, UNKNOWN)
+
+    def said(self, condition: Condition) -> str:
+        """A condition as it is here, for a label: `5 shots`, `no chat template`, `by text`, `prompt mmlu-1.0`."""
+        words = {
+            Condition.SHOTS: "1 shot" if self.shots == 1 else f"{self.shots} shots",
+            Condition.TEMPLATE: "chat template" if self.chat_template else "no chat template",
+            Condition.SCORING: f"by {self.scoring}",
+            Condition.PROMPTS: f"prompt {self.prompt_version}",
+        }
+        return words[condition]
+
+    @property
+    def _conditions(self) -> dict[Condition, object]:
+        return {
+            Condition.SHOTS: self.shots,
+            Condition.TEMPLATE: self.chat_template,
+            Condition.SCORING: self.scoring,
+            Condition.PROMPTS: self.prompt_version,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """C contestants on Q questions under the same terms; K options at most.
+
+    `questions` has Q rows and the columns `QUESTION_COLUMNS`. `picked` is negative where no option was picked,
+    `logprob` is -inf for options that a question lacks, and None where nobody's log-probabilities are known.
+    `shots` are the examples that were shown before each question, and None where they aren't known one by one.
+    `prompt` holds the first 8 bytes of each prompt's SHA-256, 0 where that isn't known, and is None where none is.
+    Entries where `asked` is False mean nothing.
+    """
+
+    terms: Terms
+    contestants: tuple[Contestant, ...]
+    questions: pd.DataFrame
+    asked: NDArray[np.bool_]  # (C, Q)
+    correct: NDArray[np.bool_]  # (C, Q)
+    picked: NDArray[np.int8]  # (C, Q)
+    logprob: NDArray[np.float32] | None = None  # (C, Q, K)
+    prompt: NDArray[np.uint64] | None = None  # (C, Q)
+    names: tuple[str, ...] = ()  # labels among more than these contestants; empty: among these
+    shots: NDArray[np.int8] | None = None  # (C, Q)
+    exams: Mapping[str, str] = field(default_factory=dict)  # subject -> hash of its exam's content, where it is known
+    runs: Mapping[Contestant, frozenset[int]] = field(default_factory=dict)  # ids of the Runs that were read
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """(C,) what tables and graphs call the contestants."""
+        return self.names or labels(self.contestants)
+
+    @cached_property
+    def run_ids(self) -> frozenset[int]:
+        """The Runs that these contestants' Answers were read from; none where they were imported."""
+        return frozenset(run_id for contestant in self.contestants for run_id in self.runs.get(contestant, ()))
+
+    @cached_property
+    def key(self) -> NDArray[np.int8]:
+        """(Q,) index of the right option."""
+        return self.questions["answer"].to_numpy(dtype=np.int8)
+
+    @cached_property
+    def choices(self) -> NDArray[np.int8]:
+        """(Q,) number of options."""
+        return self.questions["choices"].map(len).to_numpy(dtype=np.int8)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """S names in the order of the alphabet; graphs sort them by value."""
+        return tuple(sorted(self.questions["subject"].unique()))
+
+    @cached_property
+    def subject_of(self) -> NDArray[np.int64]:
+        """(Q,) each question's place in `subjects`."""
+        return np.asarray(pd.Categorical(self.questions["subject"], categories=self.subjects).codes, dtype=np.int64)
+
+    @cached_property
+    def common(self) -> NDArray[np.bool_]:
+        """(Q,) the questions that every contestant was asked after as many shots."""
+        return self.alike(range(len(self.contestants)))
+
+    @cached_property
+    def shots_short(self) -> NDArray[np.bool_]:
+        """(C, Q) asked after fewer shots than were asked for; nowhere, where that isn't known."""
+        if self.shots is None or self.terms.shots is None:
+            return np.zeros_like(self.asked)
+        return np.asarray(self.asked & (self.shots < self.terms.shots))
+
+    @cached_property
+    def right_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) right answers."""
+        return self._by_subject(self.correct & self.asked)
+
+    @cached_property
+    def asked_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) questions asked."""
+        return self._by_subject(self.asked)
+
+    @cached_property
+    def unanswered_by_subject(self) -> NDArray[np.int64]:
+        """(C, S) questions asked on which no option was picked."""
+        return self._by_subject(self.asked & (self.picked < 0))
+
+    @property
+    def accuracy_by_subject(self) -> NDArray[np.float64]:
+        """(C, S) fractions, not a number where nothing was asked."""
+        asked = self.asked_by_subject
+        return np.where(asked > 0, self.right_by_subject / np.maximum(asked, 1), np.nan)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of blind guessing: the mean of 1 over a question's number of choices."""
+        return float((1 / self.choices).mean()) if self.choices.size else float("nan")
+
+    @property
+    def unanswered(self) -> NDArray[np.int64]:
+        """(C,) questions asked on which no option was picked."""
+        return np.asarray((self.asked & (self.picked < 0)).sum(axis=1))
+
+    @cached_property
+    def subject_p(self) -> NDArray[np.float64]:
+        """(S, S) p-values of one subject being harder than another, over all contestants (see `group_p`)."""
+        share = (self.correct & self.asked).sum(axis=0) / np.maximum(self.asked.sum(axis=0), 1)
+        return group_p(share, self.subject_of)
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """(C, Q) asked and not right; no answer counts as wrong here, and is counted apart in `unanswered`."""
+        return self.asked & ~self.correct
+
+    @cached_property
+    def accuracies(self) -> tuple[Interval, ...]:
+        """Each contestant's accuracy on what it was asked, with its 95 % Wilson interval."""
+        right, asked = (self.correct & self.asked).sum(axis=1), self.asked.sum(axis=1)
+        return tuple(wilson(int(r), int(a)) for r, a in zip(right, asked, strict=True))
+
+    @cached_property
+    def picked_norm(self) -> NDArray[np.int8] | None:
+        """(C, Q) the option with the highest log-probability per character, negative for a tie.
+
+        None where options are letters, all of one length, or log-probabilities aren't known.
+        """
+        if self.logprob is None or self.terms.scoring != Scoring.TEXT:
+            return None
+        lengths = np.zeros(self.logprob.shape[1:])  # (Q, K)
+        for place, choices in enumerate(self.questions["choices"]):
+            lengths[place, : len(choices)] = characters(choices, Scoring.TEXT)
+        scores = np.where(lengths > 0, self.logprob / np.maximum(lengths, 1), -np.inf)
+        best = scores.max(axis=-1, keepdims=True)
+        tied = (scores == best).sum(axis=-1) > 1
+        return np.where(tied, -1, scores.argmax(axis=-1)).astype(np.int8)
+
+    @cached_property
+    def accuracies_norm(self) -> tuple[Interval, ...] | None:
+        """Each contestant's accuracy by log-probability per character (`acc_norm`); None as in `picked_norm`."""
+        if self.picked_norm is None:
+            return None
+        right = ((self.picked_norm == self.key) & self.asked).sum(axis=1)
+        return tuple(wilson(int(r), int(a)) for r, a in zip(right, self.asked.sum(axis=1), strict=True))
+
+    @cached_property
+    def ranking(self) -> tuple[int, ...]:
+        """Places of the contestants from the most accurate to the least; equal ones in their own order."""
+        return tuple(sorted(range(len(self.contestants)), key=lambda place: -_known(self.accuracies[place].estimate)))
+
+    def pair(self, first: int, second: int) -> Paired:
+        """The 2 × 2 of two contestants on the questions that both were asked after as many shots."""
+        both = self.alike([first, second])
+        return pair_up(self.correct[first, both], self.correct[second, both])
+
+    def alike(self, places: Sequence[int]) -> NDArray[np.bool_]:
+        """(Q,) the questions that all of these contestants were asked after as many shots, where those are known."""
+        chosen = list(places)
+        asked = self.asked[chosen].all(axis=0)
+        if self.shots is None or not chosen:
+            return np.asarray(asked)
+        return np.asarray(asked & (self.shots[chosen] == self.shots[chosen[0]]).all(axis=0))
+
+    def of(self, places: Sequence[int]) -> Panel:
+        """The panel of these contestants alone, in this order; questions that none of them was asked are left out."""
+        chosen = list(places)
+        questions = np.asarray(self.asked[chosen].any(axis=0))
+        who, names = tuple(self.contestants[p] for p in chosen), tuple(self.labels[p] for p in chosen)
+        return replace(self, contestants=who, names=names)._cut(chosen, questions)
+
+    def on(self, questions: NDArray[np.bool_]) -> Panel:
+        """The panel of these questions (Q,) alone."""
+        return self._cut(list(range(len(self.contestants))), questions)
+
+    def one_a_model(self) -> Panel:
+        """The panel with each model's least quantized contestant only."""
+        return self.of(one_a_model(self.contestants))
+
+    def _cut(self, places: list[int], questions: NDArray[np.bool_]) -> Panel:
+        return replace(
+            self,
+            questions=self.questions.loc[questions].reset_index(drop=True),
+            asked=self.asked[places][:, questions],
+            correct=self.correct[places][:, questions],
+            picked=self.picked[places][:, questions],
+            logprob=None if self.logprob is None else self.logprob[places][:, questions],
+            prompt=None if self.prompt is None else self.prompt[places][:, questions],
+            shots=None if self.shots is None else self.shots[places][:, questions],
+        )
+
+    def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+        counts = [np.bincount(self.subject_of, weights=row, minlength=len(self.subjects)) for row in flags]
+        return np.asarray(counts, dtype=np.int64).reshape(len(self.contestants), len(self.subjects))
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A panel brought to common ground: every contestant on the same questions, put after as many shots."""
+
+    panel: Panel
+    questions_before: int
+    set_aside: tuple[str, ...]  # labels of those that were asked too little to be compared with the others
+    other_shots: int = 0  # questions left out that all were asked, some after fewer shots than others
+
+    @property
+    def questions_left_out(self) -> int:
+        return self.questions_before - len(self.panel.questions)
+
+
+def level(panel: Panel) -> Level:
+    """Keep the questions that all were asked alike; first set those aside who would cost half of all questions.
+
+    Those are the ones that were asked the fewest questions after the shots that most were shown.
+    """
+    usual = (panel.asked & _usual_shots(panel)).sum(axis=1)
+    order = sorted(range(len(panel.contestants)), key=lambda place: (int(usual[place]), place))
+    kept = [place for place in order if panel.asked[place].any()]
+    while len(kept) > 1 and panel.alike(kept).sum() < KEPT_AT_LEAST * len(panel.questions):
+        kept = kept[1:]
+    aside = tuple(panel.labels[place] for place in order if place not in kept)
+    whole = panel.of(sorted(kept))
+    other_shots = int((whole.asked.all(axis=0) & ~whole.common).sum())
+    return Level(whole.on(whole.common), len(panel.questions), aside, other_shots)
+
+
+def _usual_shots(panel: Panel) -> NDArray[np.bool_]:
+    """(C, Q) whether as many shots were shown as to most who were asked the question; all where that isn't known."""
+    if panel.shots is None:
+        return np.ones_like(panel.asked)
+    numbers = np.unique(panel.shots)
+    votes = np.stack([((panel.shots == number) & panel.asked).sum(axis=0) for number in numbers])  # (numbers, Q)
+    most = numbers[len(numbers) - 1 - votes[::-1].argmax(axis=0)]  # of equals, the larger number
+    return np.asarray(panel.shots == most)
+
+
+def _known(value: float) -> float:
+    return -1.0 if isnan(value) else value

@@ -1,0 +1,112 @@
+"""Runs in the files of lm-evaluation-harness: `DIR/MODEL/results_DATE.json`, `samples_TASK_DATE.jsonl` beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+
+from analysis.data.files import exists, new_file
+from analysis.data.groups import contestant_of
+from analysis.exchange.lm_eval_format import Task, results, samples, sanitized
+from proctor.contestants import Contestant
+from proctor.nouns.models import Quant
+from proctor.store.database.session import Store
+from proctor.store.reads.export import export_rows
+from proctor.store.reads.records import RunRecord, runs
+from proctor.store.runs.exams import load_exam
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one results file is about: the Runs of one contestant in one sweep."""
+
+    sweep_id: int
+    model: str  # the folder's name
+    date: datetime
+    records: tuple[RunRecord, ...]
+
+    def path(self, folder: Path, name: str, ending: str) -> Path:
+        stamp = self.date.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
+        return folder / self.model / f"{name}_{stamp}{ending}"
+
+
+def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, force: bool = False) -> list[Path]:
+    """Write results and samples of every Run of these sweeps that has Answers; returns the files.
+
+    Raises
+    ------
+    BadInput
+        where a results file exists and `force` isn't set (nothing is written then), or one can't be written.
+    """
+    batches = _batches(runs(store, sweep_ids))
+    standing = [path for batch in batches if (path := batch.path(folder, "results", ".json")).exists()]
+    if standing and not force:
+        raise exists(standing[0])
+    return [path for batch in batches for path in _write(store, batch, folder)]
+
+
+def _write(store: Store, batch: Batch, folder: Path) -> list[Path]:
+    tasks = _tasks(store, batch)
+    files = {
+        batch.path(folder, f"samples_{task.name}", ".jsonl"): "".join(
+            json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples(task)
+        )
+        for task in tasks
+    }
+    group = re.sub(r"\W+", "_", tasks[0].exam.benchmark).strip("_")
+    content = results(tasks, group, batch.model, batch.date.timestamp())
+    files[batch.path(folder, "results", ".json")] = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    for path, text in files.items():
+        with new_file(path, force=True) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def _tasks(store: Store, batch: Batch) -> list[Task]:
+    records = {record.run_id: record for record in batch.records}
+    answered = groupby(export_rows(store, [batch.sweep_id], list(records)), key=lambda row: row.run_id)
+    found = []
+    for run_id, rows in answered:
+        record = records[run_id]
+        exam = load_exam(store, record.spec.benchmark, record.spec.subject, record.spec.exam_hash)
+        found.append(Task(record, exam, tuple(rows)))
+    return found
+
+
+def _batches(records: Iterable[RunRecord]) -> list[Batch]:
+    sets: dict[tuple[int, Contestant], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        if record.answered:
+            sets[record.sweep_id, contestant_of(record)].append(record)
+    folders = _folders([contestant for _, contestant in sets])
+    taken: set[tuple[str, datetime]] = set()
+    batches = []
+    for (sweep_id, contestant), theirs in sets.items():
+        date = max(record.ended_at or record.started_at or datetime.min.replace(tzinfo=UTC) for record in theirs)
+        while (folders[contestant], date) in taken:
+            date += timedelta(microseconds=1)
+        taken.add((folders[contestant], date))
+        batches.append(Batch(sweep_id, folders[contestant], date, tuple(theirs)))
+    return batches
+
+
+def _folders(contestants: Sequence[Contestant]) -> dict[Contestant, str]:
+    """A folder's name each: the model's, as the harness writes it, and of the rest what tells it from the others."""
+    names: dict[Contestant, str] = {}
+    for contestant in contestants:
+        if contestant in names:
+            continue
+        quant = "" if contestant.quant == Quant.NONE else f"__{contestant.quant}"
+        name = whole = sanitized(contestant.model) + quant
+        number = 1
+        while name in names.values():
+            number += 1
+            name = f"{whole}__{number}"
+        names[contestant] = name
+    return names

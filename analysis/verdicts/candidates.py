@@ -1,0 +1,145 @@
+"""Finding the contestant that a person means, in sweeps and in imported results, and reading its Answers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analysis.data.groups import contestants_of, labels_of
+from analysis.data.panel import Panel
+from analysis.data.phrases import listed
+from analysis.data.results import results_of
+from proctor.contestants import Contestant, labels, match
+from proctor.errors import AmbiguousName, BadInput, UnknownName
+from proctor.store.database.session import Store
+from proctor.store.reads.records import RunRecord, runs
+from proctor.store.runs.sweeps import find
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One contestant's Answers under one set of terms."""
+
+    label: str
+    panel: Panel  # of this contestant alone
+    source: str  # the sweep, or the imported results, that they stand in
+    sweep_id: int | None = None  # several sweeps may have one name; None: imported
+
+
+@dataclass(frozen=True)
+class Roll:
+    """Who answered anything in one sweep or in imported results, and how to read one of them."""
+
+    name: str
+    contestants: tuple[Contestant, ...]
+    labels: tuple[str, ...]
+    read: Callable[[int], Candidate]  # by place in `contestants`; reads no other's Answers
+
+    def candidate(self, wanted: str, folder: Path) -> Candidate:
+        """The contestant that a person in `folder` means (see `proctor.contestants.match`).
+
+        Raises
+        ------
+        UnknownName
+            where nobody of that name has answered anything.
+        AmbiguousName
+            where several may be meant.
+        BadInput
+            where its Runs differ among themselves in type or terms, so that they are no one contestant.
+        """
+        return self.read(match(self.contestants, self.labels, wanted, folder))
+
+    def only(self) -> Candidate:
+        """The one contestant that there is. Raises `BadInput` where there are several."""
+        if len(self.contestants) > 1:
+            names = self.labels
+            raise BadInput(
+                f"{self.name} has {len(names)} contestants: {listed(names, most=6)}.",
+                f"Name two of them, and where they are: proctor compare {names[0]!r} {names[0]!r} "
+                f"--sweep {self.name} --sweep ANOTHER",
+            )
+        return self.read(0)
+
+
+def pick(wanted: str, folder: Path, roll: Callable[[str | None], Roll]) -> Candidate:
+    """A contestant of the latest sweep, or else the only one of the sweep or imported results of that name.
+
+    `roll` opens one by name, None is the latest sweep. Raises as `Roll.candidate` and `Roll.only` do.
+    """
+    try:
+        return roll(None).candidate(wanted, folder)
+    except AmbiguousName:
+        raise
+    except BadInput as unknown:
+        try:
+            other = roll(wanted)
+        except UnknownName:
+            raise unknown from None
+        return other.only()
+
+
+def roll_of_sweep(store: Store, name: str | None) -> Roll:
+    """The roll of a sweep by name or number, of the latest for None. The store must stay open as long as it is used.
+
+    Raises
+    ------
+    UnknownName
+        where there is no such sweep.
+    BadInput
+        where nothing in it is answered yet.
+    """
+    sweep = find(store, name)
+    everything = runs(store, [sweep.id])
+    who, names = contestants_of(everything), labels_of(everything)
+    answered: dict[Contestant, list[RunRecord]] = {}
+    for run in everything:
+        if run.answered:
+            answered.setdefault(who[run.run_id], []).append(run)
+    if not answered:
+        raise BadInput(f"No Run of sweep {sweep.name} has an answer yet.", "See how far they are with: proctor status")
+    contestants = tuple(answered)
+    called = tuple(names[contestant] for contestant in contestants)
+
+    def read(place: int) -> Candidate:
+        results = results_of(store, answered[contestants[place]], among=everything)
+        panel, *others = results.panels
+        if others:
+            kinds = [str(one.terms) for one in results.panels]
+            raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
+        return Candidate(called[place], panel, sweep.name, sweep.id)
+
+    return Roll(sweep.name, contestants, called, read)
+
+
+def roll_of_panels(panels: Sequence[Panel], name: str) -> Roll:
+    """The roll of imported results."""
+    contestants = tuple(dict.fromkeys(one for panel in panels for one in panel.contestants))
+    called = labels(contestants)
+
+    def read(place: int) -> Candidate:
+        label, who = called[place], contestants[place]
+        panel, *others = [panel.of([panel.contestants.index(who)]) for panel in panels if who in panel.contestants]
+        if others:
+            kinds = list(dict.fromkeys(str(one.terms) for one in (panel, *others)))
+            raise BadInput(
+                f"{label} answered in {len(others) + 1} sets of {name} that don't mix: {listed(kinds)}.",
+                "Import their files apart, each under a --name of its own.",
+            )
+        return Candidate(label, panel, name)
+
+    return Roll(name, contestants, called, read)
+
+
+def distinct(first: Candidate, second: Candidate) -> tuple[Candidate, Candidate]:
+    """The two, told apart where they are called the same: as contestants, by where they stand, else by their order."""
+    if first.label != second.label:
+        return first, second
+    mine, theirs = labels([*first.panel.contestants[:1], *second.panel.contestants[:1]])
+    if first.panel.contestants[0].model != second.panel.contestants[0].model:
+        return replace(first, label=mine), replace(second, label=theirs)
+    behind = (first.source, second.source) if first.source != second.source else ("first", "second")
+    return (
+        replace(first, label=f"{first.label} ({behind[0]})"),
+        replace(second, label=f"{second.label} ({behind[1]})"),
+    )

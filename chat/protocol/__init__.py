@@ -1,0 +1,1 @@
+"""What clients and workers tell each other over Redis: Turns and their streams, inquiries and their answers."""

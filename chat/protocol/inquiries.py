@@ -1,0 +1,111 @@
+"""What a client may ask about conversations besides a reply: one question, one answer, over the broker alone.
+
+A client sends `LPUSH chat.inquiries <Inquiry as JSON>` and waits for the list `chat.answer.<id>`: one entry, `Answer`
+as JSON. Any worker takes inquiries with BRPOP and answers with `chat.protocol.answers.answer`, from the store. Both
+keys have an expiry, and a question that nobody answers is asked again: answering twice does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chat.protocol.turns import check_id
+from proctor.errors import BadInput, ProctorError
+from proctor.nouns.conversations import Summary, Turn
+from proctor.wire import from_json
+
+INQUIRIES = "chat.inquiries"
+INQUIRY_S, ANSWER_S = 60, 60  # expiries, seconds
+MAX_ANSWERS = 500
+
+
+class What(StrEnum):
+    """The questions."""
+
+    CONVERSATIONS = "conversations"  # newest first; with `text` those in which it was said
+    CONVERSATION = "conversation"  # all of one
+    UNDO_SUMMARY = "undo_summary"  # of the number `summary`; again: nothing changes
+    LANES = "lanes"  # what workers hold now
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A question. `conversation` may be a beginning of an id that is one conversation's only."""
+
+    id: str
+    what: What
+    conversation: str = ""
+    text: str = ""
+    summary: int = 0
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        check_id("inquiry", self.id)
+        if self.conversation:
+            check_id("conversation", self.conversation)
+        if len(self.text) > 1000:
+            raise BadInput(f"A search for {len(self.text):,} characters is above 1,000.")
+        if not 1 <= self.limit <= MAX_ANSWERS:
+            raise BadInput(f"{self.limit} is not between 1 and {MAX_ANSWERS}.")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A conversation in a list."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    turns: int  # messages, those of all branches
+    lane: str  # of the reply that was asked for last
+
+
+@dataclass(frozen=True)
+class Story:
+    """All of one conversation: the Turns of all branches in the order of their filing, and every summary."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    last_turn_id: str | None  # the next Turn goes behind it
+    turns: tuple[Turn, ...]
+    summaries: tuple[Summary, ...]  # those that were taken back included
+
+
+@dataclass(frozen=True)
+class Held:
+    """A worker that is alive, and the lane that it holds; "" where it holds none."""
+
+    worker: str
+    device_name: str
+    lane: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an inquiry: the one field that its `What` names, or the reason why not."""
+
+    conversations: tuple[Listed, ...] = ()
+    story: Story | None = None
+    held: tuple[Held, ...] = ()
+    error: str = ""
+
+
+class Unanswered(ProctorError):
+    """An inquiry that can't be answered, with the worker's reason."""
+
+
+def load_answer(text: str | bytes) -> Answer:
+    """An answer as it came. Raises `Unanswered` where it is a refusal, `BadMessage` where it is no answer."""
+    answer = from_json(Answer, text)
+    if answer.error:
+        raise Unanswered(answer.error)
+    return answer
+
+
+def answer_key(inquiry_id: str) -> str:
+    return f"chat.answer.{inquiry_id}"

@@ -1,0 +1,1 @@
+"""`proctor chat`: the conversation at a terminal."""

@@ -1,0 +1,96 @@
+"""`/probe`: an exam question inside a conversation. What the model thinks of its options here, beside nowhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chat.client.client import TurnFailed
+from chat.client.session import Talk
+from proctor.errors import BadInput, ProctorError
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.nouns.conversations import Finish, History
+from proctor.nouns.exams import LETTERS, Question
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question's options: natural log-probabilities of their letters in the conversation, and without it."""
+
+    question: Question
+    here: tuple[float, ...]
+    alone: tuple[float, ...]
+
+    @property
+    def moved(self) -> bool:
+        """Whether the conversation changes what the model would pick."""
+        return _best(self.here) != _best(self.alone)
+
+
+def probe(talk: Talk, question: Question) -> Probe:
+    """Score the options twice. The conversation stays as it is. Raises `TurnFailed` where the worker refuses."""
+    return Probe(question, _score(talk, question, talk.manner.history), _score(talk, question, History.OFF))
+
+
+def find_question(benchmark: str, subject: str, index: int) -> Question:
+    """The question of a subject that `proctor show SUBJECT:INDEX` shows: by its place in the split, from 0.
+
+    Raises
+    ------
+    BadInput
+        where the benchmark, the subject or the question isn't there.
+    """
+    exams = load_benchmark(benchmark, [subject]).exams
+    if len(exams) != 1:
+        raise BadInput(f"{subject!r} is {len(exams)} subjects.", f"Name one: {', '.join(exams)}.")
+    (exam,) = exams.values()
+    found = next((question for question in exam.questions if question.index == index), None)
+    if found is None:
+        places = [question.index for question in exam.questions]
+        copies = " without those that stand there twice" if exam.duplicates_dropped else ""
+        raise BadInput(
+            f"{subject} has no question {index}.", f"It has {min(places)} to {max(places)}, counted from 0{copies}."
+        )
+    return found
+
+
+def as_message(question: Question) -> str:
+    """The question as it is put to the model."""
+    options = "\n".join(f"{LETTERS[n]}. {choice}" for n, choice in enumerate(question.choices))
+    return f"{question.text.strip()}\n{options}\nAnswer with the letter of the right option only."
+
+
+def lines(found: Probe) -> list[str]:
+    """The result, a line an option: its letter (the key's with a star), log-probability and share here, then alone."""
+    here, alone = shares(found.here), shares(found.alone)
+    rows = [found.question.text.strip(), "           here             alone"]
+    for n, choice in enumerate(found.question.choices):
+        key = "*" if n == found.question.answer else " "
+        scores = f"{found.here[n]:>9.3f} {here[n]:>6.1%}  {found.alone[n]:>9.3f} {alone[n]:>6.1%}"
+        rows.append(f"{LETTERS[n]}{key} {scores}  {choice}")
+    picked = f"here it picks {LETTERS[_best(found.here)]}, alone {LETTERS[_best(found.alone)]}"
+    return [*rows, f"{picked}; the key is {LETTERS[found.question.answer]}"]
+
+
+def shares(logprobs: Sequence[float]) -> list[float]:
+    """Probabilities among the options alone: they add up to 1."""
+    top = max(logprobs)
+    weights = [math.exp(each - top) for each in logprobs]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _best(logprobs: Sequence[float]) -> int:
+    return max(range(len(logprobs)), key=lambda n: logprobs[n])
+
+
+def _score(talk: Talk, question: Question, history: History) -> tuple[float, ...]:
+    reply = talk.score(as_message(question), LETTERS[: len(question.choices)], history)
+    for _ in reply.entries():
+        pass
+    ending = reply.ending
+    if ending is not None and ending.finish is Finish.FAILED:
+        raise TurnFailed(ending)
+    if ending is None or len(ending.options_logprob) != len(question.choices):
+        raise ProctorError("The worker's answer has no log-probability of each option.")
+    return ending.options_logprob

@@ -1,0 +1,139 @@
+"""From the command line into a conversation: `proctor chat`, at a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chat.client.client import Manner, new_id
+from chat.client.connect import Place, check_model, connected, device_of, read_settings, story_of, worker_devices
+from chat.client.session import Talk, manner_of
+from chat.protocol.inquiries import Inquiry, Story, What
+from chat.terminal import loop
+from chat.terminal.commands import HISTORIES, Parlour, history_name
+from chat.terminal.screen import Screen
+from proctor.errors import BadInput
+from proctor.nouns.conversations import Role, path_to
+from proctor.nouns.models import Quant
+from proctor.signals import ended_by_signals
+
+DEFAULT_MODEL = "smollm2"
+MAX_PIPED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for on the command line; None where they said nothing."""
+
+    model: str | None = None
+    quant: str | None = None
+    device: str = "auto"
+    continue_last: bool = False
+    resume: str | None = None
+    system: str | None = None
+    history: str | None = "on"
+    temperature: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    benchmark: str = "demo"
+
+    def manner(self, otherwise: Manner) -> Manner:
+        """How to talk; `otherwise` has what wasn't asked for."""
+        asked: dict[str, Any] = {"temperature": self.temperature, "seed": self.seed, "max_tokens": self.max_tokens}
+        return Manner(
+            model=self.model or otherwise.model,
+            quant=Quant(self.quant) if self.quant else (Quant.NONE if self.model else otherwise.quant),
+            device=device_of(self.device) if self.model or self.device != "auto" else otherwise.device,
+            sampling=replace(otherwise.sampling, **{name: value for name, value in asked.items() if value is not None}),
+            history=HISTORIES[self.history] if self.history else otherwise.history,
+        )
+
+
+def enter(wish: Wish) -> int:
+    """Lead a conversation until it is left; the exit code."""
+    settings = read_settings(os.environ)
+    screen = Screen()
+    piped = None if sys.stdin.isatty() else read_piped()
+    say = _silent if piped is not None else screen.dim
+    if wish.model and not settings.broker_url:
+        check_model(wish.model)
+    with ended_by_signals(), connected(settings, say, worker_devices(wish.device)) as place:
+        parlour = open_parlour(wish, place, screen)
+        if piped is not None:
+            loop.one_reply(parlour, piped)
+            return 0
+        if place.own:
+            place.client.expect(parlour.talk.manner)
+        introduce(parlour)
+        loop.converse(parlour, settings)
+    return 0
+
+
+def open_parlour(wish: Wish, place: Place, screen: Screen) -> Parlour:
+    """The conversation that was asked for, new or gone on with."""
+    story = find_story(wish, place)
+    usual = Manner(DEFAULT_MODEL)
+    talk = Talk(place.client, wish.manner(usual if story is None else manner_of(story, usual)))
+    if story is not None:
+        talk.resume(story)
+    if wish.system:
+        talk.set_system(wish.system)
+    parlour = Parlour(talk, place, screen, Path.cwd(), edit=_edit, benchmark=wish.benchmark)
+    if story is not None and screen.styled:
+        recall(screen, story)
+    return parlour
+
+
+def find_story(wish: Wish, place: Place) -> Story | None:
+    """The conversation to go on with; None: a new one. Raises `BadInput` where there is none."""
+    if wish.resume:
+        return story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, wish.resume)))
+    if not wish.continue_last:
+        return None
+    listed = place.ask(Inquiry(new_id(), What.CONVERSATIONS, limit=1)).conversations
+    if not listed:
+        raise BadInput("There is no conversation to go on with yet.", "`proctor chat` begins one.")
+    return story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, listed[0].id)))
+
+
+def introduce(parlour: Parlour) -> None:
+    """The one line that says what is talked to."""
+    manner = parlour.talk.manner
+    model = manner.model if manner.quant is Quant.NONE else f"{manner.model} {manner.quant}"
+    history = f"history {history_name(manner.history)}"
+    parlour.screen.dim(f"{model} · {parlour.place.where} · {history} · /help lists the commands")
+
+
+def recall(screen: Screen, story: Story) -> None:
+    """The last exchange of a conversation that is gone on with."""
+    path = path_to(story.turns, story.last_turn_id)
+    screen.dim(f"{story.title} ({len(path)} messages, {story.id[:8]})")
+    for turn in path[-2:]:
+        screen.dim(f"{'> ' if turn.role is Role.USER else ''}{turn.content}")
+
+
+def read_piped() -> str:
+    """All of standard input. Raises `BadInput` for nothing, too much, or what is no text."""
+    said = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
+    if len(said) > MAX_PIPED_BYTES:
+        raise BadInput(f"More than {MAX_PIPED_BYTES >> 20} MiB was piped in.", "Say less.")
+    try:
+        text = said.decode()
+    except UnicodeDecodeError:
+        raise BadInput("What was piped in is no text in UTF-8.") from None
+    if not text.strip():
+        raise BadInput("Nothing was piped in.", 'echo "Name three rivers." | proctor chat')
+    return text.strip()
+
+
+def _edit(text: str) -> str | None:
+    return click.edit(text)
+
+
+def _silent(_text: str) -> None:
+    return

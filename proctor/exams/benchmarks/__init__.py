@@ -1,0 +1,1 @@
+"""Which exams there are, and how their questions are put."""

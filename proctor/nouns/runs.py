@@ -1,0 +1,151 @@
+"""Sweeps and Runs: what was asked for, what was claimed, what it cost, and how it was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import Device, DType, Lane, ModelRef, Quant
+
+
+class RunStatus(StrEnum):
+    """A Run's state. The chart of the arrows is the docstring of `proctor.store.runs.runs`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One Run as it is planned: one model, at one quantization, on one subject."""
+
+    model: ModelRef
+    quant: Quant
+    device: Device
+    dtype: DType
+    benchmark: str
+    subject: str
+    exam_hash: str
+    questions: int  # how many will be asked, after duplicates and limit
+    conditions: Conditions
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.device, str(self.model), self.quant)
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What a person asked for, as they said it: kept with the Sweep, shown by `proctor status`."""
+
+    models: tuple[str, ...]
+    quants: tuple[Quant, ...]
+    benchmark: str
+    subjects: tuple[str, ...]
+    device: str  # auto, cuda or cpu
+    dtype: DType
+    conditions: Conditions
+    priority: int = 0  # higher goes first
+    name: str = ""
+    check_noise: bool = False  # score a slice of each Run again, in other packs; changes no Answer
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a Run: the attempt is the fencing number that guards every write."""
+
+    run_id: int
+    attempt: int
+    spec: RunSpec
+    lease_s: float
+    dtype: DType  # the type that an earlier attempt computed in, else what the sweep asked for
+    check_noise: bool = False  # asked for, and not yet known
+    template_date: date | None = None  # what a chat template is told, the same in all Runs of a sweep
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time spent on one piece of work, such as a load or a pack."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    gpu_s: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, self.gpu_s + other.gpu_s)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one Run cost. Memory figures are peaks of this Run alone, not of the process's life."""
+
+    load: Cost = Cost()  # zero where the model was already loaded
+    score: Cost = Cost()  # the packs; in rows from before `prefix` and `tokenize` were measured apart, those too
+    write: Cost = Cost()
+    peak_rss_bytes: int = 0
+    peak_device_bytes: int = 0  # 0 on the CPU
+    tokens_computed: int = 0
+    tokens_saved: int = 0  # computed once for several questions
+    tokenize: Cost = Cost()
+    prefix: Cost = Cost()  # the forward pass over what all prompts begin with
+
+    @property
+    def scoring(self) -> Cost:
+        """From prompts to log-probabilities: all but the load and the database."""
+        return self.tokenize + self.prefix + self.score
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far the numbers of a slice of a Run moved when it was scored again in other packs."""
+
+    questions: int  # in the slice
+    flips: int  # of them: another option was picked, or a tie came or went
+    largest: float  # difference of an option's log-probability, nats
+    mean: float  # difference of an option's log-probability, nats
+    pack_tokens: int  # budget of the other packs
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class ShotsShown:
+    """How many examples stood before a Run's questions: fewer than asked for, where the model's window held no more."""
+
+    fewest: int
+    most: int
+    short: int  # questions with fewer than asked for
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What produced a Run's numbers, fixed by the first attempt of which a pack is kept."""
+
+    dtype: DType
+    attention: str  # "plain", or the name of the fast path
+    device_name: str
+    host: str
+    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
+    notes: tuple[str, ...] = ()  # what a reader must know, such as why the fast path was not taken
+    cut_tokens: int | None = None  # packs went through the model in parts of at most this; None: whole
+    products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it
+    template_date: str = ""  # YYYY-MM-DD, where the chat template writes the date into the prompts
+    shots: ShotsShown | None = None  # None: not recorded, by an earlier release
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One worker's try at a Run, for the record."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str  # running, done, handed back, failed, lost
+    reason: str = ""
+    traceback: str = ""  # of a failure that nobody expected

@@ -1,0 +1,1 @@
+"""Conversations, their Turns and replies in the database."""

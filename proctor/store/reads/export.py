@@ -1,0 +1,156 @@
+"""Answers a row at a time, each with all that is needed to read it alone and to take it into another database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlmodel
+from sqlalchemy import select
+from sqlmodel import col
+
+from proctor.nouns.exams import Scoring
+from proctor.nouns.runs import Attempt, Cost, RunStatus
+from proctor.store.database.session import Store
+from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
+from proctor.store.runs.copies import AttemptCopy, PackCopy, RunCopy, SweepCopy
+from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+
+EXPORT: tuple[Any, ...] = (
+    QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
+    AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
+    PackRow.attempt, PackRow.pack_index, PackRow.recorded_at, PackRow.wall_s, PackRow.cpu_s, PackRow.gpu_s,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """An Answer with all that is needed to read it alone."""
+
+    benchmark: str
+    subject: str
+    question_id: str
+    question_index: int
+    question: str
+    choices: tuple[str, ...]
+    answer: int  # the key, an index into choices
+    prompt_hash: str
+    model: str
+    revision: str
+    quant: str
+    dtype: str  # what was computed in
+    scoring: Scoring
+    shots: int
+    options_logprob: tuple[float, ...]
+    picked: int | None
+    correct: bool
+    sweep_id: int
+    run_id: int
+    attempt: int  # that recorded it
+    pack: PackCopy
+    run: RunCopy
+
+
+def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
+    """Every Answer of these sweeps, by Run and question. Streamed: a Run at a time is in memory and in a transaction.
+
+    With `run_ids`, only those of these Runs. What is recorded while this goes on may or may not be among them.
+    """
+    with store.read() as session:
+        statement = (
+            sqlmodel.select(RunRow, ExamRow, SweepRow)
+            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+            .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
+            .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.answered) > 0)
+            .order_by(col(RunRow.id))
+        )
+        if run_ids is not None:
+            statement = statement.where(col(RunRow.id).in_(run_ids))
+        found = session.exec(statement).all()
+    for run, exam, sweep in found:
+        yield from _export_run(store, run, exam, sweep)
+
+
+def _copy(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[AttemptRow]) -> RunCopy:
+    """Everything about a Run but its Answers, as an export carries it."""
+    return RunCopy(
+        sweep=SweepCopy(
+            sweep.name, request_of(sweep.request), sweep.priority, sweep.created_at, sweep.submitted_at,
+            sweep.cancelled_at,
+        ),
+        spec=spec_of(run, exam),
+        duplicates_dropped=exam.duplicates_dropped,
+        answered=run.answered,
+        status=RunStatus(run.status),
+        attempt=run.attempt,
+        failures=run.failures,
+        worker=run.worker,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        reason=run.reason,
+        traceback=run.traceback,
+        provenance=None if run.provenance is None else provenance_of(run.provenance),
+        measures=None if run.measures is None else measures_of(run.measures),
+        noise=noise_of(run.noise),
+        attempts=tuple(
+            AttemptCopy(
+                Attempt(
+                    each.number, each.worker, each.started_at, each.ended_at, each.outcome, each.reason, each.traceback
+                ),
+                None if each.measures is None else measures_of(each.measures),
+            )
+            for each in attempts
+        ),
+    )  # fmt: skip
+
+
+def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> list[ExportRow]:
+    assert run.id is not None
+    dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
+    scoring = conditions_of(run.conditions).scoring
+    with store.read() as session:
+        attempts = session.exec(
+            sqlmodel.select(AttemptRow).where(col(AttemptRow.run_id) == run.id).order_by(col(AttemptRow.number))
+        ).all()
+        copy = _copy(run, exam, sweep, attempts)
+        rows = session.connection().execute(
+            select(*EXPORT)
+            .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))
+            .join(
+                PackRow,
+                (col(PackRow.run_id) == col(AnswerRow.run_id)) & (col(PackRow.pack_index) == col(AnswerRow.pack_index)),
+            )
+            .where(col(AnswerRow.run_id) == run.id)
+            .order_by(col(QuestionRow.position))
+        )
+        return [
+            ExportRow(
+                benchmark=exam.benchmark,
+                subject=exam.subject,
+                question_id=content_id,
+                question_index=index,
+                question=text,
+                choices=tuple(choices),
+                answer=key,
+                prompt_hash=prompt_hash,
+                model=run.model_name,
+                revision=run.model_revision,
+                quant=run.quant,
+                dtype=dtype,
+                scoring=scoring,
+                shots=shots,
+                options_logprob=options_logprob,
+                picked=picked,
+                correct=correct,
+                sweep_id=run.sweep_id,
+                run_id=run.id,
+                attempt=attempt,
+                pack=PackCopy(pack, attempt, recorded_at, Cost(*cost)),
+                run=copy,
+            )
+            for (
+                content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct, attempt,
+                pack, recorded_at, *cost,
+            ) in rows
+        ]  # fmt: skip

@@ -1,0 +1,336 @@
+"""What progress, status and the analysis read. Columns and joins, no rows of `tables`; a snapshot a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, select
+
+from proctor.errors import UnknownName
+from proctor.nouns.exams import Scoring
+from proctor.nouns.models import Lane
+from proctor.nouns.runs import Attempt, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
+from proctor.store.database.session import Store
+from proctor.store.runs.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
+from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+
+PROGRESS: tuple[Any, ...] = (
+    RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
+    RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
+    RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
+    col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
+        col(RunRow.provenance)["shots", name].as_integer() for name in ("fewest", "most", "short")
+    ),
+)  # fmt: skip
+SUMMARY: tuple[Any, ...] = (
+    SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, SweepRow.paused_at,
+    func.count(),
+)  # fmt: skip
+SHOWN: tuple[Any, ...] = (
+    AnswerRow.run_id, RunRow.lane, ExamRow.subject, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices,
+    QuestionRow.answer, AnswerRow.picked, AnswerRow.correct,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far one Run is. Answered is correct, wrong or tied (no single best option)."""
+
+    run_id: int
+    lane: Lane
+    benchmark: str
+    subject: str
+    status: RunStatus
+    attempt: int
+    worker: str | None
+    questions: int
+    answered: int
+    correct: int
+    tied: int
+    failures: int
+    reason: str
+    started_at: datetime | None  # first claim
+    moved_at: datetime | None  # last claim, begin or pack
+    ended_at: datetime | None
+    correct_norm: int = 0  # by log-probability per character
+    scoring: Scoring = Scoring.LETTERS
+    noise: Noise | None = None
+    shots: ShotsShown | None = None  # None: it has not begun, or an earlier release did not record it
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """How far a sweep is, Run by Run in the order of the request."""
+
+    sweep_id: int
+    name: str
+    priority: int
+    created_at: datetime
+    cancelled_at: datetime | None
+    read_at: datetime
+    runs: tuple[RunProgress, ...]
+    paused_at: datetime | None = None
+
+    def count(self, status: RunStatus) -> int:
+        """How many Runs are in this state."""
+        return sum(run.status is status for run in self.runs)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is pending or running any more."""
+        return all(run.status not in (RunStatus.PENDING, RunStatus.RUNNING) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """A line of the list of sweeps. `runs` counts all Runs, the others those in a state."""
+
+    id: int
+    name: str
+    priority: int
+    created_at: datetime
+    cancelled_at: datetime | None
+    paused_at: datetime | None
+    runs: int
+    pending: int
+    running: int
+    done: int
+    failed: int
+    cancelled: int
+    questions: int
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    """An Answer with its question, for people who watch."""
+
+    run_id: int
+    lane: Lane
+    subject: str
+    question_index: int
+    question: str
+    choices: tuple[str, ...]
+    key: int
+    picked: int | None
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Answers that came after a cursor, and the cursor to ask on from."""
+
+    cursor: int
+    answers: tuple[ShownAnswer, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything about a Run but its Answers."""
+
+    run_id: int
+    sweep_id: int
+    sweep_name: str
+    spec: RunSpec
+    status: RunStatus
+    attempt: int
+    worker: str | None
+    answered: int
+    correct: int
+    tied: int
+    failures: int
+    reason: str
+    traceback: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    provenance: Provenance | None
+    measures: Measures | None
+    attempts: tuple[Attempt, ...]
+    correct_norm: int = 0  # by log-probability per character
+    noise: Noise | None = None
+
+
+def progress(store: Store, sweep_id: int) -> SweepProgress:
+    """How far the sweep is: one query over its Runs, whose counts are kept up to date as packs are recorded.
+
+    Raises
+    ------
+    UnknownName
+        where there is no such sweep.
+    """
+    with store.read() as session:
+        sweep = session.get(SweepRow, sweep_id)
+        if sweep is None:
+            raise UnknownName("sweep", str(sweep_id), [])
+        lane = cache(lane_of)
+        rows = session.connection().execute(
+            columns(*PROGRESS)
+            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+            .where(col(RunRow.sweep_id) == sweep_id)
+            .order_by(col(RunRow.id))
+        )
+        runs = tuple(
+            RunProgress(
+                run_id,
+                lane(text),
+                benchmark,
+                subject,
+                RunStatus(status),
+                *(*rest, Scoring(scoring or Scoring.LETTERS), noise_of(noise)),
+                *([] if fewest is None else [ShotsShown(fewest, most, short)]),
+            )
+            for run_id, text, benchmark, subject, status, *rest, scoring, noise, fewest, most, short in rows
+        )
+        return SweepProgress(
+            sweep_id,
+            sweep.name,
+            sweep.priority,
+            sweep.created_at,
+            sweep.cancelled_at,
+            store.now(session),
+            runs,
+            sweep.paused_at,
+        )
+
+
+def overview(store: Store) -> list[SweepSummary]:
+    """All sweeps with their counts, the one submitted last first."""
+    with store.read() as session:
+        counts = [func.count().filter(col(RunRow.status) == status) for status in RunStatus]
+        rows = session.connection().execute(
+            columns(*SUMMARY, *counts, func.sum(RunRow.questions), func.sum(RunRow.answered))
+            .join(RunRow, col(RunRow.sweep_id) == col(SweepRow.id))
+            .group_by(col(SweepRow.id))
+            .order_by(col(SweepRow.submitted_at).desc(), col(SweepRow.id).desc())
+        )
+        return [SweepSummary(*tuple(row)) for row in rows]
+
+
+def latest_cursor(store: Store, sweep_id: int) -> int:
+    """The cursor behind everything that is committed so far: `answers_after` it gives what comes from now on."""
+    with store.read() as session:
+        return session.exec(select(SweepRow.feed).where(col(SweepRow.id) == sweep_id)).one()
+
+
+def answers_after(store: Store, sweep_id: int, cursor: int, limit: int) -> Batch:
+    """The Answers of the packs that were committed after `cursor`, in the order of their commits, none left out.
+
+    Begin with cursor 0 and go on with that of each Batch. About `limit` Answers come at once: packs come whole, and
+    at least one does where there is any.
+    """
+    with store.read() as session:
+        last = _last_position(session, sweep_id, cursor, limit)
+        lane = cache(lane_of)
+        rows = session.connection().execute(
+            columns(*SHOWN)
+            .select_from(PackRow)
+            .join(
+                AnswerRow,
+                (col(AnswerRow.run_id) == col(PackRow.run_id)) & (col(AnswerRow.pack_index) == col(PackRow.pack_index)),
+            )
+            .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
+            .join(ExamRow, col(ExamRow.id) == col(QuestionRow.exam_id))
+            .join(RunRow, col(RunRow.id) == col(AnswerRow.run_id))
+            .where(col(PackRow.sweep_id) == sweep_id, col(PackRow.position) > cursor, col(PackRow.position) <= last)
+            .order_by(col(PackRow.position), col(QuestionRow.position))
+        )
+        shown = tuple(
+            ShownAnswer(run_id, lane(text), subject, index, question, tuple(choices), *rest)
+            for run_id, text, subject, index, question, choices, *rest in rows
+        )
+        return Batch(last, shown)
+
+
+def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> list[RunRecord]:
+    """Everything about the Runs of these sweeps but their Answers, in the order in which they were planned.
+
+    With `run_ids`, only those among them.
+    """
+    with store.read() as session:
+        chosen = [col(RunRow.sweep_id).in_(sweep_ids)]
+        if run_ids is not None:
+            chosen.append(col(RunRow.id).in_(run_ids))
+        attempts: dict[int, list[Attempt]] = {}
+        for row in session.exec(
+            select(AttemptRow)
+            .join(RunRow, col(RunRow.id) == col(AttemptRow.run_id))
+            .where(*chosen)
+            .order_by(col(AttemptRow.number))
+        ):
+            attempt = Attempt(
+                row.number, row.worker, row.started_at, row.ended_at, row.outcome, row.reason, row.traceback
+            )
+            attempts.setdefault(row.run_id, []).append(attempt)
+        found = session.exec(
+            select(RunRow, ExamRow, SweepRow)
+            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+            .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
+            .where(*chosen)
+            .order_by(col(RunRow.id))
+        )
+        return [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]
+
+
+def run(store: Store, run_id: int) -> RunRecord:
+    """Everything about one Run but its Answers.
+
+    Raises
+    ------
+    UnknownName
+        where there is no such Run.
+    """
+    with store.read() as session:
+        sweep_id = session.exec(select(RunRow.sweep_id).where(col(RunRow.id) == run_id)).one_or_none()
+    if sweep_id is None:
+        raise UnknownName("Run", str(run_id), [], "`proctor status SWEEP --json` lists those of a sweep.")
+    (found,) = runs(store, [sweep_id], [run_id])
+    return found
+
+
+def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attempt]) -> RunRecord:
+    assert run.id is not None
+    return RunRecord(
+        run_id=run.id,
+        sweep_id=run.sweep_id,
+        sweep_name=sweep.name,
+        spec=spec_of(run, exam),
+        status=RunStatus(run.status),
+        attempt=run.attempt,
+        worker=run.worker,
+        answered=run.answered,
+        correct=run.correct,
+        tied=run.tied,
+        failures=run.failures,
+        reason=run.reason,
+        traceback=run.traceback,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        provenance=None if run.provenance is None else provenance_of(run.provenance),
+        measures=None if run.measures is None else measures_of(run.measures),
+        attempts=tuple(attempts),
+        correct_norm=run.correct_norm,
+        noise=noise_of(run.noise),
+    )
+
+
+def _last_position(session: Session, sweep_id: int, cursor: int, limit: int) -> int:
+    """The last pack after `cursor` with which no more than `limit` Answers come, or the first."""
+    packs = session.exec(
+        select(PackRow.position, PackRow.questions)
+        .where(col(PackRow.sweep_id) == sweep_id, col(PackRow.position) > cursor)
+        .order_by(col(PackRow.position))
+        .limit(max(1, limit))
+    )
+    last, answers = cursor, 0
+    for position, questions in packs:
+        answers += questions
+        if answers > limit and last > cursor:
+            break
+        last = position
+    return last

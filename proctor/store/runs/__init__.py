@@ -1,0 +1,1 @@
+"""Sweeps, Runs and the workers that sit them in the database: claims, leases, lanes, exams."""

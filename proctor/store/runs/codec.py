@@ -1,0 +1,152 @@
+"""Between the values of `proctor.nouns` and the columns and JSON objects that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import lru_cache
+
+from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Cost, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
+from proctor.store.database.column_types import JsonObject
+from proctor.store.runs.tables import ExamRow, RunRow
+
+
+@lru_cache(maxsize=4096)  # a claim reads the names of all lanes
+def lane_of(text: str) -> Lane:
+    """The Lane that `str` wrote: of its parts only the model may hold a slash."""
+    device, _, rest = text.partition("/")
+    model, _, quant = rest.rpartition("/")
+    return Lane(Device(device), model, Quant(quant))
+
+
+def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:
+    """The plan of a Run, as it was submitted."""
+    return RunSpec(
+        model=ModelRef(run.model_name, ModelSource(run.model_source), run.model_revision),
+        quant=Quant(run.quant),
+        device=Device(run.device),
+        dtype=DType(run.dtype),
+        benchmark=exam.benchmark,
+        subject=exam.subject,
+        exam_hash=exam.content_hash,
+        questions=run.questions,
+        conditions=conditions_of(run.conditions),
+    )
+
+
+def conditions_of(stored: JsonObject) -> Conditions:
+    """Conditions from JSON. Rows of before there was a choice were scored by letters."""
+    return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS))})
+
+
+def conditions_object(conditions: Conditions) -> JsonObject:
+    """Conditions as JSON. A date that nobody named goes unsaid: releases of before there was one read it too."""
+    said = asdict(conditions)
+    if not conditions.template_date:
+        del said["template_date"]
+    return said
+
+
+def request_object(request: SweepRequest) -> JsonObject:
+    """What a person asked for, as JSON."""
+    return {**asdict(request), "conditions": conditions_object(request.conditions)}
+
+
+def spec_columns(spec: RunSpec) -> JsonObject:
+    """The columns of a Run's row that its spec fills, all but the exam's."""
+    return {
+        "lane": str(spec.lane),
+        "model_name": spec.model.name,
+        "model_source": spec.model.source,
+        "model_revision": spec.model.revision,
+        "quant": spec.quant,
+        "device": spec.device,
+        "dtype": spec.dtype,
+        "conditions": conditions_object(spec.conditions),
+        "questions": spec.questions,
+    }
+
+
+def request_of(stored: JsonObject) -> SweepRequest:
+    """What a person asked for, as it was kept."""
+    return SweepRequest(
+        models=tuple(stored["models"]),
+        quants=tuple(Quant(quant) for quant in stored["quants"]),
+        benchmark=stored["benchmark"],
+        subjects=tuple(stored["subjects"]),
+        device=stored["device"],
+        dtype=DType(stored["dtype"]),
+        conditions=conditions_of(stored["conditions"]),
+        priority=stored["priority"],
+        name=stored["name"],
+        check_noise=stored.get("check_noise", False),
+    )
+
+
+def provenance_object(provenance: Provenance) -> JsonObject:
+    """A Provenance as JSON, versions in sorted order."""
+    return {
+        "dtype": provenance.dtype,
+        "attention": provenance.attention,
+        "device_name": provenance.device_name,
+        "host": provenance.host,
+        "versions": dict(sorted(provenance.versions.items())),
+        "notes": list(provenance.notes),
+        "cut_tokens": provenance.cut_tokens,
+        "products": provenance.products,
+        "template_date": provenance.template_date,
+        "shots": None if provenance.shots is None else asdict(provenance.shots),
+    }
+
+
+def provenance_of(stored: JsonObject) -> Provenance:
+    """A Provenance from JSON."""
+    return Provenance(
+        dtype=DType(stored["dtype"]),
+        attention=stored["attention"],
+        device_name=stored["device_name"],
+        host=stored["host"],
+        versions=dict(stored["versions"]),
+        notes=tuple(stored["notes"]),
+        cut_tokens=stored.get("cut_tokens"),
+        products=stored.get("products", "torch"),  # all there was, before there was a choice
+        template_date=stored.get("template_date", ""),
+        shots=None if stored.get("shots") is None else ShotsShown(**stored["shots"]),
+    )
+
+
+def measures_of(stored: JsonObject) -> Measures:
+    """Measures from the JSON that `dataclasses.asdict` made of them."""
+    parts = ("load", "tokenize", "prefix", "score", "write")
+    costs = {name: Cost(**stored[name]) for name in parts if name in stored}
+    return Measures(**{**stored, **costs})
+
+
+def noise_of(stored: JsonObject | None) -> Noise | None:
+    """A Noise from the JSON that `dataclasses.asdict` made of it; None where none was measured."""
+    return None if stored is None else Noise(**stored)
+
+
+def sum_of(several: Iterable[Measures]) -> Measures:
+    """What several attempts cost together: times and tokens add up, of peaks the highest counts."""
+    total = Measures()
+    for one in several:
+        total = Measures(
+            load=total.load + one.load,
+            score=total.score + one.score,
+            write=total.write + one.write,
+            tokenize=total.tokenize + one.tokenize,
+            prefix=total.prefix + one.prefix,
+            peak_rss_bytes=max(total.peak_rss_bytes, one.peak_rss_bytes),
+            peak_device_bytes=max(total.peak_device_bytes, one.peak_device_bytes),
+            tokens_computed=total.tokens_computed + one.tokens_computed,
+            tokens_saved=total.tokens_saved + one.tokens_saved,
+        )
+    return total
+
+
+def storable(text: str) -> str:
+    """Text that every database takes: PostgreSQL has no NUL, UTF-8 has no lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,204 @@
+"""Sweeps that were run elsewhere into this database: with their Answers, costs and provenance, in one transaction.
+
+What comes in never starts work: a Run that wasn't done where it was exported is cancelled here, until somebody retries
+it. An exam comes with the questions that were answered; the whole one fills it when its sweep is submitted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from proctor.errors import BadInput
+from proctor.nouns.runs import RunStatus
+from proctor.store.database.session import Store
+from proctor.store.runs.codec import provenance_object, request_object, spec_columns
+from proctor.store.runs.copies import AnswerCopy, PackCopy, SatCopy, SweepCopy
+from proctor.store.runs.exams import TEST, find_exam, question_rows
+from proctor.store.runs.sweeps import fingerprint_of
+from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+
+NOT_DONE = "It was not done when it was exported."
+ENDED = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What became of a sweep that came in: its number here, and whether it was here already."""
+
+    sweep_id: int
+    name: str
+    known: bool
+    runs: int
+    answers: int
+    not_done: int  # Runs that were neither done nor failed; they are cancelled here
+
+
+def take_in(store: Store, sweep: SweepCopy, sat: Sequence[SatCopy]) -> TakenIn:
+    """Write a sweep with these Runs; one that is here already (the same Runs, submitted at the same time) stays.
+
+    Raises
+    ------
+    BadInput
+        where its questions contradict those of an exam that is here.
+    """
+    fingerprint = fingerprint_of([each.run.spec for each in sat])
+    answers = sum(len(each.answers) for each in sat)
+    not_done = sum(each.run.status not in (RunStatus.DONE, RunStatus.FAILED) for each in sat)
+    try:
+        with store.write() as session:
+            store.lock(session, f"proctor sweep {fingerprint}")
+            known = session.exec(
+                select(SweepRow).where(
+                    col(SweepRow.fingerprint) == fingerprint, col(SweepRow.created_at) == sweep.created_at
+                )
+            ).first()
+            if known is not None:
+                assert known.id is not None
+                return TakenIn(known.id, known.name, True, len(sat), answers, not_done)
+            row = _sweep_row(sweep, fingerprint)
+            session.add(row)
+            session.flush()
+            assert row.id is not None
+            positions = count(1)
+            for each in sat:
+                _add_run(store, session, row.id, each, positions)
+            row.feed = next(positions) - 1
+            found = TakenIn(row.id, row.name, False, len(sat), answers, not_done)
+    except IntegrityError as error:
+        raise BadInput(f"Sweep {sweep.name} contradicts itself or an exam that is here: {error.orig}.") from error
+    store.take_stock(RunRow)
+    return found
+
+
+def _sweep_row(sweep: SweepCopy, fingerprint: str) -> SweepRow:
+    return SweepRow(
+        name=sweep.name,
+        fingerprint=fingerprint,
+        request=request_object(sweep.request),
+        priority=sweep.priority,
+        created_at=sweep.created_at,
+        submitted_at=sweep.submitted_at,
+        cancelled_at=sweep.cancelled_at,
+    )
+
+
+def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positions: count[int]) -> None:
+    exam_id, questions = _questions(store, session, sat)
+    row = _run_row(sweep_id, exam_id, sat)
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    for each in sat.run.attempts:
+        measures = None if each.measures is None else asdict(each.measures)
+        session.add(AttemptRow(run_id=row.id, measures=measures, **asdict(each.attempt)))
+    packs: dict[int, list[AnswerCopy]] = {}
+    for answer in sat.answers:
+        packs.setdefault(answer.pack.index, []).append(answer)
+    session.flush()
+    session.connection().execute(insert(AnswerRow), [_answer(row.id, questions, each) for each in sat.answers])
+    session.connection().execute(
+        insert(PackRow),
+        [
+            _pack(row.id, sweep_id, next(positions), members[0].pack, len(members))
+            for _, members in sorted(packs.items(), key=lambda item: item[1][0].pack.recorded_at)
+        ],
+    )
+
+
+def _questions(store: Store, session: Session, sat: SatCopy) -> tuple[int, dict[str, int]]:
+    """The row of a Run's exam, and of each of its questions by content id; those that aren't here are written."""
+    spec = sat.run.spec
+    store.lock(session, f"proctor exam {spec.exam_hash}")
+    exam = find_exam(session, spec.benchmark, spec.subject, spec.exam_hash)
+    if exam is None:
+        exam = ExamRow(
+            benchmark=spec.benchmark,
+            subject=spec.subject,
+            content_hash=spec.exam_hash,
+            duplicates_dropped=sat.run.duplicates_dropped,
+        )
+        session.add(exam)
+        session.flush()
+    assert exam.id is not None
+    known = _known(session, exam.id)
+    missing = [each.question for each in sat.answers if each.question.id not in known]
+    if missing:
+        # Its place among those that are missing still isn't known: the place in the split keeps the same order.
+        rows = question_rows(exam.id, TEST, missing, [question.index for question in missing])
+        session.connection().execute(insert(QuestionRow), rows)
+        known = _known(session, exam.id)
+    for each in sat.answers:
+        if known[each.question.id][1] != each.question.answer:
+            raise BadInput(f"{spec.subject}:{each.question.index} has another answer key here, in the same exam.")
+    return exam.id, {content_id: row_id for content_id, (row_id, _) in known.items()}
+
+
+def _known(session: Session, exam_id: int) -> dict[str, tuple[int, int]]:
+    """Row id and key of an exam's questions that are here, by content id."""
+    found = session.exec(
+        select(QuestionRow.content_id, QuestionRow.id, QuestionRow.answer).where(
+            col(QuestionRow.exam_id) == exam_id, col(QuestionRow.split) == TEST
+        )
+    )
+    return {content_id: (row_id, answer) for content_id, row_id, answer in found if row_id is not None}
+
+
+def _run_row(sweep_id: int, exam_id: int, sat: SatCopy) -> RunRow:
+    run = sat.run
+    ended = run.status in ENDED
+    return RunRow(
+        sweep_id=sweep_id,
+        exam_id=exam_id,
+        status=run.status if ended else RunStatus.CANCELLED,
+        attempt=run.attempt,
+        failures=run.failures,
+        answered=len(sat.answers),
+        correct=sum(each.answer.correct for each in sat.answers),
+        tied=sum(each.answer.picked is None for each in sat.answers),
+        correct_norm=sum(each.answer.correct_norm for each in sat.answers),
+        worker=run.worker if ended else None,
+        moved_at=max((each.pack.recorded_at for each in sat.answers), default=None),
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        reason=run.reason if ended else NOT_DONE,
+        traceback=run.traceback,
+        provenance=None if run.provenance is None else provenance_object(run.provenance),
+        measures=None if run.measures is None else asdict(run.measures),
+        check_noise=run.noise is not None,
+        noise=None if run.noise is None else asdict(run.noise),
+        **spec_columns(run.spec),
+    )
+
+
+def _answer(run_id: int, questions: dict[str, int], copy: AnswerCopy) -> dict[str, Any]:
+    answer = copy.answer
+    return {
+        "run_id": run_id,
+        "question_id": questions[answer.question_id],
+        "pack_index": copy.pack.index,
+        "shots": answer.shots,
+        "picked": answer.picked,
+        "correct": answer.correct,
+        "prompt_hash": answer.prompt_hash,
+        "options_logprob": answer.options_logprob,
+    }
+
+
+def _pack(run_id: int, sweep_id: int, position: int, pack: PackCopy, questions: int) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "pack_index": pack.index,
+        "sweep_id": sweep_id,
+        "position": position,
+        "attempt": pack.attempt,
+        "questions": questions,
+        "recorded_at": pack.recorded_at,
+        **asdict(pack.cost),
+    }

@@ -1,0 +1,1 @@
+"""Watching sweeps: progress, the grid of a sweep, the fleet."""

@@ -1,0 +1,40 @@
+"""What belongs beside an accuracy: shots that were dropped, the same per character, exact ties, and the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proctor.nouns.exams import Scoring
+from proctor.store.reads.records import RunProgress
+from scheduler.watch.accuracy import accuracy
+
+
+def aside(runs: Sequence[RunProgress]) -> str:
+    """In a few words, over these Runs together; nothing where there is nothing to say.
+
+    `45.8% (37.2 to 54.7) right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
+    """
+    answered, tied = sum(run.answered for run in runs), sum(run.tied for run in runs)
+    by_text = any(run.scoring is Scoring.TEXT for run in runs)
+    norm = f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character" if answered else ""
+    parts = [shots(runs), norm if by_text else "", f"{tied} tied" if tied else "", _noise(runs)]
+    return ", ".join(part for part in parts if part)
+
+
+def shots(runs: Sequence[RunProgress]) -> str:
+    """`3 to 5 shots, fewer than asked for on 12 of 40 questions`; nothing where all were shown."""
+    known = [(run.shots, run.questions) for run in runs if run.shots is not None]
+    short = sum(shown.short for shown, _ in known)
+    if not short:
+        return ""
+    fewest, most = min(shown.fewest for shown, _ in known), max(shown.most for shown, _ in known)
+    number = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"{number} shots, fewer than asked for on {short} of {sum(asked for _, asked in known)} questions"
+
+
+def _noise(runs: Sequence[RunProgress]) -> str:
+    measured = [run.noise for run in runs if run.noise is not None]
+    if not measured:
+        return ""
+    flips, questions = sum(one.flips for one in measured), sum(one.questions for one in measured)
+    return f"noise: {flips} of {questions} picks, {max(one.largest for one in measured):.2g} nats at most"

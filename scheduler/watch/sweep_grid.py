@@ -1,0 +1,176 @@
+"""A sweep's progress as a person sees it: a row a lane, a column a subject, filling.
+
+Where there is no room for a column a subject, each lane has its subjects in rows below it; where there is no room for
+those either, a subject is one character that fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from proctor.contestants import cut, lane_labels
+from proctor.logs import printable
+from proctor.nouns.models import Lane
+from proctor.nouns.runs import RunStatus
+from proctor.store.reads.records import RunProgress, SweepProgress
+from scheduler.watch.accuracy import accuracy, in_a_cell
+from scheduler.watch.aside import aside
+from scheduler.watch.speed import Speed, duration
+
+FILLING = "·▁▂▃▄▅▆▇█"
+STYLES = {
+    RunStatus.PENDING: "dim",
+    RunStatus.RUNNING: "cyan",
+    RunStatus.DONE: "green",
+    RunStatus.FAILED: "bold red",
+    RunStatus.CANCELLED: "dim strike",
+}
+CELL = len("100.0% 56–100")  # columns of a cell that has room for a number
+TOTAL = len("100.0% (56.6 to 100.0)")
+GAP = 2  # columns between two columns
+NAME = 30  # letters of a label in a grid
+MOST_STACKED = 40  # rows
+Labelled = tuple[str, list[RunProgress]]  # a lane's label and its Runs
+
+
+class Layout(Enum):
+    """How the grid shows subjects."""
+
+    CELLS = auto()  # a column each
+    ROWS = auto()  # a row each, below their lane
+    MARKS = auto()  # a character each
+
+
+def board(
+    progress: SweepProgress, speed: Speed, width: int, height: int, names: Mapping[Lane, str] | None = None
+) -> RenderableType:
+    """The grid, what belongs beside its accuracies, and the totals, for a terminal of this size.
+
+    Lanes that don't fit are counted. `names` are their labels where others are shown beside them.
+    """
+    subjects = list(dict.fromkeys(run.subject for run in progress.runs))
+    lanes = lanes_of(progress.runs, names or grid_names(run.lane for run in progress.runs))
+    said = {name: words for name, runs in lanes if (words := aside(runs))}
+    layout = _layout(progress, lanes, subjects, width, min(height - 6 - len(said), MOST_STACKED))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    table.add_column(progress.name, no_wrap=True, overflow="ellipsis")
+    for heading in {Layout.CELLS: subjects, Layout.ROWS: (), Layout.MARKS: ("subjects",)}[layout]:
+        table.add_column(heading, no_wrap=layout is Layout.CELLS)
+    table.add_column("answered", justify="right", no_wrap=True)
+    table.add_column("right", no_wrap=True)
+    shown = lanes if layout is Layout.ROWS else most_alive(lanes, max(1, (height - 6) // (2 if said else 1)))
+    for name, runs in shown:
+        for row in _rows(name, runs, subjects, layout):
+            table.add_row(*row)
+    hidden = len(lanes) - len(shown)
+    more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
+    beside = [Text(f"{name}: {said[name]}", style="dim") for name, _ in shown if name in said]
+    labels = names or names_of(progress)
+    now = [Text(line, style="cyan") for line in loads(speed, labels)]
+    return Group(table, *more, *beside, *now, Text(totals(progress, speed), style="bold"))
+
+
+def _layout(
+    progress: SweepProgress, lanes: Sequence[Labelled], subjects: Sequence[str], width: int, most_rows: int
+) -> Layout:
+    """The fullest layout for which there is room."""
+    name = max(len(text) for text in (progress.name, *(name for name, _ in lanes)))
+    counts = max(len("answered"), *(len(_counts(runs)) for _, runs in lanes))
+    cells = sum(max(len(subject), CELL) + GAP for subject in subjects)
+    if name + cells + counts + TOTAL + 2 * GAP <= width:
+        return Layout.CELLS
+    return Layout.ROWS if sum(1 + len(runs) for _, runs in lanes) <= most_rows else Layout.MARKS
+
+
+def _rows(name: str, runs: Sequence[RunProgress], subjects: Sequence[str], layout: Layout) -> Iterator[list[Text]]:
+    """A lane in the grid: its name, what the layout shows of its subjects, its counts and its accuracy."""
+    total = [Text(_counts(runs)), Text(accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)))]
+    if layout is Layout.ROWS:
+        yield [Text(name), *total]
+        for run in runs:
+            right = "failed" if run.status is RunStatus.FAILED else accuracy(run.correct, run.answered)
+            yield [Text(text, STYLES[run.status]) for text in (f"  {run.subject}", _counts([run]), right)]
+        return
+    by_subject = {run.subject: run for run in runs}
+    cells = [cell(by_subject[subject], wide=layout is Layout.CELLS) for subject in subjects]
+    yield [Text(name), *(cells if layout is Layout.CELLS else [Text().join(cells)]), *total]
+
+
+def _counts(runs: Sequence[RunProgress]) -> str:
+    return f"{sum(run.answered for run in runs)}/{sum(run.questions for run in runs)}"
+
+
+def names_of(progress: SweepProgress) -> dict[Lane, str]:
+    """The label of each lane of a sweep, in whole."""
+    return lane_labels(run.lane for run in progress.runs)
+
+
+def grid_names(lanes: Iterable[Lane]) -> dict[Lane, str]:
+    """The same, cut where that tells them apart too."""
+    names = lane_labels(lanes)
+    return dict(zip(names, cut(list(names.values()), NAME), strict=True))
+
+
+def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[Labelled]:
+    """Runs by lane, in the order in which they were submitted, each with its label."""
+    grouped: dict[Lane, list[RunProgress]] = {}
+    for run in runs:
+        grouped.setdefault(run.lane, []).append(run)
+    return [(names[lane], theirs) for lane, theirs in grouped.items()]
+
+
+def most_alive(lanes: Sequence[Labelled], room: int) -> list[Labelled]:
+    """The lanes to show where there is no room for all: those at work first, in their usual order."""
+
+    def dullness(lane: Labelled) -> int:
+        statuses = {run.status for run in lane[1]}
+        return 0 if RunStatus.RUNNING in statuses else 1 if statuses != {RunStatus.DONE} else 2
+
+    chosen = sorted(range(len(lanes)), key=lambda i: (dullness(lanes[i]), i))[:room]
+    return [lanes[i] for i in sorted(chosen)]
+
+
+def cell(run: RunProgress, *, wide: bool) -> Text:
+    style = STYLES[run.status]
+    if run.status is RunStatus.FAILED:
+        return Text("failed" if wide else "✗", style=style)
+    if not wide:
+        return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
+    if run.answered == run.questions:
+        return Text(in_a_cell(run.correct, run.answered), style=style)
+    return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
+
+
+def totals(progress: SweepProgress, speed: Speed) -> str:
+    """One line: what is answered, how many are right, how fast, how long still, what failed.
+
+    What several lanes have right together is nobody's accuracy, and isn't given.
+    """
+    runs = progress.runs
+    answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
+    waiting = sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
+    done, alone = sum(run.status is RunStatus.DONE for run in runs), len({run.lane for run in runs}) == 1
+    failed = sum(run.status is RunStatus.FAILED for run in runs)
+    parts = [
+        f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
+        f"{accuracy(sum(run.correct for run in runs), answered)} right so far" if answered and alone else "",
+        f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
+        speed.left(waiting),
+        "no worker is up" if waiting and not speed.staffed else "",
+        f"{failed} failed" if failed else "",
+        f"paused: proctor resume {progress.sweep_id}" if progress.paused_at else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def loads(speed: Speed, names: Mapping[Lane, str]) -> list[str]:
+    """A line for each model that is being loaded, and for how long already."""
+    return [
+        f"Loading {printable(names[each.lane])} on {each.lane.device}: {duration(each.for_s)} so far"
+        for each in speed.loading
+    ]

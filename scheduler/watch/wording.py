@@ -1,0 +1,202 @@
+"""What is said of plans, sweeps and their ends: to people in sentences, to programs as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from proctor.contestants import lane_labels
+from proctor.logs import printable
+from proctor.nouns.exams import LETTERS
+from proctor.nouns.runs import RunStatus
+from proctor.statistical_power import wilson_bounds
+from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
+from proctor.store.runs.sweeps import Submission
+from scheduler.plan import Plan
+from scheduler.watch.accuracy import accuracy
+from scheduler.watch.aside import aside
+from scheduler.watch.sweep_grid import lanes_of, names_of
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 Run`, `12 Runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def submitted(submission: Submission, plan: Plan) -> str:
+    """What became of the request: a new sweep, or one that goes on."""
+    sweep = f"Sweep {submission.sweep_id} ({submission.name})"
+    if not submission.continued:
+        return (
+            f"{sweep}: {counted(submission.total, 'Run')}, {counted(plan.questions, 'question')}, "
+            f"{counted(len(plan.lanes), 'load')} of a model."
+        )
+    if submission.to_do == 0:
+        return f"{sweep} was submitted before and all its {submission.total} Runs are done; --fresh runs it anew."
+    again = f", {submission.retried} of them failed before and are tried again" if submission.retried else ""
+    paused = " It was paused." if submission.resumed else ""
+    done = f"{submission.done} of {submission.total} Runs are done"
+    return f"{sweep} goes on: {done}, {submission.to_do} to do{again}.{paused}"
+
+
+def plan(what: Plan, notes: Sequence[str]) -> str:
+    """The plan as lines of text."""
+    names = lane_labels(lane.lane for lane in what.lanes)
+    width = max(map(len, names.values()))
+    head = (
+        f"{counted(len(what.runs), 'Run')} on {what.lanes[0].lane.device}: {counted(what.questions, 'question')}, "
+        f"{counted(len(what.lanes), 'load')} of a model."
+    )
+    loads = [
+        f"  {printable(names[lane.lane]):{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
+        f"about {lane.memory_bytes / 1e9:.2f} GB"
+        for lane in what.lanes
+    ]
+    lines = [head, *loads, power(what), *(f"Note: {note}" for note in notes), "Nothing was started (--plan)."]
+    return "\n".join(lines)
+
+
+def power(what: Plan) -> str:
+    """What the sweep could show, for people who have not yet spent a night on it."""
+    between, changed = (
+        "none" if difference is None else f"about {100 * difference:.1f} points"
+        for difference in (what.smallest_difference_models, what.smallest_difference_quants)
+    )
+    return (
+        f"Each model answers {what.questions_each} questions at each quantization. The smallest difference that this "
+        f"could show (4 times in 5): {between} between two models, {changed} between a model and its quantization."
+    )
+
+
+def _in_points(difference: float | None) -> float | None:
+    return None if difference is None else round(100 * difference, 2)
+
+
+def plan_as_json(what: Plan) -> dict[str, Any]:
+    names = lane_labels(lane.lane for lane in what.lanes)
+    return {
+        "runs": len(what.runs),
+        "questions": what.questions,
+        "questions_each": what.questions_each,
+        "loads": [
+            {
+                "lane": str(lane.lane),
+                "label": names[lane.lane],
+                "runs": lane.runs,
+                "questions": lane.questions,
+                "predicted_memory_bytes": lane.memory_bytes,
+            }
+            for lane in what.lanes
+        ],
+        "smallest_difference_points": {
+            "between_models": _in_points(what.smallest_difference_models),
+            "of_a_quantization": _in_points(what.smallest_difference_quants),
+        },
+    }
+
+
+def answer(shown: ShownAnswer, label: str) -> str:
+    """A question, its options, what the contestant of this label picked, and whether it is right."""
+    marks = {shown.key: " (key)", shown.picked: " ← picked"}
+    if shown.key == shown.picked:
+        marks = {shown.key: " ← picked, right"}
+    options = (f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices))
+    verdict = "right" if shown.correct else "no single best option (a tie)" if shown.picked is None else "wrong"
+    head = f"[{printable(label)}] {shown.subject}:{shown.question_index}: {verdict}"
+    return "\n".join([head, f"  {printable(shown.question)}", *options])
+
+
+def failed(progress: SweepProgress) -> list[RunProgress]:
+    return [run for run in progress.runs if run.status is RunStatus.FAILED]
+
+
+def outcome(progress: SweepProgress) -> str:
+    """A line a lane: accuracy with its 95 % interval; below it, what belongs beside that; then each failed Run."""
+    names = names_of(progress)
+    rows = [
+        (
+            printable(label),
+            accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)),
+            f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
+            f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
+            aside(runs),
+        )
+        for label, runs in lanes_of(progress.runs, names)
+    ]
+    width = max(len(label) for label, *_ in rows)
+    lines = []
+    for label, right, counts, done, more in rows:
+        lines += [f"{label:{width}}  {right:>20}  {counts:>13}  {done}", *([f"  ({more})"] if more else ())]
+    lines += [failure(run, names[run.lane]) for run in failed(progress)]
+    return "\n".join(lines)
+
+
+def cancelled(progress: SweepProgress) -> str:
+    """How many Runs were cancelled, and what sets them waiting again; empty where none was."""
+    count = progress.count(RunStatus.CANCELLED)
+    if not count:
+        return ""
+    return (
+        f"Cancelled: {counted(count, 'Run')} of {len(progress.runs)} did not end; what was answered stays. "
+        f"`proctor retry {progress.sweep_id}` undoes it."
+    )
+
+
+def failure(run: RunProgress, label: str) -> str:
+    return f"failed: {printable(label)}, {run.subject}: {printable(run.reason)}"
+
+
+def as_json(progress: SweepProgress) -> dict[str, Any]:
+    """The sweep as scripts want it; `status --json` and `submit --json` give the same."""
+    names = names_of(progress)
+    return {
+        "sweep": progress.sweep_id,
+        "name": progress.name,
+        "created_at": progress.created_at.isoformat(),
+        "priority": progress.priority,
+        "paused": progress.paused_at is not None,
+        "over": progress.over,
+        "counts": {status.value: progress.count(status) for status in RunStatus},
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "lane": str(run.lane),
+                "label": names[run.lane],
+                "benchmark": run.benchmark,
+                "subject": run.subject,
+                "status": run.status.value,
+                "attempt": run.attempt,
+                "worker": run.worker,
+                "questions": run.questions,
+                "answered": run.answered,
+                "correct": run.correct,
+                "tied": run.tied,
+                "accuracy": run.correct / run.answered if run.answered else None,
+                "accuracy_interval": _interval(run.correct, run.answered),
+                "scoring": run.scoring.value,
+                "accuracy_norm": run.correct_norm / run.answered if run.answered else None,
+                "accuracy_norm_interval": _interval(run.correct_norm, run.answered),
+                "noise": None if run.noise is None else asdict(run.noise),
+                "shots": None if run.shots is None else asdict(run.shots),
+                "reason": run.reason or None,
+            }
+            for run in progress.runs
+        ],
+    }
+
+
+def _interval(right: int, asked: int) -> list[float] | None:
+    """The ends of a 95 % interval as fractions; None where nothing was asked."""
+    return list(wilson_bounds(right, asked)) if asked else None
+
+
+def how_to_go_on(progress: SweepProgress, *, here: bool) -> str:
+    """After Ctrl-C: what is safe, and what to type."""
+    done = f"{progress.count(RunStatus.DONE)} of {len(progress.runs)} Runs are done and every answer so far is kept."
+    if here:
+        return f"Stopped. {done} The same command goes on from here."
+    return (
+        f"No longer watching; the workers go on. {done} "
+        f"`proctor status {progress.sweep_id}` shows it, `proctor cancel {progress.sweep_id}` stops it."
+    )

@@ -1,0 +1,112 @@
+"""Generation: what a way to make replies promises, whichever of the two it is.
+
+`generate_plain` is the slow and obvious way, one conversation after the other, and serves every causal model;
+`generate_rows` makes all replies in one row. `talking` chooses between them, `sampling` chooses tokens, `speech` turns
+tokens into text. The promises are held for both by tests/unit/workers/engines/hf/generation/test_continuous.py:
+
+- greedy tokens are those of transformers' own `generate`, and in float32 the same alone and in company;
+- with a seed a reply is the same again, and is gone on with after any token as if it had not been interrupted:
+  the choice at a place depends on seed and place only (and on the numbers of the model);
+- what an earlier request computed is kept, and used as far as a new prompt begins with the same tokens, but for its
+  last piece: that is computed anew, in a pass of its own, so that the first time and each later one multiply matrices
+  of the same shapes. In float32 a reply is therefore the same whatever was kept. In other types it is for a request
+  that is made again alone; company, or another part of it kept, rounds in another place;
+- the log-probabilities of a prompt that is echoed are those of one pass over all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proctor.nouns.conversations import Finish, Sampling
+
+
+@dataclass(frozen=True)
+class Request:
+    """A reply to be made."""
+
+    id: str
+    prompt: tuple[int, ...]  # at least one token
+    sampling: Sampling  # its seed is set, unless it is greedy; stop strings are `speech`'s affair
+    limit: int  # tokens of the reply, at least one; prompt and limit together fit into the window
+    emitted: tuple[int, ...] = ()  # of the reply, what there is already: fewer than `limit`
+    echo: bool = False  # the prompt's own log-probabilities are wanted, with as many rivals as the reply's
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A token and its natural log-probability."""
+
+    token: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A token of a prompt: its natural log-probability behind those before it, and the likeliest at its place."""
+
+    token: int
+    logprob: float
+    rivals: tuple[Rank, ...] = ()
+
+
+@dataclass(frozen=True)
+class Token:
+    """The next token of a reply. With `Finish.STOP` it is an end token, which is no part of the reply."""
+
+    id: str
+    token: int
+    logprob: float | None = None  # where it was asked for: the model's own, before temperature and penalty
+    rivals: tuple[Rank, ...] = ()
+    finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
+    prompt: tuple[Scored, ...] = ()  # of the first token of an echo: the prompt's tokens from the second on
+
+
+PIECE = 32  # tokens
+
+
+def last_piece(tokens: int) -> int:
+    """Where the last piece of so many tokens begins: at a multiple of `PIECE`, with one token to come at least."""
+    return (tokens - 1) // PIECE * PIECE
+
+
+class Generator(Protocol):
+    """Replies under way."""
+
+    @property
+    def live(self) -> int:
+        """Replies under way."""
+
+    def fits(self, request: Request) -> bool:
+        """Whether there is memory for this reply beside those under way. What is kept makes room for it."""
+
+    def add(self, request: Request) -> int:
+        """Begin a reply; it is computed by `step`. How many tokens of its prompt need not be computed again."""
+
+    def cancel(self, request_id: str) -> None:
+        """End a reply that has gone far enough. What was computed is kept; one that isn't under way is no error."""
+
+    def step(self) -> list[Token]:
+        """Compute, and give the next token of some replies; of all whose prompt has been read.
+
+        Raises
+        ------
+        OutOfMemory
+            where the device has none left. All replies under way are gone then, and what was kept.
+        BadScores
+            where the model gives numbers that are no logits.
+        """
+
+    def let_go(self) -> bool:
+        """Give back the memory of what is kept of replies that have ended. Whether there was any."""
+
+    def forget(self) -> None:
+        """End all replies, and give the memory of what is kept back."""
+
+
+def common_beginning(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = zip(first, second, strict=False)
+    return next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

@@ -1,0 +1,1 @@
+"""What makes transformers' models faster on a CPU."""

@@ -1,0 +1,86 @@
+"""What a loaded model needs to converse: which generator serves it, and which tokens end a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from workers.engines.devices import TorchDevice, is_of_the_device
+from workers.engines.generation import Generator
+from workers.engines.hf.chat_template import rendered
+from workers.engines.hf.generation.attention import Lines, Part
+from workers.engines.hf.generation.continuous import RowGenerator
+from workers.engines.hf.generation.kv_cache import Line
+from workers.engines.hf.generation.plain import PlainGenerator
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.choose import Unfit, check_config, differ
+
+ROOM_SHARE = 0.5  # of the memory that is free when a model has been loaded, for keys and values of conversations
+_FIRST, _SECOND, _THIRD = 7, 5, 3  # tokens of the trial: two lines, the second in two parts
+
+
+def generator_for(model: CausalModel, device: TorchDevice, ends: AbstractSet[int]) -> Generator:
+    """The fast generator where it serves this model, else the plain one."""
+    try:
+        check_config(model.model)
+        check_lines(model)
+    except Unfit:
+        return PlainGenerator(model, device, ends)
+    return RowGenerator(model, device, ends, int(device.available_bytes() * ROOM_SHARE))
+
+
+@torch.inference_mode()
+def check_lines(model: CausalModel) -> None:
+    """Raise `Unfit` where two lines in one row, one of them read in two parts, differ from the same two alone."""
+    vocabulary = int(model.model.config.get_text_config().vocab_size)
+    tokens = [(n * 7919 + 13) % vocabulary for n in range(_FIRST + _SECOND + _THIRD)]
+    one, two = tokens[:_FIRST], tokens[_FIRST:]
+    try:
+        together = _in_lines(model, one, two)
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError, RuntimeError) as error:
+        if is_of_the_device(error):
+            raise  # it tells nothing of the model
+        raise Unfit(f"its layers don't take conversations in lines ({type(error).__name__}: {error})") from error
+    alone = torch.cat([_alone(model, one), _alone(model, two)])
+    if differ(model.model, together, alone):
+        raise Unfit("its numbers differ from those of conversations alone")
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Tokens that end a reply: those of the model and its tokenizer, and that which its chat template writes there."""
+    said = [model.generation_config.eos_token_id, tokenizer.eos_token_id, _end_of_turn(tokenizer)]
+    several = [one if isinstance(one, list) else [one] for one in said]
+    return frozenset(token for some in several for token in some if isinstance(token, int))
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that a chat template writes behind a reply; None where it writes none, or there is none."""
+    if tokenizer.chat_template is None:
+        return None
+    mark = "0123456789"
+    turns = [{"role": "user", "content": mark}, {"role": "assistant", "content": mark}]
+    try:
+        text = rendered(tokenizer, turns, datetime.now().astimezone(), opened=False)
+    except Exception:  # noqa: BLE001 -- a template is a program of the model's authors; without it no chat is possible
+        return None
+    after = tokenizer.encode(text[text.rfind(mark) + len(mark) :], add_special_tokens=False)
+    return after[0] if after and after[0] in tokenizer.all_special_ids else None
+
+
+def _in_lines(model: CausalModel, one: list[int], two: list[int]) -> torch.Tensor:
+    """Logits (2, V) after both, the second in two passes, the other beside its second part."""
+    first, second = Line(), Line()
+    for row in ([Part(second, 0, 0, _SECOND)], [Part(second, 0, _SECOND, _THIRD), Part(first, _THIRD, 0, _FIRST)]):
+        tokens = [token for part in row for token in (one if part.line is first else two)[part.start :][: part.count]]
+        places = [part.start + n for part in row for n in range(part.count)]
+        reads = torch.tensor([part.row + part.count - 1 for part in reversed(row)])
+        lines = Lines(row)
+        logits = model.line_logits(torch.tensor(tokens), torch.tensor(places), reads, lines)
+    return logits.float()
+
+
+def _alone(model: CausalModel, tokens: list[int]) -> torch.Tensor:
+    return model.logits(torch.tensor([tokens]), torch.tensor([len(tokens) - 1]))[0].float()

@@ -1,0 +1,83 @@
+"""How a pack stands in one row: what its prompts share is left out, and each option of several tokens is a branch.
+
+    [question 0 after the prefix][its branches …][question 1 after the prefix][its branches …] …
+
+Positions restart at the prefix's end for every question, and at the question's end for each of its branches. Pure:
+token ids in, token ids out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workers.engines.hf.scoring.layout import Segment
+from workers.engines.scoring import EncodedPrompt
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One token whose probability is wanted: `token` after the row's token `reads[read]`."""
+
+    member: int
+    option: int
+    read: int
+    token: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pack as the model reads it."""
+
+    tokens: tuple[int, ...]
+    positions: tuple[int, ...]  # of each token in its own full prompt
+    segments: tuple[Segment, ...]  # one a member, in order; their lengths add up to the row's
+    reads: tuple[int, ...]  # indexes into the row, rising, whose logits are needed
+    wanted: tuple[Wanted, ...]
+
+
+def common_length(prompts: Sequence[EncodedPrompt]) -> int:
+    """How many tokens all these prompts begin with, short of the last token of the shortest: 0 or more.
+
+    It is found on the ids of full prompts. The text of a common beginning, tokenized alone, may end in other tokens.
+    """
+    stems = [stem(prompt) for prompt in prompts]
+    first, last = min(stems), max(stems)
+    longest = min(len(one) for one in stems) - 1
+    return next((n for n in range(longest) if first[n] != last[n]), longest)
+
+
+def stem(prompt: EncodedPrompt) -> tuple[int, ...]:
+    """A prompt's own tokens, before its options; at least 1, the same for all options."""
+    option = prompt.options[0]
+    return option.line[: len(option.line) - option.scored]
+
+
+def length_of(prompt: EncodedPrompt, shared: int) -> int:
+    """Tokens that a prompt adds to a row whose prefix has `shared` tokens."""
+    return len(stem(prompt)) - shared + sum(option.scored - 1 for option in prompt.options)
+
+
+def row_of(members: Sequence[EncodedPrompt], shared: int) -> Row:
+    """The row that scores these prompts behind a prefix of `shared` tokens."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    segments: list[Segment] = []
+    reads: list[int] = []
+    wanted: list[Wanted] = []
+    for m, member in enumerate(members):
+        own = stem(member)
+        tokens += own[shared:]
+        positions += range(shared, len(own))
+        end = len(reads)
+        reads.append(len(tokens) - 1)
+        for o, option in enumerate(member.options):
+            first, *rest = option.line[len(own) :]
+            wanted.append(Wanted(m, o, end, first))
+            wanted += (Wanted(m, o, len(reads) + n, token) for n, token in enumerate(rest))
+            reads += range(len(tokens), len(tokens) + len(rest))
+            tokens += option.line[len(own) : -1]
+            positions += range(len(own), len(option.line) - 1)
+        branches = tuple(option.scored - 1 for option in member.options if option.scored > 1)
+        segments.append(Segment(len(own) - shared, branches))
+    return Row(tuple(tokens), tuple(positions), tuple(segments), tuple(reads), tuple(wanted))

@@ -1,0 +1,80 @@
+"""The fast way to score: what a Run's prompts share is computed once, and what is new stands in one row, unpadded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from proctor.nouns.exams import Pack, Prompt
+from workers.engines.devices import TorchDevice
+from workers.engines.hf.model import CausalModel
+from workers.engines.hf.scoring.cascade import NAME
+from workers.engines.hf.scoring.layout import Cascade, Prefix, Segment
+from workers.engines.hf.scoring.packing import common_length, length_of, row_of, stem
+from workers.engines.hf.scoring.plain import check
+from workers.engines.hf.tokens import Reader
+from workers.engines.measure import Meter
+from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
+
+
+class SharedScorer:
+    """The `Scorer` for models that `scoring.choose` finds fit for it; its numbers are the plain scorer's.
+
+    `prepare` computes the prefix, whose keys and values live as long as what it returns. A pack's bits depend on
+    the Run's prompts, which determine the prefix, and on the pack's members; on no other pack.
+    """
+
+    name = NAME
+
+    def __init__(self, model: CausalModel, reader: Reader, device: TorchDevice) -> None:
+        self.model, self.reader, self.device = model, reader, device
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        with Meter(self.device) as tokenizing:
+            encoded = self.reader.encode(prompts)
+        with Meter(self.device) as prefilling, self.device.reporting_shortage(self.reader.model):
+            shared = common_length(encoded) if encoded else 0
+            lengths = tuple(length_of(prompt, shared) for prompt in encoded)
+            prefix = prefill(self.model, stem(encoded[0])[:shared]) if encoded else Prefix(0)
+        return Prepared(encoded, lengths, tokenizing.cost, padded=False, prefix=prefix, prefilling=prefilling.cost)
+
+    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+        members = [prepared.prompts[index] for index in pack.members]
+        with Meter(self.device) as meter, self.device.reporting_shortage(self.reader.model):
+            scores = score_row(self.model, members, prepared.prefix)
+        check(scores, members, self.reader.model)
+        computed = sum(prepared.lengths[index] for index in pack.members)
+        return PackScores(scores, computed, sum(full_length(member) for member in members) - computed, meter.cost)
+
+
+def prefill(model: CausalModel, tokens: Sequence[int]) -> Prefix:
+    """Keys and values of every layer for what prompts begin with."""
+    prefix = Prefix(len(tokens))
+    if tokens:
+        row = torch.tensor(tokens)
+        cascade = Cascade([Segment(len(tokens))], prefix, model.model.device, recording=True)
+        model.row_logits(row, torch.arange(len(row)), torch.tensor([len(row) - 1]), cascade)
+    return prefix
+
+
+def score_row(model: CausalModel, members: Sequence[EncodedPrompt], prefix: Prefix) -> tuple[tuple[float, ...], ...]:
+    """Log-probabilities of each member's options, behind the prefix that all of them begin with."""
+    row = row_of(members, prefix.length)
+    cascade = Cascade(row.segments, prefix, model.model.device)
+    logits = model.row_logits(
+        torch.tensor(row.tokens), torch.tensor(row.positions), torch.tensor(row.reads), cascade
+    )  # (K, V)
+    read, token = torch.tensor([(w.read, w.token) for w in row.wanted], device=logits.device).T
+    found: list[float] = logits.float().log_softmax(-1)[read, token].tolist()
+    sums = [[0.0] * len(member.options) for member in members]
+    for want, value in zip(row.wanted, found, strict=True):
+        sums[want.member][want.option] += value
+    return tuple(tuple(values) for values in sums)
+
+
+def full_length(prompt: EncodedPrompt) -> int:
+    """Tokens that the plain way computes for this prompt: a line an option, those of one token together."""
+    own = len(stem(prompt))
+    longer = {option.line[:-1] for option in prompt.options if option.scored > 1}
+    return sum(len(line) for line in longer) + (own if any(option.scored == 1 for option in prompt.options) else 0)

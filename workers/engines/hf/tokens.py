@@ -1,0 +1,132 @@
+"""Text to token ids, the way the model's own tokenizer and lm-evaluation-harness do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from proctor.errors import CantBeAsked
+from proctor.exams.benchmarks.mmlu_prompts import Message
+from proctor.nouns.exams import Prompt
+from workers.engines.hf.chat_template import ChatTemplate
+from workers.engines.scoring import Continuation, EncodedPrompt
+
+_LATELY = 4096  # texts: a Run's, with some to spare
+
+
+class Reader:
+    """A model's tokenizer, and the window that its prompts must fit in.
+
+    Special tokens are the tokenizer's own default, those before the text only; a text that already starts with the
+    beginning-of-sequence token, as chat templates write it, gets no second one.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, window: int, model: str) -> None:
+        self.tokenizer, self.window, self.model = tokenizer, window, model
+        self.template = ChatTemplate(tokenizer, model)
+        self._leading = _leading_specials(tokenizer)
+        self._lately: dict[str, list[int]] = {}  # what was counted, which is likely to be encoded next
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens in front."""
+        return self._many([text])[0]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, special tokens included: what it takes of the window."""
+        ids = self.ids(text)
+        self._lately[text] = ids
+        if len(self._lately) > _LATELY:
+            del self._lately[next(iter(self._lately))]
+        return len(ids)
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `chat` works: models that were never taught to converse have no template."""
+        return self.tokenizer.chat_template is not None
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """The text of a conversation now, up to where the assistant speaks next.
+
+        Raises
+        ------
+        CantBeAsked
+            where the model has no chat template, or its template fails or leaves out what is said.
+        """
+        return self.template.write(messages, datetime.now().astimezone()).text
+
+    def encode(self, prompts: Sequence[Prompt]) -> tuple[EncodedPrompt, ...]:
+        """Prompts and their options as token ids, all texts in one call of the tokenizer, on all cores.
+
+        The boundary is lm-evaluation-harness's: prompt and option are tokenized as one text, and the option is what
+        comes after as many tokens as the prompt alone has; white space at the prompt's end goes to the option.
+
+        Raises
+        ------
+        CantBeAsked
+            where an option adds no token of its own, or a line is longer than the window.
+        """
+        texts = [text for prompt in prompts for text in _texts(prompt)]
+        known = {text: self._lately[text] for text in texts if text in self._lately}
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        known |= dict(zip(new, self._many(new), strict=True))
+        self._lately.clear()
+        return tuple(self._encoded(prompt, known) for prompt in prompts)
+
+    def _encoded(self, prompt: Prompt, ids: Mapping[str, list[int]]) -> EncodedPrompt:
+        alone, *wholes = (ids[text] for text in _texts(prompt))
+        lines = tuple(
+            Continuation(tuple(alone + whole[len(alone) :]), scored=len(whole) - len(alone)) for whole in wholes
+        )
+        encoded = EncodedPrompt(prompt, lines)
+        if min(line.scored for line in lines) < 1:
+            raise CantBeAsked(
+                self.model,
+                f"its tokenizer has no token of its own for an option of question {prompt.question.index} "
+                f"({prompt.question.text[:60]!r})",
+                "Give the option other words, or take the question out.",
+            )
+        # The last token of a line is only predicted, never read: it takes no place in the window.
+        if encoded.length - 1 > self.window:
+            raise CantBeAsked(
+                self.model,
+                f"question {prompt.question.index} has {encoded.length - 1:,} tokens and the window {self.window:,}",
+                "Ask with fewer shots, or take a model with a longer window.",
+            )
+        return encoded
+
+    def _many(self, texts: Sequence[str]) -> list[list[int]]:
+        begin = self.tokenizer.bos_token
+        return [
+            row if begin and text.startswith(begin) else [*self._leading, *row]
+            for text, row in zip(texts, self._bare(texts), strict=True)
+        ]
+
+    def _bare(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids without special tokens. Tokenizers in Rust are asked directly: no masks, no offsets, half the time."""
+        if not texts:
+            return []
+        if not isinstance(self.tokenizer, PreTrainedTokenizerFast):
+            rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+            return rows
+        rust = self.tokenizer.backend_tokenizer
+        rust.no_truncation()
+        rust.no_padding()
+        return [row.ids for row in rust.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def _texts(prompt: Prompt) -> tuple[str, ...]:
+    """What is tokenized for a prompt: it alone, then with each option."""
+    text = prompt.text.rstrip()
+    space = prompt.text[len(text) :]
+    return (text, *(text + space + option for option in prompt.options))
+
+
+def _leading_specials(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text by default, such as a beginning-of-sequence token."""
+    bare: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full: list[int] = tokenizer("a")["input_ids"]
+    ends = range(len(full) - len(bare) + 1)
+    start = next((n for n in ends if full[n : n + len(bare)] == bare), 0)
+    return full[:start]

@@ -1,0 +1,123 @@
+"""Which devices of a machine get a worker, and what each may claim. Pure: the machine and the wish are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from proctor.allotment import Allotment, group_name
+from proctor.errors import BadInput
+from proctor.hardware import Gpu, Machine
+from proctor.nouns.models import Device, Quant
+from proctor.nouns.workers import WorkerCard
+
+# Packs have other shapes each: blocks that grow leave no gaps between them that no pack fits in.
+_ALLOCATOR, _GROWING = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}, "expandable_segments:True"
+# What bitsandbytes asks of a GPU: https://huggingface.co/docs/bitsandbytes/main/en/installation
+NEEDED_CAPABILITY = {Quant.EIGHT_BIT: (7, 5), Quant.FOUR_BIT: (6, 0)}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What workers are started for: devices as `--devices` takes them, and what they serve if not everything."""
+
+    devices: str = "auto"
+    lanes: tuple[str, ...] = ()
+    sweep_id: int | None = None
+    allotment: Allotment = field(default_factory=Allotment)
+
+
+@dataclass(frozen=True)
+class Post:
+    """A device to be served: the worker's card, and what its process may see of CUDA."""
+
+    card: WorkerCard
+    cuda_visible_devices: str
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment of its process, beside that of the launcher."""
+        own = {"CUDA_VISIBLE_DEVICES": self.cuda_visible_devices}
+        if self.card.device is Device.GPU and not _ALLOCATOR & environ.keys():
+            own["PYTORCH_ALLOC_CONF"] = _GROWING
+        return {**environ, **own}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What all workers of one launcher have in common."""
+
+    host: str
+    mark: str  # tells these workers from all others on hosts of this name
+    versions: Mapping[str, str]  # of the libraries here
+
+    @property
+    def quantizes(self) -> bool:
+        return "bitsandbytes" in self.versions
+
+
+def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
+    """A post for each device, or group of GPUs, that is wanted: `auto` is every GPU, or the CPU where there is none.
+
+    Raises
+    ------
+    BadInput
+        for a GPU that isn't there, with those that are, and for GPUs that don't make whole groups.
+    """
+
+    def post(name: str, device: Device, device_name: str, memory_bytes: int, gpus: Sequence[Gpu]) -> Post:
+        card = WorkerCard(
+            name=f"{name}@{place.host}:{place.mark}",
+            host=place.host,
+            device=device,
+            device_name=device_name,
+            memory_bytes=wanted.allotment.within(memory_bytes),
+            lanes=wanted.lanes,
+            sweep_id=wanted.sweep_id,
+            quants=quants_of(gpus, quantizes=place.quantizes),
+            versions=place.versions,
+        )
+        return Post(card, ",".join(gpu.uuid for gpu in gpus))
+
+    if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
+        wanted.allotment.check_for_cpu()
+        return [post("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes, ())]
+    return [
+        post(
+            "gpu" + "-".join(str(gpu.index) for gpu in group),
+            Device.GPU,
+            group_name(group),
+            sum(gpu.memory_bytes for gpu in group),
+            group,
+        )
+        for group in wanted.allotment.groups_of(chosen_gpus(machine, wanted.devices))
+    ]
+
+
+def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:
+    """The GPUs that `auto`, `cuda` or a list of indexes means; at least one, or `BadInput`."""
+    if devices in ("auto", "cuda"):
+        if not machine.gpus:
+            why = machine.gpus_unusable or "this machine shows no GPU"
+            raise BadInput(f"--devices {devices}: {why}.", "Check nvidia-smi, or say --devices cpu.")
+        return machine.gpus
+    asked = devices.split(",")
+    chosen = tuple(gpu for gpu in machine.gpus if str(gpu.index) in asked)
+    missing = set(asked) - {str(gpu.index) for gpu in chosen}
+    if missing:
+        there = ", ".join(str(gpu.index) for gpu in machine.gpus) or "none"
+        raise BadInput(f"--devices {devices}: no GPU {', '.join(sorted(missing))}.", f"There are: {there}.")
+    return chosen
+
+
+def quants_of(gpus: Sequence[Gpu], *, quantizes: bool) -> tuple[Quant, ...]:
+    """The quantizations that bitsandbytes does on these GPUs, or on the CPU where there are none.
+
+    A GPU that doesn't tell its compute capability is trusted: a load that fails is refused then.
+    """
+    if not quantizes:
+        return (Quant.NONE,)
+    return tuple(
+        quant
+        for quant in Quant
+        if all(gpu.capability is None or gpu.capability >= NEEDED_CAPABILITY.get(quant, (0, 0)) for gpu in gpus)
+    )

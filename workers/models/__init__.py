@@ -1,0 +1,1 @@
+"""The model that a worker's child holds, and its files on this machine."""

@@ -1,0 +1,67 @@
+"""What one attempt at a Run costs, added up as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from proctor.nouns.runs import Cost, Measures
+from workers.engines.devices import TorchDevice
+from workers.engines.measure import Meter, PeakMemory
+from workers.engines.scoring import PackScores, Prepared
+
+
+class Tally:
+    """`with Tally(device) as tally:` around the work; after the block `tally.measures` has the peaks of memory too."""
+
+    def __init__(self, device: TorchDevice) -> None:
+        self._device = device
+        self._peak = PeakMemory(device)
+        self._load = self._tokenize = self._prefix = self._score = self._write = Cost()
+        self._computed = self._saved = 0
+
+    def loaded(self, cost: Cost) -> None:
+        self._load += cost
+
+    def prepared(self, prepared: Prepared) -> None:
+        self._tokenize += prepared.tokenizing
+        self._prefix += prepared.prefilling
+        self._computed += prepared.prefix.length
+        self._saved -= prepared.prefix.length  # each pack counts what it was spared, and once it was computed
+
+    def scored(self, scores: PackScores) -> None:
+        self._score += scores.cost
+        self._computed += scores.tokens_computed
+        self._saved += scores.tokens_saved
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what is written to the database."""
+        with Meter(self._device) as meter:
+            yield
+        self._write += meter.cost
+
+    @property
+    def measures(self) -> Measures:
+        return Measures(
+            load=self._load,
+            tokenize=self._tokenize,
+            prefix=self._prefix,
+            score=self._score,
+            write=self._write,
+            peak_rss_bytes=self._peak.rss_bytes,
+            peak_device_bytes=self._peak.device_bytes,
+            tokens_computed=self._computed,
+            tokens_saved=self._saved,
+        )
+
+    def __enter__(self) -> Self:
+        self._peak.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._peak.__exit__(kind, error, trace)

@@ -1,0 +1,114 @@
+"""A scorer that fits its packs into the memory there is: what is too large goes through the model in parts.
+
+The pack stays the unit of record; what changes is in whose company its questions are computed, which changes numbers
+(see `workers.run.noise`). So the size of the parts belongs to what a Run records: it is kept with the Run before
+anything that was scored in parts is, and every later pack and attempt of that Run goes by it, also where there is more
+memory. A Run that was resumed is then what it would have been undisturbed:
+`test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from proctor.errors import OutOfMemory
+from proctor.exams.packs import compose
+from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.runs import Cost, Provenance
+from workers.engines.scoring import PackScores, Prepared, Scorer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A part that memory was too short for, and the error that said so, without the frames that hold its tensors."""
+
+    part: Pack
+    error: OutOfMemory
+
+
+class FittingScorer:
+    """A `Scorer` around another: packs go through whole, or in parts of at most `cut_tokens`.
+
+    Where a part runs out of memory, `make_room` lets go of what others hold and says whether there was any: the pack is
+    then tried once more as it is. Else `cut_tokens` becomes half of the part's size and `remember` is told, before the
+    pack is tried again. `OutOfMemory` is raised where one question alone is too much.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        cut_tokens: int | None,
+        remember: Callable[[int], None],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.scorer, self.cut_tokens, self._remember, self._make_room = scorer, cut_tokens, remember, make_room
+
+    @property
+    def name(self) -> str:
+        return self.scorer.name
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        return self.scorer.prepare(prompts)
+
+    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+        while True:
+            scored = self._score_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
+            if not isinstance(scored, _Short):
+                return joined(scored)
+            if self._make_room():
+                continue
+            if len(scored.part.members) < 2:
+                raise scored.error
+            self._cut(size_of(prepared, scored.part) // 2)
+
+    def _score_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackScores] | _Short:
+        scored: list[PackScores] = []
+        for part in parts:
+            try:
+                scored.append(self.scorer.score(prepared, part))
+            except OutOfMemory as error:
+                # Memory is given back by the caller: until this block is over the frames of the pass are alive.
+                return _Short(part, error.with_traceback(None))
+        return scored
+
+    def _cut(self, tokens: int) -> None:
+        log.warning("out of memory: packs go through in parts of %d tokens from now on", tokens)
+        self._remember(tokens)
+        self.cut_tokens = tokens
+
+
+def parts_of(prepared: Prepared, pack: Pack, cut_tokens: int | None) -> Sequence[Pack]:
+    """The pack, cut: a pure function of its members' lengths and of `cut_tokens`, in the order of its members."""
+    if cut_tokens is None:
+        return (pack,)
+    lengths = [prepared.lengths[member] for member in pack.members]
+    parts = compose(lengths, cut_tokens, padded=prepared.padded)
+    return [Pack(pack.index, tuple(pack.members[place] for place in part.members)) for part in parts]
+
+
+def size_of(prepared: Prepared, part: Pack) -> int:
+    """Tokens that go through the model for a part, padding included."""
+    lengths = [prepared.lengths[member] for member in part.members]
+    return max(lengths) * len(lengths) if prepared.padded else sum(lengths)
+
+
+def joined(parts: Sequence[PackScores]) -> PackScores:
+    """What the parts of one pack amount to."""
+    return PackScores(
+        tuple(row for part in parts for row in part.options_logprob),
+        sum(part.tokens_computed for part in parts),
+        sum(part.tokens_saved for part in parts),
+        sum((part.cost for part in parts), Cost()),
+    )
+
+
+def with_cut(provenance: Provenance, tokens: int | None) -> Provenance:
+    """What produced a Run's numbers, once its packs go through in parts of at most so many tokens."""
+    if tokens is None:
+        return provenance
+    note = f"memory ran out: from then on packs went through the model in parts of at most {tokens:,} tokens"
+    return replace(provenance, cut_tokens=tokens, notes=(*provenance.notes, note))
