@@ -24,7 +24,7 @@ from proctor.catalog.resolve import resolve
 from proctor.nouns.conversations import Sampling
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines.devices import TorchDevice, own_device
-from workers.engines.generation import Generator, Request
+from workers.engines.generation import GenerationRequest, Generator
 from workers.engines.hf.generation.choose import generator_for
 from workers.engines.hf.load import Engine, load
 from workers.models import local_files
@@ -77,7 +77,7 @@ def _one(engine: Engine, device: TorchDevice, ids: list[int], asked: argparse.Na
 def _our_reply(generator: Generator, prompt: list[int], tokens: int) -> tuple[float, float]:
     """Seconds to the first token, and tokens a second after it."""
     generator.forget()
-    generator.add(Request("one", tuple(prompt), GREEDY, tokens))
+    generator.add(GenerationRequest("one", tuple(prompt), GREEDY, tokens))
     return _timed(generator.step, tokens)
 
 
@@ -113,7 +113,7 @@ def _several(
     for _ in range(asked.repeat):
         generator.forget()
         for n in range(count):
-            generator.add(Request(f"r{n}", tuple(ids[n * SHORT : (n + 1) * SHORT]), GREEDY, 1 << 12))
+            generator.add(GenerationRequest(f"r{n}", tuple(ids[n * SHORT : (n + 1) * SHORT]), GREEDY, 1 << 12))
         while len(generator.step()) < count:
             pass
         began = time.perf_counter()
@@ -145,7 +145,7 @@ def _second_turn(engine: Engine, device: TorchDevice, ids: list[int], asked: arg
 
 def _first_token(generator: Generator, prompt: tuple[int, ...]) -> tuple[float, int]:
     began = time.perf_counter()
-    cached = generator.add(Request("turn", prompt, GREEDY, 1))
+    cached = generator.add(GenerationRequest("turn", prompt, GREEDY, 1))
     while generator.live:
         generator.step()
     return time.perf_counter() - began, cached

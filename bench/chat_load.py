@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chat.client.client import Client, Manner, new_id
+from chat.client.client import Client, ReplySettings, new_id
 from chat.protocol.turns import Piece
 from proctor.embedded.command import embedded
 from proctor.nouns.conversations import Finish, Sampling
@@ -58,7 +58,7 @@ def main() -> None:
         settings = Settings.read({**environ, "PROCTOR_BROKER_URL": ""})
         with open_store(settings) as store, embedded(settings, "auto") as crew:
             with Client(crew.broker_url, patience_s=300.0) as client:  # the model is loaded, and all is warm
-                list(client.chat(asked.model, manner=_manner(asked)).say("Hello."))
+                list(client.chat(asked.model, reply_settings=_manner(asked)).say("Hello."))
             sweep = _submit(store, settings, asked)
             before = _rate(store, sweep, asked.watch_s)
             began, answered = time.monotonic(), _answered(store, sweep)
@@ -88,7 +88,7 @@ def _talk(broker_url: str, asked: argparse.Namespace, number: int) -> list[Heard
                     first = time.monotonic() - began
             assert reply.ending is not None
             assert reply.ending.finish is not Finish.FAILED, reply.ending.error
-            found.append(Heard(reply.turn, reply.text, first, time.monotonic() - began, reply.hearing.tokens))
+            found.append(Heard(reply.turn, reply.text, first, time.monotonic() - began, reply.reader.tokens))
     return found
 
 
@@ -139,8 +139,8 @@ def _answered(store: Store, sweep: int) -> int:
     return sum(run.answered for run in records.progress(store, sweep).runs)
 
 
-def _manner(asked: argparse.Namespace) -> Manner:
-    return Manner(asked.model, sampling=Sampling(temperature=0.7, max_tokens=asked.tokens))
+def _manner(asked: argparse.Namespace) -> ReplySettings:
+    return ReplySettings(asked.model, sampling=Sampling(temperature=0.7, max_tokens=asked.tokens))
 
 
 def _arguments() -> argparse.Namespace:

@@ -143,9 +143,9 @@ def copy_of_tree(folder: Path) -> Path:
         if name and source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    for beside, link in ((ROOT / ".cache", tree / ".cache"), (ROOT.parent / "shared", folder / "shared")):
+    for beside, channel in ((ROOT / ".cache", tree / ".cache"), (ROOT.parent / "shared", folder / "shared")):
         if beside.exists():
-            link.symlink_to(beside.resolve(), target_is_directory=True)
+            channel.symlink_to(beside.resolve(), target_is_directory=True)
     return tree
 
 

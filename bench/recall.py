@@ -31,12 +31,12 @@ from analysis.stats.paired import pair_up
 from bench.small_talk import FACTS, TALK, Fact
 from chat.context import window
 from chat.context.summary import Method, extract, instruction
-from chat.context.window import Context, Exchange, Message, Policy, Summary
+from chat.context.window import Context, Exchange, Message, Policy, SummaryShown
 from proctor.catalog.resolve import resolve
 from proctor.nouns.models import Device, DType, Quant
 from proctor.settings import Settings
 from workers.engines.devices import own_device
-from workers.engines.hf.generation.rendering import TemplateFraming
+from workers.engines.hf.generation.rendering import TemplateRenderer
 from workers.models.held import Loaded, Models
 
 SYSTEM = "You are a helpful assistant. Remember what the user tells you."
@@ -69,7 +69,7 @@ class Bench:
 
     def __init__(self, model: Loaded, window_tokens: int) -> None:
         self.model = model
-        self.framing = TemplateFraming(model.reader)
+        self.renderer = TemplateRenderer(model.reader)
         self.usual = Policy(min(model.reader.window, window_tokens), reserve_tokens=RESERVE)
         self._heard: dict[tuple[int, ...], torch.Tensor] = {}  # without the fact four prompts are one
 
@@ -86,7 +86,7 @@ class Bench:
         return [found[name] for name in names]
 
     def count(self, text: str) -> int:
-        return len(self.framing.text_ids(text))
+        return len(self.renderer.text_ids(text))
 
     def ask(self, way: Way, said: Sequence[Exchange], fact: Fact, word: str) -> Asked:
         """Put the fact's question behind `said`."""
@@ -108,7 +108,7 @@ class Bench:
 
     def in_its_own_words(self, folding: window.Folding) -> str:
         """The model's own summary, greedy."""
-        ids = list(self.framing.prompt("", (), [instruction(folding)]))
+        ids = list(self.renderer.prompt("", (), [instruction(folding)]))
         transformer: Any = self.model.model.model
         with torch.inference_mode():
             made = transformer.generate(
@@ -120,24 +120,24 @@ class Bench:
         return str(self.model.reader.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True))
 
     def _shown(self, way: Way, said: Sequence[Exchange], fact: Fact) -> Context:
-        message = Message((fact.question,), SYSTEM, tuple(self.framing.text_ids(fact.opening)))
+        message = Message((fact.question,), SYSTEM, tuple(self.renderer.text_ids(fact.opening)))
         if way.off:
-            return window.alone(self.framing, way.policy, message, said)
-        return window.assemble(self.framing, way.policy, message, said, self._summary(way, said))
+            return window.alone(self.renderer, way.policy, message, said)
+        return window.assemble(self.renderer, way.policy, message, said, self._summary(way, said))
 
-    def _summary(self, way: Way, said: Sequence[Exchange]) -> Summary | None:
+    def _summary(self, way: Way, said: Sequence[Exchange]) -> SummaryShown | None:
         """The summary that is in force after `said`, each folding made when it was due."""
-        summary: Summary | None = None
+        summary: SummaryShown | None = None
         if way.summarise is None:
             return None
         for count in range(1, len(said) + 1):
-            folding = window.due(self.framing, way.policy, SYSTEM, said[:count], summary)
+            folding = window.due(self.renderer, way.policy, SYSTEM, said[:count], summary)
             if folding is not None:
-                summary = window.accept(self.framing, folding, way.summarise(folding)) or summary
+                summary = window.accept(self.renderer, folding, way.summarise(folding)) or summary
         return summary
 
     def _single(self, word: str) -> int:
-        ids = self.framing.text_ids(f" {word}")
+        ids = self.renderer.text_ids(f" {word}")
         if len(ids) != 1:
             raise SystemExit(f"{word!r} is {len(ids)} tokens of this model: take a word that is one")
         return ids[0]
@@ -153,7 +153,7 @@ def conversations(bench: Bench, distance: int) -> Iterator[tuple[Fact, str, list
                 fact,
                 word,
                 [
-                    Exchange(n, (user,), reply, tuple(bench.framing.text_ids(reply)))
+                    Exchange(n, (user,), reply, tuple(bench.renderer.text_ids(reply)))
                     for n, (user, reply) in enumerate(pairs, 1)
                 ],
             )

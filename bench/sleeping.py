@@ -19,16 +19,16 @@ from proctor.nouns.runs import Cost, Provenance
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
-from workers.channel import Link
-from workers.context import Desk
+from workers.channel import Channel
+from workers.context import WorkerContext
 from workers.engines.devices import own_device
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.scoring import PackScores, Prepared
 from workers.models.held import Loaded, Models
 from workers.run.task_events import TaskEvents
 from workers.sit import drain
-from workers.waiting import Patience
+from workers.waiting import OutageRetry
 
 T = TypeVar("T")
 QUESTION_TOKENS = 100
@@ -60,7 +60,7 @@ class SleepingScorer:
         return PackScores(((-0.1, -3.0, -3.0, -3.0),) * len(pack.members), tokens, 0, Cost(self.pack_s))
 
 
-class Words(Reader):
+class Words(Tokenizer):
     """Counts words; there is no model to read for."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class SleepingModels(Models):
         return self._loaded
 
 
-class Timed(Patience):
+class Timed(OutageRetry):
     """Notes how long each claim took, and when, by the monotonic clock of this machine."""
 
     def __init__(self, pause: Callable[[float], bool]) -> None:
@@ -124,17 +124,17 @@ class Sleeper:
 def work(url: str, number: int, pace: Pace, begin: Callable[[], object], over: Callable[[], bool]) -> Sleeper:
     """A worker's life: wait to `begin` once it is up, drain, look again now and then, until it is over."""
     me = WorkerCard(f"cpu@bench:{number}", "bench", Device.CPU, "a bed", 1 << 34)
-    link = Link()
-    patience = Timed(link.wait)
+    channel = Channel()
+    retry = Timed(channel.wait)
     with Store(url) as store:
         workers.register(store, me)
         models = SleepingModels(pace.load_s, pace.pack_s)
-        desk = Desk(me, models.device, models, store, link, patience, NoEvents(), lease_s=30.0)
+        worker = WorkerContext(me, models.device, models, store, channel, retry, NoEvents(), lease_s=30.0)
         runs.waiting(store, me)
         begin()
         while not over():
             if runs.waiting(store, me):
-                drain(desk)
+                drain(worker)
             time.sleep(IDLE_S)
     times = os.times()
-    return Sleeper(patience.claims, times.user + times.system)
+    return Sleeper(retry.claims, times.user + times.system)

@@ -60,9 +60,9 @@ def chat(ctx: click.Context, /, **given: Any) -> None:  # fmt: skip
       echo "Name three rivers." | proctor chat -t 0
     """
     if ctx.invoked_subcommand is None:
-        from chat.terminal.start import Wish, enter
+        from chat.terminal.start import ChatOptions, enter
 
-        ctx.exit(enter(Wish(**given)))
+        ctx.exit(enter(ChatOptions(**given)))
 
 
 @chat.command("list", short_help="Conversations that are kept.")
@@ -168,11 +168,11 @@ def compare(text: str, models: tuple[str, ...], quants: tuple[str, ...], **given
       proctor chat compare "Name three rivers." -m smollm2 -q none -q 4bit
       proctor chat compare "Name three rivers." -m smollm2 -m ./my-model
     """
-    from chat.terminal.compare import Rivals
+    from chat.terminal.compare import ModelPair
     from chat.terminal.compare import compare as work
-    from chat.terminal.start import Wish
+    from chat.terminal.start import ChatOptions
 
-    work(Rivals(models, quants, Wish(model=models[0], **given)), text)
+    work(ModelPair(models, quants, ChatOptions(model=models[0], **given)), text)
 
 
 @chat.command(short_help="A conversation again, with another model.")
@@ -201,9 +201,9 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
       proctor chat replay 3fa9 --history off
     """
     from chat.terminal.compare import replay as work
-    from chat.terminal.start import Wish
+    from chat.terminal.start import ChatOptions
 
-    work(conversation, Wish(**given))
+    work(conversation, ChatOptions(**given))
 
 
 @click.command(context_settings=HELP, short_help="OpenAI-compatible API and a web page.")
@@ -245,11 +245,11 @@ def serve(
       proctor serve --allow-models cached --allow-models 'Qwen/*'
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
-    from chat.client.client import Manner
+    from chat.client.client import ReplySettings
     from chat.client.connect import device_of, worker_devices
     from chat.server.run import Address
     from chat.server.run import serve as work
     from proctor.nouns.models import Quant
 
-    first = Manner(model, Quant(quant), device_of(device)) if model else None
+    first = ReplySettings(model, Quant(quant), device_of(device)) if model else None
     work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first, allow_models)

@@ -28,28 +28,28 @@ from proctor.store.database.session import Store
 from proctor.store.runs import runs
 from workers.launcher.identity import tell_launcher
 from workers.parent import state as parent
-from workers.parent.loop import Supply
-from workers.parent.state import intake, link, me
+from workers.parent.loop import ParentLoop
+from workers.parent.state import channel, chat_requests, me
 
 if TYPE_CHECKING:
-    from workers.context import Desk
+    from workers.context import WorkerContext
 
 EX_SOFTWARE = 70  # sysexits.h
 
 app = parent.app()
 settings = parent.settings()
-app.steps["consumer"].add(Supply)
+app.steps["consumer"].add(ParentLoop)
 
 log = logging.getLogger(__name__)
 
 
 @functools.cache
-def desk() -> Desk:
+def worker() -> WorkerContext:
     """What the child works with: its device, models, database. A child that can't have it is of no use: it says so."""
     try:
-        from workers.context import make_desk  # torch comes with it
+        from workers.context import make_context  # torch comes with it
 
-        return make_desk(settings, me(), link(), app)
+        return make_context(settings, me(), channel(), app)
     except Exception as error:
         tell_launcher(Report(ReportKind.WORKER_UNFIT, me().name, f"{type(error).__name__}: {error}"), os.environ)
         raise
@@ -58,19 +58,19 @@ def desk() -> Desk:
 @app.task(name=WORK)
 def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
-    link().beat()
+    channel().beat()
     from workers.sit import drain  # torch comes with it
 
-    link().beat()
+    channel().beat()
     try:
-        drain(desk())
+        drain(worker())
     except StoreUnavailable as error:
         log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
     except DeviceBroken as error:
         log.error("this process ends: %s", error)  # noqa: TRY400 -- its traceback stands above
-        link().broke(str(error))
+        channel().broke(str(error))
         raise SystemExit(EX_SOFTWARE) from error
-    if link().stopped:
+    if channel().stopped:
         tell_launcher(Report(ReportKind.WORKER_DRAINED, me().name), os.environ)
 
 
@@ -83,12 +83,12 @@ def set_up_logging(**_: object) -> None:
 @signals.worker_init.connect
 def begin_parent(**_: object) -> None:
     me()
-    link()
+    channel()
 
 
 @signals.worker_ready.connect
 def parent_is_ready(**_: object) -> None:
-    intake().start()
+    chat_requests().start()
     tell_launcher(Report(ReportKind.WORKER_UP, me().name), os.environ)
 
 
@@ -105,8 +105,8 @@ def stop_child(**_: object) -> None:
 
     Celery's own way out takes two seconds or, rarely, half a minute: the launcher need not wait for it.
     """
-    link().stop()
-    intake().stop()
+    channel().stop()
+    chat_requests().stop()
     if not state.reserved_requests:
         tell_launcher(Report(ReportKind.WORKER_IDLE, me().name), os.environ)
 
@@ -122,7 +122,7 @@ def import_ahead() -> None:
 @signals.worker_process_init.connect
 def begin_child(**_: object) -> None:
     """What is leased under this worker's name is a dead child's: take it back, so that it is claimable at once."""
-    link().become_child()
+    channel().become_child()
     threading.Thread(target=import_ahead, name="import", daemon=True).start()
     try:
         with Store(settings.database_url, timeout_s=settings.lease_s) as store:

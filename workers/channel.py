@@ -31,7 +31,7 @@ class _Noted:
     broken: str = ""
 
 
-class Link:
+class Channel:
     """A pipe that the parent closes to say stop, and a page of memory in which the child says how far it is."""
 
     def __init__(self) -> None:

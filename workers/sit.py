@@ -39,15 +39,15 @@ from proctor.nouns.models import Device
 from proctor.nouns.runs import Claim, RunStatus, ShotsShown
 from proctor.store.runs import runs
 from scheduler.choose import choose
-from workers.context import Desk
+from workers.context import WorkerContext
 from workers.conversation.duty import STARVED_S
 from workers.engines.hf.chat_template import ExamChat
 from workers.models.held import Loaded
-from workers.run.costs import Tally
+from workers.run.costs import AttemptCosts
 from workers.run.lease import Lease
 from workers.run.mixture import check_same_prompts, check_same_way, continued_by
 from workers.run.noise import check_noise
-from workers.run.splitting import FittingScorer, with_cut
+from workers.run.splitting import SplittingScorer, with_cut
 
 # Failures that the next attempt would only repeat. Others (a lack of memory, what nobody expected) get three.
 FINAL = (BadModel, BadInput, BadScores)
@@ -55,7 +55,7 @@ FINAL = (BadModel, BadInput, BadScores)
 log = logging.getLogger(__name__)
 
 
-def drain(desk: Desk) -> None:
+def drain(worker: WorkerContext) -> None:
     """Claim and sit Runs, those of the model that is held first, until nothing suits or the worker is to stop.
 
     Replies that wait come first, between two Runs and between two packs.
@@ -67,20 +67,20 @@ def drain(desk: Desk) -> None:
     DeviceBroken
         where a GPU failed in a way that may have broken it for this process, which is to end.
     """
-    while not desk.link.stopped:
-        desk.pulse.beat()
-        desk.chat.serve()
-        desk.chat.take_up(STARVED_S)
-        claim = desk.patience(partial(runs.claim_best, desk.store, desk.me, desk.held, choose, desk.lease_s))
-        if claim is None and (desk.chat.take_up() or desk.chat.get_ready() or desk.chat.linger()):
+    while not worker.channel.stopped:
+        worker.liveness.beat()
+        worker.chat.serve()
+        worker.chat.load_wanted(STARVED_S)
+        claim = worker.retry(partial(runs.claim_best, worker.store, worker.me, worker.held, choose, worker.lease_s))
+        if claim is None and (worker.chat.load_wanted() or worker.chat.load_expected() or worker.chat.wait_for_next()):
             continue
         if claim is None:
             return
         with logs.about(f"run-{claim.run_id}.{claim.attempt}"):
-            attempt(desk, claim)
+            attempt(worker, claim)
 
 
-def sit(desk: Desk, claim: Claim) -> bool:
+def sit(worker: WorkerContext, claim: Claim) -> bool:
     """Sit one claimed Run: load, pack, score, record, finish. Whether it is done; else it was handed back.
 
     Packs that an earlier attempt recorded are not scored again. Told to stop, or where the sweep was paused, it keeps
@@ -98,49 +98,49 @@ def sit(desk: Desk, claim: Claim) -> bool:
         where this Run can't be sat, with the reason.
     """
     spec = claim.spec
-    with Lease(desk.store, claim, desk.patience, desk.pulse) as lease:
-        desk.models.make_room(spec.model, spec.quant, claim.dtype)
-        with Tally(desk.device) as tally:
-            model = load(desk, claim, tally)
+    with Lease(worker.store, claim, worker.retry, worker.liveness) as lease:
+        worker.models.make_room(spec.model, spec.quant, claim.dtype)
+        with AttemptCosts(worker.device) as costs:
+            model = load(worker, claim, costs)
             chat = exam_chat(spec.conditions, model, claim.template_date)
             prompts = write_prompts(lease.load_exam(), spec.conditions, model, chat)
             prepared = model.scorer.prepare(prompts)
-            tally.prepared(prepared)
+            costs.prepared(prepared)
             packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
-            scorer = begin(desk, lease, model, chat, shots_shown(prompts, spec.conditions))
+            scorer = begin(worker, lease, model, chat, shots_shown(prompts, spec.conditions))
             recorded = set(lease.committed_packs())
             if recorded:
                 check_same_prompts(lease.recorded_prompts(), prompts)
             for pack in packs:
                 if pack.index in recorded:
                     continue
-                desk.chat.beside()
-                if desk.link.stopped or lease.paused:
+                worker.chat.beside()
+                if worker.channel.stopped or lease.paused:
                     break
                 scores = scorer.score(prepared, pack)
                 answers = [judge(prompts[m], row) for m, row in zip(pack.members, scores.options_logprob, strict=True)]
-                tally.scored(scores)
-                with tally.writing():
+                costs.scored(scores)
+                with costs.writing():
                     lease.record(pack.index, answers, scores.cost)
-                desk.pulse.beat()
+                worker.liveness.beat()
                 recorded.add(pack.index)
         if len(recorded) < len(packs):
-            lease.hand_back(tally.measures, why_handed_back(desk))
+            lease.hand_back(costs.measures, why_handed_back(worker))
             return False
-        lease.finish(tally.measures, check_noise(claim, lease, scorer, prepared))
+        lease.finish(costs.measures, check_noise(claim, lease, scorer, prepared))
         return True
 
 
-def load(desk: Desk, claim: Claim, tally: Tally) -> Loaded:
+def load(worker: WorkerContext, claim: Claim, costs: AttemptCosts) -> Loaded:
     """The claim's model, at no cost where it is held already; a hub or a disk that is away is waited for.
 
     Errors as of `Models.get`.
     """
-    before, spec = desk.models.held, claim.spec
-    model = desk.patience(partial(desk.models.get, spec.model, spec.quant, claim.dtype, spec.conditions.pack_tokens))
+    before, spec = worker.models.held, claim.spec
+    model = worker.retry(partial(worker.models.get, spec.model, spec.quant, claim.dtype, spec.conditions.pack_tokens))
     if model is not before:
-        tally.loaded(model.load_cost)
-        desk.link.hold(desk.held)
+        costs.loaded(model.load_cost)
+        worker.channel.hold(worker.held)
     return model
 
 
@@ -166,12 +166,14 @@ def shots_shown(prompts: Sequence[Prompt], conditions: Conditions) -> ShotsShown
     return ShotsShown(min(each), max(each), sum(shots < conditions.shots for shots in each))
 
 
-def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots: ShotsShown) -> FittingScorer:
+def begin(
+    worker: WorkerContext, lease: Lease, model: Loaded, chat: ExamChat | None, shots: ShotsShown
+) -> SplittingScorer:
     """Say what this attempt computes with; packs are then cut as the Run's record says. Raises `OtherWay`."""
     made = replace(model.provenance, shots=shots)
     if chat is not None:
         made = replace(made, notes=(*made.notes, *chat.notes), template_date=chat.told_date)
-    mine = with_cut(made, desk.models.cut_tokens)
+    mine = with_cut(made, worker.models.cut_tokens)
     recorded = lease.begin(mine)
     check_same_way(recorded, mine)
     if (told := continued_by(recorded, mine)) != recorded:
@@ -179,85 +181,85 @@ def begin(desk: Desk, lease: Lease, model: Loaded, chat: ExamChat | None, shots:
         lease.amend(recorded)
 
     def remember(tokens: int) -> None:
-        desk.models.remember_cut(tokens)
+        worker.models.remember_cut(tokens)
         lease.amend(with_cut(recorded, tokens))
 
     def make_room() -> bool:
-        kept = desk.chat.let_go()
-        desk.device.release()
+        kept = worker.chat.let_go()
+        worker.device.release()
         return kept
 
-    return FittingScorer(model.scorer, recorded.cut_tokens, remember, make_room)
+    return SplittingScorer(model.scorer, recorded.cut_tokens, remember, make_room)
 
 
-def attempt(desk: Desk, claim: Claim) -> None:
+def attempt(worker: WorkerContext, claim: Claim) -> None:
     """Sit a Run, and file whatever goes wrong on it. Returns when the worker can go on to the next."""
     log.info("%s on %s/%s: attempt %d", claim.spec.lane, claim.spec.benchmark, claim.spec.subject, claim.attempt)
-    desk.events.started(claim)
+    worker.events.started(claim)
     began = time.monotonic()
     try:
-        if sit(desk, claim):
-            desk.events.done(claim, time.monotonic() - began)
+        if sit(worker, claim):
+            worker.events.done(claim, time.monotonic() - began)
         else:
-            desk.events.handed_back(claim, why_handed_back(desk))
+            worker.events.handed_back(claim, why_handed_back(worker))
         log.info("left after %.1f s", time.monotonic() - began)
     except LeaseLost as error:
         log.warning("%s", error)
-        desk.events.handed_back(claim, str(error))
+        worker.events.handed_back(claim, str(error))
     except StoreUnavailable as error:
         log.error("the Run is left to its lease: %s", error)  # noqa: TRY400 -- expected, and told in words
-        desk.events.handed_back(claim, str(error))
+        worker.events.handed_back(claim, str(error))
     except (NotHere, OtherWay) as error:
-        leave_to_others(desk, claim, error)
+        leave_to_others(worker, claim, error)
     except DeviceBroken as error:  # while a reply was made beside the Run, which is not to blame
-        desk.events.handed_back(claim, str(error))
+        worker.events.handed_back(claim, str(error))
         with unkept():
-            desk.patience(partial(runs.hand_back, desk.store, claim, reason=str(error)))
+            worker.retry(partial(runs.hand_back, worker.store, claim, reason=str(error)))
         raise
     except Away as error:
-        put_off(desk, claim, error)
+        put_off(worker, claim, error)
     except ProctorError as error:
         log.warning("failed: %s", error)
-        file_failure(desk, claim, str(error), "", final=isinstance(error, FINAL))
+        file_failure(worker, claim, str(error), "", final=isinstance(error, FINAL))
     except Exception as error:
         log.exception("failed")
-        file_failure(desk, claim, f"{type(error).__name__}: {error}", traceback.format_exc(), final=False)
-        if desk.me.device == Device.GPU:
+        file_failure(worker, claim, f"{type(error).__name__}: {error}", traceback.format_exc(), final=False)
+        if worker.me.device == Device.GPU:
             # A CUDA context may be broken by what went wrong, and every later Run with it.
-            raise DeviceBroken(desk.device.name, f"{type(error).__name__}: {first_line(error)}") from error
+            raise DeviceBroken(worker.device.name, f"{type(error).__name__}: {first_line(error)}") from error
 
 
-def why_handed_back(desk: Desk) -> str:
-    return "the worker was told to stop" if desk.link.stopped else "its sweep was paused"
+def why_handed_back(worker: WorkerContext) -> str:
+    return "the worker was told to stop" if worker.channel.stopped else "its sweep was paused"
 
 
-def put_off(desk: Desk, claim: Claim, error: Away) -> None:
+def put_off(worker: WorkerContext, claim: Claim, error: Away) -> None:
     """What the Run needs was away for too long, which counts; or the worker is to stop meanwhile, which doesn't."""
-    if not desk.link.stopped:
-        file_failure(desk, claim, str(error), "", final=False)
+    if not worker.channel.stopped:
+        file_failure(worker, claim, str(error), "", final=False)
         return
-    desk.events.handed_back(claim, str(error))
+    worker.events.handed_back(claim, str(error))
     with unkept():
-        runs.hand_back(desk.store, claim, reason=str(error))
+        runs.hand_back(worker.store, claim, reason=str(error))
 
 
-def leave_to_others(desk: Desk, claim: Claim, error: NotHere | OtherWay) -> None:
+def leave_to_others(worker: WorkerContext, claim: Claim, error: NotHere | OtherWay) -> None:
     """Refuse the Run, and with a model that can't be loaded here its whole lane, for as long as this worker lives."""
     log.warning("refused: %s", error)
     whole_lane = isinstance(error, NotHere)
     with unkept():
-        left = desk.patience(partial(runs.refuse, desk.store, claim, desk.me, str(error), whole_lane=whole_lane))
+        left = worker.retry(partial(runs.refuse, worker.store, claim, worker.me, str(error), whole_lane=whole_lane))
         if left is RunStatus.FAILED:
-            desk.events.failed(claim, str(error), "")
+            worker.events.failed(claim, str(error), "")
         else:
-            desk.events.handed_back(claim, str(error))
+            worker.events.handed_back(claim, str(error))
 
 
-def file_failure(desk: Desk, claim: Claim, reason: str, trace: str, *, final: bool) -> None:
+def file_failure(worker: WorkerContext, claim: Claim, reason: str, trace: str, *, final: bool) -> None:
     """Keep the failure with its Run, unless somebody else holds it by now."""
-    desk.events.failed(claim, reason, trace)
+    worker.events.failed(claim, reason, trace)
     with unkept():
-        desk.patience(partial(runs.fail, desk.store, claim, reason, trace, final=final))
+        worker.retry(partial(runs.fail, worker.store, claim, reason, trace, final=final))
 
 
 @contextmanager

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Patience:
-    """`patience(work)` is `work()`, tried again while what it needs is away, for at most `limit_s`.
+class OutageRetry:
+    """`retry(work)` is `work()`, tried again while what it needs is away, for at most `limit_s`.
 
     `pause` waits for so many seconds and says whether the worker was told to stop meanwhile. `tell` hears what is
     waited for at each wait, and "" when that is over.

@@ -17,7 +17,7 @@ from proctor.gpus import ask_torch
 from proctor.hardware import look
 from proctor.nouns.models import Device, DType
 from workers.engines.hf.scoring import varlen
-from workers.engines.hf.scoring.cascade import Way, explicit
+from workers.engines.hf.scoring.cascade import AttentionRule, explicit
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.varlen_check import Attended, kernel_of
 from workers.launcher.versions import versions
@@ -126,7 +126,7 @@ def _cases(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[Attended,
 
 
 def _spelled_out(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> Attended:
-    out, total = explicit(query.float(), key.float(), value.float(), Way(_SCALE, None), mask=mask)
+    out, total = explicit(query.float(), key.float(), value.float(), AttentionRule(_SCALE, None), mask=mask)
     return out.transpose(1, 2), total
 
 

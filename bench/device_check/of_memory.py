@@ -18,7 +18,7 @@ from proctor.nouns.models import Device, DType, Quant
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.measure import PeakMemory
 from workers.engines.scoring import Prepared, Scorer
-from workers.run.splitting import FittingScorer
+from workers.run.splitting import SplittingScorer
 
 _MORE, _LESS = 1.1, 0.4  # measured over predicted: within these it was predicted
 _LARGE = 32_768  # tokens of a pack to be cut
@@ -84,7 +84,7 @@ class Cut:
 def through(scorer: Scorer, ready: Prepared, pack: Pack, cut_tokens: int | None = None) -> Cut:
     """Score a pack as a worker does, in parts where it must be."""
     told: list[int] = []
-    fits = FittingScorer(scorer, cut_tokens, told.append)
+    fits = SplittingScorer(scorer, cut_tokens, told.append)
     numbers = fits.score(ready, pack).options_logprob
     return Cut(tuple(told), numbers)
 

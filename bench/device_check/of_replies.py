@@ -14,9 +14,9 @@ from bench.device_check.shapes import VOCABULARY
 from bench.device_check.workshop import Workshop
 from proctor.nouns.conversations import Sampling
 from proctor.nouns.models import DType
-from workers.engines.generation import Generator, Request
+from workers.engines.generation import GenerationRequest, Generator
 from workers.engines.hf.generation.choose import generator_for
-from workers.engines.hf.generation.continuous import RowGenerator
+from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.engines.hf.generation.sampling import choose
 from workers.engines.hf.model import CausalModel
 
@@ -46,7 +46,7 @@ def in_float32(shop: Workshop) -> Found:
     alone = [_replies(shop, model, [tokens], partial(_drawn_of, n))[0] for n, tokens in enumerate(asked)]
     same = [_equal(greedy, expected), _equal(first, second), _equal(first, alone)]
     said = f"{same[0]} as transformers', {same[1]} again, {same[2]} alone, of {len(asked)}"
-    rows = isinstance(generator_for(model, shop.device, frozenset()), RowGenerator)
+    rows = isinstance(generator_for(model, shop.device, frozenset()), ContinuousBatcher)
     return Found(said if rows else f"{said}; one after the other", rows and same == [len(asked)] * 3)
 
 
@@ -67,15 +67,15 @@ def draws(shop: Workshop) -> Found:
     logits = torch.randn(shop.sizes.vocabulary, generator=torch.Generator().manual_seed(0)).mul(3).to(shop.device.torch)
     seeds = range(shop.sizes.draws // 2)
     wishes = [Sampling(temperature=1.0, top_p=top_p, seed=seed) for seed in seeds for top_p in (1.0, 0.95)]
-    first, second, third = ([choose(logits, wish, (), 0).token for wish in wishes] for _ in range(3))
+    first, second, third = ([choose(logits, options, (), 0).token for options in wishes] for _ in range(3))
     apart = sum(len({*each}) > 1 for each in zip(first, second, third, strict=True))
     return Found(f"{apart} of {len(wishes)} differ", apart == 0, {"differ": apart, "kinds": len({*first})})
 
 
-def replies(maker: Generator, asked: Sequence[tuple[int, ...]], wish: Wish, limit: int) -> list[list[int]]:
+def replies(maker: Generator, asked: Sequence[tuple[int, ...]], options: Wish, limit: int) -> list[list[int]]:
     """All replies of a generator, to their ends, in the order of the prompts."""
     for number, tokens in enumerate(asked):
-        maker.add(Request(str(number), tokens, wish(number), limit))
+        maker.add(GenerationRequest(str(number), tokens, options(number), limit))
     said: dict[str, list[int]] = {str(number): [] for number in range(len(asked))}
     while maker.live:
         for token in maker.step():
@@ -83,8 +83,8 @@ def replies(maker: Generator, asked: Sequence[tuple[int, ...]], wish: Wish, limi
     return list(said.values())
 
 
-def _replies(shop: Workshop, model: CausalModel, asked: Sequence[tuple[int, ...]], wish: Wish) -> list[list[int]]:
-    return replies(generator_for(model, shop.device, frozenset()), asked, wish, shop.sizes.tokens)
+def _replies(shop: Workshop, model: CausalModel, asked: Sequence[tuple[int, ...]], options: Wish) -> list[list[int]]:
+    return replies(generator_for(model, shop.device, frozenset()), asked, options, shop.sizes.tokens)
 
 
 def _prompts(shop: Workshop) -> list[tuple[int, ...]]:

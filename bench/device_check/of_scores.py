@@ -18,7 +18,7 @@ from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.scoring import EncodedPrompt, Scorer
 
 BUDGET = 700  # tokens of a pack: several packs, of several questions each
@@ -124,7 +124,7 @@ def small_prompts(shop: Workshop) -> dict[str, tuple[EncodedPrompt, ...]]:
 
 
 def plain_scores(
-    model: CausalModel, reader: Reader, device: TorchDevice, asked: dict[str, tuple[EncodedPrompt, ...]]
+    model: CausalModel, reader: Tokenizer, device: TorchDevice, asked: dict[str, tuple[EncodedPrompt, ...]]
 ) -> dict[str, torch.Tensor]:
     """Of full prompts, by kind of scoring."""
     scorer = PlainScorer(model, reader, device)
@@ -133,7 +133,7 @@ def plain_scores(
 
 def compare(
     model: CausalModel,
-    reader: Reader,
+    reader: Tokenizer,
     device: TorchDevice,
     asked: dict[str, tuple[EncodedPrompt, ...]],
     exact: dict[str, torch.Tensor],

@@ -20,11 +20,11 @@ from bench.floor import best, floor_of
 from proctor.exams.packs import compose
 from proctor.nouns.conversations import Sampling
 from proctor.nouns.models import DType
-from workers.engines.generation import Request
+from workers.engines.generation import GenerationRequest
 from workers.engines.hf.generation.choose import generator_for
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
-from workers.engines.hf.scoring.layout import Cascade
+from workers.engines.hf.scoring.layout import CascadeLayout
 from workers.engines.hf.scoring.packing import row_of
 from workers.engines.hf.scoring.plain import PlainScorer
 from workers.engines.measure import PeakMemory
@@ -145,7 +145,7 @@ def _one_pack(shop: Workshop, model: CausalModel, ready: Prepared, places: tuple
         shop.sync()
         began = time.perf_counter()
         row = row_of(members, ready.prefix.length)
-        cascade = Cascade(row.segments, ready.prefix, model.model.device)
+        cascade = CascadeLayout(row.segments, ready.prefix, model.model.device)
         tokens, positions, reads = (torch.tensor(part) for part in (row.tokens, row.positions, row.reads))
         model.row_logits(tokens, positions, reads, cascade)
         launched = time.perf_counter() - began
@@ -159,7 +159,7 @@ def _reply(shape: str, count: int) -> Callable[[Workshop], Found]:
         model = shop.real(shape)
         maker = generator_for(model, shop.device, frozenset())
         for number, tokens in enumerate(_prompts(shop, model, count)):
-            maker.add(Request(str(number), tokens, Sampling(temperature=0), _LIMIT))
+            maker.add(GenerationRequest(str(number), tokens, Sampling(temperature=0), _LIMIT))
         waiting = {str(number) for number in range(count)}
         began = time.perf_counter()
         while waiting:

@@ -25,7 +25,7 @@ from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.runs import Provenance
 from workers.engines.hf.load import load
 from workers.engines.hf.scoring.choose import scorer_for
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.scoring import EncodedPrompt
 
 _LIMIT_S = 240.0  # of a command: bounds hangs only
@@ -157,7 +157,7 @@ def _demo(dtype: DType) -> Callable[[Workshop], Found]:
     return run
 
 
-def _exam(reader: Reader, questions: int, shots: int) -> dict[str, tuple[EncodedPrompt, ...]]:
+def _exam(reader: Tokenizer, questions: int, shots: int) -> dict[str, tuple[EncodedPrompt, ...]]:
     """The first questions of the demo exam, by kind of scoring."""
     exam = next(iter(load_benchmark("demo", []).exams.values()))
     found = {}

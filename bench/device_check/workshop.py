@@ -16,7 +16,7 @@ from workers.engines.devices import TORCH_DTYPES, TorchDevice, own_device
 from workers.engines.hf.head import widen_head
 from workers.engines.hf.load import Engine, load
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 
 _AMPERE = (8, 0)
 _SPARE, _GIB = 1.3, 1 << 30
@@ -138,9 +138,9 @@ class Workshop:
             self._held = None
             self.device.release()
 
-    def reader(self, name: str) -> Reader:
+    def reader(self, name: str) -> Tokenizer:
         """For a model that has no folder."""
-        return Reader(shapes.tokenizer(), shapes.WINDOW, name)
+        return Tokenizer(shapes.tokenizer(), shapes.WINDOW, name)
 
     def _built(self, shape: str) -> PreTrainedModel:
         config = self._config(shape)

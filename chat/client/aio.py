@@ -27,7 +27,7 @@ from chat.client.client import (
     broker_away,
     broker_refuses,
 )
-from chat.client.reader import QUIET_S, Hearing
+from chat.client.reader import QUIET_S, ReplyReader
 from chat.protocol.inquiries import INQUIRIES, INQUIRY_S, Inquiry, answer_key
 from chat.protocol.turns import (
     BLOCK_MS,
@@ -130,7 +130,7 @@ class AsyncReply:
 
     def __init__(self, client: AsyncClient, request: TurnRequest) -> None:
         self.client, self.request = client, request
-        self.hearing = Hearing()
+        self.reader = ReplyReader()
         self._fresh: deque[Entry] = deque()  # heard, and not yet passed on
 
     @property
@@ -140,12 +140,12 @@ class AsyncReply:
     @property
     def text(self) -> str:
         """What came so far."""
-        return self.hearing.text
+        return self.reader.text
 
     @property
     def ending(self) -> Ending | None:
         """How it ended; None while it is under way."""
-        return self.hearing.ending
+        return self.reader.ending
 
     async def __aiter__(self) -> AsyncIterator[str]:
         async for entry in self.entries():
@@ -160,10 +160,10 @@ class AsyncReply:
         Left and begun again, also by a cancelled wait, it goes on where it was.
         """
         began = heard = time.monotonic()
-        while self._fresh or self.hearing.ending is None:
+        while self._fresh or self.reader.ending is None:
             while self._fresh:
                 yield self._fresh.popleft()
-            if self.hearing.ending is not None:
+            if self.reader.ending is not None:
                 return
             fresh = await self.client.patiently(self._listen)
             self._fresh.extend(fresh)
@@ -173,7 +173,7 @@ class AsyncReply:
             elif now - heard > QUIET_S:
                 await self.client.patiently(self._look_after)
                 heard = now
-            if not self.hearing.accepted and now - began > self.client.patience_s:
+            if not self.reader.accepted and now - began > self.client.patience_s:
                 raise NobodyAnswers(now - began)
 
     async def stop(self) -> None:
@@ -181,12 +181,12 @@ class AsyncReply:
         await self.client.stop(self.turn)
 
     async def _listen(self) -> list[Entry]:
-        return self.hearing.take_all(
-            await self.client.redis.xread({reply_key(self.turn): self.hearing.last_id}, block=BLOCK_MS)
+        return self.reader.take_all(
+            await self.client.redis.xread({reply_key(self.turn): self.reader.last_id}, block=BLOCK_MS)
         )
 
     async def _look_after(self) -> None:
         """After a silence: hear the stream from its beginning; ask again where it is gone."""
-        self.hearing.start_over()
+        self.reader.start_over()
         if not await self.client.redis.exists(reply_key(self.turn)):
             await self.client.send(self.request)

@@ -29,7 +29,7 @@ from typing import Any, Self, TypeVar
 
 import redis
 
-from chat.client.reader import QUIET_S, Hearing
+from chat.client.reader import QUIET_S, ReplyReader
 from chat.protocol.inquiries import INQUIRIES, INQUIRY_S, Inquiry, answer_key
 from chat.protocol.turns import (
     BLOCK_MS,
@@ -123,7 +123,7 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True)
-class Manner:
+class ReplySettings:
     """Which model answers, and how: what stays the same from Turn to Turn."""
 
     model: str
@@ -165,9 +165,9 @@ class Client:
     def close(self) -> None:
         self.redis.close()
 
-    def chat(self, model: str, conversation: str | None = None, manner: Manner | None = None) -> Chat:
+    def chat(self, model: str, conversation: str | None = None, reply_settings: ReplySettings | None = None) -> Chat:
         """A conversation with `model`: a new one, or the one of that id."""
-        return Chat(self, manner or Manner(model), conversation or new_id())
+        return Chat(self, reply_settings or ReplySettings(model), conversation or new_id())
 
     def ask(self, request: TurnRequest) -> Reply:
         """Send a Turn. Nothing is waited for: what comes is read from the `Reply`."""
@@ -187,9 +187,9 @@ class Client:
 
         self.patiently(write)
 
-    def expect(self, manner: Manner) -> None:
+    def expect(self, reply_settings: ReplySettings) -> None:
         """Say what is about to be asked for, to a worker of one's own: if it holds no model yet, it loads this one."""
-        text = to_json(Expectation(new_id(), manner.model, manner.quant, manner.device))
+        text = to_json(Expectation(new_id(), reply_settings.model, reply_settings.quant, reply_settings.device))
         self.patiently(lambda: self.redis.set(EXPECTED, text, ex=EXPECTED_S))
 
     def stop(self, turn: str) -> None:
@@ -249,7 +249,7 @@ class Reply:
 
     def __init__(self, client: Client, request: TurnRequest) -> None:
         self.client, self.request = client, request
-        self.hearing = Hearing()
+        self.reader = ReplyReader()
         self._fresh: deque[Entry] = deque()  # heard, and not yet passed on
 
     @property
@@ -259,12 +259,12 @@ class Reply:
     @property
     def text(self) -> str:
         """What came so far."""
-        return self.hearing.text
+        return self.reader.text
 
     @property
     def ending(self) -> Ending | None:
         """How it ended; None while it is under way."""
-        return self.hearing.ending
+        return self.reader.ending
 
     def __iter__(self) -> Iterator[str]:
         """The text, piece by piece. Raises `TurnFailed` where the reply did, after what there was of it."""
@@ -277,10 +277,10 @@ class Reply:
     def entries(self) -> Iterator[Entry]:
         """Everything that is told of the Turn, each once, through its `Ending`. Raises `NobodyAnswers`."""
         began = heard = time.monotonic()
-        while self._fresh or self.hearing.ending is None:
+        while self._fresh or self.reader.ending is None:
             while self._fresh:
                 yield self._fresh.popleft()
-            if self.hearing.ending is not None:
+            if self.reader.ending is not None:
                 return
             fresh = self.client.patiently(self._listen)
             self._fresh.extend(fresh)
@@ -292,7 +292,7 @@ class Reply:
             if now - heard > QUIET_S:
                 self.client.patiently(self._look_after)
                 heard = now
-            if not self.hearing.accepted and now - began > self.client.patience_s:
+            if not self.reader.accepted and now - began > self.client.patience_s:
                 raise NobodyAnswers(now - began)
 
     def stop(self) -> None:
@@ -300,13 +300,13 @@ class Reply:
         self.client.stop(self.turn)
 
     def _listen(self) -> list[Entry]:
-        return self.hearing.take_all(
-            self.client.redis.xread({reply_key(self.turn): self.hearing.last_id}, block=BLOCK_MS)
+        return self.reader.take_all(
+            self.client.redis.xread({reply_key(self.turn): self.reader.last_id}, block=BLOCK_MS)
         )
 
     def _look_after(self) -> None:
         """After a silence: hear the stream from its beginning; ask again where it is gone."""
-        self.hearing.start_over()
+        self.reader.start_over()
         if not self.client.redis.exists(reply_key(self.turn)):
             self.client.send(self.request)
 
@@ -314,8 +314,8 @@ class Reply:
 class Chat:
     """A conversation, one message at a time."""
 
-    def __init__(self, client: Client, manner: Manner, conversation: str) -> None:
-        self.client, self.manner, self.conversation = client, manner, conversation
+    def __init__(self, client: Client, reply_settings: ReplySettings, conversation: str) -> None:
+        self.client, self.reply_settings, self.conversation = client, reply_settings, conversation
         self.reply: Reply | None = None  # the newest
 
     @property
@@ -330,6 +330,6 @@ class Chat:
         said = [Utterance(Role.USER, text)]
         if system is not None:
             said.insert(0, Utterance(Role.SYSTEM, system))
-        manner = self.manner if sampling is None else replace(self.manner, sampling=sampling)
-        self.reply = self.client.ask(manner.request(self.conversation, said))
+        reply_settings = self.reply_settings if sampling is None else replace(self.reply_settings, sampling=sampling)
+        self.reply = self.client.ask(reply_settings.request(self.conversation, said))
         return self.reply

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from chat.client.client import Client
-from chat.protocol.inquiries import Answer, Inquiry, Story, Unanswered, load_answer
+from chat.protocol.inquiries import Answer, Inquiry, StoredConversation, Unanswered, load_answer
 from proctor import broker_url
 from proctor.nouns.models import Device
 from proctor.settings import Settings
@@ -21,7 +21,7 @@ NO_SWEEP = 0  # a chat's worker leaves exams alone that wait in the database: th
 
 
 @dataclass(frozen=True)
-class Place:
+class Connection:
     """A broker that is there, and a way to ask about conversations."""
 
     client: Client
@@ -37,7 +37,7 @@ def connected(
     say: Callable[[str], None],
     devices: str = "auto",
     allow_models: tuple[str, ...] | None = None,
-) -> Iterator[Place]:
+) -> Iterator[Connection]:
     """The fleet where one is named; else what we start, which ends with the block.
 
     `allow_models` is what a worker of ours may be asked for (PROCTOR_ALLOW_MODELS); None, for the one at its terminal,
@@ -51,7 +51,7 @@ def connected(
     if settings.broker_url:
         where = str(broker_url.read(settings.broker_url))
         with Client(settings.broker_url) as client:
-            yield Place(client, lambda inquiry: load_answer(client.inquire(inquiry)), where, settings.broker_url)
+            yield Connection(client, lambda inquiry: load_answer(client.inquire(inquiry)), where, settings.broker_url)
         return
     from proctor.embedded.command import embedded
     from proctor.store.database.open import open_store
@@ -61,7 +61,7 @@ def connected(
     settings = replace(settings, allow_models=allow_models)
     with embedded(settings, devices, NO_SWEEP) as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
-        yield Place(client, reader(settings), "a worker of this machine", crew.broker_url, own=True)
+        yield Connection(client, reader(settings), "a worker of this machine", crew.broker_url, own=True)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -100,7 +100,7 @@ def reader(settings: Settings) -> Callable[[Inquiry], Answer]:
     return ask
 
 
-def story_of(found: Answer) -> Story:
+def story_of(found: Answer) -> StoredConversation:
     """The conversation of an answer. Raises `Unanswered` where it has none."""
     if found.story is None:
         raise Unanswered("The answer holds no conversation.")

@@ -17,7 +17,7 @@ QUIET_S = 8.0  # silence after which a client looks whether the stream is still 
 
 
 @dataclass
-class Hearing:
+class ReplyReader:
     """One reply as it comes. `last_id` is where to read on from."""
 
     last_id: str = BEGINNING

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chat.client.client import Client, Manner, Reply, new_id
-from chat.protocol.inquiries import Story
+from chat.client.client import Client, Reply, ReplySettings, new_id
+from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Fault, History, Role, Utterance, path_to
 from proctor.nouns.models import Device, Quant
@@ -15,11 +15,11 @@ from proctor.nouns.models import Device, Quant
 NOT_FILED = frozenset({Fault.BUSY, Fault.FULL, Fault.BAD_REQUEST})
 
 
-class Talk:
+class ChatSession:
     """One conversation and the manner in which it goes on. Replies are heard by whoever asked for them."""
 
-    def __init__(self, client: Client, manner: Manner) -> None:
-        self.client, self.manner = client, manner
+    def __init__(self, client: Client, reply_settings: ReplySettings) -> None:
+        self.client, self.reply_settings = client, reply_settings
         self.conversation = new_id()
         self.last_asked: str | None = None  # the user's newest Turn: what `again` answers anew
         self.last_reply: str | None = None  # the newest reply of which anything came: what `go_on` goes on with
@@ -51,7 +51,7 @@ class Talk:
     def score(self, text: str, options: Sequence[str], history: History) -> Reply:
         """Have each option's log-probability taken behind `text`, as if it were said now. Nothing is changed by it."""
         say = (*self._before, Utterance(Role.USER, text))
-        request = replace(self.manner, history=history).request(self.conversation, say)
+        request = replace(self.reply_settings, history=history).request(self.conversation, say)
         return self.client.ask(replace(request, options=tuple(options)))
 
     def lay(self, before: Sequence[Utterance]) -> None:
@@ -68,7 +68,7 @@ class Talk:
         self.last_asked = self.last_reply = None
         self._before = ()
 
-    def resume(self, story: Story) -> None:
+    def resume(self, story: StoredConversation) -> None:
         """Go on with a conversation where it was left."""
         self.begin_anew()
         self.conversation = story.id
@@ -91,10 +91,10 @@ class Talk:
             self.last_reply = request.turn
 
     def _ask(self, say: Sequence[Utterance], after: str | None = None) -> Reply:
-        return self.client.ask(self.manner.request(self.conversation, say, after))
+        return self.client.ask(self.reply_settings.request(self.conversation, say, after))
 
 
-def manner_of(story: Story, otherwise: Manner) -> Manner:
+def settings_of(story: StoredConversation, otherwise: ReplySettings) -> ReplySettings:
     """The model and quantization that answered last in a conversation; `otherwise` where none has."""
     lanes = [turn.lane for turn in story.turns if turn.lane]
     if not lanes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chat.context import window
-from chat.context.window import BETWEEN, Context, ContextTooLong, Exchange, Folding, Framing, Message, Policy
+from chat.context.window import BETWEEN, Context, ContextTooLong, Exchange, Folding, Message, Policy, PromptRenderer
 from proctor.errors import BadInput
 from proctor.nouns.conversations import ContextFacts, History, Role, Summary, Turn, TurnStatus
 
@@ -73,7 +73,11 @@ def read_thread(path: Sequence[Turn], ids_of: Callable[[Turn], Sequence[int]]) -
 
 
 def show(
-    framing: Framing, policy: Policy, thread: Thread, history: History, summary: window.Summary | None = None
+    renderer: PromptRenderer,
+    policy: Policy,
+    thread: Thread,
+    history: History,
+    summary: window.SummaryShown | None = None,
 ) -> Context:
     """The prompt for what is to be answered, with as much of the thread as `history` says.
 
@@ -86,26 +90,28 @@ def show(
     """
     message, before = thread.message()
     if history is History.OFF:
-        return window.alone(framing, policy, message, before.exchanges)
+        return window.alone(renderer, policy, message, before.exchanges)
     if history is History.RAW:
-        return window.raw(framing, policy, message, before.exchanges)
+        return window.raw(renderer, policy, message, before.exchanges)
     if history is History.SUMMARY:
-        return window.assemble(framing, policy, message, before.exchanges, summary)
+        return window.assemble(renderer, policy, message, before.exchanges, summary)
     if history is History.WINDOW:
-        return window.assemble(framing, replace(policy, summarize=False), message, before.exchanges)
+        return window.assemble(renderer, replace(policy, summarize=False), message, before.exchanges)
     whole = replace(policy, summarize=False, exchanges=None)
-    found = window.assemble(framing, whole, message, before.exchanges)
+    found = window.assemble(renderer, whole, message, before.exchanges)
     if found.left_out or found.cut:
-        raise ContextTooLong(window.count(framing, message, before.exchanges), policy.budget_tokens)
+        raise ContextTooLong(window.count(renderer, message, before.exchanges), policy.budget_tokens)
     return found
 
 
-def fold(framing: Framing, policy: Policy, thread: Thread, summary: window.Summary | None = None) -> Folding | None:
+def fold(
+    renderer: PromptRenderer, policy: Policy, thread: Thread, summary: window.SummaryShown | None = None
+) -> Folding | None:
     """What to summarise after the reply that ends `thread`; None: nothing yet."""
-    return window.due(framing, policy, thread.system, thread.exchanges, summary)
+    return window.due(renderer, policy, thread.system, thread.exchanges, summary)
 
 
-def in_force(thread: Thread, summaries: Sequence[Summary]) -> tuple[Summary, window.Summary] | None:
+def in_force(thread: Thread, summaries: Sequence[Summary]) -> tuple[Summary, window.SummaryShown] | None:
     """The summary that reaches furthest on this thread, as its row and as `chat.context.window` takes it.
 
     One that was taken back isn't used; of two that reach as far, the newer is.
@@ -115,7 +121,7 @@ def in_force(thread: Thread, summaries: Sequence[Summary]) -> tuple[Summary, win
     if not usable:
         return None
     row = max(usable, key=lambda row: (reach[row.through_id], row.id))
-    return row, window.Summary(1, reach[row.through_id], row.content)
+    return row, window.SummaryShown(1, reach[row.through_id], row.content)
 
 
 def through(thread: Thread, folding: Folding) -> str:

@@ -1,7 +1,7 @@
 """What a model reads before it answers: a sliding window over a conversation, with a running summary. Pure.
 
-The worker calls `assemble` before a Turn and `due` after it, with its model's own tokenizer behind `Framing`: every
-count is exact. The order of what is read, oldest first:
+The worker calls `assemble` before a Turn and `due` after it, with its model's own tokenizer behind `PromptRenderer`:
+every count is exact. The order of what is read, oldest first:
 
     system prompt        pinned: always whole
     running summary      pinned: at most 15 % of the budget; it stands behind the system prompt, in the same message
@@ -11,7 +11,7 @@ count is exact. The order of what is read, oldest first:
 budget = window - reserve for the answer. Two thresholds keep the beginning of the prompt, and with it the cached keys
 and values, the same from Turn to Turn: exchanges are folded into the summary only when the prompt has grown above 85 %
 of the budget (down to 50 %) or above six exchanges (down to four). Between two foldings each prompt begins with the
-one before it, token by token, where the model's template writes history as it was said (`Framing.prompt`).
+one before it, token by token, where the model's template writes history as it was said (`PromptRenderer.prompt`).
 
 Promised, and held by tests/unit/chat/context/test_window.py:
 - a prompt is never longer than the budget, and holds system prompt, summary and new message;
@@ -38,7 +38,7 @@ _NEXT = ("?",)  # the least that can be said next, to count what will stand befo
 LEAST_KEPT = 16  # characters of a message, on both sides of the mark together: less says nothing
 
 
-class Framing(Protocol):
+class PromptRenderer(Protocol):
     """A model's chat template and tokenizer, as ways to make token ids."""
 
     @property
@@ -88,7 +88,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SummaryShown:
     """The running summary that is in force: what stands for the Turns from `first` to `last`, both included."""
 
     first: int
@@ -152,7 +152,7 @@ class Context:
 class Folding:
     """What is to be summarised now: the summary in force, if any, and the exchanges that follow on it."""
 
-    before: Summary | None
+    before: SummaryShown | None
     exchanges: tuple[Exchange, ...]
     limit_tokens: int  # of the new summary
 
@@ -183,11 +183,11 @@ class ContextTooLong(BadInput):
 
 
 def assemble(
-    framing: Framing,
+    renderer: PromptRenderer,
     policy: Policy,
     message: Message,
     earlier: Sequence[Exchange] = (),
-    summary: Summary | None = None,
+    summary: SummaryShown | None = None,
 ) -> Context:
     """The prompt for `message` after the Turns `earlier` (oldest first, each once).
 
@@ -198,12 +198,12 @@ def assemble(
     """
     _check_order(earlier)
     summary = summary if policy.summarize else None
-    short, summary_cut = _fit_summary(framing, policy, summary)
+    short, summary_cut = _fit_summary(renderer, policy, summary)
     pinned = Message(message.users, join_system(message.system, short), message.opened)
     covered, open_ = _split(earlier, summary)
     room = open_ if policy.exchanges is None else open_[max(0, len(open_) - policy.exchanges) :]
-    ids, shown = _fill(framing, policy.budget_tokens, pinned, room)
-    pressed = _press(framing, policy.budget_tokens, pinned, room[-1]) if room and not shown else None
+    ids, shown = _fill(renderer, policy.budget_tokens, pinned, room)
+    pressed = _press(renderer, policy.budget_tokens, pinned, room[-1]) if room and not shown else None
     cut = (room[-1].number,) if pressed is not None else ()
     return Context(
         ids=ids if pressed is None else pressed,
@@ -213,20 +213,24 @@ def assemble(
         covered=tuple(exchange.number for exchange in covered),
         left_out=tuple(exchange.number for exchange in open_ if exchange.number not in {*shown, *cut}),
         summary_cut=summary_cut,
-        system_in_user=bool(pinned.system) and not framing.has_system_role,
+        system_in_user=bool(pinned.system) and not renderer.has_system_role,
     )
 
 
-def alone(framing: Framing, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
+def alone(renderer: PromptRenderer, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
     """The prompt with history off: the system prompt and the message, and no earlier word. Raises as `assemble`."""
     left_out = tuple(exchange.number for exchange in earlier)
-    ids = _within_budget(_prompt(framing, message), policy.budget_tokens)
-    moved = bool(message.system) and not framing.has_system_role
+    ids = _within_budget(_prompt(renderer, message), policy.budget_tokens)
+    moved = bool(message.system) and not renderer.has_system_role
     return Context(ids, policy.budget_tokens, left_out=left_out, history=False, system_in_user=moved)
 
 
 def due(
-    framing: Framing, policy: Policy, system: str, earlier: Sequence[Exchange], summary: Summary | None = None
+    renderer: PromptRenderer,
+    policy: Policy,
+    system: str,
+    earlier: Sequence[Exchange],
+    summary: SummaryShown | None = None,
 ) -> Folding | None:
     """What to fold into the summary after a reply, `earlier` ending with it; None: nothing yet.
 
@@ -240,39 +244,39 @@ def due(
     _, open_ = _split(earlier, summary)
     if len(open_) < 2:
         return None
-    head = join_system(system, _fit_summary(framing, policy, summary)[0])
+    head = join_system(system, _fit_summary(renderer, policy, summary)[0])
     stay = open_[1:]
-    too_long = _size(framing, head, open_) > policy.fold_above * policy.budget_tokens
+    too_long = _size(renderer, head, open_) > policy.fold_above * policy.budget_tokens
     if not too_long:
         if policy.exchanges is None or len(open_) <= policy.exchanges:
             return None
         stay = open_[len(open_) - policy.exchanges_after :]
-        too_long = _folded_size(framing, policy, system, stay) > policy.fold_above * policy.budget_tokens
-    while too_long and len(stay) > 1 and not _down_to_half(framing, policy, system, stay):
+        too_long = _folded_size(renderer, policy, system, stay) > policy.fold_above * policy.budget_tokens
+    while too_long and len(stay) > 1 and not _down_to_half(renderer, policy, system, stay):
         stay = stay[1:]
     folded = open_[: len(open_) - len(stay)]
     return Folding(summary, tuple(folded), policy.summary_tokens)
 
 
-def accept(framing: Framing, folding: Folding, text: str) -> Summary | None:
+def accept(renderer: PromptRenderer, folding: Folding, text: str) -> SummaryShown | None:
     """The summary that `text` becomes; None where it is empty, above its limit, or no shorter than its source."""
     said = text.strip()
-    tokens = len(framing.text_ids(said))
-    if not said or tokens > folding.limit_tokens or tokens >= len(framing.text_ids(folding.source)):
+    tokens = len(renderer.text_ids(said))
+    if not said or tokens > folding.limit_tokens or tokens >= len(renderer.text_ids(folding.source)):
         return None
-    return Summary(folding.first, folding.last, said)
+    return SummaryShown(folding.first, folding.last, said)
 
 
-def raw(framing: Framing, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
+def raw(renderer: PromptRenderer, policy: Policy, message: Message, earlier: Sequence[Exchange] = ()) -> Context:
     """The message's text as the prompt, without the chat template and anything else. Raises as `assemble`."""
     left_out = tuple(exchange.number for exchange in earlier)
-    ids = _within_budget((*framing.raw(message.user), *message.opened), policy.budget_tokens)
+    ids = _within_budget((*renderer.raw(message.user), *message.opened), policy.budget_tokens)
     return Context(ids, policy.budget_tokens, left_out=left_out, history=False)
 
 
-def count(framing: Framing, message: Message, earlier: Sequence[Exchange]) -> int:
+def count(renderer: PromptRenderer, message: Message, earlier: Sequence[Exchange]) -> int:
     """Tokens of the whole conversation, whatever the budget."""
-    return len(_prompt(framing, message, earlier))
+    return len(_prompt(renderer, message, earlier))
 
 
 def join_system(system: str, summary: str) -> str:
@@ -297,7 +301,7 @@ def _check_order(earlier: Sequence[Exchange]) -> None:
         raise BadInput(f"Turns must come oldest first and once each; got the numbers {numbers}.")
 
 
-def _split(earlier: Sequence[Exchange], summary: Summary | None) -> tuple[list[Exchange], list[Exchange]]:
+def _split(earlier: Sequence[Exchange], summary: SummaryShown | None) -> tuple[list[Exchange], list[Exchange]]:
     """Those that the summary stands for, and those that it does not."""
     if summary is None:
         return [], list(earlier)
@@ -305,9 +309,9 @@ def _split(earlier: Sequence[Exchange], summary: Summary | None) -> tuple[list[E
     return covered, [exchange for exchange in earlier if not summary.first <= exchange.number <= summary.last]
 
 
-def _prompt(framing: Framing, message: Message, exchanges: Sequence[Exchange] = ()) -> tuple[int, ...]:
+def _prompt(renderer: PromptRenderer, message: Message, exchanges: Sequence[Exchange] = ()) -> tuple[int, ...]:
     """Exchanges and new message as one row of tokens."""
-    return (*framing.prompt(message.system, exchanges, message.users), *message.opened)
+    return (*renderer.prompt(message.system, exchanges, message.users), *message.opened)
 
 
 def _within_budget(ids: tuple[int, ...], budget_tokens: int) -> tuple[int, ...]:
@@ -317,14 +321,14 @@ def _within_budget(ids: tuple[int, ...], budget_tokens: int) -> tuple[int, ...]:
 
 
 def _fill(
-    framing: Framing, budget_tokens: int, message: Message, room: Sequence[Exchange]
+    renderer: PromptRenderer, budget_tokens: int, message: Message, room: Sequence[Exchange]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The longest prompt that fits, of the newest exchanges of `room`; and their numbers."""
-    ids = _within_budget(_prompt(framing, message), budget_tokens)
+    ids = _within_budget(_prompt(renderer, message), budget_tokens)
     shown, too_many = 0, len(room) + 1
     count = len(room)  # all of them fit, as a rule
     while shown + 1 < too_many:
-        longer = _prompt(framing, message, room[len(room) - count :])
+        longer = _prompt(renderer, message, room[len(room) - count :])
         if len(longer) > budget_tokens:
             too_many = count
         else:
@@ -333,43 +337,45 @@ def _fill(
     return ids, tuple(exchange.number for exchange in room[len(room) - shown :])
 
 
-def _size(framing: Framing, head: str, exchanges: Sequence[Exchange]) -> int:
+def _size(renderer: PromptRenderer, head: str, exchanges: Sequence[Exchange]) -> int:
     """Tokens of the shortest prompt that can follow on these exchanges."""
-    return len(framing.prompt(head, exchanges, _NEXT))
+    return len(renderer.prompt(head, exchanges, _NEXT))
 
 
-def _folded_size(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange]) -> int:
+def _folded_size(renderer: PromptRenderer, policy: Policy, system: str, stay: Sequence[Exchange]) -> int:
     """The most tokens that will stand before the next message once all but `stay` is in a summary."""
-    return _size(framing, join_system(system, _SHORTEST), stay) + policy.summary_tokens
+    return _size(renderer, join_system(system, _SHORTEST), stay) + policy.summary_tokens
 
 
-def _down_to_half(framing: Framing, policy: Policy, system: str, stay: Sequence[Exchange]) -> bool:
+def _down_to_half(renderer: PromptRenderer, policy: Policy, system: str, stay: Sequence[Exchange]) -> bool:
     """Whether so few exchanges are left as a prompt that grew too long is folded down to."""
     few = policy.exchanges is None or len(stay) <= policy.exchanges
-    return few and _folded_size(framing, policy, system, stay) <= policy.fold_down_to * policy.budget_tokens
+    return few and _folded_size(renderer, policy, system, stay) <= policy.fold_down_to * policy.budget_tokens
 
 
-def _fit_summary(framing: Framing, policy: Policy, summary: Summary | None) -> tuple[str, bool]:
+def _fit_summary(renderer: PromptRenderer, policy: Policy, summary: SummaryShown | None) -> tuple[str, bool]:
     """The summary's text within its share of this budget, and whether it had to be cut for that."""
     if summary is None:
         return "", False
     limit = policy.summary_tokens
-    if len(framing.text_ids(summary.text)) <= limit:
+    if len(renderer.text_ids(summary.text)) <= limit:
         return summary.text, False
-    keep = _largest(len(summary.text), lambda n: len(framing.text_ids(cut_middle(summary.text, n))) <= limit)
+    keep = _largest(len(summary.text), lambda n: len(renderer.text_ids(cut_middle(summary.text, n))) <= limit)
     return (cut_middle(summary.text, keep) if keep is not None else ""), True
 
 
-def _press(framing: Framing, budget_tokens: int, message: Message, exchange: Exchange) -> tuple[int, ...] | None:
+def _press(
+    renderer: PromptRenderer, budget_tokens: int, message: Message, exchange: Exchange
+) -> tuple[int, ...] | None:
     """The prompt with the one exchange cut until it fits; None where not even its ends do."""
 
     def pressed(characters: int) -> tuple[int, ...]:
         reply = cut_middle(exchange.reply, characters)
-        ids = exchange.reply_ids if reply == exchange.reply else tuple(framing.text_ids(reply))
+        ids = exchange.reply_ids if reply == exchange.reply else tuple(renderer.text_ids(reply))
         user = cut_middle(exchange.user, characters)
         users = exchange.users if user == exchange.user else (user,)
         short = Exchange(exchange.number, users, reply, ids)
-        return _prompt(framing, message, [short])
+        return _prompt(renderer, message, [short])
 
     longest = max(len(exchange.user), len(exchange.reply))
     keep = _largest(longest, lambda n: len(pressed(n)) <= budget_tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.protocol.inquiries import Answer, Held, Inquiry, Listed, Story, What
+from chat.protocol.inquiries import Answer, HeldLane, Inquiry, InquiryKind, ListedConversation, StoredConversation
 from proctor.errors import ProctorError
 from proctor.store.conversations import conversations
 from proctor.store.database.session import Store
@@ -23,28 +23,28 @@ def answer(store: Store, inquiry: Inquiry) -> Answer:
     """What the store knows. A refusal is an answer too: it says why."""
     try:
         match inquiry.what:
-            case What.CONVERSATIONS:
+            case InquiryKind.CONVERSATIONS:
                 return Answer(conversations=_listing(store, inquiry))
-            case What.CONVERSATION:
+            case InquiryKind.CONVERSATION:
                 return Answer(story=_story(store, inquiry.conversation))
-            case What.UNDO_SUMMARY:
+            case InquiryKind.UNDO_SUMMARY:
                 return Answer(story=_undo(store, inquiry))
-            case What.LANES:
+            case InquiryKind.LANES:
                 return Answer(held=_held(store))
     except ProctorError as error:
         return Answer(error=str(error))
 
 
-def _listing(store: Store, inquiry: Inquiry) -> tuple[Listed, ...]:
+def _listing(store: Store, inquiry: Inquiry) -> tuple[ListedConversation, ...]:
     return tuple(
-        Listed(row.id, row.title, row.created_at, row.touched_at, row.turns, row.lane)
+        ListedConversation(row.id, row.title, row.created_at, row.touched_at, row.turns, row.lane)
         for row in conversations.listing(store, text=inquiry.text, limit=inquiry.limit)
     )
 
 
-def _story(store: Store, beginning: str) -> Story:
+def _story(store: Store, beginning: str) -> StoredConversation:
     found = conversations.load(store, beginning)
-    return Story(
+    return StoredConversation(
         id=found.id,
         title=found.title,
         created_at=found.created_at,
@@ -55,7 +55,7 @@ def _story(store: Store, beginning: str) -> Story:
     )
 
 
-def _undo(store: Store, inquiry: Inquiry) -> Story:
+def _undo(store: Store, inquiry: Inquiry) -> StoredConversation:
     """The conversation after its summary was taken back; asked again, nothing more is."""
     found = conversations.load(store, inquiry.conversation)
     in_use = [row.id for row in found.summaries if row.undone_at is None]
@@ -64,9 +64,9 @@ def _undo(store: Store, inquiry: Inquiry) -> Story:
     return _story(store, found.id)
 
 
-def _held(store: Store) -> tuple[Held, ...]:
+def _held(store: Store) -> tuple[HeldLane, ...]:
     return tuple(
-        Held(row.card.name, row.card.device_name, str(row.held) if row.held else "")
+        HeldLane(row.card.name, row.card.device_name, str(row.held) if row.held else "")
         for row in workers.listing(store)
         if row.alive
     )

@@ -21,7 +21,7 @@ INQUIRY_S, ANSWER_S = 60, 60  # expiries, seconds
 MAX_ANSWERS = 500
 
 
-class What(StrEnum):
+class InquiryKind(StrEnum):
     """The questions."""
 
     CONVERSATIONS = "conversations"  # newest first; with `text` those in which it was said
@@ -35,7 +35,7 @@ class Inquiry:
     """A question. `conversation` may be a beginning of an id that is one conversation's only."""
 
     id: str
-    what: What
+    what: InquiryKind
     conversation: str = ""
     text: str = ""
     summary: int = 0
@@ -52,7 +52,7 @@ class Inquiry:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedConversation:
     """A conversation in a list."""
 
     id: str
@@ -64,7 +64,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Story:
+class StoredConversation:
     """All of one conversation: the Turns of all branches in the order of their filing, and every summary."""
 
     id: str
@@ -77,7 +77,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldLane:
     """A worker that is alive, and the lane that it holds; "" where it holds none."""
 
     worker: str
@@ -87,11 +87,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an inquiry: the one field that its `What` names, or the reason why not."""
+    """What came of an inquiry: the one field that its `InquiryKind` names, or the reason why not."""
 
-    conversations: tuple[Listed, ...] = ()
-    story: Story | None = None
-    held: tuple[Held, ...] = ()
+    conversations: tuple[ListedConversation, ...] = ()
+    story: StoredConversation | None = None
+    held: tuple[HeldLane, ...] = ()
     error: str = ""
 
 

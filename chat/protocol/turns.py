@@ -158,7 +158,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Rival:
+class TopLogprob:
     """Another token that could have stood at a place."""
 
     token: int
@@ -179,7 +179,7 @@ class TokenScore:
     token: int
     text: str  # what it adds to the reply's: "" where it ends inside a character, all of that with its last token
     logprob: float
-    rivals: tuple[Rival, ...] = ()  # the likeliest at this place, which may include the token itself
+    rivals: tuple[TopLogprob, ...] = ()  # the likeliest at this place, which may include the token itself
     # The token's bytes where it is a part of a character, and `text` hasn't its own. They travel beside the entry.
     part: bytes = field(default=b"", metadata={UNSAID: True})
 
@@ -202,7 +202,7 @@ class Piece:
     scores: tuple[TokenScore, ...] = ()  # one a token, where they were wanted; none where nobody knows them any more
 
 
-class Place(StrEnum):
+class AsidePlace(StrEnum):
     """What an `Aside` is about."""
 
     PROMPT = "prompt"
@@ -215,7 +215,7 @@ class Aside:
 
     attempt: int
     seq: int
-    place: Place
+    place: AsidePlace
     text: str = ""
     scores: tuple[TokenScore, ...] = ()  # one a token; of a prompt's first, before which nothing stands, it is 0
 
@@ -286,8 +286,8 @@ class _Parts:
     hex: tuple[str, ...]
 
 
-def _tokens(entry: Entry) -> list[TokenScore | Rival]:
-    tokens: list[TokenScore | Rival] = []
+def _tokens(entry: Entry) -> list[TokenScore | TopLogprob]:
+    tokens: list[TokenScore | TopLogprob] = []
     for score in entry.scores if isinstance(entry, Piece | Aside) else ():
         tokens += (score, *score.rivals)
     return tokens

@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from chat.client.aio import AsyncReply
 from chat.client.client import EarlierRelease, ScoresLost, TurnFailed
-from chat.protocol.turns import Aside, Ending, Entry, Piece, Place, Progress, TokenScore, TurnRequest
+from chat.protocol.turns import Aside, AsidePlace, Ending, Entry, Piece, Progress, TokenScore, TurnRequest
 from chat.server import errors
-from chat.server.fleet import Desk
-from chat.server.responses import DONE, Heard, Shape, event
+from chat.server.fleet import FleetClient
+from chat.server.responses import DONE, CompletionShape, EndedReply, event
 from proctor.errors import ProctorError
 from proctor.nouns.conversations import Finish
 
@@ -24,7 +24,7 @@ SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 AT_ONCE = 16  # prompts of a request that are asked at once: a lane has room for more, others' among them
 
 
-async def whole(desk: Desk, http: Request, requests: Sequence[TurnRequest], shape: Shape) -> Response:
+async def whole(desk: FleetClient, http: Request, requests: Sequence[TurnRequest], shape: CompletionShape) -> Response:
     """The whole answer, a choice for each request; a client that leaves stops them.
 
     Raises
@@ -37,7 +37,7 @@ async def whole(desk: Desk, http: Request, requests: Sequence[TurnRequest], shap
     replies: list[AsyncReply] = []
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(request: TurnRequest) -> Heard:
+    async def ask(request: TurnRequest) -> EndedReply:
         async with room:
             reply = await desk.client.ask(request)
             replies.append(reply)
@@ -59,7 +59,7 @@ async def whole(desk: Desk, http: Request, requests: Sequence[TurnRequest], shap
 
 
 async def streamed(
-    desk: Desk, http: Request, request: TurnRequest, shape: Shape, *, include_usage: bool
+    desk: FleetClient, http: Request, request: TurnRequest, shape: CompletionShape, *, include_usage: bool
 ) -> StreamingResponse:
     """The answer as it comes. Raises as `whole` what is known before its first word."""
     reply = await desk.client.ask(request)
@@ -72,7 +72,7 @@ async def streamed(
     return StreamingResponse(body, media_type="text/event-stream", headers=SSE_HEADERS)
 
 
-async def _unless(leaving: asyncio.Task[None], asking: Sequence[asyncio.Task[Heard]]) -> list[Heard] | None:
+async def _unless(leaving: asyncio.Task[None], asking: Sequence[asyncio.Task[EndedReply]]) -> list[EndedReply] | None:
     """What all of them hear; None where the client leaves first. Raises what the first that fails raises."""
     under_way: set[asyncio.Task[Any]] = {leaving, *asking}
     while under_way != {leaving}:
@@ -84,10 +84,10 @@ async def _unless(leaving: asyncio.Task[None], asking: Sequence[asyncio.Task[Hea
     return [await task for task in asking]
 
 
-async def _hear(reply: AsyncReply, shape: Shape) -> Heard:
+async def _hear(reply: AsyncReply, shape: CompletionShape) -> EndedReply:
     """A reply to its end. Raises `TurnFailed`."""
     scores: list[TokenScore] = []
-    asides: dict[Place, Aside] = {}
+    asides: dict[AsidePlace, Aside] = {}
     async for entry in _entries(reply):
         if isinstance(entry, Piece):
             scores += entry.scores
@@ -96,7 +96,9 @@ async def _hear(reply: AsyncReply, shape: Shape) -> Heard:
     assert reply.ending is not None
     if reply.ending.finish is Finish.FAILED:
         raise TurnFailed(reply.ending, shape.asked)
-    return Heard(reply.text, tuple(scores), reply.ending, asides.get(Place.PROMPT), asides.get(Place.END))
+    return EndedReply(
+        reply.text, tuple(scores), reply.ending, asides.get(AsidePlace.PROMPT), asides.get(AsidePlace.END)
+    )
 
 
 async def _entries(reply: AsyncReply, *, echoed: bool = False) -> AsyncIterator[Entry]:
@@ -143,7 +145,9 @@ async def _first_words(reply: AsyncReply) -> Entry | None:
     return None
 
 
-async def _stream(reply: AsyncReply, first: Entry | None, shape: Shape, *, include_usage: bool) -> AsyncIterator[str]:
+async def _stream(
+    reply: AsyncReply, first: Entry | None, shape: CompletionShape, *, include_usage: bool
+) -> AsyncIterator[str]:
     """The reply as server-sent events."""
     echoed, characters = False, 0
     try:
@@ -156,10 +160,12 @@ async def _stream(reply: AsyncReply, first: Entry | None, shape: Shape, *, inclu
                 error = TurnFailed(entry, shape.asked)
                 yield event(errors.body(errors.kind_of(error), errors.message_of(error), errors.param_of(error)))
                 return
-            elif not (echoed and isinstance(entry, Aside) and entry.place is Place.PROMPT):  # another worker tells it
+            elif not (
+                echoed and isinstance(entry, Aside) and entry.place is AsidePlace.PROMPT
+            ):  # another worker tells it
                 for chunk in _chunks(shape, entry, characters, include_usage=include_usage):
                     yield event(chunk)
-            if isinstance(entry, Aside) and entry.place is Place.PROMPT:
+            if isinstance(entry, Aside) and entry.place is AsidePlace.PROMPT:
                 echoed, characters = True, len(entry.text)
         yield DONE
     except ProctorError as error:  # the broker or every worker went away
@@ -167,7 +173,7 @@ async def _stream(reply: AsyncReply, first: Entry | None, shape: Shape, *, inclu
 
 
 def _chunks(
-    shape: Shape, entry: Piece | Aside | Ending, before: int, *, include_usage: bool
+    shape: CompletionShape, entry: Piece | Aside | Ending, before: int, *, include_usage: bool
 ) -> Iterator[dict[str, Any]]:
     """What a stream says of an entry, behind so many characters of an echoed prompt."""
     match entry:

@@ -25,9 +25,9 @@ from chat.server import errors, page
 from chat.server.access import Gate
 from chat.server.answering import streamed, whole
 from chat.server.errors import ErrorAnswer, Kind
-from chat.server.fleet import Desk, Service
+from chat.server.fleet import FleetClient, Service
 from chat.server.requests import ChatForm, CompletionForm
-from chat.server.responses import Shape
+from chat.server.responses import CompletionShape
 from proctor import __version__
 from proctor.errors import ProctorError, StoreUnavailable
 from proctor.nouns.conversations import Fault
@@ -40,7 +40,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def create_app(service: Service) -> Gate:
     """The application, to be served by any ASGI server. Opens nothing before its first request."""
-    desk = Desk(service)
+    desk = FleetClient(service)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -75,12 +75,12 @@ def _add_faults(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, no_route)
 
 
-def _add_completions(app: FastAPI, desk: Desk) -> None:
+def _add_completions(app: FastAPI, desk: FleetClient) -> None:
     @app.post("/v1/chat/completions", response_model=None, responses=page.STREAMED)
     async def chat_completions(form: ChatForm, http: Request) -> Response:
         """Reply to a conversation."""
         request = form.request()
-        shape = Shape(request.turn, form.model, chat=True, scored=form.logprobs)
+        shape = CompletionShape(request.turn, form.model, chat=True, scored=form.logprobs)
         if form.stream:
             return await streamed(desk, http, request, shape, include_usage=form.include_usage)
         return await whole(desk, http, [request], shape)
@@ -90,13 +90,13 @@ def _add_completions(app: FastAPI, desk: Desk) -> None:
         """Go on with texts, without the model's chat template; with `echo` they are scored."""
         requests = form.requests()
         scored = form.logprobs is not None
-        shape = Shape(requests[0].turn, form.model, chat=False, scored=scored, silent=form.silent)
+        shape = CompletionShape(requests[0].turn, form.model, chat=False, scored=scored, silent=form.silent)
         if form.stream:
             return await streamed(desk, http, requests[0], shape, include_usage=form.include_usage)
         return await whole(desk, http, requests, shape)
 
 
-def _add_state(app: FastAPI, desk: Desk) -> None:
+def _add_state(app: FastAPI, desk: FleetClient) -> None:
     @app.get("/v1/models", response_model=None)
     async def models() -> dict[str, Any]:
         """Models that can be asked for without a wait for files. Others can be named too: a worker fetches them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chat.client.aio import AsyncClient
 from chat.client.client import new_id
-from chat.protocol.inquiries import Answer, Held, Inquiry, What, load_answer
+from chat.protocol.inquiries import Answer, HeldLane, Inquiry, InquiryKind, load_answer
 from chat.server.requests import join_name
 from proctor.nouns.models import Quant
 
@@ -30,14 +30,14 @@ class Service:
     cached: Callable[[], list[str]] | None = None  # models whose files lie here; None: only the workers know
 
 
-class Desk:
+class FleetClient:
     """The client, and what was last heard of the fleet."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self.client = AsyncClient(service.broker_url, service.patience_s)
         self.health_client = AsyncClient(service.broker_url, HEALTH_S)
-        self._held: tuple[Held, ...] = ()
+        self._held: tuple[HeldLane, ...] = ()
         self._heard_at = float("-inf")
         self._answered: dict[str, None] = {}  # those that answered last are last
         self._lock = asyncio.Lock()
@@ -47,12 +47,12 @@ class Desk:
             return await asyncio.to_thread(self.service.ask, inquiry)
         return load_answer(await self.client.inquire(inquiry))
 
-    async def held(self, *, now: bool = False) -> tuple[Held, ...]:
+    async def held(self, *, now: bool = False) -> tuple[HeldLane, ...]:
         """Workers that answer, and what they hold: asked anew after a while, or `now`. Raises `ProctorError`."""
         async with self._lock:
             time = asyncio.get_running_loop().time()
             if now or time - self._heard_at > HEALTH_S:
-                inquiry = Inquiry(new_id(), What.LANES)
+                inquiry = Inquiry(new_id(), InquiryKind.LANES)
                 await self.health_client.redis.ping()
                 self._held = (
                     (await self.inquire(inquiry)).held

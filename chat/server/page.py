@@ -22,7 +22,7 @@ from pydantic import Field
 
 from chat.client.aio import AsyncReply
 from chat.client.client import new_id
-from chat.protocol.inquiries import Inquiry, Story, Unanswered, What
+from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation, Unanswered
 from chat.protocol.turns import TurnRequest, check_id
 from chat.server import errors
 from chat.server.requests import Form, ModelName, Text, split_name
@@ -32,7 +32,7 @@ from proctor.nouns.conversations import History, Role, Sampling, Utterance
 from proctor.wire import to_json
 
 if TYPE_CHECKING:
-    from chat.server.fleet import Desk
+    from chat.server.fleet import FleetClient
 
 FILE = Path(__file__).with_name("page.html")
 STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/event-stream": {}}}}
@@ -79,7 +79,7 @@ class UndoForm(Form):
     summary: int = Field(ge=1, le=1 << 53)
 
 
-def add(app: FastAPI, desk: Desk) -> None:
+def add(app: FastAPI, desk: FleetClient) -> None:
     """The page's routes."""
 
     @app.get("/", include_in_schema=False)
@@ -92,19 +92,19 @@ def add(app: FastAPI, desk: Desk) -> None:
         text: Annotated[str, Query(max_length=200)] = "", limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, Any]:
         """Conversations, those touched last first."""
-        found = await desk.inquire(Inquiry(new_id(), What.CONVERSATIONS, text=text, limit=limit))
+        found = await desk.inquire(Inquiry(new_id(), InquiryKind.CONVERSATIONS, text=text, limit=limit))
         return {"conversations": [json.loads(to_json(each)) for each in found.conversations]}
 
     @app.get("/api/conversations/{conversation}", response_model=None)
     async def conversation(conversation: str) -> dict[str, Any]:
         """All of one."""
-        found = await desk.inquire(Inquiry(new_id(), What.CONVERSATION, conversation))
+        found = await desk.inquire(Inquiry(new_id(), InquiryKind.CONVERSATION, conversation))
         return _told(found.story)
 
     @app.post("/api/conversations/{conversation}/undo", response_model=None)
     async def undo(conversation: str, form: UndoForm) -> dict[str, Any]:
         """Take a summary back."""
-        asked = Inquiry(new_id(), What.UNDO_SUMMARY, conversation, summary=form.summary)
+        asked = Inquiry(new_id(), InquiryKind.UNDO_SUMMARY, conversation, summary=form.summary)
         return _told((await desk.inquire(asked)).story)
 
     @app.post("/api/turns", response_model=None, responses=STREAMED)
@@ -138,7 +138,7 @@ async def _entries(reply: AsyncReply) -> AsyncIterator[str]:
         yield event({"kind": "error", "error": str(error), "status": errors.kind_of(error).status})
 
 
-def _told(story: Story | None) -> dict[str, Any]:
+def _told(story: StoredConversation | None) -> dict[str, Any]:
     """A conversation without token ids, which the page has no use for."""
     if story is None:
         raise Unanswered("The answer holds no conversation.")

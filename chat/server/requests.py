@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from chat.client.client import Manner, new_id
+from chat.client.client import ReplySettings, new_id
 from chat.protocol.turns import MAX_UTTERANCES, TurnRequest
 from proctor.errors import BadInput
 from proctor.nouns.conversations import (
@@ -73,7 +73,7 @@ class TextPart(Form):
     text: Text
 
 
-class Message(Form):
+class MessageForm(Form):
     """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -146,7 +146,7 @@ class _Sampled(Form):
 class ChatForm(_Sampled):
     """`POST /v1/chat/completions`."""
 
-    messages: list[Message] = Field(min_length=1, max_length=MAX_UTTERANCES)
+    messages: list[MessageForm] = Field(min_length=1, max_length=MAX_UTTERANCES)
     max_tokens: int | None = Field(None, ge=1, le=1 << 31)
     max_completion_tokens: int | None = Field(None, ge=1, le=1 << 31)
     logprobs: bool = False
@@ -224,8 +224,8 @@ class CompletionForm(_Sampled):
         if self.stream and len(prompts) > 1:
             raise BadParameter("stream", "is only taken with one prompt")
         sampling = self.sampling(1 if self.silent else self.max_tokens, self.logprobs)
-        manner = _manner(self.model, sampling, History.RAW)
-        return [replace(manner.request(new_id(), [each]), echo=self.echo) for each in prompts]
+        reply_settings = _manner(self.model, sampling, History.RAW)
+        return [replace(reply_settings.request(new_id(), [each]), echo=self.echo) for each in prompts]
 
     def _prompts(self) -> list[Utterance]:
         said: list[str | list[int]]
@@ -265,6 +265,6 @@ def join_name(model: str, quant: Quant) -> str:
     return model if quant is Quant.NONE else f"{model}:{quant}"
 
 
-def _manner(name: str, sampling: Sampling, history: History) -> Manner:
+def _manner(name: str, sampling: Sampling, history: History) -> ReplySettings:
     model, quant = split_name(name)
-    return Manner(model, quant, sampling=sampling, history=history)
+    return ReplySettings(model, quant, sampling=sampling, history=history)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat.protocol.turns import Aside, Ending, Piece, Place, Rival, TokenScore
+from chat.protocol.turns import Aside, AsidePlace, Ending, Piece, TokenScore, TopLogprob
 from proctor.nouns.conversations import Finish
 
 DONE = "data: [DONE]\n\n"
@@ -26,7 +26,7 @@ ROLE, TEXT = "role", "content"
 
 
 @dataclass(frozen=True)
-class Heard:
+class EndedReply:
     """A reply that has ended, and what was told beside it."""
 
     text: str
@@ -37,7 +37,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Shape:
+class CompletionShape:
     """One completion: chat or text. `scored`: log-probabilities were asked for; `silent`: the prompt alone was."""
 
     id: str
@@ -52,12 +52,12 @@ class Shape:
         """The parameter that holds what is answered."""
         return "messages" if self.chat else "prompt"
 
-    def whole(self, replies: Sequence[Heard]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[EndedReply]) -> dict[str, Any]:
         """The answer to a request without `stream`: a choice for each reply."""
         choices = [self._choice(number, each) for number, each in enumerate(replies)]
         return {**self._head(chunk=False), "choices": choices, "usage": self._usage([each.ending for each in replies])}
 
-    def _choice(self, number: int, heard: Heard) -> dict[str, Any]:
+    def _choice(self, number: int, heard: EndedReply) -> dict[str, Any]:
         text, scores = heard.text, list(heard.scores)
         if heard.end is not None:
             scores += heard.end.scores
@@ -81,7 +81,7 @@ class Shape:
 
     def aside(self, aside: Aside, at_character: int) -> Iterator[dict[str, Any]]:
         """What is told beside a reply of which so many characters have come, the prompt's included."""
-        first = aside.place is Place.PROMPT
+        first = aside.place is AsidePlace.PROMPT
         if first or (aside.scores and not self.silent):
             logprobs = self._logprobs(aside.scores, aside.text, at_character, first=first) if self.scored else None
             yield self._chunk({TEXT: aside.text}, logprobs, None)
@@ -157,7 +157,7 @@ def _score(score: TokenScore) -> dict[str, Any]:
     return {**_token(score), "top_logprobs": [_token(rival) for rival in score.rivals]}
 
 
-def _token(token: TokenScore | Rival) -> dict[str, Any]:
+def _token(token: TokenScore | TopLogprob) -> dict[str, Any]:
     return {"token": token.text, "logprob": max(token.logprob, LEAST), "bytes": list(token.raw)}
 
 
@@ -175,7 +175,7 @@ def _text_scores(scores: Sequence[TokenScore], places: list[int], *, first: bool
     }
 
 
-def _by_text(rivals: Sequence[Rival]) -> dict[str, float]:
+def _by_text(rivals: Sequence[TopLogprob]) -> dict[str, float]:
     """The likeliest tokens by their texts; of two that are the same text, as parts of characters are, the likelier."""
     found: dict[str, float] = {}
     for rival in sorted(rivals, key=lambda each: -each.logprob):

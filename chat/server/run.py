@@ -10,7 +10,7 @@ from glob import escape
 
 import uvicorn
 
-from chat.client.client import Manner
+from chat.client.client import ReplySettings
 from chat.client.connect import check_model, connected, read_settings
 from chat.server.access import Gate
 from chat.server.app import create_app
@@ -42,7 +42,7 @@ def serve(
     address: Address,
     devices: str,
     say: Callable[[str], None],
-    first: Manner | None = None,
+    first: ReplySettings | None = None,
     allow_models: Sequence[str] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM; a worker of our own has the model of `first` loaded before anybody asks.
@@ -100,7 +100,7 @@ def config(app: Gate) -> uvicorn.Config:
     )
 
 
-def with_list(settings: Settings, first: Manner | None, allow_models: Sequence[str]) -> Settings:
+def with_list(settings: Settings, first: ReplySettings | None, allow_models: Sequence[str]) -> Settings:
     """The settings of our own worker: what may be asked of it. Raises `BadInput` for a pattern with a comma."""
     for pattern in allow_models:
         if "," in pattern:

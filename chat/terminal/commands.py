@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.client.client import Reply, new_id
-from chat.client.connect import Place, story_of
-from chat.client.session import Talk
-from chat.protocol.inquiries import Inquiry, Story, What
+from chat.client.connect import Connection, story_of
+from chat.client.session import ChatSession
+from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation
 from chat.terminal import figures, files
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput, UnknownName
@@ -35,25 +35,25 @@ SETTABLE: dict[str, Callable[[str], object]] = {
 
 
 @dataclass
-class Parlour:
+class TerminalSession:
     """What a chat at a terminal consists of."""
 
-    talk: Talk
-    place: Place
+    talk: ChatSession
+    place: Connection
     screen: Screen
     folder: Path  # that files are named in
     edit: Callable[[str], str | None]  # a person's editor, on a text
     benchmark: str = "demo"
     streaming: bool = True
 
-    def story(self) -> Story:
+    def story(self) -> StoredConversation:
         """The conversation as it is kept. Raises `BadInput` before anything was said in it."""
         if self.talk.last_asked is None:
             raise BadInput("Nothing has been said in this conversation yet.")
-        return story_of(self.place.ask(Inquiry(new_id(), What.CONVERSATION, self.talk.conversation)))
+        return story_of(self.place.ask(Inquiry(new_id(), InquiryKind.CONVERSATION, self.talk.conversation)))
 
 
-Run = Callable[[Parlour, str], Reply | None]
+Run = Callable[[TerminalSession, str], Reply | None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def history_name(history: History) -> str:
     return HISTORY_NAMES.get(history, history.value)
 
 
-def obey(parlour: Parlour, line: str) -> Reply | None:
+def obey(session: TerminalSession, line: str) -> Reply | None:
     """Do what a line says that begins with a slash; a reply that it asked for is for the caller to hear.
 
     Raises
@@ -89,101 +89,101 @@ def obey(parlour: Parlour, line: str) -> Reply | None:
     if command is None:
         near = [each for each in BY_NAME if each.startswith(name[:3])]
         raise UnknownName("command", name, near[:3], "/help lists them; begin with a space to say it to the model.")
-    return command.run(parlour, rest.strip())
+    return command.run(session, rest.strip())
 
 
-def show_help(parlour: Parlour, _rest: str) -> None:
+def show_help(session: TerminalSession, _rest: str) -> None:
     width = max(len(command.usage) for command in COMMANDS)
     for command in COMMANDS:
-        parlour.screen.line(f"{command.usage:<{width}}  {command.does}")
-    parlour.screen.line("Alt-Enter begins a new line. Ctrl-C stops a reply and keeps what came.")
-    parlour.screen.line("/history is the model's memory; the up arrow has the lines you typed.")
+        session.screen.line(f"{command.usage:<{width}}  {command.does}")
+    session.screen.line("Alt-Enter begins a new line. Ctrl-C stops a reply and keeps what came.")
+    session.screen.line("/history is the model's memory; the up arrow has the lines you typed.")
 
 
-def save(parlour: Parlour, name: str, *, over: bool = False) -> None:
-    path = files.inside(parlour.folder, name)
-    count = files.save(parlour.story(), path, replace=over)
-    parlour.screen.dim(f"{count} messages written to {path}")
+def save(session: TerminalSession, name: str, *, over: bool = False) -> None:
+    path = files.inside(session.folder, name)
+    count = files.save(session.story(), path, replace=over)
+    session.screen.dim(f"{count} messages written to {path}")
 
 
-def save_over(parlour: Parlour, name: str) -> None:
-    save(parlour, name, over=True)
+def save_over(session: TerminalSession, name: str) -> None:
+    save(session, name, over=True)
 
 
-def load(parlour: Parlour, name: str) -> None:
-    path = files.inside(parlour.folder, name)
+def load(session: TerminalSession, name: str) -> None:
+    path = files.inside(session.folder, name)
     messages = files.load(path)
-    parlour.talk.begin_anew()
-    parlour.talk.lay(messages)
-    parlour.screen.dim(f"{len(messages)} messages read from {path}; they go before what you say next")
+    session.talk.begin_anew()
+    session.talk.lay(messages)
+    session.screen.dim(f"{len(messages)} messages read from {path}; they go before what you say next")
 
 
-def clear(parlour: Parlour, _rest: str) -> None:
-    parlour.talk.begin_anew()
-    parlour.screen.dim("a new conversation; the one before is kept (`proctor chat list`)")
+def clear(session: TerminalSession, _rest: str) -> None:
+    session.talk.begin_anew()
+    session.screen.dim("a new conversation; the one before is kept (`proctor chat list`)")
 
 
-def stats(parlour: Parlour, _rest: str) -> None:
-    for line in figures.statistics(parlour.story(), history_name(parlour.talk.manner.history)):
-        parlour.screen.line(line)
+def stats(session: TerminalSession, _rest: str) -> None:
+    for line in figures.statistics(session.story(), history_name(session.talk.reply_settings.history)):
+        session.screen.line(line)
 
 
-def stream(parlour: Parlour, rest: str) -> None:
-    parlour.streaming = {"on": True, "off": False, "": not parlour.streaming}.get(rest.lower(), parlour.streaming)
-    shown = "as they come" if parlour.streaming else "when they are complete"
-    parlour.screen.dim(f"replies are shown {shown}")
+def stream(session: TerminalSession, rest: str) -> None:
+    session.streaming = {"on": True, "off": False, "": not session.streaming}.get(rest.lower(), session.streaming)
+    shown = "as they come" if session.streaming else "when they are complete"
+    session.screen.dim(f"replies are shown {shown}")
 
 
-def history(parlour: Parlour, rest: str) -> None:
-    manner = parlour.talk.manner
+def history(session: TerminalSession, rest: str) -> None:
+    reply_settings = session.talk.reply_settings
     if rest:
         if rest.lower() not in HISTORIES:
             raise BadInput(f"/history {rest} means nothing.", f"It is one of {', '.join(HISTORIES)}.")
-        parlour.talk.manner = manner = replace(manner, history=HISTORIES[rest.lower()])
-    parlour.screen.dim(
+        session.talk.reply_settings = reply_settings = replace(reply_settings, history=HISTORIES[rest.lower()])
+    session.screen.dim(
         {
             History.SUMMARY: "history on: the newest exchanges that fit, and a summary of those before",
             History.WINDOW: "history window: the newest exchanges that fit",
             History.ALL: "history all: everything, or an error where it doesn't fit",
             History.OFF: "history off: the model reads only what you say now",
-        }[manner.history]
+        }[reply_settings.history]
     )
 
 
-def retry(parlour: Parlour, _rest: str) -> Reply:
-    return parlour.talk.again()
+def retry(session: TerminalSession, _rest: str) -> Reply:
+    return session.talk.again()
 
 
-def go_on(parlour: Parlour, _rest: str) -> Reply:
-    return parlour.talk.go_on()
+def go_on(session: TerminalSession, _rest: str) -> Reply:
+    return session.talk.go_on()
 
 
-def summary(parlour: Parlour, rest: str) -> None:
-    story = parlour.story()
+def summary(session: TerminalSession, rest: str) -> None:
+    story = session.story()
     if rest == "undo":
         in_use = [each.id for each in story.summaries if each.undone_at is None]
         if not in_use:
             raise BadInput("No summary is in use.")
-        asked = Inquiry(new_id(), What.UNDO_SUMMARY, story.id, summary=in_use[-1])
-        story = story_of(parlour.place.ask(asked))
-        parlour.screen.dim(
+        asked = Inquiry(new_id(), InquiryKind.UNDO_SUMMARY, story.id, summary=in_use[-1])
+        story = story_of(session.place.ask(asked))
+        session.screen.dim(
             "taken back: its messages are read again; where they don't fit, the next reply makes a new one"
         )
     elif rest:
         raise BadInput(f"/summary {rest} means nothing.", "/summary shows all, /summary undo takes the newest back.")
     for line in figures.summaries(story) or ["nothing is summarised yet"]:
-        parlour.screen.line(line)
+        session.screen.line(line)
 
 
-def set_(parlour: Parlour, rest: str) -> None:
+def set_(session: TerminalSession, rest: str) -> None:
     name, _, value = rest.partition(" ")
-    sampling = parlour.talk.manner.sampling
+    sampling = session.talk.reply_settings.sampling
     if name:
         sampling = changed(sampling, name, value.strip())
-        parlour.talk.manner = replace(parlour.talk.manner, sampling=sampling)
+        session.talk.reply_settings = replace(session.talk.reply_settings, sampling=sampling)
     for each in SETTABLE:
         if name in ("", each):
-            parlour.screen.line(f"{each} {_shown(getattr(sampling, each))}")
+            session.screen.line(f"{each} {_shown(getattr(sampling, each))}")
 
 
 def _shown(value: object) -> str:
@@ -205,39 +205,39 @@ def changed(sampling: Sampling, name: str, value: str) -> Sampling:
     return replace(sampling, **{name: new})  # type: ignore[arg-type] # checked by Sampling itself
 
 
-def system(parlour: Parlour, rest: str) -> None:
+def system(session: TerminalSession, rest: str) -> None:
     if not rest:
         raise BadInput("/system wants the prompt.", "/system You are a pirate.")
-    parlour.talk.set_system(rest)
-    parlour.screen.dim("the system prompt from your next message on")
+    session.talk.set_system(rest)
+    session.screen.dim("the system prompt from your next message on")
 
 
-def file(parlour: Parlour, rest: str) -> Reply:
+def file(session: TerminalSession, rest: str) -> Reply:
     name, _, question = rest.partition(" ")
-    text = files.read_text(files.inside(parlour.folder, name))
-    return parlour.talk.say(f"{question.strip()}\n\n{name}:\n```\n{text.rstrip()}\n```".lstrip())
+    text = files.read_text(files.inside(session.folder, name))
+    return session.talk.say(f"{question.strip()}\n\n{name}:\n```\n{text.rstrip()}\n```".lstrip())
 
 
-def edit(parlour: Parlour, rest: str) -> Reply | None:
-    text = parlour.edit(rest)
+def edit(session: TerminalSession, rest: str) -> Reply | None:
+    text = session.edit(rest)
     if text is None or not text.strip():
-        parlour.screen.dim("nothing is said")
+        session.screen.dim("nothing is said")
         return None
-    return parlour.talk.say(text)
+    return session.talk.say(text)
 
 
-def put_question(parlour: Parlour, rest: str) -> None:
+def put_question(session: TerminalSession, rest: str) -> None:
     asked = re.fullmatch(r"(.*\S)(?:\s+|\s*:\s*)(\d{1,9})", rest.strip(), re.ASCII)
     if asked is None:
         raise BadInput("/probe wants a subject and a question's number, from 0.", "/probe arithmetic:3")
     from chat.terminal import probe  # reads exams
 
-    question = probe.find_question(parlour.benchmark, asked[1], int(asked[2]))
-    for line in probe.lines(probe.probe(parlour.talk, question)):
-        parlour.screen.line(line)
+    question = probe.find_question(session.benchmark, asked[1], int(asked[2]))
+    for line in probe.lines(probe.probe(session.talk, question)):
+        session.screen.line(line)
 
 
-def leave(_parlour: Parlour, _rest: str) -> None:
+def leave(_parlour: TerminalSession, _rest: str) -> None:
     raise EOFError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.protocol.inquiries import Story
+from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Progress, Stage
 from chat.terminal.screen import FINISHES
 from proctor.nouns.conversations import ContextFacts, Counts, Role, Turn, path_to
@@ -56,7 +56,7 @@ def waiting(progress: Progress) -> str:
             return f"reading {progress.context.tokens:,} tokens …" if progress.context else "reading …"
 
 
-def statistics(story: Story, history: str) -> list[str]:
+def statistics(story: StoredConversation, history: str) -> list[str]:
     """`/stats`: messages, exchanges, tokens a Turn, times, history mode, summaries. A line each."""
     path = path_to(story.turns, story.last_turn_id)
     replies = [turn for turn in path if turn.role is Role.ASSISTANT]
@@ -78,7 +78,7 @@ def statistics(story: Story, history: str) -> list[str]:
     return lines
 
 
-def summaries(story: Story) -> list[str]:
+def summaries(story: StoredConversation) -> list[str]:
     """Each summary with what it stands for, and whether it is in use."""
     place = {turn.id: turn.position + 1 for turn in story.turns}
     lines = []

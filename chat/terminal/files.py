@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chat.protocol.inquiries import Story
+from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Role, Turn, Utterance, path_to
 
@@ -41,7 +41,7 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def save(story: Story, path: Path, *, replace: bool = False) -> int:
+def save(story: StoredConversation, path: Path, *, replace: bool = False) -> int:
     """Write a conversation; returns the count of its messages.
 
     Raises
@@ -54,7 +54,7 @@ def save(story: Story, path: Path, *, replace: bool = False) -> int:
     return len(document["messages"])
 
 
-def as_document(story: Story) -> dict[str, Any]:
+def as_document(story: StoredConversation) -> dict[str, Any]:
     """A conversation in the format of this module, of the path that its last Turn is on."""
     path = path_to(story.turns, story.last_turn_id)
     return {

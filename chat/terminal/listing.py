@@ -13,7 +13,7 @@ import click
 
 from chat.client.client import new_id
 from chat.client.connect import read_settings, reader, story_of
-from chat.protocol.inquiries import Inquiry, Listed, What
+from chat.protocol.inquiries import Inquiry, InquiryKind, ListedConversation
 from chat.terminal import files
 from chat.terminal.screen import plain
 from proctor.nouns.conversations import Role, path_to
@@ -23,7 +23,7 @@ from proctor.prose import folded
 def show_list(text: str, limit: int, *, as_json: bool) -> None:
     """Conversations, those touched last first; with `text` those in which it was said."""
     ask = reader(read_settings(os.environ))
-    found = ask(Inquiry(new_id(), What.CONVERSATIONS, text=text, limit=limit)).conversations
+    found = ask(Inquiry(new_id(), InquiryKind.CONVERSATIONS, text=text, limit=limit)).conversations
     if as_json:
         click.echo(json.dumps([_as_json(each) for each in found], ensure_ascii=False))
     elif not found:
@@ -35,7 +35,7 @@ def show_list(text: str, limit: int, *, as_json: bool) -> None:
 
 def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> None:
     """A conversation as JSON or Markdown, to a file or to standard output."""
-    story = story_of(reader(read_settings(os.environ))(Inquiry(new_id(), What.CONVERSATION, conversation)))
+    story = story_of(reader(read_settings(os.environ))(Inquiry(new_id(), InquiryKind.CONVERSATION, conversation)))
     document = files.as_document(story)
     if kind == "json":
         text = json.dumps(document, ensure_ascii=False, indent=2)
@@ -49,7 +49,7 @@ def export(conversation: str, out: Path | None, kind: str, *, replace: bool) -> 
     click.echo(f"{len(document['messages'])} messages written to {out}", err=True)
 
 
-def listed(found: Sequence[Listed], columns: int | None) -> list[str]:
+def listed(found: Sequence[ListedConversation], columns: int | None) -> list[str]:
     """A line a conversation: id, last touched, messages, lane, title; where that is too wide, the title is below.
 
     `columns` are those of the terminal; None where there is none, and every line is whole.
@@ -65,7 +65,7 @@ def listed(found: Sequence[Listed], columns: int | None) -> list[str]:
     return lines
 
 
-def _as_json(each: Listed) -> dict[str, object]:
+def _as_json(each: ListedConversation) -> dict[str, object]:
     return {
         "id": each.id,
         "title": each.title,

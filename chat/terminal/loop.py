@@ -19,7 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from chat.client.client import Reply, TurnFailed
 from chat.protocol.turns import Ending, Piece, Progress
 from chat.terminal import figures
-from chat.terminal.commands import BY_NAME, Parlour, obey
+from chat.terminal.commands import BY_NAME, TerminalSession, obey
 from proctor import private
 from proctor.errors import ProctorError
 from proctor.nouns.conversations import Finish
@@ -28,7 +28,7 @@ from proctor.settings import Settings
 LINES = "chat-lines"  # the file of typed lines, in PROCTOR_HOME
 
 
-def converse(parlour: Parlour, settings: Settings) -> None:
+def converse(session: TerminalSession, settings: Settings) -> None:
     """Read lines and answer them until /quit or Ctrl-D. Errors are said, and the chat goes on."""
     prompt = prompt_session(settings.home)
     while True:
@@ -41,62 +41,62 @@ def converse(parlour: Parlour, settings: Settings) -> None:
         if not line.strip():
             continue
         try:
-            answer(parlour, line)
+            answer(session, line)
         except EOFError:
             return
         except ProctorError as error:
-            parlour.screen.error(str(error))
+            session.screen.error(str(error))
 
 
-def answer(parlour: Parlour, line: str) -> None:
+def answer(session: TerminalSession, line: str) -> None:
     """Obey a command, or say the line and show what is replied."""
-    reply = obey(parlour, line) if line.startswith("/") else parlour.talk.say(line.strip())
+    reply = obey(session, line) if line.startswith("/") else session.talk.say(line.strip())
     if reply is not None:
-        hear(parlour, reply)
+        hear(session, reply)
 
 
-def hear(parlour: Parlour, reply: Reply) -> None:
+def hear(session: TerminalSession, reply: Reply) -> None:
     """Show a reply as it comes, and the line after it. Ctrl-C stops it and keeps the part; again: goes on at once."""
     try:
         with keys_unseen(), stopped_by_interrupt(reply):
-            show(parlour, reply)
+            show(session, reply)
     except KeyboardInterrupt:
-        parlour.screen.dim("not waited for: it goes on without you, and is kept")
+        session.screen.dim("not waited for: it goes on without you, and is kept")
     finally:
-        parlour.talk.ended(reply)
-    parlour.screen.break_line()
+        session.talk.ended(reply)
+    session.screen.break_line()
     if reply.ending is not None:
-        conclude(parlour, reply.ending)
+        conclude(session, reply.ending)
 
 
-def show(parlour: Parlour, reply: Reply) -> None:
+def show(session: TerminalSession, reply: Reply) -> None:
     """Each piece as it comes, or all of them at the end."""
     for entry in reply.entries():
         if isinstance(entry, Progress):
-            parlour.screen.status(figures.waiting(entry))
-        elif isinstance(entry, Piece) and parlour.streaming:
-            parlour.screen.text(entry.text)
-    if not parlour.streaming:
-        parlour.screen.text(reply.text)
+            session.screen.status(figures.waiting(entry))
+        elif isinstance(entry, Piece) and session.streaming:
+            session.screen.text(entry.text)
+    if not session.streaming:
+        session.screen.text(reply.text)
 
 
-def conclude(parlour: Parlour, ending: Ending) -> None:
+def conclude(session: TerminalSession, ending: Ending) -> None:
     """How it ended."""
     if ending.finish is Finish.FAILED:
-        parlour.screen.error(str(TurnFailed(ending)))
+        session.screen.error(str(TurnFailed(ending)))
     if ending.counts.tokens_out or ending.finish is not Finish.FAILED:
-        parlour.screen.dim(figures.after_reply(ending))
+        session.screen.dim(figures.after_reply(ending))
 
 
-def one_reply(parlour: Parlour, text: str) -> None:
+def one_reply(session: TerminalSession, text: str) -> None:
     """Say `text` and write the reply, nothing else. Raises `TurnFailed`; KeyboardInterrupt where Ctrl-C stopped it."""
-    reply = parlour.talk.say(text)
+    reply = session.talk.say(text)
     interrupted = False
     with stopped_by_interrupt(reply) as asked:
         for piece in reply:
-            parlour.screen.text(piece)
+            session.screen.text(piece)
         interrupted = asked.is_set()
-    parlour.screen.break_line()
+    session.screen.break_line()
     if interrupted:
         raise KeyboardInterrupt
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chat.client.client import TurnFailed
-from chat.client.session import Talk
+from chat.client.session import ChatSession
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.nouns.conversations import Finish, History
@@ -28,9 +28,9 @@ class Probe:
         return _best(self.here) != _best(self.alone)
 
 
-def probe(talk: Talk, question: Question) -> Probe:
+def probe(talk: ChatSession, question: Question) -> Probe:
     """Score the options twice. The conversation stays as it is. Raises `TurnFailed` where the worker refuses."""
-    return Probe(question, _score(talk, question, talk.manner.history), _score(talk, question, History.OFF))
+    return Probe(question, _score(talk, question, talk.reply_settings.history), _score(talk, question, History.OFF))
 
 
 def find_question(benchmark: str, subject: str, index: int) -> Question:
@@ -84,7 +84,7 @@ def _best(logprobs: Sequence[float]) -> int:
     return max(range(len(logprobs)), key=lambda n: logprobs[n])
 
 
-def _score(talk: Talk, question: Question, history: History) -> tuple[float, ...]:
+def _score(talk: ChatSession, question: Question, history: History) -> tuple[float, ...]:
     reply = talk.score(as_message(question), LETTERS[: len(question.choices)], history)
     for _ in reply.entries():
         pass

@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from chat.terminal.wrap import Flow
+from chat.terminal.wrap import WordWrap
 from proctor.logs import printable
 from proctor.nouns.conversations import Finish
 
@@ -34,7 +34,7 @@ class Screen:
         self.styled = on if styled is None else styled
         self._status = ""
         self._at_line_start = True
-        self._flow: Flow | None = None  # of the line that was begun, at a terminal
+        self._flow: WordWrap | None = None  # of the line that was begun, at a terminal
 
     def text(self, text: str) -> None:
         """A piece of a reply, at once."""
@@ -76,7 +76,7 @@ class Screen:
         if not self.styled:
             return text
         if self._at_line_start or self._flow is None:
-            self._flow = Flow(shutil.get_terminal_size().columns)
+            self._flow = WordWrap(shutil.get_terminal_size().columns)
         return self._flow.take(text)
 
     def _write(self, text: str) -> None:

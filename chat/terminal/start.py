@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from chat.client.client import Manner, new_id
-from chat.client.connect import Place, check_model, connected, device_of, read_settings, story_of, worker_devices
-from chat.client.session import Talk, manner_of
-from chat.protocol.inquiries import Inquiry, Story, What
+from chat.client.client import ReplySettings, new_id
+from chat.client.connect import Connection, check_model, connected, device_of, read_settings, story_of, worker_devices
+from chat.client.session import ChatSession, settings_of
+from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation
 from chat.terminal import loop
-from chat.terminal.commands import HISTORIES, Parlour, history_name
+from chat.terminal.commands import HISTORIES, TerminalSession, history_name
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Role, path_to
@@ -27,7 +27,7 @@ MAX_PIPED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wish:
+class ChatOptions:
     """What a person asked for on the command line; None where they said nothing."""
 
     model: str | None = None
@@ -42,10 +42,10 @@ class Wish:
     max_tokens: int | None = None
     benchmark: str = "demo"
 
-    def manner(self, otherwise: Manner) -> Manner:
+    def reply_settings(self, otherwise: ReplySettings) -> ReplySettings:
         """How to talk; `otherwise` has what wasn't asked for."""
         asked: dict[str, Any] = {"temperature": self.temperature, "seed": self.seed, "max_tokens": self.max_tokens}
-        return Manner(
+        return ReplySettings(
             model=self.model or otherwise.model,
             quant=Quant(self.quant) if self.quant else (Quant.NONE if self.model else otherwise.quant),
             device=device_of(self.device) if self.model or self.device != "auto" else otherwise.device,
@@ -54,62 +54,64 @@ class Wish:
         )
 
 
-def enter(wish: Wish) -> int:
+def enter(options: ChatOptions) -> int:
     """Lead a conversation until it is left; the exit code."""
     settings = read_settings(os.environ)
     screen = Screen()
     piped = None if sys.stdin.isatty() else read_piped()
     say = _silent if piped is not None else screen.dim
-    if wish.model and not settings.broker_url:
-        check_model(wish.model)
-    with ended_by_signals(), connected(settings, say, worker_devices(wish.device)) as place:
-        parlour = open_parlour(wish, place, screen)
+    if options.model and not settings.broker_url:
+        check_model(options.model)
+    with ended_by_signals(), connected(settings, say, worker_devices(options.device)) as place:
+        session = open_session(options, place, screen)
         if piped is not None:
-            loop.one_reply(parlour, piped)
+            loop.one_reply(session, piped)
             return 0
         if place.own:
-            place.client.expect(parlour.talk.manner)
-        introduce(parlour)
-        loop.converse(parlour, settings)
+            place.client.expect(session.talk.reply_settings)
+        introduce(session)
+        loop.converse(session, settings)
     return 0
 
 
-def open_parlour(wish: Wish, place: Place, screen: Screen) -> Parlour:
+def open_session(options: ChatOptions, place: Connection, screen: Screen) -> TerminalSession:
     """The conversation that was asked for, new or gone on with."""
-    story = find_story(wish, place)
-    usual = Manner(DEFAULT_MODEL)
-    talk = Talk(place.client, wish.manner(usual if story is None else manner_of(story, usual)))
+    story = find_conversation(options, place)
+    usual = ReplySettings(DEFAULT_MODEL)
+    talk = ChatSession(place.client, options.reply_settings(usual if story is None else settings_of(story, usual)))
     if story is not None:
         talk.resume(story)
-    if wish.system:
-        talk.set_system(wish.system)
-    parlour = Parlour(talk, place, screen, Path.cwd(), edit=_edit, benchmark=wish.benchmark)
+    if options.system:
+        talk.set_system(options.system)
+    session = TerminalSession(talk, place, screen, Path.cwd(), edit=_edit, benchmark=options.benchmark)
     if story is not None and screen.styled:
         recall(screen, story)
-    return parlour
+    return session
 
 
-def find_story(wish: Wish, place: Place) -> Story | None:
+def find_conversation(options: ChatOptions, place: Connection) -> StoredConversation | None:
     """The conversation to go on with; None: a new one. Raises `BadInput` where there is none."""
-    if wish.resume:
-        return story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, wish.resume)))
-    if not wish.continue_last:
+    if options.resume:
+        return story_of(place.ask(Inquiry(new_id(), InquiryKind.CONVERSATION, options.resume)))
+    if not options.continue_last:
         return None
-    listed = place.ask(Inquiry(new_id(), What.CONVERSATIONS, limit=1)).conversations
+    listed = place.ask(Inquiry(new_id(), InquiryKind.CONVERSATIONS, limit=1)).conversations
     if not listed:
         raise BadInput("There is no conversation to go on with yet.", "`proctor chat` begins one.")
-    return story_of(place.ask(Inquiry(new_id(), What.CONVERSATION, listed[0].id)))
+    return story_of(place.ask(Inquiry(new_id(), InquiryKind.CONVERSATION, listed[0].id)))
 
 
-def introduce(parlour: Parlour) -> None:
+def introduce(session: TerminalSession) -> None:
     """The one line that says what is talked to."""
-    manner = parlour.talk.manner
-    model = manner.model if manner.quant is Quant.NONE else f"{manner.model} {manner.quant}"
-    history = f"history {history_name(manner.history)}"
-    parlour.screen.dim(f"{model} · {parlour.place.where} · {history} · /help lists the commands")
+    reply_settings = session.talk.reply_settings
+    model = (
+        reply_settings.model if reply_settings.quant is Quant.NONE else f"{reply_settings.model} {reply_settings.quant}"
+    )
+    history = f"history {history_name(reply_settings.history)}"
+    session.screen.dim(f"{model} · {session.place.where} · {history} · /help lists the commands")
 
 
-def recall(screen: Screen, story: Story) -> None:
+def recall(screen: Screen, story: StoredConversation) -> None:
     """The last exchange of a conversation that is gone on with."""
     path = path_to(story.turns, story.last_turn_id)
     screen.dim(f"{story.title} ({len(path)} messages, {story.id[:8]})")

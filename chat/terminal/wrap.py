@@ -7,7 +7,7 @@ from prompt_toolkit.utils import get_cwidth
 _WIDE = 2  # cells of a character of a script that is broken anywhere
 
 
-class Flow:
+class WordWrap:
     """Where the cursor of a terminal of so many columns is, and the word before it."""
 
     def __init__(self, columns: int) -> None:

@@ -19,7 +19,7 @@ from proctor.nouns.exams import Conditions, Pack, Prompt
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.models import cache_folder, smollm2
-from workers.engines.generation import Request
+from workers.engines.generation import GenerationRequest
 from workers.engines.hf.generation.choose import end_tokens, generator_for
 from workers.engines.hf.load import Engine, load
 from workers.engines.hf.scoring.choose import scorer_for
@@ -114,7 +114,7 @@ def test_the_same_request_has_the_same_reply_the_first_time_and_later(dtype: DTy
             prompt = tuple(held.reader.ids(held.reader.chat([Message("user", said)])))
             replies = []
             for _ in range(2):
-                generator.add(Request("a", prompt, sampling, 8))
+                generator.add(GenerationRequest("a", prompt, sampling, 8))
                 replies.append([token.token for _ in range(12) if generator.live for token in generator.step()])
                 generator.cancel("a")
             assert replies[0] == replies[1]

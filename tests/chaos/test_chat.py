@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chat.client.client import Client, Manner, Reply, new_id
+from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.turns import Entry, Piece, Progress, TurnRequest, attempt_of, load_entry, reply_key
 from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
@@ -37,13 +37,13 @@ DRAWN = Sampling(temperature=1.0, top_p=0.95, seed=11, max_tokens=LONG)
 def turn(
     model: ModelRef, sampling: Sampling = GREEDY, said: str = "Why does the moon show the same face?"
 ) -> TurnRequest:
-    return Manner(model.name, sampling=sampling).request(new_id(), [Utterance(Role.USER, said)])
+    return ReplySettings(model.name, sampling=sampling).request(new_id(), [Utterance(Role.USER, said)])
 
 
 def read_to(reply: Reply, tokens: int) -> Iterator[Entry]:
     """The entries of a reply; this stops where it has so many tokens, and goes on from there when asked again."""
     entries = reply.entries()
-    while reply.hearing.tokens < tokens:
+    while reply.reader.tokens < tokens:
         next(entries)
     return entries
 
@@ -124,7 +124,7 @@ def test_a_reply_whose_worker_is_killed_in_its_middle_is_that_of_an_undisturbed_
         worker_child(crew).kill()
         rest(entries)
         assert reply.text == undisturbed.text
-        assert reply.hearing.tokens == undisturbed.hearing.tokens
+        assert reply.reader.tokens == undisturbed.reader.tokens
         assert stored(store, reply) == stored(store, undisturbed)
         assert attempts(client, reply) == {0, 1, 2}
 
@@ -137,11 +137,11 @@ def test_a_client_that_comes_back_hears_the_rest_to_the_token(
     read_to(first, 10)
     with Client(crew.broker_url) as second:
         resumed = Reply(second, request)
-        resumed.hearing = first.hearing
-        heard = first.hearing.tokens
+        resumed.reader = first.reader
+        heard = first.reader.tokens
         pieces = [entry for entry in resumed.entries() if isinstance(entry, Piece)]
     assert [piece.at_token for piece in pieces] == list(range(heard, heard + len(pieces)))
-    assert stored(store, resumed) == (resumed.text, resumed.hearing.tokens)
+    assert stored(store, resumed) == (resumed.text, resumed.reader.tokens)
 
 
 def test_a_reply_whose_client_is_gone_is_made_and_kept(client: Client, store: Store, model: ModelRef) -> None:
@@ -163,8 +163,8 @@ def test_a_reply_is_stopped_and_what_came_is_kept(client: Client, store: Store, 
     rest(entries)
     assert reply.ending is not None
     assert reply.ending.finish is Finish.STOPPED
-    assert stored(store, reply) == (reply.text, reply.hearing.tokens)
-    assert reply.hearing.tokens < LONG
+    assert stored(store, reply) == (reply.text, reply.reader.tokens)
+    assert reply.reader.tokens < LONG
     waiting = turn(model)
     client.stop(waiting.turn)
     assert whole(client, waiting).ending.finish is Finish.STOPPED  # type: ignore[union-attr] # it has ended
@@ -173,7 +173,9 @@ def test_a_reply_is_stopped_and_what_came_is_kept(client: Client, store: Store, 
 def test_a_conversation_goes_on_behind_a_broker_that_came_back_empty(
     crew: Embedded, client: Client, store: Store, model: ModelRef
 ) -> None:
-    chat = client.chat(model.name, manner=Manner(model.name, sampling=Sampling(temperature=0, max_tokens=20)))
+    chat = client.chat(
+        model.name, reply_settings=ReplySettings(model.name, sampling=Sampling(temperature=0, max_tokens=20))
+    )
     rest(chat.say("One.").entries())
     kill_broker(crew)
     reply = chat.say("Two.")
@@ -191,7 +193,7 @@ def test_a_reply_in_its_middle_is_told_whole_by_a_broker_that_came_back_empty(
     entries = read_to(reply, 20)
     kill_broker(crew)
     rest(entries)
-    assert (reply.text, reply.hearing.tokens) == (undisturbed.text, undisturbed.hearing.tokens)
+    assert (reply.text, reply.reader.tokens) == (undisturbed.text, undisturbed.reader.tokens)
     assert stored(store, reply) == stored(store, undisturbed)
 
 
@@ -278,7 +280,7 @@ def test_a_worker_that_was_stopped_past_its_lease_says_not_one_token_more(settin
         finally:
             child.send_signal(signal.SIGCONT)
         rest(entries)
-        assert (reply.text, reply.hearing.tokens) == (undisturbed.text, undisturbed.hearing.tokens)
+        assert (reply.text, reply.reader.tokens) == (undisturbed.text, undisturbed.reader.tokens)
         assert stored(store, reply) == stored(store, undisturbed)
         assert {1, 2} <= attempts(client, reply)
         assert turns.release(store, worker, "there is nothing left") == 0

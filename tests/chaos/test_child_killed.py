@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from chat.client.client import Client, Manner, new_id
+from chat.client.client import Client, ReplySettings, new_id
 from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
 from proctor.nouns.conversations import Finish, Role, Sampling, TurnStatus, Utterance
@@ -126,14 +126,14 @@ def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)
-    request = Manner(model.name, sampling=Sampling(temperature=0, max_tokens=100)).request(
+    request = ReplySettings(model.name, sampling=Sampling(temperature=0, max_tokens=100)).request(
         new_id(), [Utterance(Role.USER, "Why does the moon show the same face?")]
     )
     with embedded(settings, "cpu") as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
         reply = client.ask(request)
         entries = reply.entries()
-        while reply.hearing.tokens < 5:
+        while reply.reader.tokens < 5:
             next(entries)
         worker_child(crew).suspend()
         for _ in entries:
@@ -143,7 +143,7 @@ def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
     assert reply.ending.finish is not Finish.FAILED, reply.ending.error
     found = conversations.find_turn(store, reply.turn)
     assert found is not None
-    assert (found.status, found.content) == (TurnStatus.DONE, reply.hearing.text)
+    assert (found.status, found.content) == (TurnStatus.DONE, reply.reader.text)
 
 
 def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(

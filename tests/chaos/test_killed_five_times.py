@@ -20,7 +20,7 @@ from proctor.store.database.session import Store
 from tests import tiny
 from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
-from workers.channel import Link
+from workers.channel import Channel
 from workers.engines.scoring import PackScores, Prepared, Scorer
 from workers.models.held import Loaded, Models, _Key
 from workers.run.noise import spread
@@ -38,9 +38,9 @@ def live(settings: Settings, packs: int | None) -> None:
     """One worker's life: sit what there is to sit, killed after so many packs, or to the end."""
     die = partial(os.kill, os.getpid(), signal.SIGKILL)
     # `drain` looks before it claims, and once before each pack.
-    link = Link() if packs is None else CountedLink(packs + 2, then=die)
+    channel = Channel() if packs is None else CountedLink(packs + 2, then=die)
     with open_store(settings) as store:
-        drain(make_desk(store, settings, link))
+        drain(make_desk(store, settings, channel))
 
 
 class MortalScorer:

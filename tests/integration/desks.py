@@ -10,16 +10,16 @@ from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from tests import tiny
-from workers.channel import Link
-from workers.context import Desk
+from workers.channel import Channel
+from workers.context import WorkerContext
 from workers.models.held import Models
 from workers.run.task_events import TaskEvents
-from workers.waiting import Patience
+from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 
 
-class CountedLink(Link):
+class CountedLink(Channel):
     """Does something at the nth time that a child looks whether it is to stop; it looks before each pack."""
 
     def __init__(self, at: int, then: Callable[[], object] | None = None) -> None:
@@ -34,17 +34,19 @@ class CountedLink(Link):
         return super().stopped
 
 
-def make_desk(store: Store, settings: Settings, link: Link | None = None, models: Models | None = None) -> Desk:
+def make_desk(
+    store: Store, settings: Settings, channel: Channel | None = None, models: Models | None = None
+) -> WorkerContext:
     """A child's desk on the test CPU."""
     app = make_app(Settings(settings.home, settings.cache, settings.database_url, "redis://127.0.0.1:1/0"))
-    link = link or Link()
-    return Desk(
+    channel = channel or Channel()
+    return WorkerContext(
         me=ME,
         device=tiny.CPU,
         models=models or Models(tiny.CPU, settings.cache),
         store=store,
-        link=link,
-        patience=Patience(link.wait, 5.0, link.wait_for),
+        channel=channel,
+        retry=OutageRetry(channel.wait, 5.0, channel.wait_for),
         events=TaskEvents(app, ME.name),
         lease_s=60.0,
     )

@@ -26,10 +26,10 @@ from chat.protocol.turns import (
     REPLY_S,
     REQUESTS,
     Aside,
+    AsidePlace,
     Ending,
     Entry,
     Piece,
-    Place,
     Progress,
     Stage,
     TokenScore,
@@ -143,7 +143,7 @@ class Parrot:
         if self.scored and request.echo:
             prompt = "".join(each.content for each in request.say)
             scores = (TokenScore(0, prompt, 0.0),) if request.sampling.rivals is not None else ()
-            self.add(request.turn, entry_id(1, 2), Aside(1, 2, Place.PROMPT, prompt, scores))
+            self.add(request.turn, entry_id(1, 2), Aside(1, 2, AsidePlace.PROMPT, prompt, scores))
         finish, out = self._speak(request, words)
         try:
             if not (isinstance(said, Refusal) and said.fault in NOT_FILED):

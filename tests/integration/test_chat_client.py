@@ -13,7 +13,7 @@ import redis
 import chat.client.aio
 import chat.client.client
 from chat.client.aio import AsyncClient
-from chat.client.client import Client, Manner, NobodyAnswers, TurnFailed, new_id
+from chat.client.client import Client, NobodyAnswers, ReplySettings, TurnFailed, new_id
 from chat.protocol.turns import Piece, Progress, Stage, reply_key
 from proctor.embedded.valkey import Valkey
 from proctor.errors import BrokerUnavailable
@@ -126,7 +126,7 @@ def test_the_asynchronous_client_asks_a_broker_that_comes_back_empty_again(
     async def talk(server: Valkey, bird: Parrot) -> str:
         async with AsyncClient(server.url) as client:
             bird.go_on.clear()
-            reply = await client.ask(Manner("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
+            reply = await client.ask(ReplySettings("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
             await asyncio.to_thread(wait_until, lambda: bool(bird.requests), "the request was heard")
             server.stop()
             assert server.revive()
@@ -174,7 +174,7 @@ def test_the_asynchronous_client_does_the_same(broker: Valkey, bird: Parrot) -> 
     async def talk() -> list[str]:
         async with AsyncClient(broker.url) as client:
             asked = [
-                await client.ask(Manner("parrot").request(new_id(), [Utterance(Role.USER, f"{n} {STORY}")]))
+                await client.ask(ReplySettings("parrot").request(new_id(), [Utterance(Role.USER, f"{n} {STORY}")]))
                 for n in range(4)
             ]
 
@@ -190,14 +190,14 @@ def test_the_asynchronous_client_stops_and_fails_as_the_other(broker: Valkey) ->
     async def stop(bird: Parrot) -> Finish | None:
         async with AsyncClient(broker.url) as client:
             bird.pause_s = 0.01
-            reply = await client.ask(Manner("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
+            reply = await client.ask(ReplySettings("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
             async for _ in reply:
                 await reply.stop()
             return reply.ending.finish if reply.ending else None
 
     async def fail() -> None:
         async with AsyncClient("redis://127.0.0.1:1/0", patience_s=0.1) as client:
-            await client.ask(Manner("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
+            await client.ask(ReplySettings("parrot").request(new_id(), [Utterance(Role.USER, STORY)]))
 
     with parrot(broker.url) as bird:
         assert asyncio.run(stop(bird)) is Finish.STOPPED

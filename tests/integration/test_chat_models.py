@@ -10,7 +10,7 @@ import pytest
 
 from chat.protocol.inquiries import Answer
 from chat.protocol.turns import TurnRequest
-from chat.server.fleet import MOST_ANSWERED, Desk, Service, lane_names
+from chat.server.fleet import MOST_ANSWERED, FleetClient, Service, lane_names
 from chat.server.requests import split_name
 from proctor.embedded.valkey import Valkey
 from proctor.nouns.conversations import Fault
@@ -79,7 +79,7 @@ def test_a_model_that_answered_is_listed_at_once(broker: Valkey, bird: Parrot, s
 
 def test_the_hundred_models_that_answered_last_are_remembered(broker: Valkey) -> None:
     async def remembered() -> list[str]:
-        desk = Desk(Service(broker.url, ask=lambda _inquiry: Answer()))
+        desk = FleetClient(Service(broker.url, ask=lambda _inquiry: Answer()))
         try:
             for number in (*range(MOST_ANSWERED), 0, MOST_ANSWERED):  # the first once more: it is the newest but one
                 desk.answered(f"model{number:03}")

@@ -210,7 +210,7 @@ def test_save_load_and_clear(seen: Seen, bird: Parrot, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../out.json", "/out.json", "link/out.json", "..", "."])
 def test_files_of_a_chat_stay_in_its_folder(seen: Seen, folder: Path, name: str) -> None:
-    (folder / "link").symlink_to(folder.parent)
+    (folder / "channel").symlink_to(folder.parent)
     seen.say("hello", "out 1")
     seen.say(f"/save {name}", "is not a file in")
     seen.say(f"/load {name}", "is not a file in")
@@ -313,8 +313,8 @@ def test_two_models_stand_side_by_side_with_the_token_at_which_they_part(
 
 
 def test_a_conversation_is_said_again_in_another_manner(bird: Parrot, environ: dict[str, str], folder: Path) -> None:
-    manner = ["-t", "0.3", "--seed", "5", "--max-tokens", "9", "--history", "window"]
-    run(["chat", "-m", "parrot", "--system", "Be kind.", *manner], environ, folder, "A heron wades.")
+    reply_settings = ["-t", "0.3", "--seed", "5", "--max-tokens", "9", "--history", "window"]
+    run(["chat", "-m", "parrot", "--system", "Be kind.", *reply_settings], environ, folder, "A heron wades.")
     (first,) = json.loads(run(["chat", "list", "--json"], environ, folder).stdout)
     done = run(["chat", "replay", first["id"], "-q", "4bit", "--history", "off", "-t", "0"], environ, folder)
     assert done.returncode == 0, done.stderr

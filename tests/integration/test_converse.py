@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.client.client import Client, Manner, Reply, new_id
+from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.turns import Ending, Piece, Progress, Stage, TurnRequest
 from chat.terminal.figures import left_out
 from proctor.embedded.command import embedded
@@ -26,15 +26,15 @@ from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
-from workers.channel import Link
-from workers.conversation.server import Conversing, Means
-from workers.conversation.streams import Replies
-from workers.engines.generation import PIECE, Token
-from workers.engines.hf.generation.continuous import RowGenerator
+from workers.channel import Channel
+from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation.streams import ReplyStreams
+from workers.engines.generation import PIECE, NextToken
+from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.models.held import Models
-from workers.parent.requests import Intake
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.parent.requests import ChatRequests
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 GREEDY = Sampling(temperature=0, max_tokens=20)
@@ -46,15 +46,15 @@ class Desk:
 
     def __init__(self, settings: Settings, store: Store, name: str = ME.name, me: WorkerCard | None = None) -> None:
         assert settings.broker_url is not None
-        self.link, self.models = Link(), Models(tiny.CPU, settings.cache)
+        self.channel, self.models = Channel(), Models(tiny.CPU, settings.cache)
         me = me or dataclasses.replace(ME, name=name)
-        patience = Patience(self.link.wait, 5.0)
-        means = Means(me, self.models, store, self.link, patience, Pulse(), lease_s=30.0)
-        self.chat = Conversing(means, Replies(settings.broker_url))
+        retry = OutageRetry(self.channel.wait, 5.0)
+        means = ServerContext(me, self.models, store, self.channel, retry, Liveness(), lease_s=30.0)
+        self.chat = ConversationServer(means, ReplyStreams(settings.broker_url))
 
     def work(self) -> None:
         self.chat.serve()
-        while self.chat.take_up():
+        while self.chat.load_wanted():
             pass
 
 
@@ -84,11 +84,11 @@ def store(settings: Settings) -> Iterator[Store]:
 def client(broker: str, settings: Settings, store: Store) -> Iterator[Client]:
     with Client(broker) as found:
         found.redis.flushdb()
-        intake = Intake(broker, store, ME, lambda _: None)
-        intake.start()
+        chat_requests = ChatRequests(broker, store, ME, lambda _: None)
+        chat_requests.start()
         yield found
-        intake.stop()
-        intake.join()
+        chat_requests.stop()
+        chat_requests.join()
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def desk(settings: Settings, store: Store) -> Desk:
 
 
 def request(model: str, said: str = "Why does the moon turn?", **more: object) -> TurnRequest:
-    plain = Manner(model, sampling=GREEDY).request(new_id(), [Utterance(Role.USER, said)])
+    plain = ReplySettings(model, sampling=GREEDY).request(new_id(), [Utterance(Role.USER, said)])
     return dataclasses.replace(plain, **more)  # type: ignore[arg-type] # fields of TurnRequest
 
 
@@ -319,13 +319,13 @@ def test_a_reply_that_was_stopped_before_it_began_ends_without_a_word(
 
 
 def test_a_model_is_loaded_before_it_is_asked_for(client: Client, desk: Desk, model: str) -> None:
-    client.expect(Manner(model))
-    assert desk.chat.get_ready()
+    client.expect(ReplySettings(model))
+    assert desk.chat.load_expected()
     (reply,) = accepted(client, request(model))
     desk.work()
     stages = [entry.stage for entry in reply.entries() if isinstance(entry, Progress)]
     assert stages == [Stage.CLAIMED, Stage.READING]
-    assert not desk.chat.get_ready()  # it was taken
+    assert not desk.chat.load_expected()  # it was taken
 
 
 def test_a_model_as_its_lane_names_it_is_the_one_that_is_held(client: Client, desk: Desk, model: str) -> None:
@@ -340,17 +340,24 @@ def test_a_model_as_its_lane_names_it_is_the_one_that_is_held(client: Client, de
 def test_what_is_expected_never_takes_a_model_away(client: Client, desk: Desk, model: str, tmp_path: Path) -> None:
     ended(client, desk, request(model))
     held = desk.models.held
-    client.expect(Manner(str(tiny.make(tmp_path / "another"))))
-    assert not desk.chat.get_ready()
+    client.expect(ReplySettings(str(tiny.make(tmp_path / "another"))))
+    assert not desk.chat.load_expected()
     assert desk.models.held is held
 
 
 @pytest.mark.parametrize(
-    "wish", [Manner("/there/is/no/such/model"), Manner("nobody-knows-it"), Manner("smollm2", device=Device.GPU)]
+    "options",
+    [
+        ReplySettings("/there/is/no/such/model"),
+        ReplySettings("nobody-knows-it"),
+        ReplySettings("smollm2", device=Device.GPU),
+    ],
 )
-def test_what_cannot_be_loaded_here_is_left_until_it_is_asked_for(client: Client, desk: Desk, wish: Manner) -> None:
-    client.expect(wish)
-    assert not desk.chat.get_ready()
+def test_what_cannot_be_loaded_here_is_left_until_it_is_asked_for(
+    client: Client, desk: Desk, options: ReplySettings
+) -> None:
+    client.expect(options)
+    assert not desk.chat.load_expected()
     assert desk.models.held is None
 
 
@@ -359,14 +366,14 @@ def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
 ) -> None:
     (whole,) = ended(client, desk, request(model))
     (reply,) = accepted(client, request(model))
-    step, steps = RowGenerator.step, iter(range(100))
+    step, steps = ContinuousBatcher.step, iter(range(100))
 
-    def stop_after_seven(generator: RowGenerator) -> list[object]:
+    def stop_after_seven(generator: ContinuousBatcher) -> list[object]:
         if next(steps) == 7:
-            desk.link.stop()
+            desk.channel.stop()
         return step(generator)  # type: ignore[return-value]
 
-    monkeypatch.setattr(RowGenerator, "step", stop_after_seven)
+    monkeypatch.setattr(ContinuousBatcher, "step", stop_after_seven)
     desk.work()
     waiting = conversations.find_turn(store, reply.turn)
     assert waiting is not None
@@ -376,7 +383,7 @@ def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
     Desk(settings, store, "cpu@here:2").work()
     for _ in reply.entries():
         pass
-    assert (reply.text, reply.hearing.tokens) == (whole.text, 20)
+    assert (reply.text, reply.reader.tokens) == (whole.text, 20)
 
 
 @pytest.mark.timeout(120)  # it once went on for ever
@@ -386,11 +393,11 @@ def test_an_error_that_nobody_foresaw_in_a_step_ends_each_reply_and_the_worker_g
     ended(client, desk, request(model))
     replies = accepted(client, request(model), request(model, "And the sun?"))
 
-    def break_down(generator: RowGenerator) -> list[object]:
+    def break_down(generator: ContinuousBatcher) -> list[object]:
         generator.forget()
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(RowGenerator, "step", break_down)
+    monkeypatch.setattr(ContinuousBatcher, "step", break_down)
     for _ in range(3):
         desk.work()
     for reply in replies:
@@ -409,11 +416,11 @@ def test_replies_that_the_generator_let_go_of_are_failed_and_not_waited_for(
     ended(client, desk, request(model))
     (reply,) = accepted(client, request(model))
 
-    def lose(generator: RowGenerator) -> list[object]:
+    def lose(generator: ContinuousBatcher) -> list[object]:
         generator.forget()
         return []
 
-    monkeypatch.setattr(RowGenerator, "step", lose)
+    monkeypatch.setattr(ContinuousBatcher, "step", lose)
     for _ in range(3):
         desk.work()
     for _ in reply.entries():
@@ -432,11 +439,11 @@ def test_on_a_gpu_an_error_that_nobody_foresaw_files_each_reply_and_ends_the_pro
     )
     monkeypatch.setattr(sick.chat, "_lane", lambda held: Lane(Device.CPU, str(held.ref), held.quant))
 
-    def break_down(generator: RowGenerator) -> list[object]:
+    def break_down(generator: ContinuousBatcher) -> list[object]:
         generator.forget()
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(RowGenerator, "step", break_down)
+    monkeypatch.setattr(ContinuousBatcher, "step", break_down)
     with pytest.raises(DeviceBroken, match="unspecified launch failure"):
         sick.work()
     monkeypatch.undo()
@@ -452,11 +459,11 @@ def test_a_reply_that_runs_out_of_memory_three_times_is_failed_with_the_reason(
     ended(client, desk, request(model))
     (reply,) = accepted(client, request(model))
 
-    def full(generator: RowGenerator) -> list[object]:
+    def full(generator: ContinuousBatcher) -> list[object]:
         generator.forget()
         raise OutOfMemory("tiny", "test CPU")
 
-    monkeypatch.setattr(RowGenerator, "step", full)
+    monkeypatch.setattr(ContinuousBatcher, "step", full)
     for _ in range(3):
         desk.work()
     for _ in reply.entries():
@@ -471,16 +478,16 @@ def test_replies_that_memory_is_too_short_for_together_are_made_by_fewer_at_a_ti
     client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [ended(client, desk, request(model, said))[0] for said in ("One", "Two", "Three")]
-    step, seen = RowGenerator.step, list[int]()
+    step, seen = ContinuousBatcher.step, list[int]()
 
-    def tight(generator: RowGenerator) -> list[Token]:
+    def tight(generator: ContinuousBatcher) -> list[NextToken]:
         seen.append(generator.live)
         if generator.live > 1:
             generator.forget()
             raise OutOfMemory("tiny", "test CPU")
         return step(generator)
 
-    monkeypatch.setattr(RowGenerator, "step", tight)
+    monkeypatch.setattr(ContinuousBatcher, "step", tight)
     replies = ended(client, desk, *(request(model, said) for said in ("One", "Two", "Three")))
     assert [(ending(one).finish, one.text) for one in replies] == [(ending(one).finish, one.text) for one in alone]
     assert [live for live in seen if live > 1] == [3]  # from then on one at a time

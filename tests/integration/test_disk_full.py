@@ -11,7 +11,7 @@ from proctor.store.database.session import Store
 from proctor.store.reads import records
 from proctor.store.runs import runs
 from tests.integration.store_world import claim, pack_of, spec, submit
-from workers.waiting import Patience
+from workers.waiting import OutageRetry
 
 PLENTY = 1_000_000
 
@@ -35,7 +35,7 @@ def test_a_full_disk_is_waited_out_and_what_was_to_be_written_is_written_once(tm
         held = claim(store)
         allow_pages(store, 1)
         reason = "x" * 100_000  # more than fits into a free page
-        Patience(pause, 3600.0, told.append)(lambda: runs.fail(store, held, "full", reason))
+        OutageRetry(pause, 3600.0, told.append)(lambda: runs.fail(store, held, "full", reason))
         assert ["the disk is full" in each for each in told] == [True, True, True, False]
         again = claim(store)
         assert runs.record(store, again, 0, pack_of(again, 0), Cost())

@@ -24,15 +24,15 @@ from proctor.store.database.session import Store
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.http_server import events, post, serving
-from workers.channel import Link
-from workers.conversation.server import Conversing, Means
-from workers.conversation.streams import Replies
+from workers.channel import Channel
+from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation.streams import ReplyStreams
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.options import score_options
 from workers.models.held import Models
-from workers.parent.requests import Intake
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.parent.requests import ChatRequests
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 TEXT = "Why does the moon show the same face? \N{PARTY POPPER}\N{PARTY POPPER}"
@@ -42,12 +42,14 @@ Ask = Callable[..., dict[str, Any]]
 def work(settings: Settings, store: Store, over: threading.Event) -> None:
     """A worker's child without its parent."""
     assert settings.broker_url is not None
-    link = Link()
-    means = Means(ME, Models(tiny.CPU, settings.cache), store, link, Patience(link.wait, 5.0), Pulse(), lease_s=60.0)
-    chat = Conversing(means, Replies(settings.broker_url))
+    channel = Channel()
+    means = ServerContext(
+        ME, Models(tiny.CPU, settings.cache), store, channel, OutageRetry(channel.wait, 5.0), Liveness(), lease_s=60.0
+    )
+    chat = ConversationServer(means, ReplyStreams(settings.broker_url))
     while not over.wait(0.005):
         chat.serve()
-        chat.take_up()
+        chat.load_wanted()
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,9 @@ def url(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[str]
     """A server, a broker and a worker."""
     home = tmp_path_factory.mktemp("fleet")
     with embedded(on_sqlite(home), devices=None) as crew:
-        intake, over = Intake(crew.broker_url, store, ME, lambda _: None), threading.Event()
+        chat_requests, over = ChatRequests(crew.broker_url, store, ME, lambda _: None), threading.Event()
         child = threading.Thread(target=work, args=(on_sqlite(home, crew.broker_url), store, over), name="child")
-        intake.start()
+        chat_requests.start()
         child.start()
         try:
             with serving(Service(crew.broker_url)) as address:
@@ -76,8 +78,8 @@ def url(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[str]
         finally:
             over.set()
             child.join()
-            intake.stop()
-            intake.join()
+            chat_requests.stop()
+            chat_requests.join()
 
 
 @pytest.fixture(scope="module")

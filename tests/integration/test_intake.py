@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chat.client.client import Client, Manner, Reply, new_id
-from chat.protocol.inquiries import ANSWER_S, INQUIRIES, Inquiry, What, answer_key, load_answer
+from chat.client.client import Client, Reply, ReplySettings, new_id
+from chat.protocol.inquiries import ANSWER_S, INQUIRIES, Inquiry, InquiryKind, answer_key, load_answer
 from chat.protocol.turns import (
     EXPECTED,
     GROUP,
@@ -43,7 +43,7 @@ from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.support import wait_until
 from workers.allowed_models import AllowedModels
-from workers.parent.requests import MOST_DELIVERIES, Intake
+from workers.parent.requests import MOST_DELIVERIES, ChatRequests
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 1 << 40)
 
@@ -79,10 +79,10 @@ def rung() -> list[Device]:
 
 
 @pytest.fixture
-def intake(fleet: Settings, store: Store, client: Client, rung: list[Device]) -> Iterator[Intake]:
+def chat_requests(fleet: Settings, store: Store, client: Client, rung: list[Device]) -> Iterator[ChatRequests]:
     del client  # it empties the broker
     assert fleet.broker_url is not None
-    found = Intake(fleet.broker_url, store, ME, rung.append)
+    found = ChatRequests(fleet.broker_url, store, ME, rung.append)
     found.start()
     yield found
     found.stop()
@@ -90,14 +90,16 @@ def intake(fleet: Settings, store: Store, client: Client, rung: list[Device]) ->
 
 
 def request(model: str, said: str = "Hello") -> TurnRequest:
-    return Manner(model).request(new_id(), [Utterance(Role.USER, said)])
+    return ReplySettings(model).request(new_id(), [Utterance(Role.USER, said)])
 
 
-def test_what_is_expected_wakes_a_worker_once(client: Client, intake: Intake, rung: list[Device], model: str) -> None:
-    assert intake.broker is None or not rung
-    client.expect(Manner(model))
+def test_what_is_expected_wakes_a_worker_once(
+    client: Client, chat_requests: ChatRequests, rung: list[Device], model: str
+) -> None:
+    assert chat_requests.broker is None or not rung
+    client.expect(ReplySettings(model))
     wait_until(lambda: rung == [Device.CPU], "a worker was woken")
-    client.expect(Manner(model))  # somebody else's
+    client.expect(ReplySettings(model))  # somebody else's
     wait_until(lambda: rung == [Device.CPU] * 2, "it was woken for the second")
     assert client.redis.ttl(EXPECTED) > 0  # it stays for whoever was woken
 
@@ -112,14 +114,14 @@ def first(client: Client, asked: TurnRequest) -> object:
     return next(client.ask(asked).entries())
 
 
-def claim(store: Store, intake: Intake, lane: str) -> TurnClaim:
-    assert intake.broker is not None
+def claim(store: Store, chat_requests: ChatRequests, lane: str) -> TurnClaim:
+    assert chat_requests.broker is not None
     name = Lane(Device.CPU, lane.partition("/")[2].rpartition("/")[0], Quant.NONE)
-    (held,) = turns.claim(store, ME, intake.broker, name, 1, 60.0).claims
+    (held,) = turns.claim(store, ME, chat_requests.broker, name, 1, 60.0).claims
     return held
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_a_turn_is_filed_and_a_bell_is_rung(client: Client, store: Store, model: str, rung: list[Device]) -> None:
     asked = request(model)
     told = first(client, asked)
@@ -133,7 +135,7 @@ def test_a_turn_is_filed_and_a_bell_is_rung(client: Client, store: Store, model:
     wait_until(lambda: client.redis.xlen(REQUESTS) == 0, "the request was acknowledged and is gone")
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_what_cannot_be_meant_is_refused_in_words(client: Client, model: str, tmp_path: Path) -> None:
     plain = request(model)
     busy = request(model)
@@ -154,7 +156,7 @@ def test_what_cannot_be_meant_is_refused_in_words(client: Client, model: str, tm
         assert said in ending.error
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_a_request_that_is_none_is_refused_and_the_next_is_taken(client: Client, model: str) -> None:
     turn = new_id()
     client.redis.set(request_key(turn), '{"turn": 7}', ex=60)
@@ -168,7 +170,7 @@ def test_a_request_that_is_none_is_refused_and_the_next_is_taken(client: Client,
     assert isinstance(first(client, request(model)), Progress)
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 @pytest.mark.parametrize("odd", ["~nosuchuser", "/" + "x" * 300, "x" * 4000, "y/" * 2000, "\x1b[2Jname", "-\n-"])
 def test_names_that_the_system_refuses_are_answered_each_and_keep_nobody_waiting(
     client: Client, model: str, odd: str
@@ -190,7 +192,7 @@ def test_with_a_list_every_name_that_is_not_on_it_gets_the_same_answer_and_what_
 ) -> None:
     assert fleet.broker_url is not None
     allowed = AllowedModels(("cached", "/srv/models/*"), tmp_path / "cache")
-    listed = Intake(fleet.broker_url, store, ME, lambda _: None, allowed)
+    listed = ChatRequests(fleet.broker_url, store, ME, lambda _: None, allowed)
     names = ["/etc/shado", "/etc/passwd", "~root", "~nobody-here", "/srv/models/none", "no-org/no-model", model]
     asked = [request(name) for name in names]
     listed.start()
@@ -210,7 +212,7 @@ def test_with_a_list_every_name_that_is_not_on_it_gets_the_same_answer_and_what_
     assert len(told) == 1
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_an_error_that_nobody_foresaw_is_answered_and_the_next_request_is_taken(
     client: Client, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +249,7 @@ def test_a_request_at_which_workers_end_again_and_again_is_refused_and_an_outage
         return file_turn(*arguments)
 
     monkeypatch.setattr("workers.parent.requests.file_turn", away_at_first)
-    other = Intake(fleet.broker_url, store, ME, lambda _: None)
+    other = ChatRequests(fleet.broker_url, store, ME, lambda _: None)
     other.start()
     wait_until(lambda: bool(stream(client, deadly.turn)), "it was answered")
     client.send(held_up)
@@ -261,7 +263,7 @@ def test_a_request_at_which_workers_end_again_and_again_is_refused_and_an_outage
     assert isinstance(accepted, Progress)
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_a_request_that_lies_under_another_turns_key_is_refused(client: Client, store: Store, model: str) -> None:
     asked, other = request(model), new_id()
     client.redis.set(request_key(other), dump_request(asked), ex=60)
@@ -274,7 +276,7 @@ def test_a_request_that_lies_under_another_turns_key_is_refused(client: Client, 
     assert [conversations.find_turn(store, turn) for turn in (asked.turn, other)] == [None, None]
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_a_full_queue_says_when_to_come_again(client: Client, model: str) -> None:
     asked = [request(model) for _ in range(MAX_WAITING)]
     for one in asked:
@@ -288,13 +290,13 @@ def test_a_full_queue_says_when_to_come_again(client: Client, model: str) -> Non
 
 
 def test_of_a_turn_that_has_ended_all_is_told_again_where_its_stream_is_gone(
-    client: Client, store: Store, intake: Intake, model: str
+    client: Client, store: Store, chat_requests: ChatRequests, model: str
 ) -> None:
     asked = request(model)
     told = first(client, asked)
     assert isinstance(told, Progress)
     counts = Counts(tokens_in=9, tokens_out=2)
-    turns.finish(store, claim(store, intake, told.lane), Outcome(Finish.LENGTH, "Hi!", (5, 6), counts))
+    turns.finish(store, claim(store, chat_requests, told.lane), Outcome(Finish.LENGTH, "Hi!", (5, 6), counts))
     client.redis.delete(reply_key(asked.turn))
     entries = list(client.ask(asked).entries())
     piece, ending = entries
@@ -316,7 +318,7 @@ def test_a_request_that_a_dead_worker_had_taken_is_taken_over(
     client.redis.xgroup_create(REQUESTS, GROUP, id="0")
     client.redis.xreadgroup(GROUP, "cpu@dead:1", {REQUESTS: ">"})
     assert fleet.broker_url is not None
-    other = Intake(fleet.broker_url, store, ME, lambda _: None)
+    other = ChatRequests(fleet.broker_url, store, ME, lambda _: None)
     other.start()
     # Read as it stands: a client that waits for its reply would send the request again by itself.
     wait_until(lambda: len(stream(client, asked.turn)) == 1, "the other worker had filed it")
@@ -328,7 +330,7 @@ def test_a_request_that_a_dead_worker_had_taken_is_taken_over(
     assert told.stage is Stage.ACCEPTED
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_a_turn_goes_where_its_model_is_held_else_to_a_gpu(client: Client, store: Store, model: str) -> None:
     gpu = dataclasses.replace(ME, name="gpu0@there:1", device=Device.GPU)
     told = first(client, request(model))
@@ -343,21 +345,21 @@ def test_a_turn_goes_where_its_model_is_held_else_to_a_gpu(client: Client, store
     assert (to_gpu.lane.partition("/")[0], to_cpu.lane) == ("gpu", told.lane)
 
 
-def test_an_intake_keeps_no_process_alive(intake: Intake) -> None:
-    assert [thread.daemon for thread in intake._threads] == [True, True]
+def test_an_intake_keeps_no_process_alive(chat_requests: ChatRequests) -> None:
+    assert [thread.daemon for thread in chat_requests._threads] == [True, True]
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_inquiries_are_answered(client: Client, model: str) -> None:
     asked = request(model, "What about the moon?")
     first(client, asked)
-    answer = load_answer(client.inquire(Inquiry(new_id(), What.CONVERSATIONS)))
+    answer = load_answer(client.inquire(Inquiry(new_id(), InquiryKind.CONVERSATIONS)))
     assert [one.id for one in answer.conversations] == [asked.conversation]
 
 
-@pytest.mark.usefixtures("intake")
+@pytest.mark.usefixtures("chat_requests")
 def test_an_answer_that_nobody_fetches_expires(client: Client) -> None:
-    asked = Inquiry(new_id(), What.LANES)
+    asked = Inquiry(new_id(), InquiryKind.LANES)
     client.redis.lpush(INQUIRIES, to_json(asked))
     wait_until(lambda: client.redis.exists(answer_key(asked.id)) == 1, "the inquiry was answered")
     assert 0 < int(client.redis.ttl(answer_key(asked.id))) <= ANSWER_S

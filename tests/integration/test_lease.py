@@ -18,8 +18,8 @@ from tests.integration.broker_settings import on_sqlite
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, pack_of, provenance, record, spec, submit
 from tests.support import wait_until
 from workers.run.lease import Lease
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 
 class Hurried(threading.Event):
@@ -50,7 +50,7 @@ def store(tmp_path: Path, clock: HandClock) -> Iterator[Store]:
 
 
 def lease_of(store: Store, held: Claim) -> Lease:
-    return Lease(store, held, Patience(lambda _: False, 5.0), Pulse())
+    return Lease(store, held, OutageRetry(lambda _: False, 5.0), Liveness())
 
 
 def test_a_lease_is_renewed_every_quarter_of_its_time_so_that_three_renewals_may_fail(

@@ -18,7 +18,7 @@ from proctor.store.database.session import Store
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.store_world import HandClock, card
 from tests.support import wait_until
-from workers.conversation.leases import Renewal
+from workers.conversation.leases import ReplyLeases
 
 LEASE_S = 30.0
 
@@ -49,7 +49,7 @@ def claimed(store: Store, *ids: str) -> list[TurnClaim]:
 def test_a_renewal_keeps_how_far_replies_are_and_tells_which_are_lost(store: Store, clock: HandClock) -> None:
     one, two = claimed(store, "t1", "t2")
     kept = [Kept(one, (5, 6), "Hi"), Kept(two, (7,), "Lo")]
-    renewal = Renewal(store, LEASE_S, lambda: kept)
+    renewal = ReplyLeases(store, LEASE_S, lambda: kept)
     turns.hand_back(store, kept[1])
     clock.go_on(LEASE_S - 1)
     renewal.renew()
@@ -69,13 +69,13 @@ def test_a_renewal_keeps_how_far_replies_are_and_tells_which_are_lost(store: Sto
 
 def test_leases_are_sure_for_their_time_after_a_claim_or_a_renewal_and_not_before(store: Store) -> None:
     kept: list[Kept] = []
-    renewal, over = Renewal(store, 3600.0, lambda: kept), Renewal(store, 0.0, lambda: kept)
+    renewal, over = ReplyLeases(store, 3600.0, lambda: kept), ReplyLeases(store, 0.0, lambda: kept)
     sure = [renewal.sure]
     renewal.claimed()
     over.claimed()
     sure += [renewal.sure, over.sure]
     kept += [Kept(claim, (), "") for claim in claimed(store, "t1")]
-    late = Renewal(store, 3600.0, lambda: kept)
+    late = ReplyLeases(store, 3600.0, lambda: kept)
     late.claimed()  # others are under way, of which nobody knows whether they are held yet
     sure.append(late.sure)
     late.renew()
@@ -92,7 +92,7 @@ def test_leases_of_replies_are_renewed_every_quarter(store: Store) -> None:
             asked.append(timeout)
             return super().wait(None if timeout is None else timeout / 1000)
 
-    renewal = Renewal(store, LEASE_S, list)
+    renewal = ReplyLeases(store, LEASE_S, list)
     renewal._left = Hurried()
     renewal.start()
     wait_until(lambda: len(asked) > 3, "it was renewed three times")

@@ -35,8 +35,8 @@ from tests.integration.store_world import card, claim, first_lane, provenance, r
 from tests.integration.store_world import exam as small_exam
 from tests.sweeps import Sat, exam, sit_sweep
 from workers.run.lease import Lease
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 KINDS = ("jsonl", "csv", "parquet")
 NOISE = Noise(questions=10, flips=1, largest=0.125, mean=0.01, pack_tokens=1024, wall_s=1.5)
@@ -187,7 +187,7 @@ def test_an_exam_that_came_in_parts_is_not_sat_before_a_submission_has_filled_it
     (came,) = moved(store, [made.sweep_id], other, tmp_path / "part.jsonl")
     sweeps.retry(other, came)
     with (
-        Lease(other, claim(other), Patience(lambda _: False, 5.0), Pulse()) as lease,
+        Lease(other, claim(other), OutageRetry(lambda _: False, 5.0), Liveness()) as lease,
         pytest.raises(BadExam, match="isn't here as a whole"),
     ):
         lease.load_exam()

@@ -43,8 +43,8 @@ from tests.chaos.scene import (
     submit,
 )
 from tests.integration.desks import ME, CountedLink, make_desk
-from workers.channel import Link
-from workers.context import Desk
+from workers.channel import Channel
+from workers.context import WorkerContext
 from workers.models.held import Loaded, Models
 from workers.sit import attempt, drain
 
@@ -83,12 +83,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
 
 
 @pytest.fixture
-def desk_with(store: Store, settings: Settings) -> Callable[..., Desk]:
+def desk_with(store: Store, settings: Settings) -> Callable[..., WorkerContext]:
     return partial(make_desk, store, settings)
 
 
 def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=2)
     drain(desk_with())
@@ -104,7 +104,7 @@ def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(
 
 
 def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     made = make_exam("long")
     questions = tuple(replace(each, text=each.text * (1 + each.index % 3)) for each in made.questions[:12])
@@ -129,11 +129,11 @@ def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
 
 
 def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_rest(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    link = CountedLink(6)
-    drain(desk_with(link))
+    channel = CountedLink(6)
+    drain(desk_with(channel))
     (left,) = runs_of(store, sweep)
     assert (left.status, left.failures) == (RunStatus.PENDING, 0)
     assert 0 < left.answered < QUESTIONS
@@ -144,7 +144,7 @@ def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_res
 
 
 def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1, check_noise=True)
     drain(desk_with())
@@ -158,7 +158,7 @@ def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
 
 
 def test_the_noise_of_a_resumed_run_is_that_of_an_undisturbed_one(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
     drain(desk_with())
@@ -174,7 +174,7 @@ def test_the_noise_of_a_resumed_run_is_that_of_an_undisturbed_one(
 
 
 def test_a_cancelled_run_is_left_alone_and_the_next_one_is_sat(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     unwanted = submit(store, model, subjects=1)
     wanted = submit(store, model, subjects=1)
@@ -186,7 +186,7 @@ def test_a_cancelled_run_is_left_alone_and_the_next_one_is_sat(
 
 
 def test_a_model_whose_files_changed_fails_its_runs_at_once(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
     folder = tiny.make(tmp_path / "model")
     sweep = submit(store, resolve(str(folder)), subjects=1)
@@ -198,7 +198,7 @@ def test_a_model_whose_files_changed_fails_its_runs_at_once(
 
 
 def test_a_model_that_gives_nan_fails_its_run_at_the_first_attempt(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
     folder = tiny.make(tmp_path / "model")
     weights = load_file(folder / "model.safetensors")
@@ -213,7 +213,7 @@ def test_a_model_that_gives_nan_fails_its_run_at_the_first_attempt(
 
 
 def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceback(
-    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
     drain(desk_with(models=BrokenModels(tiny.CPU, settings.cache)))
@@ -224,24 +224,24 @@ def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceb
 
 
 def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_broken(
-    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    desk = desk_with(models=BrokenModels(tiny.CPU, settings.cache))
+    worker = desk_with(models=BrokenModels(tiny.CPU, settings.cache))
     held = runs.claim_best(store, ME, None, choose, lease_s=60.0)
     assert held is not None
     with pytest.raises(DeviceBroken, match="RuntimeError: the bus is on fire"):
-        attempt(replace(desk, me=replace(ME, device=Device.GPU)), held)
+        attempt(replace(worker, me=replace(ME, device=Device.GPU)), held)
     (run,) = runs_of(store, sweep)
     assert (run.status, run.reason) == (RunStatus.PENDING, "RuntimeError: the bus is on fire")
 
 
 def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_on(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    link = CountedLink(6)
-    drain(desk_with(link))
+    channel = CountedLink(6)
+    drain(desk_with(channel))
     _pretend_another_attention(store, sweep)
     drain(desk_with())
     (run,) = runs_of(store, sweep)
@@ -252,7 +252,7 @@ def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_
 
 
 def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undisturbed(
-    store: Store, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=2)
     drain(desk_with(CountedLink(6, then=lambda: steering.pause(store, sweep))))
@@ -272,7 +272,7 @@ def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undistur
 
 
 def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_on(
-    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=2)
     drain(desk_with(models=FullModels(tiny.CPU, settings.cache)))
@@ -287,27 +287,27 @@ def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_o
 
 
 def test_a_hub_that_is_away_is_waited_for_and_the_wait_is_shown(
-    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    link, told = Link(), []
+    channel, told = Channel(), []
     models = DistantModels(tiny.CPU, settings.cache)
-    models.asked = lambda: told.append(link.waits_for)
-    drain(desk_with(link, models))
+    models.asked = lambda: told.append(channel.waits_for)
+    drain(desk_with(channel, models))
     assert told == ["", "The hub can't be reached for org/x.", "The hub can't be reached for org/x."]
-    assert link.waits_for == ""
+    assert channel.waits_for == ""
     assert_every_answer_once(store, sweep)
     assert outcomes(store, sweep) == ["done"]
 
 
 def test_a_worker_that_is_to_stop_while_the_hub_is_away_gives_the_run_back_uncounted(
-    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., Desk]
+    store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    link = Link()
+    channel = Channel()
     models = DistantModels(tiny.CPU, settings.cache)
-    models.asked = link.stop
-    drain(desk_with(link, models))
+    models.asked = channel.stop
+    drain(desk_with(channel, models))
     (run,) = runs_of(store, sweep)
     assert (run.status, run.failures, outcomes(store, sweep)) == (RunStatus.PENDING, 0, ["handed back"])
 
@@ -328,10 +328,10 @@ def chat_model(folder: Path, template: str) -> ModelRef:
     return resolve(str(made))
 
 
-def sit_chat(store: Store, model: ModelRef, link: Link, desk_with: Callable[..., Desk]) -> int:
+def sit_chat(store: Store, model: ModelRef, channel: Channel, desk_with: Callable[..., WorkerContext]) -> int:
     conditions = replace(CONDITIONS, chat_template=True)
     sweep = submit(store, model, subjects=1, conditions=conditions)
-    drain(desk_with(link))
+    drain(desk_with(channel))
     return sweep
 
 
@@ -364,10 +364,10 @@ def theirs(model: ModelRef, exam: Exam, day: str = "") -> dict[str, str]:
 
 @pytest.mark.parametrize("template", [templates.GEMMA, templates.IGNORES_SYSTEM])
 def test_a_template_without_a_place_for_the_description_sits_as_in_lm_eval_and_says_so(
-    store: Store, tmp_path: Path, template: str, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, template: str, desk_with: Callable[..., WorkerContext]
 ) -> None:
     model = chat_model(tmp_path / "m", template)
-    sweep = sit_chat(store, model, Link(), desk_with)
+    sweep = sit_chat(store, model, Channel(), desk_with)
     assert_every_answer_once(store, sweep)
     assert hashes(store, sweep) == theirs(model, make_exam("subject_0"))
     (run,) = runs_of(store, sweep)
@@ -376,9 +376,9 @@ def test_a_template_without_a_place_for_the_description_sits_as_in_lm_eval_and_s
 
 
 def test_a_template_that_wants_parts_is_asked_each_question(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.PARTS_ONLY), Link(), desk_with)
+    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.PARTS_ONLY), Channel(), desk_with)
     assert_every_answer_once(store, sweep)
     assert len(set(hashes(store, sweep).values())) == QUESTIONS
     (run,) = runs_of(store, sweep)
@@ -387,16 +387,16 @@ def test_a_template_that_wants_parts_is_asked_each_question(
 
 
 def test_a_template_that_swallows_the_question_fails_its_run_at_once(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.SWALLOWS), Link(), desk_with)
+    sweep = sit_chat(store, chat_model(tmp_path / "m", templates.SWALLOWS), Channel(), desk_with)
     (run,) = runs_of(store, sweep)
     assert (run.status, run.attempt, run.answered) == (RunStatus.FAILED, 1, 0)
     assert "its chat template leaves out what it is given" in run.reason
 
 
 def test_a_run_that_is_resumed_on_another_day_is_told_the_day_of_its_sweep(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
     model = chat_model(tmp_path / "m", templates.DATED)
     conditions = replace(CONDITIONS, chat_template=True)
@@ -416,7 +416,7 @@ def test_a_run_that_is_resumed_on_another_day_is_told_the_day_of_its_sweep(
 
 
 def test_a_run_that_was_begun_with_other_prompts_is_never_a_mixture(
-    store: Store, tmp_path: Path, desk_with: Callable[..., Desk]
+    store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = sit_chat(store, chat_model(tmp_path / "m", templates.DATED), CountedLink(6), desk_with)
     answered = runs_of(store, sweep)[0].answered

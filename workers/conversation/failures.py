@@ -13,8 +13,8 @@ from proctor.nouns.conversations import Counts, Fault, Finish
 from proctor.store.conversations import turns
 from proctor.store.conversations.turns import Ended, TurnClaim, TurnLost
 from proctor.store.database.session import Store
-from workers.conversation.streams import Replies, Voice
-from workers.waiting import Patience
+from workers.conversation.streams import ReplyStreams, ReplyWriter
+from workers.waiting import OutageRetry
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 class Failures:
     """The way of a failure to its Turn and its stream."""
 
-    def __init__(self, store: Store, patience: Patience, replies: Replies) -> None:
-        self._store, self._patience, self._replies = store, patience, replies
+    def __init__(self, store: Store, retry: OutageRetry, replies: ReplyStreams) -> None:
+        self._store, self._patience, self._replies = store, retry, replies
 
-    def file(self, claim: TurnClaim, voice: Voice, fault: Fault, error: Exception, *, final: bool) -> None:
+    def file(self, claim: TurnClaim, writer: ReplyWriter, fault: Fault, error: Exception, *, final: bool) -> None:
         """File a failure with its reply, and tell it where that is over; else it is claimed again."""
         log.warning("turn %s failed: %s", claim.turn_id, error)
         trace = "" if isinstance(error, ProctorError) else traceback.format_exc()
@@ -36,12 +36,12 @@ class Failures:
             log.warning("the failure isn't kept: %s", lost)
             return
         if over:
-            self._replies.send(voice.end(_failed(fault, said, error)))
+            self._replies.send(writer.end(_failed(fault, said, error)))
 
     def tell_ended(self, ended: Ended) -> None:
         """A reply over which too many workers died has ended with the look at it."""
-        voice = Voice(ended.turn_id, ended.attempt + 1)
-        self._replies.send(voice.end(Ending(Finish.FAILED, fault=ended.fault, error=ended.error)))
+        writer = ReplyWriter(ended.turn_id, ended.attempt + 1)
+        self._replies.send(writer.end(Ending(Finish.FAILED, fault=ended.fault, error=ended.error)))
 
 
 def fault_of(error: Exception) -> Fault:

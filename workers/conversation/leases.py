@@ -17,7 +17,7 @@ RENEWALS = 4  # in a lease's time: three may fail before it is lost
 log = logging.getLogger(__name__)
 
 
-class Renewal:
+class ReplyLeases:
     """Renews every quarter of a lease what `kept` says is under way, and keeps how far that is.
 
     `lost` are the ids of replies that another worker has by now. `sure` is whether the leases are known to be this

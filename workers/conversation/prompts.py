@@ -16,7 +16,7 @@ from proctor.nouns.conversations import ContextFacts, History, Role, Summary, Tu
 from proctor.store.conversations import conversations
 from proctor.store.conversations.turns import TurnClaim
 from proctor.store.database.session import Store
-from workers.engines.hf.generation.rendering import TemplateFraming
+from workers.engines.hf.generation.rendering import TemplateRenderer
 from workers.engines.hf.vocabulary import Vocabulary
 from workers.models.held import Loaded
 
@@ -25,7 +25,7 @@ RESERVE = 512  # tokens for the answer where nobody says how many
 
 
 @dataclass(frozen=True)
-class Shown:
+class BuiltPrompt:
     """The prompt of a reply."""
 
     ids: tuple[int, ...]
@@ -36,18 +36,18 @@ class Shown:
     in_tokens: bool = False  # it was said in tokens, and nobody knew its text
 
 
-class Prompter:
+class PromptBuilder:
     """The way from conversations to prompts for one loaded model."""
 
     def __init__(self, store: Store, model: Loaded) -> None:
         self.store, self.reader = store, model.reader
-        self.framing = TemplateFraming(model.reader)
+        self.renderer = TemplateRenderer(model.reader)
         self.window = min(model.reader.window, LONGEST_WINDOW)
         self._name = str(model.ref)
         self._vocabulary_size = int(model.model.model.config.get_text_config().vocab_size)
         self.vocabulary = Vocabulary(model.reader.tokenizer)
 
-    def show(self, claim: TurnClaim) -> Shown:
+    def show(self, claim: TurnClaim) -> BuiltPrompt:
         """The prompt of a claimed reply.
 
         Raises
@@ -63,12 +63,12 @@ class Prompter:
                 return self._in_tokens(claim, turn.token_ids)
         thread, summaries = self._thread(claim, None)
         found = in_force(thread, summaries)
-        shown = show(self.framing, self._policy(claim), thread, claim.history, found[1] if found else None)
+        shown = show(self.renderer, self._policy(claim), thread, claim.history, found[1] if found else None)
         behind = shown.ids if claim.history is History.RAW else thread.message()[0].opened
         text = BETWEEN.join(thread.asked or ()) if claim.history is History.RAW else ""
-        return Shown(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind, text)
+        return BuiltPrompt(shown.ids, facts(thread, shown, found[0].id if found else None), self.window, behind, text)
 
-    def _in_tokens(self, claim: TurnClaim, ids: tuple[int, ...]) -> Shown:
+    def _in_tokens(self, claim: TurnClaim, ids: tuple[int, ...]) -> BuiltPrompt:
         """What was said in tokens, as it stands."""
         if max(ids) >= self._vocabulary_size:
             raise BadInput(f"There is no token {max(ids)}: the model has {self._vocabulary_size:,}.")
@@ -77,7 +77,7 @@ class Prompter:
             raise ContextTooLong(len(ids), budget)
         decoded = self.reader.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
         text = str(decoded).replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return Shown(ids, ContextFacts(tokens=len(ids), budget=budget), self.window, ids, text, in_tokens=True)
+        return BuiltPrompt(ids, ContextFacts(tokens=len(ids), budget=budget), self.window, ids, text, in_tokens=True)
 
     def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
         """After a reply: summarise what is about to slide out of the window, where it is time."""
@@ -88,10 +88,10 @@ class Prompter:
         )  # fmt: skip
         thread, summaries = self._thread(claim, said)
         found = in_force(thread, summaries)
-        folding = fold(self.framing, self._policy(claim), thread, found[1] if found else None)
+        folding = fold(self.renderer, self._policy(claim), thread, found[1] if found else None)
         if folding is None:
             return
-        made = context.accept(self.framing, folding, extract(folding, self._count, Method.FACTS))
+        made = context.accept(self.renderer, folding, extract(folding, self._count, Method.FACTS))
         if made is not None:
             conversations.add_summary(
                 self.store,
@@ -117,11 +117,11 @@ class Prompter:
         mine = turn.lane.partition("/")[2].rpartition("/")[0] == self._name
         if mine and turn.token_ids and self._spells(turn.token_ids, turn.content):
             return turn.token_ids
-        return self.framing.text_ids(turn.content)
+        return self.renderer.text_ids(turn.content)
 
     def _spells(self, tokens: Sequence[int], text: str) -> bool:
         """Whether these tokens are this text; of one that went on with another they alone lack the space before it."""
         return str(self.reader.tokenizer.decode(list(tokens))).lstrip(" ") == text.lstrip(" ")
 
     def _count(self, text: str) -> int:
-        return len(self.framing.text_ids(text))
+        return len(self.renderer.text_ids(text))

@@ -1,8 +1,8 @@
 """Chat: the same worker's work on the same weights. It comes before exam packs, and leaves them their share.
 
 `serve` makes the replies that wait for the held model; `beside` does so between two packs of a Run, for a share of the
-time; `take_up` loads a model that replies wait for and that nobody else serves; `get_ready` loads one before it is
-asked for. In each decode step all replies under way get their next token, and replies that wait join in.
+time; `load_wanted` loads a model that replies wait for and that nobody else serves; `load_expected` loads one before it
+is asked for. In each decode step all replies under way get their next token, and replies that wait join in.
 
 Promised, whatever is killed, paused or cut off meanwhile, and held by tests/chaos/test_chat.py: no token of a reply is
 lost or said twice; a worker whose lease is over says not one more; a reply that is stopped ends within a token.
@@ -25,19 +25,19 @@ from proctor.store.conversations import turns
 from proctor.store.conversations.turns import Outcome, TurnClaim, TurnLost
 from proctor.store.database.session import Store
 from workers.allowed_models import ANYTHING, AllowedModels
-from workers.channel import Link
+from workers.channel import Channel
 from workers.conversation.failures import Failures, fault_of
-from workers.conversation.leases import Renewal
-from workers.conversation.prompts import Prompter
-from workers.conversation.reply import Live
-from workers.conversation.streams import Echo, Replies, Voice
-from workers.engines.generation import Generator, Request, Token
+from workers.conversation.leases import ReplyLeases
+from workers.conversation.prompts import PromptBuilder
+from workers.conversation.reply import ActiveReply
+from workers.conversation.streams import ReplyStreams, ReplyWriter, SendResult
+from workers.engines.generation import GenerationRequest, Generator, NextToken
 from workers.engines.hf.generation.choose import end_tokens, generator_for
-from workers.engines.hf.generation.detokenizer import Speech
+from workers.engines.hf.generation.detokenizer import Detokenizer
 from workers.engines.hf.scoring.options import score_options
 from workers.models.held import Loaded, Models
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 MOST_LIVE = 32  # replies at a time
 LOOK_S = 0.05  # between two looks into the store while replies are made
@@ -51,37 +51,39 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Voicebox:
+class _ChatModel:
     """What converses with one loaded model."""
 
     model: Loaded
     generator: Generator
-    prompter: Prompter
+    prompts: PromptBuilder
 
 
 @dataclass(frozen=True)
-class Means:
+class ServerContext:
     """What a worker's child lends to chat."""
 
     me: WorkerCard
     models: Models
     store: Store
-    link: Link
-    patience: Patience
-    pulse: Pulse
+    channel: Channel
+    retry: OutageRetry
+    liveness: Liveness
     lease_s: float
     allowed: AllowedModels = ANYTHING
 
 
-class Conversing:
+class ConversationServer:
     """The `Chat` of a worker's child; all of it runs in the child's one thread, but for the leases' renewal."""
 
-    def __init__(self, means: Means, replies: Replies) -> None:
+    def __init__(self, means: ServerContext, replies: ReplyStreams) -> None:
         self._means, self._replies = means, replies
-        self._failures = Failures(means.store, means.patience, replies)
-        self._live: dict[str, Live] = {}
-        self._box: _Voicebox | None = None
-        self._renewal = Renewal(means.store, means.lease_s, lambda: [live.kept for live in list(self._live.values())])
+        self._failures = Failures(means.store, means.retry, replies)
+        self._live: dict[str, ActiveReply] = {}
+        self._box: _ChatModel | None = None
+        self._renewal = ReplyLeases(
+            means.store, means.lease_s, lambda: [live.kept for live in list(self._live.values())]
+        )
         self._renewal.start()
         self._broker: str | None = None
         self._mark_at = self._look_at = self._left_at = self._ended_at = 0.0
@@ -92,13 +94,13 @@ class Conversing:
     def serve(self) -> None:
         admit_until = time.monotonic() + ADMIT_S
         self._look_at = 0.0
-        while not self._means.link.stopped:
+        while not self._means.channel.stopped:
             if time.monotonic() < admit_until:
                 self._admit_waiting()
             if not self._live:
                 break
             self._step()
-        if self._means.link.stopped:
+        if self._means.channel.stopped:
             self._hand_back()
         self._left_at = time.monotonic()
 
@@ -106,14 +108,14 @@ class Conversing:
         began = time.monotonic()
         until = began + max(SLICE_S, SHARE * (began - self._left_at))
         self._look_at = 0.0
-        while not self._means.link.stopped and time.monotonic() < until:
+        while not self._means.channel.stopped and time.monotonic() < until:
             self._admit_waiting()
             if not self._live:
                 break
             self._step()
         self._left_at = time.monotonic()
 
-    def take_up(self, waited_s: float = 0.0) -> bool:
+    def load_wanted(self, waited_s: float = 0.0) -> bool:
         broker = self._known_broker()
         if broker is None:
             return False
@@ -133,17 +135,17 @@ class Conversing:
             loaded = means.models.get(wanted.model, wanted.quant, DType.AUTO)
         except Exception as error:  # noqa: BLE001 -- filed with each reply
             fault = Fault.BAD_MODEL if isinstance(error, BadModel | BadInput) else Fault.INTERNAL
-            for claim, (voice, _) in opened:
-                self._failures.file(claim, voice, fault, error, final=fault is Fault.BAD_MODEL)
+            for claim, (writer, _) in opened:
+                self._failures.file(claim, writer, fault, error, final=fault is Fault.BAD_MODEL)
             self._end_if_broken(error)
             return True
-        means.link.hold(self._lane(loaded))
-        for claim, (voice, heard) in opened:
-            self._begin(claim, voice, heard, load_s=time.monotonic() - began)
+        means.channel.hold(self._lane(loaded))
+        for claim, (writer, heard) in opened:
+            self._begin(claim, writer, heard, load_s=time.monotonic() - began)
         self.serve()
         return True
 
-    def get_ready(self) -> bool:
+    def load_expected(self) -> bool:
         means = self._means
         expected = self._replies.expected() if means.models.held is None else None
         if expected is None or expected.device not in (None, means.me.device):
@@ -153,15 +155,15 @@ class Conversing:
         except ProctorError as error:
             log.info("%s is not loaded before it is asked for: %s", expected.model, error)
             return False
-        means.link.hold(self._lane(loaded))
+        means.channel.hold(self._lane(loaded))
         self._voicebox()
         return True
 
-    def linger(self) -> bool:
+    def wait_for_next(self) -> bool:
         held = self._means.models.held
         while held is not None and time.monotonic() < self._ended_at + LINGER_S:
             broker = self._known_broker()
-            if broker is None or self._means.link.wait(GLANCE_S):
+            if broker is None or self._means.channel.wait(GLANCE_S):
                 break
             if turns.is_waiting(self._means.store, broker, self._lane(held)):
                 return True
@@ -183,72 +185,76 @@ class Conversing:
         if broker is None or not turns.is_waiting(self._means.store, broker, self._lane(held)):
             return
         for claim in self._claim(broker, self._lane(held), room):
-            voice, heard = self._open(claim, Stage.CLAIMED)
-            self._begin(claim, voice, heard)
+            writer, heard = self._open(claim, Stage.CLAIMED)
+            self._begin(claim, writer, heard)
 
     def _claim(self, broker: str, lane: Lane, most: int) -> tuple[TurnClaim, ...]:
         means = self._means
         self._renewal.claimed()
-        got = means.patience(partial(turns.claim, means.store, means.me, broker, lane, most, means.lease_s))
+        got = means.retry(partial(turns.claim, means.store, means.me, broker, lane, most, means.lease_s))
         for ended in got.ended:
             self._failures.tell_ended(ended)
         return got.claims
 
-    def _open(self, claim: TurnClaim, stage: Stage) -> tuple[Voice, tuple[Echo, tuple[int, ...]]]:
-        voice = Voice(claim.turn_id, claim.attempt)
+    def _open(self, claim: TurnClaim, stage: Stage) -> tuple[ReplyWriter, tuple[SendResult, tuple[int, ...]]]:
+        writer = ReplyWriter(claim.turn_id, claim.attempt)
         progress = Progress(stage, claim.attempt, str(claim.lane), worker=self._means.me.name)
         echo, emitted = self._replies.open(claim.turn_id, claim.attempt, progress)
-        return voice, (echo, max(emitted, claim.token_ids, key=len))
+        return writer, (echo, max(emitted, claim.token_ids, key=len))
 
-    def _begin(self, claim: TurnClaim, voice: Voice, heard: tuple[Echo, tuple[int, ...]], load_s: float = 0.0) -> None:
+    def _begin(
+        self, claim: TurnClaim, writer: ReplyWriter, heard: tuple[SendResult, tuple[int, ...]], load_s: float = 0.0
+    ) -> None:
         """Take a claimed reply in: assemble what the model is shown, and begin behind what was emitted before."""
         echo, emitted = heard
         if echo.lost:
             return
         try:
-            live = self._prepare(claim, voice, emitted, load_s)
+            live = self._prepare(claim, writer, emitted, load_s)
             if live is None:
                 return
             self._live[claim.turn_id] = live
             if echo.stopped:
                 self._end(live, Finish.STOPPED)
-            elif live.speech.stopped or len(emitted) >= self._limit(live):
-                self._end(live, Finish.STOP if live.speech.stopped else Finish.LENGTH)
+            elif live.detokenizer.stopped or len(emitted) >= self._limit(live):
+                self._end(live, Finish.STOP if live.detokenizer.stopped else Finish.LENGTH)
         except TurnLost as error:
             log.warning("%s", error)
         except Exception as error:  # noqa: BLE001 -- filed with the reply
             fault = fault_of(error)
-            self._failures.file(claim, voice, fault, error, final=fault is not Fault.INTERNAL)
+            self._failures.file(claim, writer, fault, error, final=fault is not Fault.INTERNAL)
             self._end_if_broken(error)
 
-    def _prepare(self, claim: TurnClaim, voice: Voice, emitted: tuple[int, ...], load_s: float) -> Live | None:
+    def _prepare(
+        self, claim: TurnClaim, writer: ReplyWriter, emitted: tuple[int, ...], load_s: float
+    ) -> ActiveReply | None:
         """The reply under way; None where it had to be left, or is over already."""
         began = time.monotonic() - load_s
         box = self._voicebox()
-        shown = box.prompter.show(claim)
+        shown = box.prompts.show(claim)
         means = self._means
         said = shown.text if shown.in_tokens else None
         turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype), said=said)
-        speech = Speech(box.model.reader.tokenizer, claim.sampling.stop, shown.behind)
-        live = Live(claim, voice, speech, shown, 0, began, box.prompter.vocabulary, load_s=load_s)
+        detokenizer = Detokenizer(box.model.reader.tokenizer, claim.sampling.stop, shown.behind)
+        live = ActiveReply(claim, writer, detokenizer, shown, 0, began, box.prompts.vocabulary, load_s=load_s)
         if claim.options:
             self._probe(box, live)
             return None
         echo = claim.echo and claim.sampling.rivals is not None
-        request = Request(claim.turn_id, shown.ids, claim.sampling, self._limit(live), emitted, echo)
-        voice.say(emitted, speech.push(emitted))
-        if not speech.stopped and len(emitted) < request.limit:
+        request = GenerationRequest(claim.turn_id, shown.ids, claim.sampling, self._limit(live), emitted, echo)
+        writer.say(emitted, detokenizer.push(emitted))
+        if not detokenizer.stopped and len(emitted) < request.limit:
             if not box.generator.fits(request):
                 self._room = False
                 turns.hand_back(means.store, live.kept)
                 return None
             live.cached = box.generator.add(request)
         reading = Progress(Stage.READING, claim.attempt, str(claim.lane), worker=means.me.name, context=shown.facts)
-        self._replies.send([voice.progress(reading)])
+        self._replies.send([writer.progress(reading)])
         return live
 
-    def _probe(self, box: _Voicebox, live: Live) -> None:
-        options = [box.prompter.framing.text_ids(option) for option in live.claim.options]
+    def _probe(self, box: _ChatModel, live: ActiveReply) -> None:
+        options = [box.prompts.renderer.text_ids(option) for option in live.claim.options]
         scores = score_options(box.model.model, live.shown.ids, options)
         live.first_at = live.last_at = time.monotonic()
         counts = live.counts(0)
@@ -256,9 +262,9 @@ class Conversing:
         ending = Ending(
             Finish.STOP, counts, context=live.shown.facts, options_logprob=scores, worker=self._means.me.name
         )
-        self._replies.send(live.voice.end(ending))
+        self._replies.send(live.writer.end(ending))
 
-    def _limit(self, live: Live) -> int:
+    def _limit(self, live: ActiveReply) -> int:
         left = live.shown.window - len(live.shown.ids)
         return max(1, min(live.claim.sampling.max_tokens or left, left))
 
@@ -266,10 +272,10 @@ class Conversing:
 
     def _step(self) -> None:
         """One token more for every reply whose prompt has been read."""
-        self._means.pulse.beat()
+        self._means.liveness.beat()
         generator = self._voicebox().generator
         failed: Exception | None = None
-        tokens: list[Token] = []
+        tokens: list[NextToken] = []
         try:
             tokens = generator.step()
         except Exception as error:  # noqa: BLE001 -- filed with each reply
@@ -288,19 +294,19 @@ class Conversing:
         echoes = iter(self._replies.send([note for notes in said for note in notes]))
         for (live, _), notes in zip(spoken, said, strict=True):
             *_, echo = islice(echoes, len(notes))
-            live.voice.heard(echo)
+            live.writer.heard(echo)
             if echo.lost:
                 self._drop(live)
             elif live.finish is not None or echo.stopped:
                 self._end(live, live.finish or Finish.STOPPED)
 
-    def _end(self, live: Live, finish: Finish) -> None:
+    def _end(self, live: ActiveReply, finish: Finish) -> None:
         """Commit the reply, and only then tell of its end."""
-        claim, voice = live.claim, live.voice
+        claim, writer = live.claim, live.writer
         self._voicebox().generator.cancel(claim.turn_id)
         outcome = live.end(finish)
         try:
-            self._means.patience(partial(turns.finish, self._means.store, claim, outcome))
+            self._means.retry(partial(turns.finish, self._means.store, claim, outcome))
         except TurnLost as error:
             log.warning("%s", error)
             self._drop(live)
@@ -309,20 +315,20 @@ class Conversing:
         self._room, self._ended_at = True, time.monotonic()
         seed, me = claim.sampling.seed, self._means.me.name
         ending = Ending(finish, outcome.counts, context=live.shown.facts, seed=seed, worker=me)
-        self._replies.send(voice.end(ending))
+        self._replies.send(writer.end(ending))
         self._fold(live, outcome)
 
-    def _fold(self, live: Live, outcome: Outcome) -> None:
+    def _fold(self, live: ActiveReply, outcome: Outcome) -> None:
         """A summary that can't be made changes nothing: the window slides without it, and says so."""
         try:
-            self._voicebox().prompter.fold(live.claim, outcome.token_ids, outcome.content)
+            self._voicebox().prompts.fold(live.claim, outcome.token_ids, outcome.content)
         except ProctorError as error:
             log.warning("no summary was made after turn %s: %s", live.claim.turn_id, error)
 
     def _leave_lost(self) -> None:
         """Leave what others have by now. Nothing is said before this is known."""
         if self._live and not self._renewal.sure:
-            self._means.patience(self._renewal.renew)
+            self._means.retry(self._renewal.renew)
         for turn_id in list(self._renewal.lost):
             self._renewal.lost.discard(turn_id)
             live = self._live.get(turn_id)
@@ -330,7 +336,7 @@ class Conversing:
                 log.warning("turn %s is another worker's by now", turn_id)
                 self._drop(live)
 
-    def _drop(self, live: Live) -> None:
+    def _drop(self, live: ActiveReply) -> None:
         self._live.pop(live.claim.turn_id, None)
         self._room = True
         if self._box is not None:
@@ -349,7 +355,7 @@ class Conversing:
         """The step failed, and with it every reply in it: the generator has let go of all of them."""
         for live in list(self._live.values()):
             del self._live[live.claim.turn_id]
-            self._failures.file(live.claim, live.voice, Fault.INTERNAL, error, final=False)
+            self._failures.file(live.claim, live.writer, Fault.INTERNAL, error, final=False)
         self._room = True
         if not isinstance(error, ProctorError):
             self._box = None  # nobody knows what state the generator is in: the next reply gets a new one
@@ -371,7 +377,7 @@ class Conversing:
             self._drop(live)
             self._give_back(live)
 
-    def _give_back(self, live: Live) -> None:
+    def _give_back(self, live: ActiveReply) -> None:
         try:
             turns.hand_back(self._means.store, live.kept)
         except (TurnLost, StoreUnavailable) as error:
@@ -379,14 +385,14 @@ class Conversing:
 
     # --- the model and the broker
 
-    def _voicebox(self) -> _Voicebox:
+    def _voicebox(self) -> _ChatModel:
         """What converses with the model that is held."""
         held = self._means.models.held
         assert held is not None
         if self._box is None or self._box.model is not held:
             ends = end_tokens(held.model.model, held.reader.tokenizer)
             generator = generator_for(held.model, self._means.models.device, ends)
-            self._box = _Voicebox(held, generator, Prompter(self._means.store, held))
+            self._box = _ChatModel(held, generator, PromptBuilder(self._means.store, held))
         return self._box
 
     def _leave_model(self) -> None:

@@ -20,11 +20,11 @@ from chat.protocol.turns import (
     EXPECTED,
     REPLY_S,
     Aside,
+    AsidePlace,
     Ending,
     Entry,
     Expectation,
     Piece,
-    Place,
     Progress,
     TokenScore,
     dump_entry,
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Note:
+class OutgoingEntry:
     """An entry on its way. `create`: also where there is no stream (any more)."""
 
     turn_id: str
@@ -58,7 +58,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Echo:
+class SendResult:
     """What came of a note."""
 
     sent: bool
@@ -66,11 +66,11 @@ class Echo:
     stopped: bool = False  # somebody asked to stop the reply
 
 
-UNSENT = Echo(sent=False)
+UNSENT = SendResult(sent=False)
 
 
 @dataclass
-class Voice:
+class ReplyWriter:
     """One reply's stream, as this attempt writes it."""
 
     turn_id: str
@@ -94,7 +94,7 @@ class Voice:
             self.scores.clear()
             self.unscored = (len(self.tokens), len(self.text))
 
-    def pieces(self) -> list[Note]:
+    def pieces(self) -> list[OutgoingEntry]:
         """What isn't told yet: first what an earlier attempt made, whose scores nobody knows any more."""
         first, last = self.unscored, (len(self.tokens), len(self.text))
         told = (self.told, self.told_text)
@@ -102,34 +102,34 @@ class Voice:
             return [self._piece(told, last)]
         return [self._piece(told, first), *([self._piece(first, last)] if first != last else [])]
 
-    def _piece(self, begin: tuple[int, int], end: tuple[int, int]) -> Note:
+    def _piece(self, begin: tuple[int, int], end: tuple[int, int]) -> OutgoingEntry:
         """A part of the reply, between two places: tokens and characters before each."""
         scores = self.scores[begin[0] - self.unscored[0] :] if begin[0] >= self.unscored[0] else []
         tokens, text = tuple(self.tokens[begin[0] : end[0]]), self.text[begin[1] : end[1]]
         piece = Piece(self.attempt, self._next(), *begin, tokens, text, tuple(scores))
-        return Note(self.turn_id, self.attempt, piece.seq, piece, create=self.told == 0)
+        return OutgoingEntry(self.turn_id, self.attempt, piece.seq, piece, create=self.told == 0)
 
-    def put(self, place: Place, text: str, scores: Sequence[TokenScore]) -> None:
+    def put(self, place: AsidePlace, text: str, scores: Sequence[TokenScore]) -> None:
         """Have something told that stands beside the reply."""
         self.asides.append(Aside(self.attempt, 0, place, text, tuple(scores)))
 
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[OutgoingEntry]:
         """All that isn't told yet, the reply's own last."""
         return [*self._beside(), *self.pieces()]
 
-    def _beside(self) -> list[Note]:
+    def _beside(self) -> list[OutgoingEntry]:
         untold = [replace(aside, seq=self._next()) for aside in self.asides[self.told_asides :]]
-        return [Note(self.turn_id, self.attempt, aside.seq, aside, create=self.told == 0) for aside in untold]
+        return [OutgoingEntry(self.turn_id, self.attempt, aside.seq, aside, create=self.told == 0) for aside in untold]
 
-    def progress(self, progress: Progress) -> Note:
-        return Note(self.turn_id, self.attempt, self._next(), progress, create=True)
+    def progress(self, progress: Progress) -> OutgoingEntry:
+        return OutgoingEntry(self.turn_id, self.attempt, self._next(), progress, create=True)
 
-    def end(self, ending: Ending) -> list[Note]:
+    def end(self, ending: Ending) -> list[OutgoingEntry]:
         beside = self._beside()
         rest = self.pieces() if (self.told, self.told_text) != (len(self.tokens), len(self.text)) else []
-        return [*beside, *rest, Note(self.turn_id, self.attempt, self._next(), ending, create=True)]
+        return [*beside, *rest, OutgoingEntry(self.turn_id, self.attempt, self._next(), ending, create=True)]
 
-    def heard(self, echo: Echo) -> None:
+    def heard(self, echo: SendResult) -> None:
         """Of the reply's notes: they are told, or everything has to be told again."""
         self.told_asides = len(self.asides) if echo.sent else 0
         self.told = len(self.tokens) if echo.sent else 0
@@ -140,7 +140,7 @@ class Voice:
         return self.seq
 
 
-class Replies:
+class ReplyStreams:
     """This worker's way to the reply streams. Nothing is opened before it is used."""
 
     def __init__(self, broker_url: str) -> None:
@@ -166,9 +166,9 @@ class Replies:
             log.info("nobody knows what is expected: %s", error)
             return None
 
-    def open(self, turn_id: str, attempt: int, progress: Progress) -> tuple[Echo, tuple[int, ...]]:
+    def open(self, turn_id: str, attempt: int, progress: Progress) -> tuple[SendResult, tuple[int, ...]]:
         """Begin this attempt's part of a stream, so that earlier attempts add nothing; then, what they have emitted."""
-        (echo,) = self.send([Note(turn_id, attempt, 0, progress, create=True)])
+        (echo,) = self.send([OutgoingEntry(turn_id, attempt, 0, progress, create=True)])
         if attempt == 1 or not echo.sent:
             return echo, ()
         try:
@@ -177,7 +177,7 @@ class Replies:
             self._away(error)
             return UNSENT, ()
 
-    def send(self, notes: Sequence[Note]) -> list[Echo]:
+    def send(self, notes: Sequence[OutgoingEntry]) -> list[SendResult]:
         """Write all of them in one round trip."""
         if not notes or time.monotonic() < self._away_until:
             return [UNSENT] * len(notes)
@@ -196,7 +196,7 @@ class Replies:
             return [UNSENT] * len(notes)
         echoes = []
         for note in notes:
-            echoes.append(_echo(next(answers), next(answers)))
+            echoes.append(_result(next(answers), next(answers)))
             if note.create:
                 next(answers)
         return echoes
@@ -232,9 +232,9 @@ def emitted(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> tuple[int, .
     return tuple(tokens)
 
 
-def _echo(added: object, stop: object) -> Echo:
+def _result(added: object, stop: object) -> SendResult:
     if isinstance(added, ResponseError) and "equal or smaller" in str(added):
-        return Echo(sent=False, lost=True)
+        return SendResult(sent=False, lost=True)
     if isinstance(added, Exception):
         log.warning("the broker refuses a piece: %s", added)
-    return Echo(sent=isinstance(added, bytes | str), stopped=isinstance(stop, bytes))
+    return SendResult(sent=isinstance(added, bytes | str), stopped=isinstance(stop, bytes))

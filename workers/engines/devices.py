@@ -37,14 +37,14 @@ _CUDA_ERROR_MEMORY = 2  # cudaErrorMemoryAllocation
 
 
 @dataclass(frozen=True)
-class Placement:
+class DeviceMap:
     """Where a model's layers go, as `from_pretrained` takes it."""
 
     device_map: str | dict[str, str]
     max_memory: dict[int, int] | None = None  # bytes by GPU; without "cpu" among the keys no layer is put there
 
 
-def place(first: str, needs_bytes: int, free_by_gpu: Sequence[int]) -> Placement:
+def place(first: str, needs_bytes: int, free_by_gpu: Sequence[int]) -> DeviceMap:
     """All of a model on the `first` device, unless a group's first GPU is too small: then over the whole group.
 
     One GPU is preferred, since of a model that is spread one GPU computes at a time.
@@ -52,8 +52,8 @@ def place(first: str, needs_bytes: int, free_by_gpu: Sequence[int]) -> Placement
     `needs_bytes` counts weights and a pack; `free_by_gpu` is empty where there is no group.
     """
     if not free_by_gpu or needs_bytes <= free_by_gpu[0]:
-        return Placement({"": first})
-    return Placement("balanced", dict(enumerate(free_by_gpu)))
+        return DeviceMap({"": first})
+    return DeviceMap("balanced", dict(enumerate(free_by_gpu)))
 
 
 @dataclass(frozen=True)

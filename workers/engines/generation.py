@@ -1,8 +1,8 @@
 """Generation: what a way to make replies promises, whichever of the two it is.
 
 `generate_plain` is the slow and obvious way, one conversation after the other, and serves every causal model;
-`generate_rows` makes all replies in one row. `talking` chooses between them, `sampling` chooses tokens, `speech` turns
-tokens into text. The promises are held for both by tests/unit/workers/engines/hf/generation/test_continuous.py:
+`generate_rows` makes all replies in one row. `talking` chooses between them, `sampling` chooses tokens, `detokenizer`
+turns tokens into text. The promises are held for both by tests/unit/workers/engines/hf/generation/test_continuous.py:
 
 - greedy tokens are those of transformers' own `generate`, and in float32 the same alone and in company;
 - with a seed a reply is the same again, and is gone on with after any token as if it had not been interrupted:
@@ -24,19 +24,19 @@ from proctor.nouns.conversations import Finish, Sampling
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """A reply to be made."""
 
     id: str
     prompt: tuple[int, ...]  # at least one token
-    sampling: Sampling  # its seed is set, unless it is greedy; stop strings are `speech`'s affair
+    sampling: Sampling  # its seed is set, unless it is greedy; stop strings are `detokenizer`'s affair
     limit: int  # tokens of the reply, at least one; prompt and limit together fit into the window
     emitted: tuple[int, ...] = ()  # of the reply, what there is already: fewer than `limit`
     echo: bool = False  # the prompt's own log-probabilities are wanted, with as many rivals as the reply's
 
 
 @dataclass(frozen=True)
-class Rank:
+class TokenLogprob:
     """A token and its natural log-probability."""
 
     token: int
@@ -44,24 +44,24 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Scored:
+class PromptLogprob:
     """A token of a prompt: its natural log-probability behind those before it, and the likeliest at its place."""
 
     token: int
     logprob: float
-    rivals: tuple[Rank, ...] = ()
+    rivals: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
-class Token:
+class NextToken:
     """The next token of a reply. With `Finish.STOP` it is an end token, which is no part of the reply."""
 
     id: str
     token: int
     logprob: float | None = None  # where it was asked for: the model's own, before temperature and penalty
-    rivals: tuple[Rank, ...] = ()
+    rivals: tuple[TokenLogprob, ...] = ()
     finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
-    prompt: tuple[Scored, ...] = ()  # of the first token of an echo: the prompt's tokens from the second on
+    prompt: tuple[PromptLogprob, ...] = ()  # of the first token of an echo: the prompt's tokens from the second on
 
 
 PIECE = 32  # tokens
@@ -79,16 +79,16 @@ class Generator(Protocol):
     def live(self) -> int:
         """Replies under way."""
 
-    def fits(self, request: Request) -> bool:
+    def fits(self, request: GenerationRequest) -> bool:
         """Whether there is memory for this reply beside those under way. What is kept makes room for it."""
 
-    def add(self, request: Request) -> int:
+    def add(self, request: GenerationRequest) -> int:
         """Begin a reply; it is computed by `step`. How many tokens of its prompt need not be computed again."""
 
     def cancel(self, request_id: str) -> None:
         """End a reply that has gone far enough. What was computed is kept; one that isn't under way is no error."""
 
-    def step(self) -> list[Token]:
+    def step(self) -> list[NextToken]:
         """Compute, and give the next token of some replies; of all whose prompt has been read.
 
         Raises

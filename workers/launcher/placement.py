@@ -18,7 +18,7 @@ NEEDED_CAPABILITY = {Quant.EIGHT_BIT: (7, 5), Quant.FOUR_BIT: (6, 0)}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LauncherOptions:
     """What workers are started for: devices as `--devices` takes them, and what they serve if not everything."""
 
     devices: str = "auto"
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Post:
+class Seat:
     """A device to be served: the worker's card, and what its process may see of CUDA."""
 
     card: WorkerCard
@@ -43,7 +43,7 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Place:
+class LauncherId:
     """What all workers of one launcher have in common."""
 
     host: str
@@ -55,7 +55,7 @@ class Place:
         return "bitsandbytes" in self.versions
 
 
-def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
+def seats(machine: Machine, wanted: LauncherOptions, place: LauncherId) -> list[Seat]:
     """A post for each device, or group of GPUs, that is wanted: `auto` is every GPU, or the CPU where there is none.
 
     Raises
@@ -64,7 +64,7 @@ def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
         for a GPU that isn't there, with those that are, and for GPUs that don't make whole groups.
     """
 
-    def post(name: str, device: Device, device_name: str, memory_bytes: int, gpus: Sequence[Gpu]) -> Post:
+    def post(name: str, device: Device, device_name: str, memory_bytes: int, gpus: Sequence[Gpu]) -> Seat:
         card = WorkerCard(
             name=f"{name}@{place.host}:{place.mark}",
             host=place.host,
@@ -76,7 +76,7 @@ def posts(machine: Machine, wanted: Wanted, place: Place) -> list[Post]:
             quants=quants_of(gpus, quantizes=place.quantizes),
             versions=place.versions,
         )
-        return Post(card, ",".join(gpu.uuid for gpu in gpus))
+        return Seat(card, ",".join(gpu.uuid for gpu in gpus))
 
     if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
         wanted.allotment.check_for_cpu()

@@ -31,7 +31,7 @@ from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, Wo
 from proctor.gpus import usable
 from proctor.hardware import look
 from proctor.settings import CACHED, LOG_FORMATS, Settings
-from workers.launcher.placement import Place, Wanted, posts
+from workers.launcher.placement import LauncherId, LauncherOptions, seats
 from workers.launcher.process import WorkerProcess
 from workers.launcher.versions import versions
 
@@ -203,9 +203,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def wanted(options: argparse.Namespace) -> Wanted:
+def wanted(options: argparse.Namespace) -> LauncherOptions:
     """What the command line asks for. Raises `BadInput` for what can't be meant."""
-    return Wanted(
+    return LauncherOptions(
         devices=options.devices,
         lanes=tuple(options.lanes),
         sweep_id=options.sweep,
@@ -213,14 +213,14 @@ def wanted(options: argparse.Namespace) -> Wanted:
     )
 
 
-def _crew(settings: Settings, wish: Wanted, tell: Callable[[Report], None]) -> list[WorkerProcess]:
+def _crew(settings: Settings, wish: LauncherOptions, tell: Callable[[Report], None]) -> list[WorkerProcess]:
     if settings.broker_url is None:
         raise BrokerUnavailable(
             "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
         )
     check_packages()
     # Containers may share a host name and a process id, and a name decides whose leases are whose.
-    place = Place(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
+    place = LauncherId(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
     environ = {**os.environ, **settings.environ()}
     machine = look(os.environ)
     if wish.devices != "cpu":
@@ -228,7 +228,7 @@ def _crew(settings: Settings, wish: Wanted, tell: Callable[[Report], None]) -> l
     if machine.gpus_unusable:
         log.warning("left alone: %s", machine.gpus_unusable)
     return [
-        WorkerProcess(post.card, post.environ(environ), settings.home, tell) for post in posts(machine, wish, place)
+        WorkerProcess(post.card, post.environ(environ), settings.home, tell) for post in seats(machine, wish, place)
     ]
 
 

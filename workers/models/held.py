@@ -16,7 +16,7 @@ from workers.engines.hf.load import Engine, load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.varlen_check import kernel_of
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.measure import peaks_are_exact
 from workers.engines.scoring import Scorer
 from workers.launcher.versions import versions
@@ -31,7 +31,7 @@ class Loaded:
     quant: Quant
     model: CausalModel
     scorer: Scorer
-    reader: Reader  # its window, `count` and `chat` are what prompts are fitted with
+    reader: Tokenizer  # its window, `count` and `chat` are what prompts are fitted with
     provenance: Provenance
     load_cost: Cost
     weight_bytes: int  # in memory

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Rhythm:
+class Schedule:
     """When the next things are due, by the monotonic clock."""
 
     heartbeat_at: float = 0.0
@@ -95,7 +95,7 @@ class Children:
         why, self.broken = self.broken, ""
         return why if now - before < SICK_S else ""
 
-    def barren(self, pids: list[int]) -> bool:
+    def keeps_dying(self, pids: list[int]) -> bool:
         """Whether, with these children now, it is time to give up."""
         if pids == self.pids:
             return False
@@ -105,16 +105,21 @@ class Children:
         return self.deaths == BARREN_DEATHS
 
 
-class Supply(bootsteps.StartStopStep):
+class ParentLoop(bootsteps.StartStopStep):
     """Celery starts this step at each connection to the broker, and stops it at each loss."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Consumer, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self.settings, self.me, self.link, self.intake = mine.settings(), mine.me(), mine.link(), mine.intake()
+        self.settings, self.me, self.channel, self.chat_requests = (
+            mine.settings(),
+            mine.me(),
+            mine.channel(),
+            mine.chat_requests(),
+        )
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
-        self.rhythm = Rhythm()
+        self.rhythm = Schedule()
         self.children = Children()
         self.watch = Watch(self.settings.pack_limit_s)
         self._launcher = os.getppid()
@@ -144,15 +149,15 @@ class Supply(bootsteps.StartStopStep):
         """
         if os.getppid() != self._launcher:  # on Linux the kernel has killed us by then (`proctor.embedded.tether`)
             os.kill(os.getpid(), signal.SIGTERM)
-        self.children.look(self.link.ready, self.link.broken)
+        self.children.look(self.channel.ready, self.channel.broken)
         consumer.pool.maintain_pool()  # a dead child is seen within a tick; Celery itself looks every 5 s
         children = consumer.pool.info["processes"]
         if why := self.children.sick(children, time.monotonic()):
             tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, f"its device failed twice: {why}"), os.environ)
-        if self.children.barren(children):
+        if self.children.keeps_dying(children):
             detail = f"its child process died {BARREN_DEATHS} times before it had its device"
             tell_launcher(Report(ReportKind.WORKER_UNFIT, self.me.name, detail), os.environ)
-        hangs = self.watch.hangs(children, self.link.beats, time.monotonic(), busy=bool(state.reserved_requests))
+        hangs = self.watch.hangs(children, self.channel.beats, time.monotonic(), busy=bool(state.reserved_requests))
         try:
             if hangs:
                 self._end_child(consumer, f"it showed no sign of life for {self.watch.silent_s:.0f} s")
@@ -174,7 +179,7 @@ class Supply(bootsteps.StartStopStep):
             wake(consumer.app, self.me.device, self.me.name)
             self.rhythm.rang(now, heard=state.all_total_count[0])
         if now >= self.rhythm.heartbeat_at:
-            workers.heartbeat(self.store, self.me, self.link.held, self.link.waits_for)
+            workers.heartbeat(self.store, self.me, self.channel.held, self.channel.waits_for)
             self.rhythm.heartbeat_at = now + HEARTBEAT_S
         if self.settings.chat_days is not None and now >= self.rhythm.forget_at:
             self.rhythm.forget_at = now + FORGET_S
@@ -182,8 +187,8 @@ class Supply(bootsteps.StartStopStep):
                 log.info("%d conversation(s) are over %g days old and gone", gone, self.settings.chat_days)
 
     def _chat_waits(self) -> bool:
-        broker = self.intake.broker
-        return broker is not None and turns.waiting(self.store, self.me, broker, self.link.held)
+        broker = self.chat_requests.broker
+        return broker is not None and turns.waiting(self.store, self.me, broker, self.channel.held)
 
     def _end_a_hung_child(self, consumer: Consumer) -> None:
         """A device that hangs answers nothing, not even SIGTERM: kill the child, and count the attempt."""

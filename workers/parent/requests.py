@@ -81,7 +81,7 @@ class _Resolved:
     at: float
 
 
-class Intake:
+class ChatRequests:
     """`start` it once, in the parent; it ends with the process, or with `stop`. `broker` is the broker's mark."""
 
     def __init__(

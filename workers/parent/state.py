@@ -18,9 +18,9 @@ from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from workers.allowed_models import AllowedModels
-from workers.channel import Link
+from workers.channel import Channel
 from workers.launcher.identity import read_card
-from workers.parent.requests import Intake
+from workers.parent.requests import ChatRequests
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +44,18 @@ def me() -> WorkerCard:
 
 
 @functools.cache
-def link() -> Link:
+def channel() -> Channel:
     """What parent and child share; the parent makes it before it forks."""
-    return Link()
+    return Channel()
 
 
 @functools.cache
-def intake() -> Intake:
+def chat_requests() -> ChatRequests:
     """The parent's ear for clients."""
     ours = settings()
     assert ours.broker_url is not None  # else there is no app
     allowed = AllowedModels(ours.allow_models, ours.cache)
-    return Intake(ours.broker_url, Store(ours.database_url, timeout_s=ours.lease_s), me(), ring, allowed)
+    return ChatRequests(ours.broker_url, Store(ours.database_url, timeout_s=ours.lease_s), me(), ring, allowed)
 
 
 def ring(device: Device) -> None:

@@ -13,8 +13,8 @@ from workers.engines.measure import Meter, PeakMemory
 from workers.engines.scoring import PackScores, Prepared
 
 
-class Tally:
-    """`with Tally(device) as tally:` around the work; after the block `tally.measures` has the peaks of memory too."""
+class AttemptCosts:
+    """`with Tally(device) as tally:` around the work; after the block `costs.measures` has the peaks of memory too."""
 
     def __init__(self, device: TorchDevice) -> None:
         self._device = device

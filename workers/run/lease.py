@@ -16,8 +16,8 @@ from proctor.nouns.exams import Answer, Exam
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance
 from proctor.store.database.session import Store
 from proctor.store.runs import exams, runs
-from workers.run.liveness import Pulse
-from workers.waiting import Patience
+from workers.run.liveness import Liveness
+from workers.waiting import OutageRetry
 
 RENEWALS = 4  # in a lease's time: three may fail before it is lost
 
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 class Lease:
     """`with Lease(store, claim, patience, pulse) as lease:` renews the claim every quarter of its time, until its end.
 
-    Every method waits out a database that is away, and raises `StoreUnavailable` when `patience` is at an end. Those
+    Every method waits out a database that is away, and raises `StoreUnavailable` when `retry` is at an end. Those
     that write raise `LeaseLost` once another worker holds the Run or it was cancelled, and nothing is written then:
     that is the store's promise, since every write names the attempt. The thread only notices it sooner.
     """
 
-    def __init__(self, store: Store, claim: Claim, patience: Patience, pulse: Pulse) -> None:
-        self.store, self.claim, self.patience, self.pulse = store, claim, patience, pulse
+    def __init__(self, store: Store, claim: Claim, retry: OutageRetry, liveness: Liveness) -> None:
+        self.store, self.claim, self.retry, self.liveness = store, claim, retry, liveness
         self._lost = threading.Event()
         self._paused = threading.Event()
         self._left = threading.Event()
@@ -53,7 +53,7 @@ class Lease:
             where it is here in parts only, with imported Answers.
         """
         spec = self.claim.spec
-        exam = self.patience(partial(exams.load_exam, self.store, spec.benchmark, spec.subject, spec.exam_hash))
+        exam = self.retry(partial(exams.load_exam, self.store, spec.benchmark, spec.subject, spec.exam_hash))
         if content_hash(exam.subject, exam.dev, exam.questions) != spec.exam_hash:
             raise BadExam(
                 f"Exam {spec.benchmark}/{spec.subject} isn't here as a whole: it came with imported answers.",
@@ -63,45 +63,45 @@ class Lease:
 
     def begin(self, provenance: Provenance) -> Provenance:
         """Say what this attempt computes with; returns what the Run's numbers are recorded under."""
-        return self.patience(partial(runs.begin, self.store, self.claim, provenance))
+        return self.retry(partial(runs.begin, self.store, self.claim, provenance))
 
     def amend(self, provenance: Provenance) -> None:
         """Say that from now on packs are computed as `provenance` tells: in parts, or on another device."""
         self._check()
-        self.patience(partial(runs.amend, self.store, self.claim, provenance))
+        self.retry(partial(runs.amend, self.store, self.claim, provenance))
 
     def committed_packs(self) -> frozenset[int]:
         """Indexes of the packs that are recorded, by whichever attempt: none before the first."""
         if self.claim.attempt == 1:
             return frozenset()
-        return self.patience(partial(runs.committed_packs, self.store, self.claim))
+        return self.retry(partial(runs.committed_packs, self.store, self.claim))
 
     def record(self, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
         """Keep a pack's Answers, all or none, once."""
         self._check()
         try:
-            self._heed(self.patience(partial(runs.record, self.store, self.claim, pack_index, answers, cost)))
+            self._heed(self.retry(partial(runs.record, self.store, self.claim, pack_index, answers, cost)))
         except runs.AlreadyRecorded:
             # Only this attempt can have done so: the database went away between its commit and its answer to us.
             log.info("pack %d was recorded at the first try after all", pack_index)
 
     def recorded_scores(self, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
         """Log-probabilities that are recorded, by question id, by whichever attempt."""
-        return self.patience(partial(runs.recorded_scores, self.store, self.claim, question_ids))
+        return self.retry(partial(runs.recorded_scores, self.store, self.claim, question_ids))
 
     def recorded_prompts(self) -> dict[str, str]:
         """Hashes of the prompts that are answered, by question id, by whichever attempt."""
-        return self.patience(partial(runs.recorded_prompts, self.store, self.claim))
+        return self.retry(partial(runs.recorded_prompts, self.store, self.claim))
 
     def finish(self, measures: Measures, noise: Noise | None = None) -> None:
         """The Run is done: every question has its Answer."""
         self._check()
-        self.patience(partial(runs.finish, self.store, self.claim, measures, noise))
+        self.retry(partial(runs.finish, self.store, self.claim, measures, noise))
 
     def hand_back(self, measures: Measures, reason: str) -> None:
         """Give the Run back before its end; what is recorded stays, and no failure is counted."""
         self._check()
-        self.patience(partial(runs.hand_back, self.store, self.claim, measures, reason))
+        self.retry(partial(runs.hand_back, self.store, self.claim, measures, reason))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -125,7 +125,7 @@ class Lease:
         with logs.about(f"run-{self.claim.run_id}.{self.claim.attempt}"):
             while not self._left.wait(self.claim.lease_s / RENEWALS):
                 try:
-                    self._heed(runs.renew(self.store, self.claim, moved=self.pulse.taken()))
+                    self._heed(runs.renew(self.store, self.claim, moved=self.liveness.taken()))
                 except LeaseLost:
                     self._lost.set()
                     return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Pulse:
+class Liveness:
     """`beat` says that the work moves, to the worker's parent at once by `show`.
 
     The thread that renews the lease passes it on to the database, so that nobody takes the work for hung.

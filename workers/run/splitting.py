@@ -30,7 +30,7 @@ class _Short:
     error: OutOfMemory
 
 
-class FittingScorer:
+class SplittingScorer:
     """A `Scorer` around another: packs go through whole, or in parts of at most `cut_tokens`.
 
     Where a part runs out of memory, `make_room` lets go of what others hold and says whether there was any: the pack is

@@ -113,8 +113,8 @@ def test_a_difference_that_is_no_number_is_within_no_tolerance() -> None:
 def test_draws_that_depend_on_the_moment_fail_their_check(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter(range(10_000))
 
-    def at_this_moment(logits: torch.Tensor, wish: Sampling, before: tuple[int, ...], place: int) -> Chosen:
-        return choose(logits, replace(wish, seed=next(moments)), before, place)
+    def at_this_moment(logits: torch.Tensor, options: Sampling, before: tuple[int, ...], place: int) -> Chosen:
+        return choose(logits, replace(options, seed=next(moments)), before, place)
 
     monkeypatch.setattr(of_replies, "choose", at_this_moment)
     assert named("draws").run(shop).good is False
@@ -170,7 +170,7 @@ def test_when_the_time_is_over_no_check_begins_and_those_left_are_told(shop: Wor
         time.sleep(0.2)
         return Found("in the end", good=True)
 
-    checks = [Check("slow", "patience", slow), Check("late", "time", raises), Check("later", "time", raises)]
+    checks = [Check("slow", "retry", slow), Check("late", "time", raises), Check("later", "time", raises)]
     assert run_all(checks, shop, time.monotonic() + 0.1, told.append)
     last = [(one.check, one.verdict, one.found) for one in told if isinstance(one, Result)]
     assert last == [

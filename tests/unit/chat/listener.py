@@ -7,7 +7,7 @@ from chat.protocol.turns import TurnRequest
 
 
 class Listener(Client):
-    """Its replies say nothing by themselves: a test lets their `hearing` take entries."""
+    """Its replies say nothing by themselves: a test lets their `reader` take entries."""
 
     def __init__(self) -> None:
         super().__init__("redis://127.0.0.1:1/0")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from chat.client.client import Manner
+from chat.client.client import ReplySettings
 from chat.server.run import with_list
 from proctor.catalog import hub
 from proctor.errors import BadInput, BadModel, NotServed
@@ -101,7 +101,7 @@ def test_without_a_list_any_name_is_looked_up_and_its_fault_told(folder: str, tm
 
 def test_serve_allows_its_own_model_and_what_is_cached_unless_a_list_is_given(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path, "sqlite:///x", allow_models=("org/*",))
-    first = Manner("./a[1]")
+    first = ReplySettings("./a[1]")
     bare = replace(settings, allow_models=None)
     assert with_list(bare, None, ()).allow_models == ("cached",)
     assert with_list(bare, first, ()).allow_models == ("./a[[]1]", "cached")

@@ -19,7 +19,7 @@ from proctor.errors import BadModel, DoesNotFit, NotHere, first_line
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.runs import Cost
-from workers.engines.devices import TORCH_DTYPES, Placement, TorchDevice, is_of_the_device, is_shortage, place
+from workers.engines.devices import TORCH_DTYPES, DeviceMap, TorchDevice, is_of_the_device, is_shortage, place
 from workers.engines.hf.cpu.fused_gates import fuse
 from workers.engines.hf.cpu.onednn import PLAIN, pack
 from workers.engines.hf.head import widen_head
@@ -27,7 +27,7 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.own_weights import leave_file
 from workers.engines.hf.quantize import check_computes, notes, quantization, settle
 from workers.engines.hf.quiet import quiet_libraries
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.measure import Meter
 
 BUSY_S = 30.0  # for memory that somebody else is giving back
@@ -44,7 +44,7 @@ class Engine:
     """A model in memory with its tokenizer."""
 
     model: CausalModel
-    reader: Reader
+    reader: Tokenizer
     weights: Weights
     dtype: DType  # what it computes in, never `auto`
     products: str  # what multiplies its matrices: see `Provenance.products`
@@ -103,7 +103,7 @@ def load(
             if is_of_the_device(error):
                 raise  # a sick GPU is no fault of the model
             raise BadModel(name, first_line(error)) from error
-    reader = Reader(tokenizer, _window(weights, tokenizer), name)
+    reader = Tokenizer(tokenizer, _window(weights, tokenizer), name)
     size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]
     told = notes(quant, device.kind)
     if weights.quantized_as:
@@ -128,7 +128,7 @@ def room_for(needs: int, device: TorchDevice, limit_s: float = BUSY_S) -> int:
     return has
 
 
-def placement(weights: Weights, quant: Quant, dtype: DType, pack_tokens: int, device: TorchDevice) -> Placement:
+def placement(weights: Weights, quant: Quant, dtype: DType, pack_tokens: int, device: TorchDevice) -> DeviceMap:
     """Where a model goes that is to compute in `dtype` and to score packs of so many tokens."""
     room = weight_bytes(weights, quant, dtype) + pack_bytes(weights, dtype, pack_tokens)
     return place(str(device.torch), room, device.free_by_gpu())
@@ -164,7 +164,7 @@ def check_complete(report: Mapping[str, set[Any]], name: str) -> None:
         )
 
 
-def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, where: Placement) -> PreTrainedModel:
+def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, where: DeviceMap) -> PreTrainedModel:
     torch_dtype = TORCH_DTYPES[dtype]
     found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
         folder,

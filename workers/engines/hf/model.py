@@ -10,10 +10,10 @@ import torch
 from transformers import PreTrainedModel
 
 from workers.engines.hf.generation import attention as lines
-from workers.engines.hf.generation.attention import Lines
+from workers.engines.hf.generation.attention import BatchLayout
 from workers.engines.hf.scoring import cascade as attention
 from workers.engines.hf.scoring import last_layer
-from workers.engines.hf.scoring.layout import Cascade
+from workers.engines.hf.scoring.layout import CascadeLayout
 
 
 class CausalModel:
@@ -51,7 +51,7 @@ class CausalModel:
 
     @torch.inference_mode()
     def row_logits(
-        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, cascade: Cascade
+        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, cascade: CascadeLayout
     ) -> torch.Tensor:
         """Logits (K, V) of a row of tokens (T,) at its indexes `reads` (K,).
 
@@ -68,7 +68,7 @@ class CausalModel:
 
     @torch.inference_mode()
     def line_logits(
-        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, lines_: Lines
+        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, lines_: BatchLayout
     ) -> torch.Tensor:
         """The same for a row of parts of conversations, each behind what its own line has read: (K, V)."""
         with self._attending(lines.NAME):

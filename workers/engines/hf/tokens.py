@@ -16,7 +16,7 @@ from workers.engines.scoring import Continuation, EncodedPrompt
 _LATELY = 4096  # texts: a Run's, with some to spare
 
 
-class Reader:
+class Tokenizer:
     """A model's tokenizer, and the window that its prompts must fit in.
 
     Special tokens are the tokenizer's own default, those before the text only; a text that already starts with the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.client.reader import BEGINNING, Hearing
+from chat.client.reader import BEGINNING, ReplyReader
 from chat.protocol.turns import Ending, Piece, Progress, Stage
 from proctor.nouns.conversations import Finish
 
@@ -30,46 +30,46 @@ CUTS = st.lists(st.integers(1, len(REPLY) - 1), max_size=6)
 def test_a_takeover_and_a_replay_give_each_character_once(
     first: list[int], second: list[int], heard: int, overlap: int
 ) -> None:
-    hearing = Hearing()
+    reader = ReplyReader()
     fresh: list[Piece] = []
     for entry_id, piece in pieces(1, first)[:heard]:
-        got = hearing.take(entry_id, piece)
+        got = reader.take(entry_id, piece)
         assert isinstance(got, Piece)
         fresh.append(got)
-    for entry_id, piece in pieces(2, second, min(overlap, hearing.tokens)):
-        got = hearing.take(entry_id, piece)
+    for entry_id, piece in pieces(2, second, min(overlap, reader.tokens)):
+        got = reader.take(entry_id, piece)
         if isinstance(got, Piece):
             fresh.append(got)
-    assert "".join(piece.text for piece in fresh) == REPLY == hearing.text
+    assert "".join(piece.text for piece in fresh) == REPLY == reader.text
     assert [token for piece in fresh for token in piece.tokens] == list(map(ord, REPLY))
     assert [piece.at_token for piece in fresh] == [piece.at_character for piece in fresh]
 
 
 def test_a_gap_is_not_passed_over_but_heard_from_the_beginning() -> None:
-    hearing = Hearing()
+    reader = ReplyReader()
     all_pieces = pieces(1, [5, 10])
-    assert hearing.take(*all_pieces[0]) is not None
-    assert hearing.take(*all_pieces[2]) is None
-    assert hearing.last_id == BEGINNING
-    assert [hearing.take(*each) is not None for each in all_pieces] == [False, True, True]
-    assert hearing.text == REPLY
+    assert reader.take(*all_pieces[0]) is not None
+    assert reader.take(*all_pieces[2]) is None
+    assert reader.last_id == BEGINNING
+    assert [reader.take(*each) is not None for each in all_pieces] == [False, True, True]
+    assert reader.text == REPLY
 
 
 def test_an_ending_is_kept_and_any_entry_says_that_a_worker_knows() -> None:
-    assert not Hearing().accepted
-    hearing = Hearing()
-    hearing.take("0-1", Progress(Stage.ACCEPTED))
-    assert hearing.accepted
-    assert Hearing().ending is None
+    assert not ReplyReader().accepted
+    reader = ReplyReader()
+    reader.take("0-1", Progress(Stage.ACCEPTED))
+    assert reader.accepted
+    assert ReplyReader().ending is None
     ending = Ending(Finish.STOP)
-    assert hearing.take("1-9", ending) is ending is hearing.ending
-    assert hearing.last_id == "1-9"
+    assert reader.take("1-9", ending) is ending is reader.ending
+    assert reader.last_id == "1-9"
 
 
 def test_half_a_character_adds_a_token_and_no_text() -> None:
-    hearing = Hearing()
-    assert hearing.take("1-1", Piece(1, 1, 0, 0, (240,), "")) is not None
-    assert (hearing.tokens, hearing.text) == (1, "")
-    got = hearing.take("1-2", Piece(1, 2, 1, 0, (159,), "🦆"))
+    reader = ReplyReader()
+    assert reader.take("1-1", Piece(1, 1, 0, 0, (240,), "")) is not None
+    assert (reader.tokens, reader.text) == (1, "")
+    got = reader.take("1-2", Piece(1, 2, 1, 0, (159,), "🦆"))
     assert isinstance(got, Piece)
-    assert (hearing.tokens, hearing.text) == (2, "🦆")
+    assert (reader.tokens, reader.text) == (2, "🦆")

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chat.client.client import Manner, Reply, new_id
-from chat.client.session import Talk, manner_of
-from chat.protocol.inquiries import Story
+from chat.client.client import Reply, ReplySettings, new_id
+from chat.client.session import ChatSession, settings_of
+from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Piece, TurnRequest
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Fault, Finish, History, Role, Turn, TurnStatus, Utterance
@@ -20,20 +20,20 @@ NOW = datetime(2031, 5, 6, tzinfo=UTC)
 
 
 @pytest.fixture
-def talk() -> Talk:
-    return Talk(Listener(), Manner("parrot"))
+def talk() -> ChatSession:
+    return ChatSession(Listener(), ReplySettings("parrot"))
 
 
-def asked(talk: Talk) -> TurnRequest:
+def asked(talk: ChatSession) -> TurnRequest:
     assert isinstance(talk.client, Listener)
     return talk.client.asked[-1]
 
 
-def end(talk: Talk, reply: Reply, text: str = "Hi!", fault: Fault | None = None) -> None:
+def end(talk: ChatSession, reply: Reply, text: str = "Hi!", fault: Fault | None = None) -> None:
     """The reply as a client has heard it."""
     if text:
-        reply.hearing.take("1-1", Piece(1, 1, 0, 0, (5,), text))
-    reply.hearing.take("1-2", Ending(Finish.FAILED if fault else Finish.STOP, fault=fault))
+        reply.reader.take("1-1", Piece(1, 1, 0, 0, (5,), text))
+    reply.reader.take("1-2", Ending(Finish.FAILED if fault else Finish.STOP, fault=fault))
     talk.ended(reply)
 
 
@@ -47,7 +47,7 @@ def words(request: TurnRequest) -> list[tuple[Role, str]]:
     return [(each.role, each.content) for each in request.say]
 
 
-def test_what_lies_in_front_is_said_once_with_the_next_message(talk: Talk) -> None:
+def test_what_lies_in_front_is_said_once_with_the_next_message(talk: ChatSession) -> None:
     begun = [talk.begun]
     talk.lay([Utterance(Role.SYSTEM, "Be brief."), Utterance(Role.USER, "Hello"), Utterance(Role.ASSISTANT, "Hi")])
     assert [*begun, talk.begun] == [False, True]
@@ -66,7 +66,7 @@ def test_what_lies_in_front_is_said_once_with_the_next_message(talk: Talk) -> No
     assert asked(talk).conversation == first.conversation
 
 
-def test_again_answers_the_newest_message_and_going_on_the_newest_reply(talk: Talk) -> None:
+def test_again_answers_the_newest_message_and_going_on_the_newest_reply(talk: ChatSession) -> None:
     for act in (talk.again, talk.go_on):
         with pytest.raises(BadInput, match="yet"):
             act()
@@ -79,7 +79,7 @@ def test_again_answers_the_newest_message_and_going_on_the_newest_reply(talk: Ta
     assert (words(asked(talk)), asked(talk).after) == ([], again.turn)
 
 
-def test_a_reply_of_which_nothing_came_is_not_gone_on_with(talk: Talk) -> None:
+def test_a_reply_of_which_nothing_came_is_not_gone_on_with(talk: ChatSession) -> None:
     end(talk, talk.say("Hello"))
     end(talk, talk.say("And?"), text="", fault=Fault.INTERNAL)
     assert talk.last_reply is None
@@ -87,7 +87,7 @@ def test_a_reply_of_which_nothing_came_is_not_gone_on_with(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.FULL, Fault.BAD_REQUEST])
-def test_what_was_not_filed_is_still_to_be_said(talk: Talk, fault: Fault) -> None:
+def test_what_was_not_filed_is_still_to_be_said(talk: ChatSession, fault: Fault) -> None:
     end(talk, talk.say("Hello"))
     before = (talk.last_asked, talk.last_reply)
     talk.set_system("Be kind.")
@@ -97,19 +97,19 @@ def test_what_was_not_filed_is_still_to_be_said(talk: Talk, fault: Fault) -> Non
     assert words(asked(talk)) == [(Role.SYSTEM, "Be kind."), (Role.USER, "And?")]
 
 
-def test_a_probe_changes_nothing(talk: Talk) -> None:
+def test_a_probe_changes_nothing(talk: ChatSession) -> None:
     talk.set_system("Be kind.")
     talk.score("Which?", ("A", "B"), History.OFF)
     request = asked(talk)
     assert (request.options, request.history, words(request)[-1]) == (("A", "B"), History.OFF, (Role.USER, "Which?"))
     assert words(request)[0] == (Role.SYSTEM, "Be kind.")
-    assert talk.manner.history is not History.OFF
+    assert talk.reply_settings.history is not History.OFF
     talk.say("Hello")
     assert words(asked(talk)) == [(Role.SYSTEM, "Be kind."), (Role.USER, "Hello")]
     assert asked(talk).options == ()
 
 
-def test_nothing_is_not_said_and_a_new_conversation_has_another_id(talk: Talk) -> None:
+def test_nothing_is_not_said_and_a_new_conversation_has_another_id(talk: ChatSession) -> None:
     with pytest.raises(BadInput, match="nothing to say"):
         talk.say(" \n")
     end(talk, talk.say("Hello"))
@@ -125,25 +125,25 @@ def turn(name: str, parent: str | None, role: Role, content: str, lane: str = ""
     return Turn(name, "c1", parent, 0, role, content, TurnStatus.DONE, NOW, lane=lane)
 
 
-def test_a_conversation_is_resumed_where_it_was_left_and_by_whoever_answered_last(talk: Talk) -> None:
+def test_a_conversation_is_resumed_where_it_was_left_and_by_whoever_answered_last(talk: ChatSession) -> None:
     turns = (
         turn("u1", None, Role.USER, "Hello"),
         turn("r1", "u1", Role.ASSISTANT, "Hi", "cpu/org/a@r1/none"),
         turn("u2", "r1", Role.USER, "And?"),
         turn("r2", "u2", Role.ASSISTANT, "", "gpu/org/b@r2/4bit"),
     )
-    story = Story("c1", "t", NOW, NOW, "r2", turns, ())
+    story = StoredConversation("c1", "t", NOW, NOW, "r2", turns, ())
     talk.lay([Utterance(Role.SYSTEM, "Be kind.")])
     talk.resume(story)
     assert (talk.conversation, talk.last_asked, talk.last_reply) == ("c1", "u2", "r1")
     talk.say("Go on.")
     assert words(asked(talk)) == [(Role.USER, "Go on.")]
-    last = manner_of(story, Manner("other", history=History.OFF))
+    last = settings_of(story, ReplySettings("other", history=History.OFF))
     assert (last.model, last.quant, last.device, last.history) == (
         "org/b@r2",
         Quant.FOUR_BIT,
         Device.GPU,
         History.OFF,
     )
-    nobody = Story("c1", "t", NOW, NOW, None, (), ())
-    assert manner_of(nobody, Manner("other")) == Manner("other")
+    nobody = StoredConversation("c1", "t", NOW, NOW, None, (), ())
+    assert settings_of(nobody, ReplySettings("other")) == ReplySettings("other")

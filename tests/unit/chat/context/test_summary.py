@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.context.summary import Method, extract, instruction
-from chat.context.window import Exchange, Folding, Summary, accept
+from chat.context.window import Exchange, Folding, SummaryShown, accept
 from tests.unit.chat.context.test_window import WithSystemRole
 
 
@@ -19,7 +19,7 @@ def words(text: str) -> int:
 
 def folding(*said: tuple[str, str], before: str = "", limit: int = 40) -> Folding:
     exchanges = tuple(Exchange(n, (user,), reply, ()) for n, (user, reply) in enumerate(said, 5))
-    return Folding(Summary(1, 4, before) if before else None, exchanges, limit)
+    return Folding(SummaryShown(1, 4, before) if before else None, exchanges, limit)
 
 
 CHATTER = ("What do you think of the weather? It is grey outside today.", "Grey skies can be calm. Enjoy the day!")
@@ -74,17 +74,17 @@ def test_it_is_never_above_its_limit_and_never_invents(said: list[tuple[str, str
 
 @pytest.mark.parametrize("method", [Method.FACTS, Method.LEAD])
 def test_a_summary_with_room_for_everything_is_still_shorter_than_its_source(method: Method) -> None:
-    framing = WithSystemRole()
+    renderer = WithSystemRole()
     said = tuple(
         Exchange(n, (f"I have {n} cats. How are you? It rains today.",), "I am well, thank you.", ())
         for n in range(1, 4)
     )
     roomy = Folding(None, said, limit_tokens=5000)
-    made = accept(framing, roomy, extract(roomy, lambda text: len(framing.text_ids(text)), method))
+    made = accept(renderer, roomy, extract(roomy, lambda text: len(renderer.text_ids(text)), method))
     assert made is not None
     assert "I have 1 cats." in made.text
     later = Folding(made, tuple(replace(each, number=each.number + 3) for each in said), limit_tokens=5000)
-    again = accept(framing, later, extract(later, lambda text: len(framing.text_ids(text)), method))
+    again = accept(renderer, later, extract(later, lambda text: len(renderer.text_ids(text)), method))
     assert again is not None
     assert "I have 1 cats." in again.text
 

@@ -15,10 +15,10 @@ from chat.context.window import (
     ContextTooLong,
     Exchange,
     Folding,
-    Framing,
     Message,
     Policy,
-    Summary,
+    PromptRenderer,
+    SummaryShown,
     accept,
     alone,
     assemble,
@@ -104,17 +104,17 @@ def conversations(draw: st.DrawFn) -> list[Exchange]:
 
 
 @st.composite
-def summaries(draw: st.DrawFn, earlier: list[Exchange]) -> Summary | None:
+def summaries(draw: st.DrawFn, earlier: list[Exchange]) -> SummaryShown | None:
     if not earlier or draw(st.booleans()):
         return None
-    return Summary(1, draw(st.integers(1, len(earlier))), draw(st.text("Sum. ", min_size=1, max_size=120)))
+    return SummaryShown(1, draw(st.integers(1, len(earlier))), draw(st.text("Sum. ", min_size=1, max_size=120)))
 
 
-def assembled(draw: st.DataObject, framing: Framing, policy: Policy, earlier: list[Exchange]) -> Context:
+def assembled(draw: st.DataObject, renderer: PromptRenderer, policy: Policy, earlier: list[Exchange]) -> Context:
     """A context of drawn parts, where system prompt and message fit at all."""
     system, user = draw.draw(st.sampled_from(["", "Be kind."])), draw.draw(TEXTS)
     try:
-        return assemble(framing, policy, Message((user,), system), earlier, draw.draw(summaries(earlier)))
+        return assemble(renderer, policy, Message((user,), system), earlier, draw.draw(summaries(earlier)))
     except ContextTooLong:
         assume(False)
         raise
@@ -122,17 +122,17 @@ def assembled(draw: st.DataObject, framing: Framing, policy: Policy, earlier: li
 
 @given(st.data(), FRAMINGS, POLICIES, conversations())
 def test_a_prompt_is_never_over_budget(
-    data: st.DataObject, framing: Framing, policy: Policy, earlier: list[Exchange]
+    data: st.DataObject, renderer: PromptRenderer, policy: Policy, earlier: list[Exchange]
 ) -> None:
-    context = assembled(data, framing, policy, earlier)
+    context = assembled(data, renderer, policy, earlier)
     assert len(context.ids) <= context.budget_tokens == policy.window_tokens - policy.reserve_tokens
 
 
 @given(st.data(), FRAMINGS, POLICIES, conversations())
 def test_each_turn_is_accounted_for_exactly_once_and_in_order(
-    data: st.DataObject, framing: Framing, policy: Policy, earlier: list[Exchange]
+    data: st.DataObject, renderer: PromptRenderer, policy: Policy, earlier: list[Exchange]
 ) -> None:
-    context = assembled(data, framing, policy, earlier)
+    context = assembled(data, renderer, policy, earlier)
     places = (context.covered, context.left_out, context.cut, context.shown)
     assert sorted(number for place in places for number in place) == [turn.number for turn in earlier]
     assert all(list(place) == sorted(place) for place in places)
@@ -145,9 +145,9 @@ def _open(context: Context) -> set[int]:
 
 @given(st.data(), FRAMINGS, POLICIES, conversations())
 def test_at_most_six_exchanges_are_shown_and_they_are_the_newest_without_a_gap(
-    data: st.DataObject, framing: Framing, policy: Policy, earlier: list[Exchange]
+    data: st.DataObject, renderer: PromptRenderer, policy: Policy, earlier: list[Exchange]
 ) -> None:
-    context = assembled(data, framing, policy, earlier)
+    context = assembled(data, renderer, policy, earlier)
     seen = (*context.cut, *context.shown)
     assert policy.exchanges is None or len(seen) <= policy.exchanges
     still_open = [turn.number for turn in earlier if turn.number not in context.covered]
@@ -156,11 +156,11 @@ def test_at_most_six_exchanges_are_shown_and_they_are_the_newest_without_a_gap(
 
 @given(FRAMINGS, POLICIES, conversations(), TEXTS, st.data())
 def test_pinned_parts_and_the_new_message_are_always_in_whole(
-    framing: Framing, policy: Policy, earlier: list[Exchange], user: str, data: st.DataObject
+    renderer: PromptRenderer, policy: Policy, earlier: list[Exchange], user: str, data: st.DataObject
 ) -> None:
     summary = data.draw(summaries(earlier))
     try:
-        context = assemble(framing, policy, Message((user + "!",), "PIN this."), earlier, summary)
+        context = assemble(renderer, policy, Message((user + "!",), "PIN this."), earlier, summary)
     except ContextTooLong:
         assume(False)
         raise
@@ -174,10 +174,10 @@ def test_pinned_parts_and_the_new_message_are_always_in_whole(
 
 @given(GLUED, POLICIES, conversations(), TEXTS)
 def test_what_is_shown_is_the_words_in_their_order(
-    framing: Framing, policy: Policy, earlier: list[Exchange], user: str
+    renderer: PromptRenderer, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        context = assemble(framing, policy, Message((user,)), earlier)
+        context = assemble(renderer, policy, Message((user,)), earlier)
     except ContextTooLong:
         assume(False)
         raise
@@ -188,39 +188,39 @@ def test_what_is_shown_is_the_words_in_their_order(
 
 @given(FRAMINGS, POLICIES, conversations(), TEXTS)
 def test_with_history_off_no_earlier_word_is_read(
-    framing: Framing, policy: Policy, earlier: list[Exchange], user: str
+    renderer: PromptRenderer, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        off = alone(framing, policy, Message((user,), "Be kind."), earlier)
+        off = alone(renderer, policy, Message((user,), "Be kind."), earlier)
     except ContextTooLong:
         assume(False)
         raise
-    assert off.ids == assemble(framing, policy, Message((user,), "Be kind.")).ids
+    assert off.ids == assemble(renderer, policy, Message((user,), "Be kind.")).ids
     assert (off.shown, off.cut, off.covered, off.history) == ((), (), (), False)
     assert off.left_out == tuple(turn.number for turn in earlier)
 
 
 def converse(
-    framing: Framing, policy: Policy, said: list[Exchange], summarize: str
-) -> list[tuple[Context, Summary | None]]:
+    renderer: PromptRenderer, policy: Policy, said: list[Exchange], summarize: str
+) -> list[tuple[Context, SummaryShown | None]]:
     """A conversation as a worker leads it: assemble, reply, fold where it is due. One context a Turn."""
-    contexts: list[tuple[Context, Summary | None]] = []
-    summary: Summary | None = None
+    contexts: list[tuple[Context, SummaryShown | None]] = []
+    summary: SummaryShown | None = None
     for count, turn in enumerate(said):
-        contexts.append((assemble(framing, policy, Message((turn.user,), "Be kind."), said[:count], summary), summary))
-        folding = due(framing, policy, "Be kind.", said[: count + 1], summary)
+        contexts.append((assemble(renderer, policy, Message((turn.user,), "Be kind."), said[:count], summary), summary))
+        folding = due(renderer, policy, "Be kind.", said[: count + 1], summary)
         if folding is not None:
-            summary = accept(framing, folding, summarize) or summary
+            summary = accept(renderer, folding, summarize) or summary
     return contexts
 
 
 @settings(max_examples=60)
 @given(GLUED, conversations())
 def test_between_foldings_each_prompt_begins_with_the_one_before_it_and_its_reply(
-    framing: Framing, said: list[Exchange]
+    renderer: PromptRenderer, said: list[Exchange]
 ) -> None:
     policy = Policy(window_tokens=1500, reserve_tokens=100)
-    contexts = converse(framing, policy, said, "S.")
+    contexts = converse(renderer, policy, said, "S.")
     for turn, ((before, in_force), (after, then)) in zip(said, pairwise(contexts), strict=False):
         if in_force == then and not after.cut:
             longer = before.ids + turn.reply_ids
@@ -229,8 +229,8 @@ def test_between_foldings_each_prompt_begins_with_the_one_before_it_and_its_repl
 
 @settings(max_examples=60)
 @given(FRAMINGS, conversations())
-def test_while_summaries_succeed_nothing_is_left_out(framing: Framing, said: list[Exchange]) -> None:
-    contexts = converse(framing, Policy(window_tokens=1500, reserve_tokens=100), said, "S.")
+def test_while_summaries_succeed_nothing_is_left_out(renderer: PromptRenderer, said: list[Exchange]) -> None:
+    contexts = converse(renderer, Policy(window_tokens=1500, reserve_tokens=100), said, "S.")
     assert all(context.left_out == () for context, _ in contexts)
 
 
@@ -250,19 +250,19 @@ def test_while_summaries_succeed_nothing_is_left_out(framing: Framing, said: lis
     None,
 )
 def test_a_folding_that_was_accepted_is_not_due_again(
-    framing: Framing, policy: Policy, earlier: list[Exchange], system: str, data: st.DataObject | None
+    renderer: PromptRenderer, policy: Policy, earlier: list[Exchange], system: str, data: st.DataObject | None
 ) -> None:
     summary = data.draw(summaries(earlier[:-1])) if data is not None else None
-    folding = due(framing, policy, system, earlier, summary)
+    folding = due(renderer, policy, system, earlier, summary)
     if folding is None:
         assert data is not None
         return
-    made = accept(framing, folding, "S" if data is None else "S" * data.draw(st.integers(1, policy.summary_tokens)))
+    made = accept(renderer, folding, "S" if data is None else "S" * data.draw(st.integers(1, policy.summary_tokens)))
     assume(made is not None)
     assert made is not None
     assert (made.first, made.last) == (folding.first, folding.last)
     assert earlier[-1].number > made.last
-    assert due(framing, policy, system, earlier, made) is None
+    assert due(renderer, policy, system, earlier, made) is None
 
 
 def test_a_count_that_leaves_too_much_beside_its_summary_folds_down_to_half() -> None:
@@ -275,7 +275,7 @@ def test_a_count_that_leaves_too_much_beside_its_summary_folds_down_to_half() ->
 
 def test_a_folding_follows_on_the_summary_before_it() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 15)]
-    before = Summary(1, 4, "The user greeted.")
+    before = SummaryShown(1, 4, "The user greeted.")
     folding = due(WithSystemRole(), Policy(window_tokens=4000), "", said[:11], before)
     assert folding is not None
     assert [turn.number for turn in folding.exchanges] == [5, 6, 7]
@@ -315,16 +315,16 @@ def test_without_a_summary_what_slid_out_of_the_window_is_named() -> None:
 
 @given(FRAMINGS, POLICIES, conversations(), TEXTS)
 def test_as_many_exchanges_as_fit_are_shown(
-    framing: Framing, policy: Policy, earlier: list[Exchange], user: str
+    renderer: PromptRenderer, policy: Policy, earlier: list[Exchange], user: str
 ) -> None:
     try:
-        context = assemble(framing, policy, Message((user,)), earlier)
+        context = assemble(renderer, policy, Message((user,)), earlier)
     except ContextTooLong:
         assume(False)
         raise
     most = len(earlier) if policy.exchanges is None else min(len(earlier), policy.exchanges)
     if len(context.shown) < most:
-        longer = framing.prompt("", earlier[len(earlier) - len(context.shown) - 1 :], (user,))
+        longer = renderer.prompt("", earlier[len(earlier) - len(context.shown) - 1 :], (user,))
         assert len(longer) > context.budget_tokens
 
 
@@ -339,7 +339,7 @@ def test_an_exchange_that_fits_to_the_last_token_is_shown_whole() -> None:
 def test_an_undone_summary_lets_its_turns_be_read_again() -> None:
     said = [exchange(n, f"question {n}", f"answer {n}") for n in range(1, 5)]
     policy = Policy(window_tokens=4000)
-    with_it = assemble(WithSystemRole(), policy, Message(("next",)), said, Summary(1, 2, "Two questions."))
+    with_it = assemble(WithSystemRole(), policy, Message(("next",)), said, SummaryShown(1, 2, "Two questions."))
     assert (with_it.covered, with_it.shown) == ((1, 2), (3, 4))
     assert "Two questions." in read(with_it.ids)
     without = assemble(WithSystemRole(), policy, Message(("next",)), said)
@@ -378,7 +378,7 @@ def test_a_message_that_cannot_fit_is_refused_with_both_numbers_and_never_cut() 
 def test_a_summary_of_a_larger_model_is_cut_to_its_share_and_that_is_said() -> None:
     said = [exchange(1, "question", "answer"), exchange(2, "more", "yes")]
     context = assemble(
-        WithSystemRole(), Policy(window_tokens=1000), Message(("next",)), said, Summary(1, 1, "word " * 100)
+        WithSystemRole(), Policy(window_tokens=1000), Message(("next",)), said, SummaryShown(1, 1, "word " * 100)
     )
     assert context.summary_cut
     assert "characters left out here" in read(context.ids)

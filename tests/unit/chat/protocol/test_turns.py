@@ -15,15 +15,15 @@ from chat.protocol.turns import (
     FIELD,
     MAX_REQUEST_BYTES,
     Aside,
+    AsidePlace,
     Ending,
     Entry,
     Expectation,
     Piece,
-    Place,
     Progress,
-    Rival,
     Stage,
     TokenScore,
+    TopLogprob,
     TurnRequest,
     attempt_of,
     dump_entry,
@@ -69,13 +69,13 @@ REQUESTS = st.builds(
 )
 CONTEXTS = st.builds(ContextFacts, shown=st.lists(NAME, max_size=2).map(tuple), left_out=COUNT, budget=COUNT)
 PART = st.binary(max_size=4)
-RIVALS = st.lists(st.builds(Rival, COUNT, TEXT, LOGPROB, PART)).map(tuple)
+RIVALS = st.lists(st.builds(TopLogprob, COUNT, TEXT, LOGPROB, PART)).map(tuple)
 SCORES = st.builds(TokenScore, COUNT, TEXT, LOGPROB, RIVALS, PART)
 PIECES = st.builds(Piece, COUNT, COUNT, COUNT, COUNT, st.lists(COUNT).map(tuple), TEXT, st.lists(SCORES).map(tuple))
 ENTRIES = st.one_of(
     st.builds(Progress, st.sampled_from(Stage), COUNT, TEXT, COUNT, TEXT, st.none() | CONTEXTS),
     PIECES,
-    st.builds(Aside, COUNT, COUNT, st.sampled_from(Place), TEXT, st.lists(SCORES).map(tuple)),
+    st.builds(Aside, COUNT, COUNT, st.sampled_from(AsidePlace), TEXT, st.lists(SCORES).map(tuple)),
     st.builds(
         Ending,
         st.sampled_from(Finish),
@@ -207,7 +207,7 @@ OF_THE_RELEASE_BEFORE = {  # the fields that its workers and clients know, in it
     Utterance: "role content",
     Piece: "attempt seq at_token at_character tokens text scores",
     TokenScore: "token text logprob rivals",
-    Rival: "token text logprob",
+    TopLogprob: "token text logprob",
 }
 
 
@@ -243,11 +243,11 @@ def test_what_they_cannot_do_is_named_to_them() -> None:
 @settings(deadline=None)
 def test_clients_of_the_release_before_know_every_field_of_a_piece(piece: Piece) -> None:
     _, _, body = dump_entry(piece)[FIELD].partition(" ")
-    assert fields_in(json.loads(body)) <= known(Piece, TokenScore, Rival)
+    assert fields_in(json.loads(body)) <= known(Piece, TokenScore, TopLogprob)
 
 
 def test_bytes_travel_beside_an_entry_and_only_where_there_are_some() -> None:
-    plain = Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (Rival(8, "b", -2.0),)),))
+    plain = Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (TopLogprob(8, "b", -2.0),)),))
     assert set(dump_entry(plain)) == {FIELD}
     (score,) = plain.scores
     parts = dataclasses.replace(plain, scores=(dataclasses.replace(score, text="", part=b"\xf0\x9f"),))
@@ -262,6 +262,6 @@ def test_bytes_travel_beside_an_entry_and_only_where_there_are_some() -> None:
     "beside", ["", "{", '{"hex": []}', '{"hex": ["f0"]}', '{"hex": ["f0", "zz"]}', '{"hex": [1, 2]}']
 )
 def test_bytes_that_are_not_the_tokens_are_refused(beside: str) -> None:
-    told = dump_entry(Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (Rival(8, "b", -2.0),)),)))
+    told = dump_entry(Piece(1, 1, 0, 0, (7,), "a", (TokenScore(7, "a", -1.0, (TopLogprob(8, "b", -2.0),)),)))
     with pytest.raises(BadMessage):
         load_entry({**told, BYTES: beside})

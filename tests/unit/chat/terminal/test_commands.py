@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.client.client import Manner
-from chat.client.connect import Place
-from chat.client.session import Talk
-from chat.protocol.inquiries import Answer, Inquiry, Story, What
+from chat.client.client import ReplySettings
+from chat.client.connect import Connection
+from chat.client.session import ChatSession
+from chat.protocol.inquiries import Answer, Inquiry, InquiryKind, StoredConversation
 from chat.protocol.turns import Ending, Piece
-from chat.terminal.commands import COMMANDS, Parlour, obey
+from chat.terminal.commands import COMMANDS, TerminalSession, obey
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns.conversations import Finish, History, Role, Summary, Turn, TurnStatus, Utterance
@@ -44,16 +44,16 @@ class Room:
         self.summaries: tuple[Summary, ...] = ()
         self.edited: list[str] = []
         self.written: str | None = None  # what the editor gives back
-        place = Place(self.client, self._answer, "nowhere", "redis://127.0.0.1:1/0")
-        talk = Talk(self.client, Manner("parrot"))
-        self.parlour = Parlour(talk, place, Screen(self.out, styled=False), folder, edit=self._edit)
+        place = Connection(self.client, self._answer, "nowhere", "redis://127.0.0.1:1/0")
+        talk = ChatSession(self.client, ReplySettings("parrot"))
+        self.session = TerminalSession(talk, place, Screen(self.out, styled=False), folder, edit=self._edit)
 
     def _answer(self, inquiry: Inquiry) -> Answer:
         self.inquiries.append(inquiry)
-        if inquiry.what is What.UNDO_SUMMARY:
+        if inquiry.what is InquiryKind.UNDO_SUMMARY:
             kept = [each for each in self.summaries if each.id != inquiry.summary]
             self.summaries = (*kept, summary(inquiry.summary, undone=True))
-        return Answer(story=Story("c1", "Hello", NOW, NOW, "r1", TURNS, self.summaries))
+        return Answer(story=StoredConversation("c1", "Hello", NOW, NOW, "r1", TURNS, self.summaries))
 
     def _edit(self, text: str) -> str | None:
         self.edited.append(text)
@@ -62,15 +62,15 @@ class Room:
     def obey(self, line: str) -> str:
         """What a line that asks for no reply says."""
         before = len(self.out.getvalue())
-        assert obey(self.parlour, line) is None
+        assert obey(self.session, line) is None
         return self.out.getvalue()[before:]
 
     def begin(self) -> None:
         """Something is said and answered."""
-        reply = self.parlour.talk.say("Hello")
-        reply.hearing.take("1-1", Piece(1, 1, 0, 0, (5,), "Hi"))
-        reply.hearing.take("1-2", Ending(Finish.STOP))
-        self.parlour.talk.ended(reply)
+        reply = self.session.talk.say("Hello")
+        reply.reader.take("1-1", Piece(1, 1, 0, 0, (5,), "Hi"))
+        reply.reader.take("1-2", Ending(Finish.STOP))
+        self.session.talk.ended(reply)
 
 
 @pytest.fixture
@@ -79,17 +79,17 @@ def room(tmp_path: Path) -> Room:
 
 
 def test_replies_are_shown_as_they_come_or_whole_as_was_said(room: Room) -> None:
-    assert room.parlour.streaming
+    assert room.session.streaming
     steps = [("/stream", False), ("/stream", True), ("/stream OFF", False), ("/stream off", False)]
     for line, streaming in [*steps, ("/stream perhaps", False), ("/stream On", True), ("/stream perhaps", True)]:
         shown = "as they come" if streaming else "when they are complete"
         assert room.obey(line) == f"replies are shown {shown}\n"
-        assert room.parlour.streaming is streaming
+        assert room.session.streaming is streaming
 
 
 def test_what_the_editor_gives_back_is_said(room: Room) -> None:
     room.written = "A longer\nmessage."
-    reply = obey(room.parlour, "/edit  A longer ")
+    reply = obey(room.session, "/edit  A longer ")
     assert reply is not None
     assert room.edited == ["A longer"]
     assert [each.content for each in reply.request.say] == ["A longer\nmessage."]
@@ -106,14 +106,14 @@ def test_a_setting_is_shown_and_goes_with_the_next_message(room: Room) -> None:
     assert room.obey("/set seed 11") == "seed 11\n"
     assert room.obey("/set top_k 7") == "top_k 7\n"
     assert room.obey("/set stop a|\\n") == "stop a|\\n\n"
-    assert room.parlour.talk.manner.sampling.seed == 11
-    obey(room.parlour, "/set seed none")
+    assert room.session.talk.reply_settings.sampling.seed == 11
+    obey(room.session, "/set seed none")
     shown = room.obey("/set").splitlines()
     assert [line.partition(" ")[0] for line in shown] == [
         "temperature", "top_p", "top_k", "repetition_penalty", "seed", "max_tokens", "stop"
     ]  # fmt: skip
     assert {"top_k 7", "seed none", "stop a|\\n"} <= {*shown}
-    request = room.parlour.talk.say("Hello").request
+    request = room.session.talk.say("Hello").request
     assert (request.sampling.seed, request.sampling.top_k, request.sampling.stop) == (None, 7, ("a", "\n"))
 
 
@@ -129,7 +129,7 @@ def test_a_setting_is_shown_and_goes_with_the_next_message(room: Room) -> None:
 def test_a_history_is_taken_and_told(room: Room, said: str, history: History, shown: str) -> None:
     assert room.obey(f"/history {said}").startswith(shown)
     assert room.obey("/history").startswith(shown)
-    assert room.parlour.talk.say("Hello").request.history is history
+    assert room.session.talk.say("Hello").request.history is history
 
 
 def test_what_no_command_takes_is_refused_with_what_it_does(room: Room) -> None:
@@ -140,12 +140,12 @@ def test_what_no_command_takes_is_refused_with_what_it_does(room: Room) -> None:
         ("/probe 3", "/probe wants a subject and a question's number, from 0."),
     ):
         with pytest.raises(BadInput) as refused:
-            obey(room.parlour, line)
+            obey(room.session, line)
         assert str(refused.value).startswith(said)
     with pytest.raises(UnknownName, match="/history"):
-        obey(room.parlour, "/hisory on")
+        obey(room.session, "/hisory on")
     with pytest.raises(EOFError):
-        obey(room.parlour, "/quit")
+        obey(room.session, "/quit")
 
 
 def test_help_lists_every_command(room: Room) -> None:
@@ -159,7 +159,7 @@ def test_help_lists_every_command(room: Room) -> None:
 def test_nothing_is_kept_of_a_conversation_in_which_nothing_was_said(room: Room) -> None:
     for line in ("/stats", "/summary", "/summary undo", "/save talk.json"):
         with pytest.raises(BadInput, match="Nothing has been said in this conversation yet"):
-            obey(room.parlour, line)
+            obey(room.session, line)
     assert room.inquiries == []
 
 
@@ -169,28 +169,28 @@ def test_the_newest_summary_in_use_is_taken_back(room: Room) -> None:
     room.summaries = (summary(1), summary(2), summary(3, undone=True))
     assert room.obey("/summary").startswith("summary 1 (in use)")
     shown = room.obey("/summary undo")
-    assert [each.summary for each in room.inquiries if each.what is What.UNDO_SUMMARY] == [2]
+    assert [each.summary for each in room.inquiries if each.what is InquiryKind.UNDO_SUMMARY] == [2]
     assert shown.startswith("taken back: its messages are read again")
     assert "summary 2 (taken back)" in shown
     with pytest.raises(BadInput, match="/summary all means nothing"):
-        obey(room.parlour, "/summary all")
-    obey(room.parlour, "/summary undo")
+        obey(room.session, "/summary all")
+    obey(room.session, "/summary undo")
     with pytest.raises(BadInput, match="No summary is in use"):
-        obey(room.parlour, "/summary undo")
+        obey(room.session, "/summary undo")
 
 
 def test_a_conversation_is_saved_once_and_loaded_into_a_new_one(room: Room, tmp_path: Path) -> None:
     room.begin()
-    before = room.parlour.talk.conversation
+    before = room.session.talk.conversation
     path = tmp_path / "talk.json"
     assert room.obey("/save talk.json") == f"2 messages written to {path}\n"
     with pytest.raises(BadInput, match="there already"):
-        obey(room.parlour, "/save talk.json")
+        obey(room.session, "/save talk.json")
     path.write_text("[]", "utf-8")
     room.obey("/save! talk.json")
     assert [each["content"] for each in json.loads(path.read_text("utf-8"))["messages"]] == ["Hello", "Hi"]
     assert room.obey("/load talk.json").startswith(f"2 messages read from {path}")
-    request = room.parlour.talk.say("And?").request
+    request = room.session.talk.say("And?").request
     assert request.conversation != before
     assert request.say == (
         Utterance(Role.USER, "Hello"),
@@ -198,14 +198,14 @@ def test_a_conversation_is_saved_once_and_loaded_into_a_new_one(room: Room, tmp_
         Utterance(Role.USER, "And?"),
     )
     assert room.obey("/clear").startswith("a new conversation")
-    assert not room.parlour.talk.begun
-    assert room.parlour.talk.conversation != request.conversation
+    assert not room.session.talk.begun
+    assert room.session.talk.conversation != request.conversation
 
 
 def test_a_file_is_said_behind_its_question(room: Room, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Herons wade.\n\n", "utf-8")
     for line, front in (("/file notes.txt  What wades? ", "What wades?\n\n"), ("/file notes.txt", "")):
-        reply = obey(room.parlour, line)
+        reply = obey(room.session, line)
         assert reply is not None
         assert reply.request.say[-1].content == f"{front}notes.txt:\n```\nHerons wade.\n```"
 
@@ -214,11 +214,11 @@ def test_the_newest_reply_is_answered_again_or_gone_on_with(room: Room) -> None:
     room.begin()
     first = room.client.asked[-1].turn
     for line, after in (("/retry", f"{first}-0"), ("/continue", first)):
-        reply = obey(room.parlour, line)
+        reply = obey(room.session, line)
         assert reply is not None
         assert (reply.request.say, reply.request.after) == ((), after)
 
 
 def test_a_system_prompt_goes_with_the_next_message(room: Room) -> None:
     assert room.obey("/system  Be kind. ") == "the system prompt from your next message on\n"
-    assert room.parlour.talk.say("Hello").request.say[0] == Utterance(Role.SYSTEM, "Be kind.")
+    assert room.session.talk.say("Hello").request.say[0] == Utterance(Role.SYSTEM, "Be kind.")

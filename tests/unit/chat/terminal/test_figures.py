@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.client.client import Manner, Reply, TurnFailed
-from chat.client.session import Talk
-from chat.protocol.inquiries import Story
+from chat.client.client import Reply, ReplySettings, TurnFailed
+from chat.client.session import ChatSession
+from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Progress, Stage, TurnRequest
 from chat.terminal import figures, probe
 from chat.terminal.columns import Side, first_difference, lines, names, parting
@@ -74,7 +74,7 @@ def summary(number: int, through: str, undone: datetime | None = None) -> Summar
     return Summary(number, "c1", through, f"- User: {number}.", "facts", 1500, 60, NOW, undone)
 
 
-STORY = Story(
+STORY = StoredConversation(
     "c1",
     "Moons",
     NOW,
@@ -150,13 +150,13 @@ class Ended(Listener):
 
     def ask(self, request: TurnRequest) -> Reply:
         reply = super().ask(request)
-        reply.hearing.take("1-1", self.ending)
+        reply.reader.take("1-1", self.ending)
         return reply
 
 
 def probed(ending: Ending) -> tuple[Probe, list[TurnRequest]]:
     client = Ended(ending)
-    return probe.probe(Talk(client, Manner("parrot", history=History.ALL)), QUESTION), client.asked
+    return probe.probe(ChatSession(client, ReplySettings("parrot", history=History.ALL)), QUESTION), client.asked
 
 
 def test_a_probe_asks_for_every_letter_in_the_conversation_and_without_it() -> None:

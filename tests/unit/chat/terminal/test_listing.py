@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chat.protocol.inquiries import Listed
+from chat.protocol.inquiries import ListedConversation
 from chat.terminal.listing import listed
 
 TIME = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 TITLE = "Which rivers of Europe end in the Black Sea, and where do they rise?"
-ONE = Listed("0123456789abcdef", TITLE, TIME, TIME, 4, "cpu/smollm2/none")
+ONE = ListedConversation("0123456789abcdef", TITLE, TIME, TIME, 4, "cpu/smollm2/none")
 
 
 def test_a_conversation_is_a_line_where_there_is_room_or_no_terminal() -> None:

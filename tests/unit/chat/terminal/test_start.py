@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from chat.cli import DEVICES, QUANTS
-from chat.client.client import Manner
+from chat.client.client import ReplySettings
 from chat.client.connect import device_of, worker_devices
-from chat.protocol.inquiries import Story
+from chat.protocol.inquiries import StoredConversation
 from chat.terminal.screen import Screen
-from chat.terminal.start import MAX_PIPED_BYTES, Wish, read_piped, recall
+from chat.terminal.start import MAX_PIPED_BYTES, ChatOptions, read_piped, recall
 from proctor.errors import BadInput
 from proctor.nouns.conversations import History, Role, Sampling, Turn, TurnStatus
 from proctor.nouns.models import Device, Quant
@@ -60,11 +60,13 @@ def test_a_signal_ends_in_order_and_is_as_before_afterwards(number: signal.Signa
 
 
 def test_what_was_not_wished_is_as_it_was() -> None:
-    usual = Manner("m", Quant.FOUR_BIT, Device.GPU, Sampling(temperature=0.3, seed=5, max_tokens=9), History.WINDOW)
-    assert Wish(history=None).manner(usual) == usual
-    other = Wish(model="n", history="off", temperature=0.0, seed=0).manner(usual)
-    assert other == Manner("n", Quant.NONE, None, Sampling(temperature=0.0, seed=0, max_tokens=9), History.OFF)
-    assert Wish(quant="8bit", device="cpu", history="on", max_tokens=2).manner(usual) == Manner(
+    usual = ReplySettings(
+        "m", Quant.FOUR_BIT, Device.GPU, Sampling(temperature=0.3, seed=5, max_tokens=9), History.WINDOW
+    )
+    assert ChatOptions(history=None).reply_settings(usual) == usual
+    other = ChatOptions(model="n", history="off", temperature=0.0, seed=0).reply_settings(usual)
+    assert other == ReplySettings("n", Quant.NONE, None, Sampling(temperature=0.0, seed=0, max_tokens=9), History.OFF)
+    assert ChatOptions(quant="8bit", device="cpu", history="on", max_tokens=2).reply_settings(usual) == ReplySettings(
         "m", Quant.EIGHT_BIT, Device.CPU, Sampling(temperature=0.3, seed=5, max_tokens=2), History.SUMMARY
     )
 
@@ -86,5 +88,5 @@ def test_the_last_exchange_is_shown_where_a_conversation_is_gone_on_with() -> No
         for n, (role, text) in enumerate(said)
     )
     out = io.StringIO()
-    recall(Screen(out, styled=False), Story("0123456789ab", "Greeting", NOW, NOW, "t3", turns, ()))
+    recall(Screen(out, styled=False), StoredConversation("0123456789ab", "Greeting", NOW, NOW, "t3", turns, ()))
     assert out.getvalue() == "Greeting (4 messages, 01234567)\n> And?\nSo.\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.terminal.wrap import Flow
+from chat.terminal.wrap import WordWrap
 
 COLUMNS = 20
 
@@ -16,7 +16,7 @@ def seen(*pieces: str) -> list[str]:
     """The lines of a terminal of 20 columns after these pieces."""
     screen = pyte.Screen(COLUMNS, 60)
     screen.set_mode(pyte.modes.LNM)
-    stream, flow = pyte.Stream(screen), Flow(COLUMNS)
+    stream, flow = pyte.Stream(screen), WordWrap(COLUMNS)
     for piece in pieces:
         stream.feed(flow.take(piece))
     return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
@@ -49,4 +49,4 @@ def test_nothing_is_lost_and_no_word_that_fits_is_torn(pieces: list[str]) -> Non
 
 @pytest.mark.parametrize("text", ["", "\n\n", "one\ttwo"])
 def test_line_breaks_and_tabs_stay_as_they_are(text: str) -> None:
-    assert Flow(80).take(text) == text
+    assert WordWrap(80).take(text) == text

@@ -7,18 +7,18 @@ import time
 import pytest
 
 from chat.context.window import ContextTooLong
-from chat.protocol.turns import Piece, Rival, TokenScore
+from chat.protocol.turns import Piece, TokenScore, TopLogprob
 from proctor.errors import BadInput, BadModel, OutOfMemory, ProctorError
 from proctor.nouns.conversations import ContextFacts, Counts, Fault, Finish, History, Sampling
 from proctor.nouns.models import Device, Lane, Quant
 from proctor.store.conversations.turns import TurnClaim
 from tests import tiny
 from workers.conversation.failures import _failed, fault_of
-from workers.conversation.prompts import Shown
-from workers.conversation.reply import Live
-from workers.conversation.streams import Echo, Voice
-from workers.engines.generation import Rank, Token
-from workers.engines.hf.generation.detokenizer import Speech
+from workers.conversation.prompts import BuiltPrompt
+from workers.conversation.reply import ActiveReply
+from workers.conversation.streams import ReplyWriter, SendResult
+from workers.engines.generation import NextToken, TokenLogprob
+from workers.engines.hf.generation.detokenizer import Detokenizer
 from workers.engines.hf.vocabulary import Vocabulary
 
 TOKENIZER = tiny.tokenizer()
@@ -26,14 +26,16 @@ WORDS = tuple(TOKENIZER.encode("The moon turns once. Once is enough."))
 LANE = Lane(Device.CPU, "org/x@r1", Quant.NONE)
 
 
-def live(stop: tuple[str, ...] = (), began: float = 0.0) -> Live:
+def live(stop: tuple[str, ...] = (), began: float = 0.0) -> ActiveReply:
     claim = TurnClaim("t1", "c1", "t0", 1, LANE, Sampling(seed=7), History.SUMMARY, (), 30.0, 2.5, ())
-    shown = Shown((1, 2, 3, 4), ContextFacts(tokens=4, budget=100), 512)
-    return Live(claim, Voice("t1", 1), Speech(TOKENIZER, stop), shown, 3, began, Vocabulary(TOKENIZER), load_s=1.5)
+    shown = BuiltPrompt((1, 2, 3, 4), ContextFacts(tokens=4, budget=100), 512)
+    return ActiveReply(
+        claim, ReplyWriter("t1", 1), Detokenizer(TOKENIZER, stop), shown, 3, began, Vocabulary(TOKENIZER), load_s=1.5
+    )
 
 
-def token(place: int, **more: object) -> Token:
-    return Token("t1", WORDS[place], **more)  # type: ignore[arg-type] # fields of Token
+def token(place: int, **more: object) -> NextToken:
+    return NextToken("t1", WORDS[place], **more)  # type: ignore[arg-type] # fields of Token
 
 
 def test_each_token_is_told_and_the_reply_says_what_it_took() -> None:
@@ -45,7 +47,7 @@ def test_each_token_is_told_and_the_reply_says_what_it_took() -> None:
         assert isinstance(note.entry, Piece)
         assert (note.entry.at_token, note.entry.tokens) == (place, (WORDS[place],))
         text += note.entry.text
-        reply.voice.heard(Echo(sent=True))
+        reply.writer.heard(SendResult(sent=True))
         assert (reply.finish is None) == (place < len(WORDS) - 1)
     assert text == "The moon turns once. Once is enough."
     assert (reply.kept.token_ids, reply.kept.content) == (WORDS, text)
@@ -66,7 +68,7 @@ def test_a_reply_that_ended_before_its_first_token_took_no_time_to_it() -> None:
 def test_an_end_token_is_not_said() -> None:
     reply = live()
     reply.take(token(0))
-    reply.take(Token("t1", 2, finish=Finish.STOP))
+    reply.take(NextToken("t1", 2, finish=Finish.STOP))
     assert (reply.kept.token_ids, reply.finish) == (WORDS[:1], Finish.STOP)
     assert reply.end(Finish.STOP).counts.tokens_out == 1
 
@@ -87,7 +89,7 @@ def test_a_stop_string_ends_a_reply_whose_tokens_and_scores_go_as_far_as_its_tex
 
 def test_scores_come_with_their_rivals_in_words() -> None:
     reply = live()
-    (note,) = reply.take(token(0, logprob=-0.5, rivals=(Rank(WORDS[0], -0.5), Rank(WORDS[1], -2.0))))
+    (note,) = reply.take(token(0, logprob=-0.5, rivals=(TokenLogprob(WORDS[0], -0.5), TokenLogprob(WORDS[1], -2.0))))
     told = note.entry
     assert isinstance(told, Piece)
     (score,) = told.scores
@@ -98,7 +100,7 @@ def test_scores_come_with_their_rivals_in_words() -> None:
         (WORDS[0], first, -0.5),
         (WORDS[1], second, -2.0),
     ]
-    assert all(isinstance(rival, Rival) for rival in score.rivals)
+    assert all(isinstance(rival, TopLogprob) for rival in score.rivals)
 
 
 def test_scores_that_some_tokens_lack_are_not_kept() -> None:

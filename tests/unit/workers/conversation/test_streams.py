@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from chat.client.reader import Hearing
+from chat.client.reader import ReplyReader
 from chat.protocol.turns import Ending, Entry, Piece, Progress, Stage, TokenScore, dump_entry
 from proctor.nouns.conversations import Finish
-from workers.conversation.streams import Echo, Note, Voice, emitted
+from workers.conversation.streams import OutgoingEntry, ReplyWriter, SendResult, emitted
 
 
 def piece(at: int, *tokens: int) -> Piece:
     return Piece(1, 1, at, 0, tokens, "")
 
 
-def only(voice: Voice) -> Note:
+def only(writer: ReplyWriter) -> OutgoingEntry:
     """The one piece that isn't told yet."""
-    (note,) = voice.pieces()
+    (note,) = writer.pieces()
     return note
 
 
@@ -54,64 +54,64 @@ def test_what_is_no_piece_or_cannot_be_read_says_no_token() -> None:
 
 
 def test_a_piece_holds_what_is_not_told_yet_and_all_of_it_after_one_that_was_lost() -> None:
-    voice = Voice("t1", 2)
-    voice.say((5, 6), "Hel")
-    first = only(voice)
+    writer = ReplyWriter("t1", 2)
+    writer.say((5, 6), "Hel")
+    first = only(writer)
     assert (first.attempt, first.seq, first.create) == (2, 1, True)
     assert first.entry == Piece(2, 1, 0, 0, (5, 6), "Hel")
-    voice.heard(Echo(sent=True))
-    voice.say((7,), "lo")
-    second = only(voice)
+    writer.heard(SendResult(sent=True))
+    writer.say((7,), "lo")
+    second = only(writer)
     assert (second.entry, second.create) == (Piece(2, 2, 2, 3, (7,), "lo"), False)
-    voice.heard(Echo(sent=False))
-    assert only(voice).entry == Piece(2, 3, 0, 0, (5, 6, 7), "Hello")
+    writer.heard(SendResult(sent=False))
+    assert only(writer).entry == Piece(2, 3, 0, 0, (5, 6, 7), "Hello")
 
 
 def test_progress_makes_a_stream_where_there_is_none() -> None:
     reading = Progress(Stage.READING, 2)
-    assert Voice("t1", 2).progress(reading) == Note("t1", 2, 1, reading, create=True)
+    assert ReplyWriter("t1", 2).progress(reading) == OutgoingEntry("t1", 2, 1, reading, create=True)
 
 
 def test_a_reply_ends_with_what_was_not_told_and_with_nothing_where_all_was() -> None:
-    voice = Voice("t1", 1)
-    voice.say((5,), "Hi")
-    rest, ending = voice.end(Ending(Finish.STOP))
+    writer = ReplyWriter("t1", 1)
+    writer.say((5,), "Hi")
+    rest, ending = writer.end(Ending(Finish.STOP))
     assert rest.entry == Piece(1, 1, 0, 0, (5,), "Hi")
     assert (ending.seq, ending.entry, ending.create) == (2, Ending(Finish.STOP), True)
-    voice.heard(Echo(sent=True))
-    assert [note.entry for note in voice.end(Ending(Finish.STOP))] == [Ending(Finish.STOP)]
-    voice.say((), "!")  # bytes that were held back make a character: text without a token
-    assert next(note.entry for note in voice.end(Ending(Finish.STOP))) == Piece(1, 4, 1, 2, (), "!")
+    writer.heard(SendResult(sent=True))
+    assert [note.entry for note in writer.end(Ending(Finish.STOP))] == [Ending(Finish.STOP)]
+    writer.say((), "!")  # bytes that were held back make a character: text without a token
+    assert next(note.entry for note in writer.end(Ending(Finish.STOP))) == Piece(1, 4, 1, 2, (), "!")
 
 
 def test_a_piece_has_the_scores_of_its_own_tokens() -> None:
     one, two = TokenScore(5, "Hi", -0.5), TokenScore(6, "!", -1.5)
-    voice = Voice("t1", 1)
-    voice.say((5,), "Hi", (one,))
-    voice.heard(Echo(sent=True))
-    voice.say((6,), "!", (two,))
-    told = only(voice).entry
+    writer = ReplyWriter("t1", 1)
+    writer.say((5,), "Hi", (one,))
+    writer.heard(SendResult(sent=True))
+    writer.say((6,), "!", (two,))
+    told = only(writer).entry
     assert isinstance(told, Piece)
     assert told.scores == (two,)
-    voice.say((7,), "")  # of one that an earlier attempt made nobody knows the score
-    silent = only(voice).entry
+    writer.say((7,), "")  # of one that an earlier attempt made nobody knows the score
+    silent = only(writer).entry
     assert isinstance(silent, Piece)
     assert silent.scores == ()
 
 
 def test_a_second_attempt_tells_the_scores_of_its_own_tokens_behind_those_of_the_first() -> None:
-    voice = Voice("t1", 2)
-    voice.say((5, 6), "Hi")
+    writer = ReplyWriter("t1", 2)
+    writer.say((5, 6), "Hi")
     seven, eight = TokenScore(7, " you", -0.5), TokenScore(8, "!", -1.5)
-    voice.say((7,), " you", (seven,))
-    first = [note.entry for note in voice.pieces()]
+    writer.say((7,), " you", (seven,))
+    first = [note.entry for note in writer.pieces()]
     assert first == [Piece(2, 1, 0, 0, (5, 6), "Hi"), Piece(2, 2, 2, 2, (7,), " you", (seven,))]
-    voice.heard(Echo(sent=True))
-    voice.say((8,), "!", (eight,))
-    assert only(voice).entry == Piece(2, 3, 3, 6, (8,), "!", (eight,))
-    voice.heard(Echo(sent=False))
-    again = [note.entry for note in voice.pieces()]
+    writer.heard(SendResult(sent=True))
+    writer.say((8,), "!", (eight,))
+    assert only(writer).entry == Piece(2, 3, 3, 6, (8,), "!", (eight,))
+    writer.heard(SendResult(sent=False))
+    again = [note.entry for note in writer.pieces()]
     assert again == [Piece(2, 4, 0, 0, (5, 6), "Hi"), Piece(2, 5, 2, 2, (7, 8), " you!", (seven, eight))]
     # Whoever heard the first attempt lacks no score; the other is told of tokens without.
-    heard = Hearing(tokens=2, _characters=2)
+    heard = ReplyReader(tokens=2, _characters=2)
     assert [heard.take("2-5", entry) for entry in again] == [None, again[1]]

@@ -14,7 +14,7 @@ from proctor.catalog.memory import pack_bytes, weight_bytes
 from proctor.catalog.weights import read_folder
 from proctor.nouns.models import Device, DType, Quant
 from tests import tiny
-from workers.engines.devices import Placement, is_of_the_device, is_shortage, limit_of, own_device, place
+from workers.engines.devices import DeviceMap, is_of_the_device, is_shortage, limit_of, own_device, place
 from workers.engines.hf.load import placement
 
 
@@ -44,22 +44,22 @@ def test_a_worker_of_the_cpu_takes_the_limit_of_its_card() -> None:
 def test_a_model_without_a_group_goes_to_its_device_whole() -> None:
     assert tiny.CPU.free_by_gpu() == ()
     assert replace(tiny.CPU, kind=Device.GPU, gpus=1).free_by_gpu() == ()
-    assert place("cpu", 10**12, ()) == Placement({"": "cpu"})
+    assert place("cpu", 10**12, ()) == DeviceMap({"": "cpu"})
 
 
 def test_a_model_that_fits_on_the_first_gpu_of_a_group_is_not_spread() -> None:
-    assert place("cuda:0", 70, (70, 80)) == Placement({"": "cuda:0"})
+    assert place("cuda:0", 70, (70, 80)) == DeviceMap({"": "cuda:0"})
 
 
 def test_a_model_too_large_for_the_first_gpu_is_spread_over_the_gpus_alone() -> None:
-    assert place("cuda:0", 71, (70, 80)) == Placement("balanced", {0: 70, 1: 80})
+    assert place("cuda:0", 71, (70, 80)) == DeviceMap("balanced", {0: 70, 1: 80})
 
 
 def test_a_model_is_placed_for_the_packs_that_are_asked_for(tmp_path: Path) -> None:
     weights = read_folder(tiny.make(tmp_path))
     room = weight_bytes(weights, Quant.NONE, DType.FLOAT32) + pack_bytes(weights, DType.FLOAT32, 2048)
     pair = tiny.Group((room, room))
-    assert placement(weights, Quant.NONE, DType.FLOAT32, 2048, pair) == Placement({"": "cpu"})
+    assert placement(weights, Quant.NONE, DType.FLOAT32, 2048, pair) == DeviceMap({"": "cpu"})
     assert placement(weights, Quant.NONE, DType.FLOAT32, 2049, pair).device_map == "balanced"
 
 

@@ -11,22 +11,22 @@ from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
 from workers.launcher import run
 from workers.launcher.identity import card_environ, read_card
-from workers.launcher.placement import Place, Wanted, posts, quants_of
+from workers.launcher.placement import LauncherId, LauncherOptions, quants_of, seats
 from workers.launcher.run import check_packages
 
 GPUS = (Gpu(0, "GPU-a", "H100", 80 << 30, (9, 0)), Gpu(1, "GPU-b", "H100", 80 << 30, (9, 0)))
 VERSIONS = {"torch": "2.13.0", "bitsandbytes": "0.50.0"}
-HERE = Place("here", "7", VERSIONS)
+HERE = LauncherId("here", "7", VERSIONS)
 BARE = Machine(8, 32 << 30, 16 << 30, cpu_bfloat16=True, cpu_name="EPYC")
 EQUIPPED = Machine(8, 32 << 30, 16 << 30, cpu_bfloat16=True, cpu_name="EPYC", gpus=GPUS)
 
 
 def names(machine: Machine, devices: str) -> list[str]:
-    return [post.card.name for post in posts(machine, Wanted(devices), HERE)]
+    return [post.card.name for post in seats(machine, LauncherOptions(devices), HERE)]
 
 
 def test_every_gpu_gets_a_worker_that_sees_no_other() -> None:
-    found = posts(EQUIPPED, Wanted(), HERE)
+    found = seats(EQUIPPED, LauncherOptions(), HERE)
     assert [(post.card.name, post.cuda_visible_devices) for post in found] == [
         ("gpu0@here:7", "GPU-a"),
         ("gpu1@here:7", "GPU-b"),
@@ -35,13 +35,13 @@ def test_every_gpu_gets_a_worker_that_sees_no_other() -> None:
 
 
 def test_a_machine_without_gpus_gets_one_worker_for_its_cpu_that_sees_none() -> None:
-    (post,) = posts(BARE, Wanted(), HERE)
+    (post,) = seats(BARE, LauncherOptions(), HERE)
     assert post.card == WorkerCard("cpu@here:7", "here", Device.CPU, "EPYC", 32 << 30, versions=VERSIONS)
     assert post.cuda_visible_devices == ""
 
 
 def test_a_gpus_process_has_an_allocator_without_gaps_unless_the_environment_says_another() -> None:
-    (first, _), (cpu,) = posts(EQUIPPED, Wanted(), HERE), posts(BARE, Wanted(), HERE)
+    (first, _), (cpu,) = seats(EQUIPPED, LauncherOptions(), HERE), seats(BARE, LauncherOptions(), HERE)
     assert first.environ({"HOME": "/"}) == {
         "HOME": "/", "CUDA_VISIBLE_DEVICES": "GPU-a", "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     }  # fmt: skip
@@ -58,7 +58,7 @@ def test_devices_can_be_chosen() -> None:
 
 
 def test_lanes_and_sweep_stand_on_every_card() -> None:
-    found = posts(EQUIPPED, Wanted("auto", ("gpu/*/4bit",), 5), HERE)
+    found = seats(EQUIPPED, LauncherOptions("auto", ("gpu/*/4bit",), 5), HERE)
     assert {(post.card.lanes, post.card.sweep_id) for post in found} == {(("gpu/*/4bit",), 5)}
 
 
@@ -73,11 +73,11 @@ def test_lanes_and_sweep_stand_on_every_card() -> None:
 )
 def test_a_device_that_is_not_there_is_named_with_those_that_are(machine: Machine, devices: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        posts(machine, Wanted(devices), HERE)
+        seats(machine, LauncherOptions(devices), HERE)
 
 
 def test_a_worker_may_own_a_group_of_gpus_with_their_memory_together() -> None:
-    (post,) = posts(EQUIPPED, Wanted(allotment=Allotment(2)), HERE)
+    (post,) = seats(EQUIPPED, LauncherOptions(allotment=Allotment(2)), HERE)
     assert post.card.name == "gpu0-1@here:7"
     assert (post.card.device_name, post.card.memory_bytes) == ("2 x H100", 160 << 30)
     assert post.cuda_visible_devices == "GPU-a,GPU-b"
@@ -98,15 +98,15 @@ def test_gpus_that_make_no_whole_groups_are_refused_with_those_that_would() -> N
     with pytest.raises(BadInput, match=r"Make groups smaller"):
         Allotment(2).groups_of(gpus[:1])
     with pytest.raises(BadInput, match=r"--group 2 is for GPUs"):
-        posts(BARE, Wanted(allotment=Allotment(2)), HERE)
+        seats(BARE, LauncherOptions(allotment=Allotment(2)), HERE)
     with pytest.raises(BadInput, match=r"--group 0"):
         Allotment(0)
 
 
 def test_a_limit_of_memory_stands_on_the_card_and_never_above_what_is_there() -> None:
-    (limited,) = posts(BARE, Wanted(allotment=Allotment(max_memory_bytes=8 * 10**9)), HERE)
+    (limited,) = seats(BARE, LauncherOptions(allotment=Allotment(max_memory_bytes=8 * 10**9)), HERE)
     assert limited.card.memory_bytes == 8 * 10**9
-    (generous,) = posts(BARE, Wanted(allotment=Allotment(max_memory_bytes=10**15)), HERE)
+    (generous,) = seats(BARE, LauncherOptions(allotment=Allotment(max_memory_bytes=10**15)), HERE)
     assert generous.card.memory_bytes == 32 << 30
 
 
@@ -144,7 +144,7 @@ def test_quantizations_need_bitsandbytes_and_a_gpu_that_is_new_enough() -> None:
     assert quants_of([gpu(5, 2)], quantizes=True) == (Quant.NONE,)
     assert quants_of([gpu()], quantizes=True) == tuple(Quant)
     assert quants_of([gpu(9, 0), gpu(7, 0)], quantizes=True) == (Quant.NONE, Quant.FOUR_BIT)
-    (post,) = posts(BARE, Wanted(), Place("here", "7", {"torch": "2.13.0"}))
+    (post,) = seats(BARE, LauncherOptions(), LauncherId("here", "7", {"torch": "2.13.0"}))
     assert post.card.quants == (Quant.NONE,)
 
 
@@ -152,7 +152,7 @@ def test_the_command_passes_on_what_its_launcher_understands() -> None:
     told = run._parser().parse_args(
         ["--devices", "0,1", "--group=2", "--max-memory=8GB", "--lanes=gpu/*", "--lanes=cpu/*"]
     )
-    assert run.wanted(told) == Wanted("0,1", ("gpu/*", "cpu/*"), None, Allotment(2, 8 * 10**9))
+    assert run.wanted(told) == LauncherOptions("0,1", ("gpu/*", "cpu/*"), None, Allotment(2, 8 * 10**9))
 
 
 def test_a_worker_reads_the_card_that_it_was_given() -> None:

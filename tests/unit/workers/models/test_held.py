@@ -14,7 +14,7 @@ from proctor.errors import BadModel
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.support import printed_by
-from workers.engines.hf.scoring.prefix import SharedScorer
+from workers.engines.hf.scoring.prefix import PrefixScorer
 from workers.models.held import Models
 
 
@@ -59,7 +59,7 @@ def test_one_device_holds_a_model_whatever_its_packs(models: Models, folder: Pat
 def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder: Path) -> None:
     ref = resolve(str(folder))
     scorer = models.get(ref, Quant.NONE, DType.FLOAT32).scorer
-    assert isinstance(scorer, SharedScorer)
+    assert isinstance(scorer, PrefixScorer)
     weights = weakref.ref(scorer.model.model)
     del scorer
     models.get(ref, Quant.NONE, DType.BFLOAT16)
@@ -87,13 +87,13 @@ from tests import tiny
 from tests.support import printed_by
 from workers.engines import heap
 from workers.models.held import Models
-from workers.run.costs import Tally
+from workers.run.costs import AttemptCosts
 heap.keep_freed()
 ref, models = resolve({str(folder)!r}), Models(tiny.CPU, Path("unused"))
 peaks = []
 for pages in (50, 0):
     models.make_room(ref, Quant.NONE, DType.FLOAT32)
-    with Tally(tiny.CPU) as tally:
+    with AttemptCosts(tiny.CPU) as tally:
         models.get(ref, Quant.NONE, DType.FLOAT32)
         packs = [torch.ones(1 << 20) for _ in range(pages)]  # 4 MiB each
         del packs

@@ -15,7 +15,7 @@ from proctor.nouns.models import ModelRef, ModelSource
 from tests.support import wait_until
 from workers.models import local_files
 from workers.models.local_files import alone, full_disk_told, local_folder
-from workers.run.liveness import Pulse
+from workers.run.liveness import Liveness
 
 FULL = Path("/dev/full")  # every write to it fails for lack of space
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -42,12 +42,12 @@ def test_who_waits_its_turn_says_that_it_lives(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_beat_is_taken_once() -> None:
-    pulse = Pulse()
-    assert not pulse.taken()
-    pulse.beat()
-    pulse.beat()
-    assert pulse.taken()
-    assert not pulse.taken()
+    liveness = Liveness()
+    assert not liveness.taken()
+    liveness.beat()
+    liveness.beat()
+    assert liveness.taken()
+    assert not liveness.taken()
 
 
 @needs_full

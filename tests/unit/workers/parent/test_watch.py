@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workers.channel import Link
+from workers.channel import Channel
 from workers.parent.watch import LONGEST_LOOK_S, Watch
-from workers.run.liveness import Pulse
+from workers.run.liveness import Liveness
 
 LIMIT_S = 30.0
 
@@ -41,9 +41,14 @@ def test_what_passed_while_the_parent_itself_was_paused_does_not_count() -> None
 
 
 def test_the_parent_sees_what_the_child_notes_and_what_its_work_beats() -> None:
-    link = Link()
-    seen = [link.beats]
-    for show in (link.beat, Pulse(link.beat).beat, lambda: link.hold(None), lambda: link.wait_for("a hub")):
+    channel = Channel()
+    seen = [channel.beats]
+    for show in (
+        channel.beat,
+        Liveness(channel.beat).beat,
+        lambda: channel.hold(None),
+        lambda: channel.wait_for("a hub"),
+    ):
         show()
-        seen.append(link.beats)
+        seen.append(channel.beats)
     assert seen == [0, 1, 2, 3, 4]

@@ -6,20 +6,20 @@ from proctor.nouns.runs import Cost, Measures
 from tests import tiny
 from workers.engines.hf.scoring.layout import Prefix
 from workers.engines.scoring import PackScores, Prepared
-from workers.run.costs import Tally
+from workers.run.costs import AttemptCosts
 
 
 def test_costs_of_the_same_kind_add_up_and_no_other() -> None:
-    with Tally(tiny.CPU) as tally:
-        tally.loaded(Cost(1.0))
-        tally.prepared(Prepared((), (), tokenizing=Cost(2.0), padded=False, prefilling=Cost(4.0), prefix=Prefix(7)))
-        tally.scored(PackScores((), tokens_computed=100, tokens_saved=14, cost=Cost(8.0)))
-        tally.scored(PackScores((), tokens_computed=10, tokens_saved=7, cost=Cost(16.0)))
-        with tally.writing():
+    with AttemptCosts(tiny.CPU) as costs:
+        costs.loaded(Cost(1.0))
+        costs.prepared(Prepared((), (), tokenizing=Cost(2.0), padded=False, prefilling=Cost(4.0), prefix=Prefix(7)))
+        costs.scored(PackScores((), tokens_computed=100, tokens_saved=14, cost=Cost(8.0)))
+        costs.scored(PackScores((), tokens_computed=10, tokens_saved=7, cost=Cost(16.0)))
+        with costs.writing():
             pass
-        with tally.writing():
+        with costs.writing():
             pass
-    found = tally.measures
+    found = costs.measures
     assert (found.load, found.tokenize, found.prefix, found.score) == (Cost(1.0), Cost(2.0), Cost(4.0), Cost(24.0))
     assert found.write.wall_s > 0
     assert found.peak_rss_bytes > 1_000_000
@@ -28,7 +28,7 @@ def test_costs_of_the_same_kind_add_up_and_no_other() -> None:
 
 
 def test_an_attempt_that_did_nothing_cost_nothing() -> None:
-    with Tally(tiny.CPU) as tally:
+    with AttemptCosts(tiny.CPU) as costs:
         pass
-    found = tally.measures
+    found = costs.measures
     assert found == Measures(peak_rss_bytes=found.peak_rss_bytes)

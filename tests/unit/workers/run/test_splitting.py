@@ -15,7 +15,7 @@ from proctor.nouns.models import Device, DType
 from proctor.nouns.runs import Cost, Provenance
 from tests import tiny
 from workers.engines.scoring import Continuation, EncodedPrompt, PackScores, Prepared
-from workers.run.splitting import FittingScorer, parts_of, size_of, with_cut
+from workers.run.splitting import SplittingScorer, parts_of, size_of, with_cut
 
 LENGTHS = (90, 80, 60, 40, 30, 20, 10, 10)
 
@@ -53,7 +53,7 @@ def prepared(lengths: tuple[int, ...], *, padded: bool = False) -> Prepared:
 def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() -> None:
     told: list[int] = []
     device = SmallDevice(150)
-    scorer = FittingScorer(device, None, told.append)
+    scorer = SplittingScorer(device, None, told.append)
     ready = prepared(LENGTHS)
     found = scorer.score(ready, Pack(0, (0, 1, 2)))
     assert found.options_logprob == ((0.0,), (1.0,), (2.0,))
@@ -66,7 +66,7 @@ def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() ->
 def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
     device = SmallDevice(100)
     seen_when_told: list[int] = []
-    scorer = FittingScorer(device, None, lambda _: seen_when_told.append(len(device.seen)))
+    scorer = SplittingScorer(device, None, lambda _: seen_when_told.append(len(device.seen)))
     scorer.score(prepared((60, 50, 10)), Pack(0, (0, 1, 2)))
     assert seen_when_told == [0]
     assert device.seen == [(0,), (1, 2)]
@@ -74,7 +74,7 @@ def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
 
 def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
     told: list[int] = []
-    scorer = FittingScorer(SmallDevice(50), None, told.append)
+    scorer = SplittingScorer(SmallDevice(50), None, told.append)
     scorer.score(prepared((40,) * 8), Pack(0, tuple(range(8))))
     assert told == [160, 80, 40]
     with pytest.raises(OutOfMemory):
@@ -83,14 +83,14 @@ def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
 
 def test_padding_counts_in_the_half_of_what_was_too_large() -> None:
     told: list[int] = []
-    scorer = FittingScorer(SmallDevice(200), None, told.append)
+    scorer = SplittingScorer(SmallDevice(200), None, told.append)
     scorer.score(prepared((90, 10, 10, 10), padded=True), Pack(0, (0, 1, 2, 3)))
     assert told == [180]  # half of 4 × 90, where the members have 120 tokens together
 
 
 def test_a_recorded_size_is_kept_to_where_there_is_memory_for_more() -> None:
     device = SmallDevice(10_000)
-    FittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    SplittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert device.seen == [(0,), (1,), (2,)]
 
 
@@ -127,13 +127,13 @@ def test_what_others_keep_is_let_go_before_a_pack_is_cut() -> None:
         device.tokens = 300
         return grown
 
-    scorer = FittingScorer(device, None, lambda _: pytest.fail("there was room"), let_go)
+    scorer = SplittingScorer(device, None, lambda _: pytest.fail("there was room"), let_go)
     scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert device.seen == [(0, 1, 2)]
 
 
 def test_a_pack_is_cut_where_nobody_has_anything_to_let_go() -> None:
     told: list[int] = []
-    scorer = FittingScorer(SmallDevice(150), None, told.append, lambda: False)
+    scorer = SplittingScorer(SmallDevice(150), None, told.append, lambda: False)
     scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert told == [115]

@@ -1,6 +1,6 @@
 """Attention of many conversations in one row: each token over what its own line has read, in one pass of the model.
 
-transformers calls `lines_attention` wherever a model attends, once `NAME` is set as the model's attention; what it
+transformers calls `batch_attention` wherever a model attends, once `NAME` is set as the model's attention; what it
 needs to know travels with the call as the keyword `lines`. Parts may be of any length: the next token of a reply, or
 a portion of a prompt.
 
@@ -16,28 +16,28 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from workers.engines.hf.generation.kv_cache import Line
-from workers.engines.hf.scoring.cascade import Way, no_mask
+from workers.engines.hf.generation.kv_cache import KVCache
+from workers.engines.hf.scoring.cascade import AttentionRule, no_mask
 
 NAME = "lines"
 _HIDDEN = -1e30
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """A line's tokens in the row: `count` from place `row` on, the first of them at position `start` of the line."""
 
-    line: Line
+    line: KVCache
     row: int
     start: int
     count: int
 
 
 @dataclass
-class Lines:
+class BatchLayout:
     """A row's layout. Masks are made once for all layers with the same window on the same device."""
 
-    parts: Sequence[Part]
+    parts: Sequence[BatchPart]
     _masks: dict[tuple[int, int | None, torch.device], torch.Tensor] = field(default_factory=dict)
 
     def mask(self, number: int, window: int | None, device: torch.device) -> torch.Tensor | None:
@@ -60,19 +60,19 @@ class Lines:
         return self._masks[number, window, device]
 
 
-def first_key(part: Part, window: int | None) -> int:
+def first_key(part: BatchPart, window: int | None) -> int:
     """The first position that any of a part's tokens sees."""
     return 0 if window is None else max(0, part.start - window + 1)
 
 
-def lines_attention(  # noqa: PLR0913 -- transformers calls it so
+def batch_attention(  # noqa: PLR0913 -- transformers calls it so
     module: torch.nn.Module,
     query: torch.Tensor,  # (1, H, N, D)
     key: torch.Tensor,  # (1, J, N, D)
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,  # noqa: ARG001 -- always None: `no_mask`
     *,
-    lines: Lines,
+    lines: BatchLayout,
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
@@ -81,7 +81,7 @@ def lines_attention(  # noqa: PLR0913 -- transformers calls it so
 ) -> tuple[torch.Tensor, None]:
     """Attention of a row's tokens, each over its own line: (1, N, H, D). `s_aux` are sinks (H,)."""
     layer = int(module.layer_idx)  # type: ignore[arg-type] # a plain attribute
-    way = Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
+    way = AttentionRule(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
     outs = []
     for number, part in enumerate(lines.parts):
         place = slice(part.row, part.row + part.count)
@@ -93,7 +93,7 @@ def lines_attention(  # noqa: PLR0913 -- transformers calls it so
 
 
 def _attend(
-    way: Way,
+    way: AttentionRule,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -110,5 +110,5 @@ def _attend(
     return out
 
 
-AttentionInterface.register(NAME, lines_attention)
+AttentionInterface.register(NAME, batch_attention)
 AttentionMaskInterface.register(NAME, no_mask)

@@ -11,9 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from workers.engines.devices import TorchDevice, is_of_the_device
 from workers.engines.generation import Generator
 from workers.engines.hf.chat_template import rendered
-from workers.engines.hf.generation.attention import Lines, Part
-from workers.engines.hf.generation.continuous import RowGenerator
-from workers.engines.hf.generation.kv_cache import Line
+from workers.engines.hf.generation.attention import BatchLayout, BatchPart
+from workers.engines.hf.generation.continuous import ContinuousBatcher
+from workers.engines.hf.generation.kv_cache import KVCache
 from workers.engines.hf.generation.plain import PlainGenerator
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import Unfit, check_config, differ
@@ -29,7 +29,7 @@ def generator_for(model: CausalModel, device: TorchDevice, ends: AbstractSet[int
         check_lines(model)
     except Unfit:
         return PlainGenerator(model, device, ends)
-    return RowGenerator(model, device, ends, int(device.available_bytes() * ROOM_SHARE))
+    return ContinuousBatcher(model, device, ends, int(device.available_bytes() * ROOM_SHARE))
 
 
 @torch.inference_mode()
@@ -72,12 +72,15 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 def _in_lines(model: CausalModel, one: list[int], two: list[int]) -> torch.Tensor:
     """Logits (2, V) after both, the second in two passes, the other beside its second part."""
-    first, second = Line(), Line()
-    for row in ([Part(second, 0, 0, _SECOND)], [Part(second, 0, _SECOND, _THIRD), Part(first, _THIRD, 0, _FIRST)]):
+    first, second = KVCache(), KVCache()
+    for row in (
+        [BatchPart(second, 0, 0, _SECOND)],
+        [BatchPart(second, 0, _SECOND, _THIRD), BatchPart(first, _THIRD, 0, _FIRST)],
+    ):
         tokens = [token for part in row for token in (one if part.line is first else two)[part.start :][: part.count]]
         places = [part.start + n for part in row for n in range(part.count)]
         reads = torch.tensor([part.row + part.count - 1 for part in reversed(row)])
-        lines = Lines(row)
+        lines = BatchLayout(row)
         logits = model.line_logits(torch.tensor(tokens), torch.tensor(places), reads, lines)
     return logits.float()
 

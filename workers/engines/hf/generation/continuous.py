@@ -15,9 +15,9 @@ import torch
 
 from proctor.nouns.conversations import Finish
 from workers.engines.devices import TorchDevice
-from workers.engines.generation import Request, Scored, Token, last_piece
-from workers.engines.hf.generation.attention import Lines, Part
-from workers.engines.hf.generation.kv_cache import Kept, Line, begin_scored, token_bytes
+from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, last_piece
+from workers.engines.hf.generation.attention import BatchLayout, BatchPart
+from workers.engines.hf.generation.kv_cache import KVCache, PrefixCache, begin_scored, token_bytes
 from workers.engines.hf.generation.sampling import choose, score_prompt
 from workers.engines.hf.model import CausalModel
 
@@ -27,14 +27,16 @@ LIKELY = 1024  # tokens that a reply is reckoned with where its limit is further
 
 
 @dataclass
-class _Reply:
-    request: Request
-    line: Line
+class _Sequence:
+    request: GenerationRequest
+    line: KVCache
     tokens: list[int]  # of the reply
     piece: int  # where the last piece of what there was at first begins: no pass goes across it
-    scores: list[Scored] = field(default_factory=list)  # of the prompt's tokens from the second on, where it is echoed
+    scores: list[PromptLogprob] = field(
+        default_factory=list
+    )  # of the prompt's tokens from the second on, where it is echoed
 
-    def scored(self, part: Part) -> int:
+    def scored(self, part: BatchPart) -> int:
         """How many of a part's tokens, from its first, give the score of a token of the prompt."""
         left = len(self.request.prompt) - 1 - part.start if self.request.echo else 0
         return max(0, min(part.count, left))
@@ -45,7 +47,7 @@ class _Reply:
         return [*prompt[read:], *self.tokens[max(0, read - len(prompt)) :]]
 
 
-class RowGenerator:
+class ContinuousBatcher:
     """The `Generator` that makes all replies in one row."""
 
     def __init__(
@@ -55,24 +57,24 @@ class RowGenerator:
         self._room_bytes, self._token_bytes = room_bytes, token_bytes(model.model)
         logits_bytes = 4 * int(model.model.config.get_text_config().vocab_size)
         self._echo_portion = max(1, min(portion, LOGITS_BYTES // logits_bytes))
-        self._live: dict[str, _Reply] = {}
-        self._kept = Kept()
+        self._live: dict[str, _Sequence] = {}
+        self._kept = PrefixCache()
 
     @property
     def live(self) -> int:
         return len(self._live)
 
-    def fits(self, request: Request) -> bool:
+    def fits(self, request: GenerationRequest) -> bool:
         needs = self._live_bytes() + self._bytes(request)
         self._kept.shrink(max(0, self._room_bytes - needs))
         return needs <= self._room_bytes or not self._live
 
-    def add(self, request: Request) -> int:
+    def add(self, request: GenerationRequest) -> int:
         tokens = [*request.prompt, *request.emitted]
         piece = last_piece(len(tokens))
         line = self._kept.recall(tokens[:piece], [reply.line for reply in self._live.values()])
         scores = begin_scored(line, request.sampling.rivals or 0) if request.echo else []
-        self._live[request.id] = _Reply(request, line, list(request.emitted), piece, scores)
+        self._live[request.id] = _Sequence(request, line, list(request.emitted), piece, scores)
         return len(line.tokens)
 
     def cancel(self, request_id: str) -> None:
@@ -81,7 +83,7 @@ class RowGenerator:
             self._kept.keep(reply.line)
             self._kept.shrink(max(0, self._room_bytes - self._live_bytes()))
 
-    def step(self) -> list[Token]:
+    def step(self) -> list[NextToken]:
         taken = self._take()
         if not taken:
             return []
@@ -97,21 +99,21 @@ class RowGenerator:
         return tokens
 
     def let_go(self) -> bool:
-        kept, self._kept = self._kept, Kept()
+        kept, self._kept = self._kept, PrefixCache()
         return kept.bytes > 0
 
     def forget(self) -> None:
         self._live.clear()
-        self._kept = Kept()
+        self._kept = PrefixCache()
 
     def _live_bytes(self) -> int:
         """What the replies under way will take."""
         return sum(self._bytes(reply.request) for reply in self._live.values())
 
-    def _bytes(self, request: Request) -> int:
+    def _bytes(self, request: GenerationRequest) -> int:
         return (len(request.prompt) + min(request.limit, LIKELY)) * self._token_bytes
 
-    def _take(self) -> list[tuple[_Reply, list[int]]]:
+    def _take(self) -> list[tuple[_Sequence, list[int]]]:
         """The replies of the next row, and their tokens: all that go on, and a portion of the prompts, oldest first.
 
         A last piece is never parted, unless it is larger than a portion.
@@ -130,11 +132,11 @@ class RowGenerator:
                 left_echoed -= len(part) if reply.request.echo else 0
         return taken
 
-    def _compute(self, taken: Sequence[tuple[_Reply, list[int]]]) -> list[Token]:
-        parts: list[Part] = []
+    def _compute(self, taken: Sequence[tuple[_Sequence, list[int]]]) -> list[NextToken]:
+        parts: list[BatchPart] = []
         row: list[int] = []
         for reply, tokens in taken:
-            parts.append(Part(reply.line, len(row), len(reply.line.tokens), len(tokens)))
+            parts.append(BatchPart(reply.line, len(row), len(reply.line.tokens), len(tokens)))
             row += tokens
         places = [part.start + n for part in parts for n in range(part.count)]
         reads = [
@@ -142,7 +144,7 @@ class RowGenerator:
             for (reply, tokens), part in zip(taken, parts, strict=True)
         ]
         rows = [place for some in reads for place in some] or [len(row) - 1]
-        lines = Lines(parts)
+        lines = BatchLayout(parts)
         logits = self._model.line_logits(torch.tensor(row), torch.tensor(places), torch.tensor(rows), lines)  # (K, V)
         said = []
         for (reply, tokens), part, some in zip(taken, parts, reads, strict=True):
@@ -153,7 +155,7 @@ class RowGenerator:
                 said.append(self._say(reply, mine[-1]))
         return said
 
-    def _score(self, reply: _Reply, part: Part, logits: torch.Tensor) -> None:
+    def _score(self, reply: _Sequence, part: BatchPart, logits: torch.Tensor) -> None:
         """Take the scores of the prompt's tokens that a part's tokens (n, V) stand before."""
         count = reply.scored(part)
         if count:
@@ -161,7 +163,7 @@ class RowGenerator:
             reply.scores += score_prompt(logits[:count], tokens, reply.request.sampling.rivals or 0)
             reply.line.scores = reply.scores
 
-    def _say(self, reply: _Reply, logits: torch.Tensor) -> Token:
+    def _say(self, reply: _Sequence, logits: torch.Tensor) -> NextToken:
         request = reply.request
         chosen = choose(logits, request.sampling, (*request.prompt, *reply.tokens), len(reply.tokens))
         finish = None
@@ -172,10 +174,10 @@ class RowGenerator:
             if len(reply.tokens) >= request.limit:
                 finish = Finish.LENGTH
         prompt, reply.scores = tuple(reply.scores), []
-        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+        return NextToken(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
 
 
-def _reads(reply: _Reply, part: Part, *, ready: bool) -> list[int]:
+def _reads(reply: _Sequence, part: BatchPart, *, ready: bool) -> list[int]:
     """The places of the row whose logits are asked for: what scores the prompt, and the last of what is `ready`."""
     last = [part.row + part.count - 1] if ready else []
     return [*range(part.row, part.row + reply.scored(part)), *last]

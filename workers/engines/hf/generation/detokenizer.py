@@ -11,7 +11,7 @@ _LONGEST_TAIL = 16  # tokens that are waited for in vain: a model that writes wh
 _BEHIND = 8  # tokens of the prompt that a reply is decoded behind; more where those begin inside a character
 
 
-class Speech:
+class Detokenizer:
     """The text of one reply. `text` is what may be shown: it only grows, and never takes anything back.
 
     Held back are the bytes of a character that isn't whole, and what may turn out to be the beginning of a stop

@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from workers.engines.generation import Scored, common_beginning
+from workers.engines.generation import PromptLogprob, common_beginning
 
 _FIRST_ROOM = 256  # tokens
 _WORTH_COPYING = 16  # tokens that two conversations begin with; below, they are computed again
 
 
-class Line:
+class KVCache:
     """The tokens that a model has read in one conversation, with each layer's keys and values of them."""
 
     def __init__(self) -> None:
         self.tokens: list[int] = []
-        self.scores: list[Scored] = []  # of the tokens from the second on, as far as they were wanted
+        self.scores: list[PromptLogprob] = []  # of the tokens from the second on, as far as they were wanted
         self._room = 0
         self._keys: dict[int, torch.Tensor] = {}  # layer -> (1, J, C, D)
         self._values: dict[int, torch.Tensor] = {}
@@ -49,9 +49,9 @@ class Line:
         del self.tokens[tokens:]
         del self.scores[max(0, tokens - 1) :]
 
-    def copy(self, tokens: int) -> Line:
+    def copy(self, tokens: int) -> KVCache:
         """A line of the first so many tokens."""
-        other = Line()
+        other = KVCache()
         other.tokens, other.scores = self.tokens[:tokens], self.scores[: max(0, tokens - 1)]
         other._keys = {layer: part[:, :, :tokens].clone() for layer, part in self._keys.items()}
         other._values = {layer: part[:, :, :tokens].clone() for layer, part in self._values.items()}
@@ -65,17 +65,17 @@ class Line:
         return grown
 
 
-class Kept:
+class PrefixCache:
     """Lines of replies that have ended, those that ended last are last; the oldest are forgotten first."""
 
     def __init__(self) -> None:
-        self._lines: list[Line] = []
+        self._lines: list[KVCache] = []
 
     @property
     def bytes(self) -> int:
         return sum(line.bytes for line in self._lines)
 
-    def keep(self, line: Line) -> None:
+    def keep(self, line: KVCache) -> None:
         self._lines.append(line)
 
     def shrink(self, most_bytes: int) -> None:
@@ -83,7 +83,7 @@ class Kept:
         while self._lines and self.bytes > most_bytes:
             del self._lines[0]
 
-    def recall(self, tokens: Sequence[int], others: Iterable[Line]) -> Line:
+    def recall(self, tokens: Sequence[int], others: Iterable[KVCache]) -> KVCache:
         """A line that has read as many of these tokens as any, and nothing else.
 
         A kept line goes over to the caller where most of it is of use. Of others, and of those under way, what is of
@@ -98,10 +98,10 @@ class Kept:
                 return best
         beside = max((*self._lines, *others), key=lambda line: common_beginning(line.tokens, tokens), default=None)
         common = common_beginning(beside.tokens, tokens) if beside is not None else 0
-        return beside.copy(common) if beside is not None and common >= _WORTH_COPYING else Line()
+        return beside.copy(common) if beside is not None and common >= _WORTH_COPYING else KVCache()
 
 
-def begin_scored(line: Line, rivals: int) -> list[Scored]:
+def begin_scored(line: KVCache, rivals: int) -> list[PromptLogprob]:
     """Cut a line back to where a token is to be read whose score isn't known; the scores of those before it.
 
     The score of a token comes of reading the one before it.
@@ -110,7 +110,7 @@ def begin_scored(line: Line, rivals: int) -> list[Scored]:
     scores = line.scores[:known]
     line.cut(known)
     line.scores = scores
-    return [Scored(score.token, score.logprob, score.rivals[:rivals]) for score in scores]
+    return [PromptLogprob(score.token, score.logprob, score.rivals[:rivals]) for score in scores]
 
 
 def head_width(config: PretrainedConfig) -> int:

@@ -19,7 +19,7 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicSlidingWindowLa
 
 from proctor.nouns.conversations import Finish
 from workers.engines.devices import TorchDevice
-from workers.engines.generation import Request, Scored, Token, common_beginning, last_piece
+from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, common_beginning, last_piece
 from workers.engines.hf.generation.sampling import choose, score_prompt
 from workers.engines.hf.model import CausalModel
 
@@ -29,12 +29,14 @@ _CACHE_NAMES = ("past_key_values", "cache_params", "cache")  # what architecture
 
 
 @dataclass
-class _Reply:
-    request: Request
+class _Sequence:
+    request: GenerationRequest
     cache: Cache
     read: list[int]  # the tokens that went through the cache
     tokens: list[int] = field(default_factory=list)  # of the reply
-    scores: list[Scored] = field(default_factory=list)  # of the prompt's tokens from the second on, where it is echoed
+    scores: list[PromptLogprob] = field(
+        default_factory=list
+    )  # of the prompt's tokens from the second on, where it is echoed
 
     @property
     def unread(self) -> list[list[int]]:
@@ -53,17 +55,17 @@ class PlainGenerator:
     def __init__(self, model: CausalModel, device: TorchDevice, ends: AbstractSet[int], kept: int = KEPT) -> None:
         self._model, self._device, self._ends, self._most_kept = model.model, device, ends, kept
         self._cache_name, self._only_last = _forward_words(model.model)
-        self._live: dict[str, _Reply] = {}
-        self._kept: list[_Reply] = []  # that which ended last is last
+        self._live: dict[str, _Sequence] = {}
+        self._kept: list[_Sequence] = []  # that which ended last is last
 
     @property
     def live(self) -> int:
         return len(self._live)
 
-    def fits(self, request: Request) -> bool:  # noqa: ARG002 -- the protocol's
+    def fits(self, request: GenerationRequest) -> bool:  # noqa: ARG002 -- the protocol's
         return self.live < self._most_kept
 
-    def add(self, request: Request) -> int:
+    def add(self, request: GenerationRequest) -> int:
         reply = self._recall(request)
         self._live[request.id] = reply
         return len(reply.read)
@@ -74,7 +76,7 @@ class PlainGenerator:
             self._kept.append(reply)
             del self._kept[: len(self._kept) - self._most_kept]
 
-    def step(self) -> list[Token]:
+    def step(self) -> list[NextToken]:
         try:
             with self._device.reporting_shortage(str(self._model.name_or_path)):
                 tokens = [self._next(reply) for reply in list(self._live.values())]
@@ -96,7 +98,7 @@ class PlainGenerator:
         self._kept.clear()
 
     @torch.inference_mode()
-    def _next(self, reply: _Reply) -> Token:
+    def _next(self, reply: _Sequence) -> NextToken:
         request = reply.request
         while request.echo and len(reply.read) < len(request.prompt) - 1:
             self._score(reply)
@@ -112,16 +114,16 @@ class PlainGenerator:
             if len(reply.tokens) >= request.limit:
                 finish = Finish.LENGTH
         prompt, reply.scores = tuple(reply.scores), []
-        return Token(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+        return NextToken(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
 
-    def _score(self, reply: _Reply) -> None:
+    def _score(self, reply: _Sequence) -> None:
         """Read a portion of a prompt that is echoed; its last token is left for the reply's first."""
         request, first = reply.request, len(reply.read)
         portion = request.prompt[first:-1][: PORTION if reply.cache.is_croppable else None]
         logits = self._forward(reply, portion)
         reply.scores += score_prompt(logits, request.prompt[first + 1 :][: len(portion)], request.sampling.rivals or 0)
 
-    def _forward(self, reply: _Reply, tokens: Sequence[int], **words: Any) -> torch.Tensor:
+    def _forward(self, reply: _Sequence, tokens: Sequence[int], **words: Any) -> torch.Tensor:
         """Read further tokens; logits (n, V) of all of them, or of those that `words` ask for.
 
         Behind a state tokens go one by one: transformers' Mamba mixes what several at once find there.
@@ -134,13 +136,13 @@ class PlainGenerator:
         logits: torch.Tensor = output.logits[0]
         return logits
 
-    def _recall(self, request: Request) -> _Reply:
+    def _recall(self, request: GenerationRequest) -> _Sequence:
         """Behind the best of the kept caches, taken away from them and cut back; else behind a new one.
 
         A prompt that is echoed is read anew: its logits weren't kept.
         """
         if request.echo:
-            return _Reply(request, DynamicCache(config=self._model.config), [], list(request.emitted))
+            return _Sequence(request, DynamicCache(config=self._model.config), [], list(request.emitted))
         tokens = [*request.prompt, *request.emitted]
         common = [common_beginning(kept.read, tokens[:-1]) for kept in self._kept]
         for index in sorted(range(len(common)), key=lambda n: -common[n]):
@@ -150,8 +152,8 @@ class PlainGenerator:
                 of_use = common[index]
             if of_use and _cut(kept.cache, len(kept.read) - of_use):
                 del self._kept[index]
-                return _Reply(request, kept.cache, kept.read[:of_use], list(request.emitted))
-        return _Reply(request, DynamicCache(config=self._model.config), [], list(request.emitted))
+                return _Sequence(request, kept.cache, kept.read[:of_use], list(request.emitted))
+        return _Sequence(request, DynamicCache(config=self._model.config), [], list(request.emitted))
 
 
 def _cut(cache: Cache, tokens: int) -> bool:

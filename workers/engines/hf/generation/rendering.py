@@ -21,16 +21,16 @@ from chat.context.window import BETWEEN, Exchange
 from proctor.errors import CantBeAsked
 from proctor.exams.benchmarks.mmlu_prompts import Message
 from proctor.exams.chat_prompts import CHAT
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 
 _USER, _REPLY = "?", "0123456789ABCDEF"  # what stands for messages whose frame is wanted
 _TRIAL = ("Be brief.", "What turns?", "It turns once. Why?", "And then?", "Nothing does!", "Go on.")
 
 
-class TemplateFraming:
+class TemplateRenderer:
     """The `Framing` of a loaded model. What frames raises `CantBeAsked` where it has no chat template, or it fails."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Tokenizer) -> None:
         self._reader = reader
 
     @cached_property

@@ -16,7 +16,7 @@ import torch
 
 from proctor.errors import BadScores
 from proctor.nouns.conversations import Sampling
-from workers.engines.generation import Rank, Scored
+from workers.engines.generation import PromptLogprob, TokenLogprob
 
 _FIRST_LOOK = 512  # tokens among which a nucleus is looked for before all are sorted
 
@@ -27,7 +27,7 @@ class Chosen:
 
     token: int
     logprob: float | None
-    rivals: tuple[Rank, ...]
+    rivals: tuple[TokenLogprob, ...]
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, before: Sequence[int], place: int) -> Chosen:
@@ -47,11 +47,11 @@ def choose(logits: torch.Tensor, sampling: Sampling, before: Sequence[int], plac
         return Chosen(token, None, ())
     logprobs = logits.log_softmax(-1)
     best = logprobs.topk(sampling.rivals)
-    rivals = tuple(Rank(*rank) for rank in zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    rivals = tuple(TokenLogprob(*rank) for rank in zip(best.indices.tolist(), best.values.tolist(), strict=True))
     return Chosen(token, float(logprobs[token]), rivals)
 
 
-def score_prompt(logits: torch.Tensor, tokens: Sequence[int], rivals: int) -> list[Scored]:
+def score_prompt(logits: torch.Tensor, tokens: Sequence[int], rivals: int) -> list[PromptLogprob]:
     """Log-probabilities of n tokens of a prompt from the logits (n, V) of what stands before each; taken in float32.
 
     Raises
@@ -65,10 +65,10 @@ def score_prompt(logits: torch.Tensor, tokens: Sequence[int], rivals: int) -> li
         raise BadScores("The model gives numbers that are no logits (NaN).", "Try --dtype float32.")
     best = logprobs.topk(rivals)
     ranks = [
-        tuple(Rank(*rank) for rank in zip(*row, strict=True))
+        tuple(TokenLogprob(*rank) for rank in zip(*row, strict=True))
         for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]
-    return [Scored(*each) for each in zip(tokens, chosen, ranks, strict=True)]
+    return [PromptLogprob(*each) for each in zip(tokens, chosen, ranks, strict=True)]
 
 
 def penalize(logits: torch.Tensor, before: Sequence[int], penalty: float) -> torch.Tensor:

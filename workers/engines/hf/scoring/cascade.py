@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from workers.engines.hf.scoring import varlen
-from workers.engines.hf.scoring.layout import Cascade, Group, LayerPrefix, additive
+from workers.engines.hf.scoring.layout import CascadeLayout, Group, LayerPrefix, additive
 
 NAME = "cascade"
 
@@ -31,7 +31,7 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,  # noqa: ARG001 -- always None: `no_mask`
     *,
-    cascade: Cascade,
+    cascade: CascadeLayout,
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
@@ -47,7 +47,7 @@ def cascade_attention(  # noqa: PLR0913 -- transformers calls it so
     cascade = cascade.on(query.device)
     if cascade.recording:
         cascade.prefix.layers[layer] = LayerPrefix(key.contiguous(), value.contiguous(), sliding_window)
-    way = Way(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
+    way = AttentionRule(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
     window = cascade.narrowed(sliding_window)
     out, weight = _own_part(cascade, query, key, value, window, way)
     if reads is not None:
@@ -71,12 +71,12 @@ def _spread(rows: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tenso
 
 
 def _own_part(
-    cascade: Cascade,
+    cascade: CascadeLayout,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     window: int | None,
-    way: Way,
+    way: AttentionRule,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention inside each question (1, N, H, D) and its log-sum-exp (1, H, N)."""
     if way.softcap is None and not cascade.branched and varlen.serves(query, value):
@@ -104,7 +104,7 @@ def _gather(part: torch.Tensor, group: Group) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Way:
+class AttentionRule:
     """How this layer scores: the factor on products of queries and keys, and the cap on scores (Gemma 2)."""
 
     scale: float
@@ -142,12 +142,13 @@ def explicit(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    way: Way,
+    way: AttentionRule,
     *,
     mask: torch.Tensor | None = None,
     causal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`Way.attend`, spelled out: for devices and layers that torch has no kernel for which gives the log-sum-exp."""
+    """`AttentionRule.attend`, spelled out: for devices and layers that torch has no kernel for which gives the
+    log-sum-exp."""
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if query.dtype == torch.float16:  # products of wide heads pass its largest number, 65,504, before they are scaled

@@ -7,10 +7,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from workers.engines.devices import TorchDevice, is_of_the_device
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.scoring.layout import Cascade, Prefix, Segment
+from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.scoring.prefix import SharedScorer, prefill
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.scoring.prefix import PrefixScorer, prefill
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.scoring import Scorer
 
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
@@ -24,14 +24,14 @@ class Unfit(Exception):
     """Why a model can't be served the fast way; never leaves this module."""
 
 
-def scorer_for(model: CausalModel, reader: Reader, device: TorchDevice) -> tuple[Scorer, str]:
+def scorer_for(model: CausalModel, reader: Tokenizer, device: TorchDevice) -> tuple[Scorer, str]:
     """The fast scorer where it serves this model, else the plain one and the reason."""
     try:
         check_config(model.model)
         _check_narrow_or_whole(model)
     except Unfit as reason:
         return PlainScorer(model, reader, device), f"plain attention: {reason}"
-    return SharedScorer(model, reader, device), ""
+    return PrefixScorer(model, reader, device), ""
 
 
 def check_config(model: PreTrainedModel) -> None:
@@ -109,7 +109,7 @@ def _check_layers(config: PreTrainedConfig, prefix: Prefix) -> None:
 def _row(model: CausalModel, prefix: Prefix, first: list[int], second: list[int], branch: list[int]) -> torch.Tensor:
     start, end = prefix.length, prefix.length + len(second)
     places = [*range(start, start + len(first)), *range(start, end), *range(end, end + len(branch))]
-    cascade = Cascade([Segment(len(first)), Segment(len(second), (len(branch),))], prefix, model.model.device)
+    cascade = CascadeLayout([Segment(len(first)), Segment(len(second), (len(branch),))], prefix, model.model.device)
     reads = torch.tensor([len(first) - 1, len(first) + len(second) - 1, len(places) - 1])
     return model.row_logits(torch.tensor(first + second + branch), torch.tensor(places), reads, cascade).float()
 

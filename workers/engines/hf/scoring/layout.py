@@ -66,7 +66,7 @@ class Group:
     branched: bool
 
 
-class Cascade:
+class CascadeLayout:
     """A row's layout, and the prefix it stands behind. Masks are made once for all layers with the same window.
 
     With `recording`, the row itself is a prefix to be: each layer's keys and values are kept in `prefix.layers`.
@@ -81,19 +81,19 @@ class Cascade:
         self._longest = self.shared + max(one.stem + max(one.branches, default=0) for one in self.segments)
         self._position = torch.cat([group.position.flatten()[group.back] for group in self.groups])  # (N,)
         self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
-        self._elsewhere: dict[torch.device, Cascade] = {}
+        self._elsewhere: dict[torch.device, CascadeLayout] = {}
 
     @cached_property
     def lines(self) -> varlen.Bounds:
         """Where the questions begin and end in the row."""
         return varlen.bounds([segment.length for segment in self.segments], self.device)
 
-    def on(self, device: torch.device) -> Cascade:
+    def on(self, device: torch.device) -> CascadeLayout:
         """The same layout on another device: the layers of a large model lie on several."""
         if device == self.device:
             return self
         if device not in self._elsewhere:
-            self._elsewhere[device] = Cascade(self.segments, self.prefix, device, recording=self.recording)
+            self._elsewhere[device] = CascadeLayout(self.segments, self.prefix, device, recording=self.recording)
         return self._elsewhere[device]
 
     def narrowed(self, window: int | None) -> int | None:

@@ -16,7 +16,7 @@ from workers.engines.scoring import EncodedPrompt
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedLogits:
     """One token whose probability is wanted: `token` after the row's token `reads[read]`."""
 
     member: int
@@ -26,14 +26,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Row:
+class PackedRow:
     """A pack as the model reads it."""
 
     tokens: tuple[int, ...]
     positions: tuple[int, ...]  # of each token in its own full prompt
     segments: tuple[Segment, ...]  # one a member, in order; their lengths add up to the row's
     reads: tuple[int, ...]  # indexes into the row, rising, whose logits are needed
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedLogits, ...]
 
 
 def common_length(prompts: Sequence[EncodedPrompt]) -> int:
@@ -58,13 +58,13 @@ def length_of(prompt: EncodedPrompt, shared: int) -> int:
     return len(stem(prompt)) - shared + sum(option.scored - 1 for option in prompt.options)
 
 
-def row_of(members: Sequence[EncodedPrompt], shared: int) -> Row:
+def row_of(members: Sequence[EncodedPrompt], shared: int) -> PackedRow:
     """The row that scores these prompts behind a prefix of `shared` tokens."""
     tokens: list[int] = []
     positions: list[int] = []
     segments: list[Segment] = []
     reads: list[int] = []
-    wanted: list[Wanted] = []
+    wanted: list[WantedLogits] = []
     for m, member in enumerate(members):
         own = stem(member)
         tokens += own[shared:]
@@ -73,11 +73,11 @@ def row_of(members: Sequence[EncodedPrompt], shared: int) -> Row:
         reads.append(len(tokens) - 1)
         for o, option in enumerate(member.options):
             first, *rest = option.line[len(own) :]
-            wanted.append(Wanted(m, o, end, first))
-            wanted += (Wanted(m, o, len(reads) + n, token) for n, token in enumerate(rest))
+            wanted.append(WantedLogits(m, o, end, first))
+            wanted += (WantedLogits(m, o, len(reads) + n, token) for n, token in enumerate(rest))
             reads += range(len(tokens), len(tokens) + len(rest))
             tokens += option.line[len(own) : -1]
             positions += range(len(own), len(option.line) - 1)
         branches = tuple(option.scored - 1 for option in member.options if option.scored > 1)
         segments.append(Segment(len(own) - shared, branches))
-    return Row(tuple(tokens), tuple(positions), tuple(segments), tuple(reads), tuple(wanted))
+    return PackedRow(tuple(tokens), tuple(positions), tuple(segments), tuple(reads), tuple(wanted))

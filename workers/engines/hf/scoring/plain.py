@@ -15,7 +15,7 @@ from proctor.errors import BadScores
 from proctor.nouns.exams import Pack, Prompt
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.measure import Meter
 from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
 
@@ -31,7 +31,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Line:
+class PaddedLine:
     """Token ids that go through the model once, and all that is read off them."""
 
     tokens: tuple[int, ...]
@@ -48,7 +48,7 @@ class PlainScorer:
 
     name = "plain"
 
-    def __init__(self, model: CausalModel, reader: Reader, device: TorchDevice) -> None:
+    def __init__(self, model: CausalModel, reader: Tokenizer, device: TorchDevice) -> None:
         self.model, self.reader, self.device = model, reader, device
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
@@ -70,7 +70,7 @@ class PlainScorer:
         check(scores, members, self.reader.model)
         return PackScores(scores, sum(len(line.tokens) for line in lines), 0, meter.cost)
 
-    def _log_probabilities(self, lines: Sequence[Line]) -> list[float]:
+    def _log_probabilities(self, lines: Sequence[PaddedLine]) -> list[float]:
         """One number a target, line by line."""
         length = max(len(line.tokens) for line in lines)
         rows = [line.tokens + (self.model.padding,) * (length - len(line.tokens)) for line in lines]
@@ -85,7 +85,7 @@ class PlainScorer:
         return values
 
 
-def lines_of(members: Sequence[EncodedPrompt]) -> tuple[Line, ...]:
+def lines_of(members: Sequence[EncodedPrompt]) -> tuple[PaddedLine, ...]:
     """The lines that score these prompts: each is an option less its last token, equal ones once."""
     found: dict[tuple[int, tuple[int, ...]], list[Target]] = {}
     for m, member in enumerate(members):
@@ -94,7 +94,7 @@ def lines_of(members: Sequence[EncodedPrompt]) -> tuple[Line, ...]:
             first = len(option.line) - option.scored
             scored = enumerate(option.line[first:], start=first - 1)
             found.setdefault((m, tokens), []).extend(Target(m, o, position, token) for position, token in scored)
-    return tuple(Line(tokens, tuple(targets)) for (_, tokens), targets in found.items())
+    return tuple(PaddedLine(tokens, tuple(targets)) for (_, tokens), targets in found.items())
 
 
 def check(scores: Sequence[Sequence[float]], members: Sequence[EncodedPrompt], model: str) -> None:

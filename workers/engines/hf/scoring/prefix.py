@@ -10,15 +10,15 @@ from proctor.nouns.exams import Pack, Prompt
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.cascade import NAME
-from workers.engines.hf.scoring.layout import Cascade, Prefix, Segment
+from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.packing import common_length, length_of, row_of, stem
 from workers.engines.hf.scoring.plain import check
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.measure import Meter
 from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
 
 
-class SharedScorer:
+class PrefixScorer:
     """The `Scorer` for models that `scoring.choose` finds fit for it; its numbers are the plain scorer's.
 
     `prepare` computes the prefix, whose keys and values live as long as what it returns. A pack's bits depend on
@@ -27,7 +27,7 @@ class SharedScorer:
 
     name = NAME
 
-    def __init__(self, model: CausalModel, reader: Reader, device: TorchDevice) -> None:
+    def __init__(self, model: CausalModel, reader: Tokenizer, device: TorchDevice) -> None:
         self.model, self.reader, self.device = model, reader, device
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
@@ -53,7 +53,7 @@ def prefill(model: CausalModel, tokens: Sequence[int]) -> Prefix:
     prefix = Prefix(len(tokens))
     if tokens:
         row = torch.tensor(tokens)
-        cascade = Cascade([Segment(len(tokens))], prefix, model.model.device, recording=True)
+        cascade = CascadeLayout([Segment(len(tokens))], prefix, model.model.device, recording=True)
         model.row_logits(row, torch.arange(len(row)), torch.tensor([len(row) - 1]), cascade)
     return prefix
 
@@ -61,7 +61,7 @@ def prefill(model: CausalModel, tokens: Sequence[int]) -> Prefix:
 def score_row(model: CausalModel, members: Sequence[EncodedPrompt], prefix: Prefix) -> tuple[tuple[float, ...], ...]:
     """Log-probabilities of each member's options, behind the prefix that all of them begin with."""
     row = row_of(members, prefix.length)
-    cascade = Cascade(row.segments, prefix, model.model.device)
+    cascade = CascadeLayout(row.segments, prefix, model.model.device)
     logits = model.row_logits(
         torch.tensor(row.tokens), torch.tensor(row.positions), torch.tensor(row.reads), cascade
     )  # (K, V)

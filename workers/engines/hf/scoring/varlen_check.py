@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 
 from workers.engines.hf.scoring import varlen
-from workers.engines.hf.scoring.cascade import Way, explicit
+from workers.engines.hf.scoring.cascade import AttentionRule, explicit
 
 _HEADS, _KEY_HEADS, _WIDTH = 6, 2, 64
 _LINES, _PREFIXES, _WINDOW = (5, 1, 33), (7, 130), 4
@@ -59,7 +59,7 @@ def _cases(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[Attended,
     def rows(heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, _WIDTH, generator=draw).to(device, dtype)
 
-    way = Way(_SCALE, None)
+    way = AttentionRule(_SCALE, None)
     count = sum(_LINES)
     query, key, value = rows(_HEADS, count), rows(_KEY_HEADS, count), rows(_KEY_HEADS, count)
     for window in (None, _WINDOW):
@@ -72,7 +72,7 @@ def _cases(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[Attended,
 
 
 def _spelled(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, way: Way, mask: torch.Tensor | None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, way: AttentionRule, mask: torch.Tensor | None
 ) -> Attended:
     out, total = explicit(query.float(), key.float(), value.float(), way, mask=mask)
     return out.transpose(1, 2), total

@@ -28,7 +28,7 @@ from workers.engines.devices import TorchDevice
 from workers.engines.hf.generation.choose import generator_for
 from workers.engines.hf.load import Engine, is_offloaded, load, room_for
 from workers.engines.hf.quantize import check_computes
-from workers.engines.hf.scoring.cascade import Way, explicit
+from workers.engines.hf.scoring.cascade import AttentionRule, explicit
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
 
@@ -266,7 +266,7 @@ def test_a_trial_that_the_device_fails_says_nothing_of_the_model(
 
 def test_float16_scores_of_wide_heads_stay_below_its_largest_number() -> None:
     wide = torch.full((1, 1, 2, 128), 25.0, dtype=torch.float16)  # 25 · 25 · 128 = 80,000, and 7,071 when scaled
-    out, total = explicit(wide, wide, wide, Way(128**-0.5, softcap=None))
+    out, total = explicit(wide, wide, wide, AttentionRule(128**-0.5, softcap=None))
     assert torch.isfinite(out).all()
     assert torch.allclose(total, torch.tensor(25 * 25 * 128**0.5 + math.log(2)), rtol=2e-3)
 

@@ -7,13 +7,13 @@ import pytest
 from proctor.errors import CantBeAsked
 from proctor.exams.benchmarks.mmlu_prompts import Message
 from tests import templates, tiny
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 
 BEGIN = 1
 
 
-def reader(*, begin: bool = False, window: int = tiny.WINDOW) -> Reader:
-    return Reader(tiny.tokenizer(begin=begin), window, "tiny")
+def reader(*, begin: bool = False, window: int = tiny.WINDOW) -> Tokenizer:
+    return Tokenizer(tiny.tokenizer(begin=begin), window, "tiny")
 
 
 def test_the_tokenizers_own_special_tokens_come_first() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import tiny
-from workers.engines.hf.generation.detokenizer import Speech
+from workers.engines.hf.generation.detokenizer import Detokenizer
 
 TOKENIZER = tiny.tokenizer()
 SAID = "Die Größe der Sonne: 🌞🌍 – “weit” über\n100 000 km, 太陽系。"
@@ -20,15 +20,15 @@ def ids(text: str) -> list[int]:
     return found
 
 
-def pieces(text: str, stops: Sequence[str] = ()) -> tuple[list[str], Speech]:
-    speech = Speech(TOKENIZER, stops)
-    said = [speech.push([token]) for token in ids(text)]
-    return [*said, speech.end()], speech
+def pieces(text: str, stops: Sequence[str] = ()) -> tuple[list[str], Detokenizer]:
+    detokenizer = Detokenizer(TOKENIZER, stops)
+    said = [detokenizer.push([token]) for token in ids(text)]
+    return [*said, detokenizer.end()], detokenizer
 
 
 def test_characters_of_several_tokens_come_whole() -> None:
-    said, speech = pieces(SAID)
-    assert "".join(said) == speech.text == SAID
+    said, detokenizer = pieces(SAID)
+    assert "".join(said) == detokenizer.text == SAID
     assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in said)
     assert "" in said  # a character took several tokens, and nothing was shown of it before its last
 
@@ -41,42 +41,42 @@ def test_any_text_comes_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("stop", ["der", "Sonne:", "🌍", "“weit", "\n", "km, 太", "Die"])
 def test_a_stop_string_over_several_tokens_is_never_shown(stop: str) -> None:
-    said, speech = pieces(SAID, [stop])
-    assert speech.stopped
-    assert "".join(said) == speech.text == SAID[: SAID.index(stop)]
+    said, detokenizer = pieces(SAID, [stop])
+    assert detokenizer.stopped
+    assert "".join(said) == detokenizer.text == SAID[: SAID.index(stop)]
 
 
 @given(st.text("abc", max_size=20), st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=3))
 def test_a_reply_ends_before_the_first_of_its_stop_strings(text: str, stops: list[str]) -> None:
-    said, speech = pieces(text, stops)
+    said, detokenizer = pieces(text, stops)
     ends = [text.index(stop) for stop in stops if stop in text]
-    assert speech.stopped == bool(ends)
+    assert detokenizer.stopped == bool(ends)
     if ends:  # of two that come up, the one that is whole first ends the reply
-        assert speech.text in {text[:end] for end in ends}
-        assert not any(stop in speech.text for stop in stops)
+        assert detokenizer.text in {text[:end] for end in ends}
+        assert not any(stop in detokenizer.text for stop in stops)
     else:
-        assert speech.text == text
-    assert "".join(said) == speech.text
+        assert detokenizer.text == text
+    assert "".join(said) == detokenizer.text
 
 
 def test_what_only_began_like_a_stop_string_is_shown_in_the_end() -> None:
-    said, speech = pieces("one two\n", ["\n\n"])
-    assert (speech.text, speech.stopped, said[-1]) == ("one two\n", False, "\n")
+    said, detokenizer = pieces("one two\n", ["\n\n"])
+    assert (detokenizer.text, detokenizer.stopped, said[-1]) == ("one two\n", False, "\n")
 
 
 def test_the_tokens_of_a_reply_that_was_cut_are_those_of_its_text() -> None:
-    _, speech = pieces(SAID, ["weit"])
-    assert TOKENIZER.decode(speech.tokens[: speech.whole_tokens]) == speech.text
+    _, detokenizer = pieces(SAID, ["weit"])
+    assert TOKENIZER.decode(detokenizer.tokens[: detokenizer.whole_tokens]) == detokenizer.text
     _, whole = pieces(SAID)
     assert whole.whole_tokens == len(whole.tokens)
 
 
 def test_bytes_that_are_no_text_are_replaced_and_hold_nothing_up() -> None:
-    speech = Speech(TOKENIZER)
+    detokenizer = Detokenizer(TOKENIZER)
     broken = ids("太")[0]
-    said = "".join(speech.push([broken]) for _ in range(40)) + speech.end()
+    said = "".join(detokenizer.push([broken]) for _ in range(40)) + detokenizer.end()
     assert set(said) == {"\N{REPLACEMENT CHARACTER}"}
-    assert "\0" not in Speech(TOKENIZER).push(ids("a\0b"))
+    assert "\0" not in Detokenizer(TOKENIZER).push(ids("a\0b"))
 
 
 SPM = tiny.sentencepiece()
@@ -88,18 +88,20 @@ def spm(text: str) -> list[int]:
     return found
 
 
-def said_behind(prompt: Sequence[int], reply: Sequence[int], stops: Sequence[str] = ()) -> tuple[list[str], Speech]:
-    speech = Speech(SPM, stops, prompt)
-    pieces = [speech.push([token]) for token in reply]
-    return [*pieces, speech.end()], speech
+def said_behind(
+    prompt: Sequence[int], reply: Sequence[int], stops: Sequence[str] = ()
+) -> tuple[list[str], Detokenizer]:
+    detokenizer = Detokenizer(SPM, stops, prompt)
+    pieces = [detokenizer.push([token]) for token in reply]
+    return [*pieces, detokenizer.end()], detokenizer
 
 
 def test_the_first_word_behind_a_prompt_keeps_its_space() -> None:
     prompt, reply = SPM("Paris is the")["input_ids"], spm("capital of France")
-    pieces, speech = said_behind(prompt, reply)
-    assert "Paris is the" + speech.text == "Paris is the capital of France" == SPM.decode(prompt[1:] + reply)
-    assert "".join(pieces) == speech.text == " capital of France"
-    assert Speech(SPM).push(reply) == "capital of France"  # as the beginning of a text
+    pieces, detokenizer = said_behind(prompt, reply)
+    assert "Paris is the" + detokenizer.text == "Paris is the capital of France" == SPM.decode(prompt[1:] + reply)
+    assert "".join(pieces) == detokenizer.text == " capital of France"
+    assert Detokenizer(SPM).push(reply) == "capital of France"  # as the beginning of a text
 
 
 @given(st.text(max_size=12), st.text(st.characters(codec="utf-8", exclude_characters="\0\u2581"), max_size=12))
@@ -108,46 +110,46 @@ def test_a_prompt_and_its_reply_together_are_the_text_of_their_tokens(before: st
     for tokenizer in (SPM, TOKENIZER):
         prompt = tokenizer(f"The moon{before}", add_special_tokens=False)["input_ids"]
         reply = tokenizer(after, add_special_tokens=False)["input_ids"]
-        speech = Speech(tokenizer, behind=prompt)
-        said = "".join(speech.push([token]) for token in reply) + speech.end()
+        detokenizer = Detokenizer(tokenizer, behind=prompt)
+        said = "".join(detokenizer.push([token]) for token in reply) + detokenizer.end()
         assert f"{tokenizer.decode(prompt)}{said}" == tokenizer.decode(prompt + reply)
 
 
 def test_what_each_token_adds_is_the_text_together_and_a_part_of_a_character_adds_nothing() -> None:
     reply = spm("nice \U0001f389 city")
-    speech = Speech(SPM, behind=SPM("A")["input_ids"])
+    detokenizer = Detokenizer(SPM, behind=SPM("A")["input_ids"])
     added = []
     for token in reply:
-        spelled = speech.spell(token)
-        speech.push([token])
-        added.append(speech.added)
-        assert speech.added in (spelled, "")
+        spelled = detokenizer.spell(token)
+        detokenizer.push([token])
+        added.append(detokenizer.added)
+        assert detokenizer.added in (spelled, "")
     assert "".join(added) == " nice \U0001f389 city"
     assert added.count("") == 3  # the emoji has four bytes, each a token
     assert added[added.index("") + 3] == "\U0001f389"
 
 
 def test_a_token_that_could_have_come_is_spelled_with_its_space_or_by_its_name() -> None:
-    speech = Speech(SPM, behind=SPM("A nice city")["input_ids"])
+    detokenizer = Detokenizer(SPM, behind=SPM("A nice city")["input_ids"])
     (does,) = spm("is")
-    assert speech.spell(does) == " is"
-    assert speech.spell(SPM.eos_token_id) == "</s>"
-    assert speech.text == ""
+    assert detokenizer.spell(does) == " is"
+    assert detokenizer.spell(SPM.eos_token_id) == "</s>"
+    assert detokenizer.text == ""
 
 
 def test_behind_a_prompt_that_ends_inside_a_character_a_word_keeps_its_space() -> None:
     party = spm("\U0001f389")[1:]  # without the space
     for behind in ([*SPM("A")["input_ids"], *party[:2]], [*party[2:], *spm("is a nice city " * 9), *party[:3]]):
-        speech = Speech(SPM, behind=behind)
-        assert speech.push(spm("nice")) == " nice"
-    assert Speech(SPM, behind=party[:2]).push(spm("nice")) == "nice"
+        detokenizer = Detokenizer(SPM, behind=behind)
+        assert detokenizer.push(spm("nice")) == " nice"
+    assert Detokenizer(SPM, behind=party[:2]).push(spm("nice")) == "nice"
 
 
 def test_the_tokens_of_a_cut_reply_behind_a_prompt_are_those_of_its_text() -> None:
     prompt, reply = SPM("Paris is the")["input_ids"], spm("capital of France")
-    _, speech = said_behind(prompt, reply, [" France"])
-    assert (speech.text, speech.stopped) == (" capital of", True)
-    assert SPM.decode(prompt[1:] + speech.tokens[: speech.whole_tokens]) == "Paris is the capital of"
+    _, detokenizer = said_behind(prompt, reply, [" France"])
+    assert (detokenizer.text, detokenizer.stopped) == (" capital of", True)
+    assert SPM.decode(prompt[1:] + detokenizer.tokens[: detokenizer.whole_tokens]) == "Paris is the capital of"
 
 
 def test_what_is_decoded_for_a_token_is_as_little_behind_a_long_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +163,10 @@ def test_what_is_decoded_for_a_token_is_as_little_behind_a_long_prompt(monkeypat
     prompt, reply = spm("the moon of a city") * 200, spm("is nice") * 20
     assert len(prompt) >= 1000
     monkeypatch.setattr(SPM, "decode", counted)
-    speech = Speech(SPM, behind=prompt)
+    detokenizer = Detokenizer(SPM, behind=prompt)
     assert max(asked) <= 64
     asked.clear()
     for token in reply:
-        speech.push([token])
+        detokenizer.push([token])
     assert max(asked) <= 9  # the eight that it is written behind, and itself
-    assert speech.text == " is nice" * 20
+    assert detokenizer.text == " is nice" * 20

@@ -12,8 +12,8 @@ import transformers as hf
 from proctor.errors import BadScores
 from proctor.nouns.conversations import Sampling
 from tests import tiny
-from workers.engines.generation import Generator, Request, Scored, Token
-from workers.engines.hf.generation.continuous import RowGenerator
+from workers.engines.generation import GenerationRequest, Generator, NextToken, PromptLogprob
+from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.engines.hf.generation.plain import PlainGenerator
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.options import score_options
@@ -28,7 +28,7 @@ def plain(model: CausalModel) -> Generator:
 
 
 def rows(model: CausalModel) -> Generator:
-    return RowGenerator(model, tiny.CPU, ENDS, room_bytes=1 << 30, portion=48)
+    return ContinuousBatcher(model, tiny.CPU, ENDS, room_bytes=1 << 30, portion=48)
 
 
 def load(folder: Path) -> CausalModel:
@@ -51,22 +51,22 @@ def prompt(length: int, seed: int = 0) -> tuple[int, ...]:
     return tuple(torch.randint(20, 300, (length,), generator=generator).tolist())
 
 
-def run(generator: Generator, *requests: Request) -> dict[str, list[Token]]:
+def run(generator: Generator, *requests: GenerationRequest) -> dict[str, list[NextToken]]:
     """All replies, to their ends."""
     for request in requests:
         generator.add(request)
-    said: dict[str, list[Token]] = {request.id: [] for request in requests}
+    said: dict[str, list[NextToken]] = {request.id: [] for request in requests}
     while generator.live:
         for token in generator.step():
             said[token.id].append(token)
     return said
 
 
-def scores(generator: Generator, tokens: Sequence[int], sampling: Sampling = GREEDY) -> tuple[Scored, ...]:
-    return run(generator, Request("a", tuple(tokens), sampling, 1, echo=True))["a"][0].prompt
+def scores(generator: Generator, tokens: Sequence[int], sampling: Sampling = GREEDY) -> tuple[PromptLogprob, ...]:
+    return run(generator, GenerationRequest("a", tuple(tokens), sampling, 1, echo=True))["a"][0].prompt
 
 
-def check(model: CausalModel, tokens: Sequence[int], found: Sequence[Scored], rivals: int = 2) -> None:
+def check(model: CausalModel, tokens: Sequence[int], found: Sequence[PromptLogprob], rivals: int = 2) -> None:
     """Hold the scores against one plain pass over the whole prompt."""
     with torch.inference_mode():
         whole = model.model(input_ids=torch.tensor([list(tokens)])).logits[0, :-1].log_softmax(-1)  # (T - 1, V)
@@ -99,8 +99,8 @@ def test_they_are_of_models_with_a_state_too(tmp_path: Path, architecture: str) 
 def test_behind_a_state_that_was_kept_the_numbers_are_the_same(tmp_path: Path) -> None:
     model = load(tiny.make(tmp_path, "mamba"))
     generator, further = plain(model), prompt(9, 1)
-    first = [token.token for token in run(generator, Request("a", prompt(40), GREEDY, 6))["a"]]
-    request = Request("b", (*prompt(40), *first[:-1], *further), GREEDY, 4)
+    first = [token.token for token in run(generator, GenerationRequest("a", prompt(40), GREEDY, 6))["a"]]
+    request = GenerationRequest("b", (*prompt(40), *first[:-1], *further), GREEDY, 4)
     kept, fresh = run(generator, request)["b"], run(plain(model), request)["b"]
     assert [token.token for token in kept] == [token.token for token in fresh]
     assert [token.logprob for token in kept] == pytest.approx([token.logprob for token in fresh], abs=1e-4)
@@ -116,7 +116,7 @@ def test_an_option_has_the_number_that_a_probe_gives_it(way: Way, llama: CausalM
 def test_what_was_kept_changes_nothing(way: Way, llama: CausalModel) -> None:
     generator = way(llama)
     shared = prompt(90)
-    run(generator, Request("chat", shared, Sampling(temperature=0), 8))  # read without being scored
+    run(generator, GenerationRequest("chat", shared, Sampling(temperature=0), 8))  # read without being scored
     for number, end in enumerate([prompt(5, 1), prompt(9, 2), (), prompt(5, 1)]):
         found = scores(generator, (*shared, *end))
         check(llama, (*shared, *end), found)
@@ -126,7 +126,7 @@ def test_what_was_kept_changes_nothing(way: Way, llama: CausalModel) -> None:
 def test_options_of_one_question_share_its_prompt(llama: CausalModel) -> None:
     generator, shared = rows(llama), prompt(90)
     scores(generator, (*shared, 21, 22))
-    assert generator.add(Request("b", (*shared, 23, 24), GREEDY, 1, echo=True)) == 63  # but for a last piece
+    assert generator.add(GenerationRequest("b", (*shared, 23, 24), GREEDY, 1, echo=True)) == 63  # but for a last piece
     (token,) = [token for _ in range(9) for token in generator.step()][:1]
     check(llama, (*shared, 23, 24), token.prompt)
 
@@ -139,9 +139,9 @@ def test_more_rivals_than_were_kept_are_computed(way: Way, llama: CausalModel) -
 
 
 def test_echoes_and_replies_go_together(way: Way, llama: CausalModel) -> None:
-    plainly = Request("plain", prompt(33, 3), GREEDY, 12)
+    plainly = GenerationRequest("plain", prompt(33, 3), GREEDY, 12)
     alone = [token.token for token in run(way(llama), plainly)["plain"]]
-    echoes = [Request(f"e{n}", prompt(20 + 17 * n, n), GREEDY, 1 + n, echo=True) for n in range(6)]
+    echoes = [GenerationRequest(f"e{n}", prompt(20 + 17 * n, n), GREEDY, 1 + n, echo=True) for n in range(6)]
     said = run(way(llama), echoes[0], plainly, *echoes[1:])
     assert [token.token for token in said["plain"]] == alone
     for request in echoes:
@@ -151,8 +151,8 @@ def test_echoes_and_replies_go_together(way: Way, llama: CausalModel) -> None:
 
 
 def test_an_interrupted_echo_tells_its_prompt_again(way: Way, llama: CausalModel) -> None:
-    whole = [token.token for token in run(way(llama), Request("a", prompt(60), GREEDY, 6, echo=True))["a"]]
-    rest = run(way(llama), Request("a", prompt(60), GREEDY, 6, tuple(whole[:3]), echo=True))["a"]
+    whole = [token.token for token in run(way(llama), GenerationRequest("a", prompt(60), GREEDY, 6, echo=True))["a"]]
+    rest = run(way(llama), GenerationRequest("a", prompt(60), GREEDY, 6, tuple(whole[:3]), echo=True))["a"]
     assert whole[:3] + [token.token for token in rest] == whole
     check(llama, prompt(60), rest[0].prompt)
 

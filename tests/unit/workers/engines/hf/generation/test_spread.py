@@ -14,14 +14,14 @@ from proctor.exams.packs import compose
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from workers.engines.devices import TORCH_DTYPES
-from workers.engines.hf.generation.attention import Lines, Part
-from workers.engines.hf.generation.kv_cache import Line
+from workers.engines.hf.generation.attention import BatchLayout, BatchPart
+from workers.engines.hf.generation.kv_cache import KVCache
 from workers.engines.hf.head import WideHead, widen_head
 from workers.engines.hf.load import load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.tokens import Reader
+from workers.engines.hf.tokens import Tokenizer
 from workers.engines.scoring import Scorer
 
 BEGINNING = "The following are multiple choice questions (with answers) about astronomy.\n\n"
@@ -71,7 +71,7 @@ def test_a_dispatched_model_goes_the_fast_way_and_scores_as_one_that_lies_in_one
     folder = tiny.make(tmp_path / "m", architecture)
     whole = load(folder, architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
     model = CausalModel(dispatched(folder, DType.FLOAT32, HALF_ON_DISK), 0)
-    reader = Reader(tiny.tokenizer(), tiny.WINDOW, architecture)
+    reader = Tokenizer(tiny.tokenizer(), tiny.WINDOW, architecture)
     scorer, why_plain = scorer_for(model, reader, tiny.CPU)
     assert (scorer.name, why_plain) == ("cascade", "")
     expected = scores(PlainScorer(whole.model, whole.reader, tiny.CPU))
@@ -82,7 +82,7 @@ def test_a_dispatched_model_goes_the_fast_way_and_scores_as_one_that_lies_in_one
 
 
 def test_a_row_of_conversations_has_its_masks_where_each_layer_lies() -> None:
-    lines = Lines([Part(Line(), 0, 0, 3)])
+    lines = BatchLayout([BatchPart(KVCache(), 0, 0, 3)])
     for device in (torch.device("cpu"), torch.device("meta")):
         mask = lines.mask(0, None, device)
         assert mask is not None

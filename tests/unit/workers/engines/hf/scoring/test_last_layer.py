@@ -16,7 +16,7 @@ from workers.engines.hf.load import Engine, load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.last_layer import NarrowLayer, narrow, widen
-from workers.engines.hf.scoring.layout import Cascade, Prefix, Segment
+from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 
 SEGMENTS = (Segment(6), Segment(9, (3, 2)), Segment(40))
 READS = torch.tensor([5, 14, 17, 19, 59])  # ends of stems and branches
@@ -31,10 +31,10 @@ def row_logits(model: CausalModel) -> torch.Tensor:
     """(K, V): three questions, the second with two branches, behind a prefix of 12 tokens."""
     prefix = Prefix(12)
     tokens = (torch.arange(12 + 60) * 37 + 11) % tiny.VOCAB
-    recording = Cascade([Segment(12)], prefix, torch.device("cpu"), recording=True)
+    recording = CascadeLayout([Segment(12)], prefix, torch.device("cpu"), recording=True)
     model.row_logits(tokens[:12], torch.arange(12), torch.tensor([11]), recording)
     places = [*range(12, 18), *range(12, 21), *range(21, 24), *range(21, 23), *range(12, 52)]
-    cascade = Cascade(SEGMENTS, prefix, torch.device("cpu"))
+    cascade = CascadeLayout(SEGMENTS, prefix, torch.device("cpu"))
     return model.row_logits(tokens[12:], torch.tensor(places), READS, cascade)
 
 

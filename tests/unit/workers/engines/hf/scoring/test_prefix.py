@@ -16,10 +16,10 @@ from tests.support import ROOT
 from workers.engines.hf.load import Engine, load
 from workers.engines.hf.scoring import cascade as attention
 from workers.engines.hf.scoring.choose import scorer_for
-from workers.engines.hf.scoring.layout import Cascade, Prefix, Segment
+from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.packing import common_length, length_of, row_of
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.scoring.prefix import SharedScorer
+from workers.engines.hf.scoring.prefix import PrefixScorer
 from workers.engines.scoring import Continuation, EncodedPrompt, Scorer
 
 TOLERANCE = 1e-4  # in log-probability, float32
@@ -97,7 +97,7 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
     llama: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spelled(
-        way: attention.Way,
+        way: attention.AttentionRule,
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
@@ -107,8 +107,8 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return attention.explicit(query, key, value, way, mask=mask, causal=causal)
 
-    monkeypatch.setattr(attention.Way, "attend", spelled)
-    scorer = SharedScorer(llama.model, llama.reader, tiny.CPU)
+    monkeypatch.setattr(attention.AttentionRule, "attend", spelled)
+    scorer = PrefixScorer(llama.model, llama.reader, tiny.CPU)
     assert largest_difference(llama, scorer, CASES["words"]) < TOLERANCE
 
 
@@ -116,12 +116,12 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
 def test_a_models_own_scaling_of_attention_is_the_rows_too(tmp_path: Path, architecture: str) -> None:
     engine = load(tiny.make(tmp_path, architecture), architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
     assert engine.model.model.config.query_pre_attn_scalar != engine.model.model.config.head_dim
-    assert largest_difference(engine, SharedScorer(engine.model, engine.reader, tiny.CPU), CASES["shots"]) < TOLERANCE
+    assert largest_difference(engine, PrefixScorer(engine.model, engine.reader, tiny.CPU), CASES["shots"]) < TOLERANCE
 
 
 def test_nan_from_the_shared_way_names_the_model_and_the_question(tmp_path: Path) -> None:
     engine = load(tiny.make(tmp_path), "broken", Quant.NONE, DType.FLOAT32, tiny.CPU)
-    scorer = SharedScorer(engine.model, engine.reader, tiny.CPU)
+    scorer = PrefixScorer(engine.model, engine.reader, tiny.CPU)
     prepared = scorer.prepare(CASES["shots"])
     with torch.no_grad():
         engine.model.model.get_parameter("model.norm.weight").fill_(torch.nan)
@@ -160,7 +160,7 @@ def test_a_run_killed_between_packs_equals_an_undisturbed_one_bit_for_bit(folder
 
 def test_tokens_computed_and_saved_add_up_to_what_the_plain_way_computes(llama: Engine) -> None:
     prompts, pack = CASES["words"], Pack(0, (0, 1, 2))
-    plain, fast = (kind(llama.model, llama.reader, tiny.CPU) for kind in (PlainScorer, SharedScorer))
+    plain, fast = (kind(llama.model, llama.reader, tiny.CPU) for kind in (PlainScorer, PrefixScorer))
     prepared = fast.prepare(prompts)
     scored = fast.score(prepared, pack)
     assert scored.tokens_computed == sum(prepared.lengths)
@@ -192,7 +192,7 @@ def test_options_of_several_tokens_are_branches_behind_their_question() -> None:
 
 
 def test_no_branch_sees_another_and_no_token_past_the_window() -> None:
-    cascade = Cascade([Segment(3, (1, 2))], Prefix(4), torch.device("cpu"))
+    cascade = CascadeLayout([Segment(3, (1, 2))], Prefix(4), torch.device("cpu"))
     mask = cascade.own_mask(0, None)
     assert mask is not None
     assert (mask[0, 0] == 0).int().tolist() == [
@@ -211,5 +211,5 @@ def test_no_branch_sees_another_and_no_token_past_the_window() -> None:
 
 
 def test_questions_of_about_one_length_share_a_call() -> None:
-    cascade = Cascade([Segment(n) for n in (40, 38, 37, 36, 12, 11, 3)], Prefix(0), torch.device("cpu"))
+    cascade = CascadeLayout([Segment(n) for n in (40, 38, 37, 36, 12, 11, 3)], Prefix(0), torch.device("cpu"))
     assert [group.index.shape[0] for group in cascade.groups] == [4, 2, 1]

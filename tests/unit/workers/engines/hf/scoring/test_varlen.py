@@ -16,10 +16,10 @@ from proctor.nouns.models import DType, Quant
 from tests import tiny
 from workers.engines.hf.load import load
 from workers.engines.hf.scoring import varlen, varlen_check
-from workers.engines.hf.scoring.cascade import Way, cascade_attention, explicit
-from workers.engines.hf.scoring.layout import Cascade, LayerPrefix, Prefix, Segment
+from workers.engines.hf.scoring.cascade import AttentionRule, cascade_attention, explicit
+from workers.engines.hf.scoring.layout import CascadeLayout, LayerPrefix, Prefix, Segment
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.scoring.prefix import SharedScorer
+from workers.engines.hf.scoring.prefix import PrefixScorer
 
 SHOTS = "The following are multiple choice questions (with answers) about astronomy.\n\nWhy?\nAnswer: A\n\n" * 2
 TEXTS = ("Why?\nAnswer:", "What is the largest planet of the solar system?\nAnswer:", "A. One\nB. Two\nAnswer:" * 9)
@@ -56,7 +56,9 @@ def by_the_book(
         hidden = torch.zeros_like(distance, dtype=torch.bool)
         hidden |= (distance < 0) if ahead == 0 else False
         hidden |= (distance > back) if back >= 0 else False
-        out, total = explicit(q, k, v, Way(scale, None), mask=torch.zeros(hidden.shape).masked_fill(hidden, -1e30))
+        out, total = explicit(
+            q, k, v, AttentionRule(scale, None), mask=torch.zeros(hidden.shape).masked_fill(hidden, -1e30)
+        )
         outs.append(out[0].transpose(0, 1))
         sums.append(total[0])
     return torch.cat(outs).to(query.dtype), torch.cat(sums, 1)
@@ -79,7 +81,7 @@ def test_rows_through_the_kernel_score_as_full_prompts_do(
     found = []
     for scorer in (
         PlainScorer(engine.model, engine.reader, tiny.CPU),
-        SharedScorer(engine.model, engine.reader, tiny.CPU),
+        PrefixScorer(engine.model, engine.reader, tiny.CPU),
     ):
         prepared = scorer.prepare(prompts)
         found.append(torch.tensor(scorer.score(prepared, Pack(0, (0, 1, 2))).options_logprob))
@@ -170,7 +172,7 @@ def test_the_cpu_has_kernels_of_its_own() -> None:
 def test_each_layer_attends_on_the_device_that_it_lies_on() -> None:
     """Of a model over several GPUs; here one of its layers lies where tensors have no numbers."""
     prefix = Prefix(7)
-    cascade = Cascade([Segment(4), Segment(3, (2, 1))], prefix, torch.device("cpu"))
+    cascade = CascadeLayout([Segment(4), Segment(3, (2, 1))], prefix, torch.device("cpu"))
     for layer, (device, window) in enumerate([("cpu", None), ("meta", None), ("meta", 5)]):
         query = torch.empty(1, 4, 10, 16, device=device)
         key, value = (torch.empty(1, 2, 10, 16, device=device) for _ in range(2))
