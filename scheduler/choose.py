@@ -29,8 +29,8 @@ def choose(held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
     lanes that are measured. So the models that take longest, and that only the largest devices hold, come first:
     a sweep that ends with them waits for few workers (`bench/simulate.py` has what that is worth).
 
-    So a sweep waits for one Run of another where that has two workers or more, and for one lane of it where all have
-    one: a turn costs a load, and more turns would cost more.
+    If another sweep holds two workers or more, a waiting sweep waits for one Run of it. If each holds one, it waits for
+    one lane: a turn costs a load, and more turns would cost more.
 
     `loads` are the lanes with at least one claimable Run for this worker; `LaneLoad.workers` counts the others.
     """

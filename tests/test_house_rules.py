@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
@@ -20,6 +22,7 @@ ROOMS = ("proctor", "scheduler", "workers", "analysis", "chat")
 FILE_LIMIT, USUAL = 500, 300
 SOURCES = sorted(path for room in (*ROOMS, "tests", "bench") for path in (ROOT / room).rglob("*.py"))
 MAIN_JOB = "workers/sit.py"
+DOCS = ROOT / "docs"
 
 
 def lines(path: Path) -> int:
@@ -50,6 +53,49 @@ def test_every_module_says_what_it_is_for() -> None:
 def test_no_module_is_named_for_nothing() -> None:
     vague = {"utils", "helpers", "common", "manager", "misc"}
     assert [path for path in SOURCES if path.stem in vague] == []
+
+
+def imported(path: Path, modules: Mapping[str, Path]) -> set[str]:
+    """The modules of ours that one imports, anywhere in its file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            wholes = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
+            found |= wholes or {str(node.module)}
+    return found & modules.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+    }
+    TopologicalSorter(
+        {name: imported(path, modules) for name, path in modules.items()}
+    ).prepare()  # CycleError names one
+
+
+PLACES = re.findall(
+    r"`((?:proctor|scheduler|workers|analysis|chat)\.[\w.]+):(\w+)`", (DOCS / "architecture.md").read_text("utf-8")
+)
+FILES = re.findall(
+    r"`((?:proctor|scheduler|workers|analysis|chat|bench|tests)/[\w./*]*)`",
+    (DOCS / "architecture.md").read_text("utf-8"),
+)
+
+
+@pytest.mark.parametrize(("module", "name"), PLACES)
+def test_a_word_of_the_architecture_page_is_the_name_of_a_class(module: str, name: str) -> None:
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+@pytest.mark.parametrize("place", sorted(set(FILES)))
+def test_a_path_of_the_architecture_page_is_there(place: str) -> None:
+    assert list(ROOT.glob(place.rstrip("/")))
 
 
 def test_the_main_job_is_one_short_function() -> None:

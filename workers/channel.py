@@ -90,7 +90,7 @@ class Channel:
 
     @property
     def ready(self) -> bool:
-        """Whether the child of now came as far as having its device."""
+        """Whether the current child has opened its device."""
         return self._noted().holding is not None
 
     @property
@@ -106,7 +106,7 @@ class Channel:
 
     @property
     def broken(self) -> str:
-        """Why the child of now ended, where its device failed it; "" otherwise."""
+        """Why the current child ended, if its device failed; "" otherwise."""
         return self._noted().broken
 
     def _note(self) -> None:

@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 def drain(worker: WorkerContext) -> None:
-    """Claim and sit Runs, those of the model that is held first, until nothing suits or the worker is to stop.
+    """Claim and sit Runs, the held model's first, until no Run suits this worker or it is told to stop.
 
     Replies that wait come first, between two Runs and between two packs.
 

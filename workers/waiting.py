@@ -1,4 +1,4 @@
-"""Waiting out what is away for a while (database, hub, space on the disk): bounded, with jitter, and shown.
+"""Retry while the database, the hub or space on the disk is missing: bounded, jittered, reported.
 
 Never past the moment that the worker is to stop.
 """

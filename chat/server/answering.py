@@ -133,7 +133,7 @@ async def _gone(http: Request) -> None:
 
 
 async def _first_words(reply: AsyncReply) -> Entry | None:
-    """The first piece, or an ending without one: until then a refusal can have its status. None where it takes long."""
+    """Wait for the first piece, so that a refusal can still be an HTTP status; None if it takes long."""
     try:
         async with asyncio.timeout(PATIENT_S) as patience:
             async for entry in _entries(reply):

@@ -1,1 +1,1 @@
-"""The Celery app, the bell, and the embedded Valkey."""
+"""The Celery app and the bell: what the broker carries."""

@@ -1,4 +1,4 @@
-"""What belongs beside an accuracy: shots that were dropped, the same per character, exact ties, and the noise."""
+"""Per-character accuracy, ties, noise and dropped shots, as a short phrase beside an accuracy."""
 
 from __future__ import annotations
 

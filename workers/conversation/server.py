@@ -43,7 +43,7 @@ MOST_LIVE = 32  # replies at a time
 LOOK_S = 0.05  # between two looks into the store while replies are made
 MARK_S = 2.0  # between two looks whether the broker is still the same
 ADMIT_S = 10.0  # between two Runs, replies that come later than that wait for the next pack
-SLICE_S, SHARE = 0.25, 3.0  # between two packs: at least so long, and so many times the pack's own time
+SLICE_S, SHARE = 0.25, 3.0  # between two packs: the least in seconds, and how many times the last pack's own time
 LINGER_S, GLANCE_S = 1.0, 0.01  # a program's next message comes at once, a bell after up to half a second
 FIRST_CLAIM = 4  # replies that are claimed before their model is loaded
 
@@ -74,7 +74,7 @@ class ServerContext:
 
 
 class ConversationServer:
-    """The `Chat` of a worker's child; all of it runs in the child's one thread, but for the leases' renewal."""
+    """The `ChatDuty` of a worker's child; all of it runs in the child's one thread, but for the leases' renewal."""
 
     def __init__(self, means: ServerContext, replies: ReplyStreams) -> None:
         self._means, self._replies = means, replies

@@ -62,7 +62,7 @@ class Models:
         self._cuts: dict[_Key, int] = {}  # tokens that went through at once where more ran out of memory
 
     def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = Conditions.pack_tokens) -> Loaded:
-        """This model, loaded now if it isn't the one that is held. `is` tells: a held model is the same object.
+        """Load this model, or return the one that is held: the same object (`is`).
 
         On a group of GPUs it is loaded anew, too, where it was placed for smaller packs than those of `pack_tokens`.
 

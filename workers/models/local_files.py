@@ -77,7 +77,7 @@ def converted(
     Raises
     ------
     BadModel
-        as `unpack` does. Nothing is kept then.
+        as `hf.gguf.unpack` does. Nothing is kept then.
     """
     folder = converted_path(ref, cache)
     if is_checked(folder):

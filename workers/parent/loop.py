@@ -79,11 +79,11 @@ class Children:
     pids: list[int] = field(default_factory=list)
     was_ready: bool = False
     deaths: int = 0
-    broken: str = ""  # why the child of now said that its device failed it
+    broken: str = ""  # why the current child says that its device failed
     broke_at: float = -math.inf  # when the one before did
 
     def look(self, ready: bool, broken: str = "") -> None:
-        """Note how far the child of now is; to be called before a dead one can be replaced."""
+        """Note how far the current child is. Call it before a dead one can be replaced."""
         self.was_ready |= ready
         self.broken = self.broken or broken
 

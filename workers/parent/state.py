@@ -59,7 +59,7 @@ def chat_requests() -> ChatRequests:
 
 
 def ring(device: Device) -> None:
-    """Wake a worker for a reply that was asked for. A bell that is lost is made up for by `Supply`."""
+    """Wake a worker for a reply that was asked for. `ParentLoop` makes up for a bell that is lost."""
     try:
         wake(app(), device, me().name)
     except BROKER_ERRORS as error:

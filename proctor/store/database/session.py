@@ -135,7 +135,7 @@ class Store:
             session.connection().execute(select(func.pg_advisory_xact_lock(key)))
 
     def take_stock(self, row: type[Row]) -> None:
-        """Have PostgreSQL look a table over after much was added, not in a minute by itself; outside any `with`.
+        """ANALYZE a table of PostgreSQL after a bulk insert instead of waiting for autovacuum; outside any `with`.
 
         It then plans by the new size, and answers from an index without a look at rows that nobody has changed since:
         what waits on each lane in a third of the time. Nothing depends on it, so a failure is only logged.

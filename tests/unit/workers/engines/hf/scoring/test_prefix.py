@@ -85,7 +85,7 @@ def test_the_table_of_architectures_says_which_way_each_goes(engine: Engine) -> 
     name = engine.reader.model
     assert (scorer.name == "plain", bool(reason)) == (name in PLAIN, name in PLAIN)
     rows = [
-        line for line in (ROOT / "docs/architectures.md").read_text().splitlines() if line.startswith(f"| {name} |")
+        line for line in (ROOT / "docs/model-families.md").read_text().splitlines() if line.startswith(f"| {name} |")
     ]
     _, _, path, difference, *_ = (cell.strip() for cell in rows[0].split("|"))
     assert path == scorer.name
