@@ -80,6 +80,8 @@ def prepare(
         )
     benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
     exams = () if benchmark is None else tuple(benchmark.exams.values())
+    if benchmark is not None:
+        request = replace(request, conditions=replace(request.conditions, prompt_version=benchmark.version))
     request, shots_told = fitted_shots(request, exams, default=default_shots)
     in_fleet = settings.broker_url is not None
     models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]

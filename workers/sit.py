@@ -31,10 +31,10 @@ from proctor.errors import (
     StoreUnavailable,
     first_line,
 )
-from proctor.exams.benchmarks.mmlu_prompts import fit
-from proctor.exams.marking.choice import judge
+from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
+from proctor.exams.benchmarks.registry import of_version
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Conditions, Exam, Prompt
+from proctor.nouns.exams import Answer, Choose, Conditions, Exam, Exchange, Prompt, Scored
 from proctor.nouns.models import Device
 from proctor.nouns.runs import Claim, RunStatus, ShotsShown
 from proctor.store.runs import runs
@@ -97,7 +97,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
     ProctorError
         where this Run can't be sat, with the reason.
     """
-    spec = claim.spec
+    spec, benchmark = claim.spec, scored_by_options(claim.spec.conditions)
     with Lease(worker.store, claim, worker.retry, worker.liveness) as lease:
         worker.models.make_room(spec.model, spec.quant, claim.dtype)
         with AttemptCosts(worker.device) as costs:
@@ -118,7 +118,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
                 if worker.channel.stopped or lease.paused:
                     break
                 scores = scorer.score(prepared, pack)
-                answers = [judge(prompts[m], row) for m, row in zip(pack.members, scores.options_logprob, strict=True)]
+                answers = judged(benchmark, [prompts[member] for member in pack.members], scores.options_logprob)
                 costs.scored(scores)
                 with costs.writing():
                     lease.record(pack.index, answers, scores.cost)
@@ -151,12 +151,31 @@ def exam_chat(conditions: Conditions, model: Loaded, day: date | None) -> ExamCh
     return ExamChat(model.reader.template, day, shots=conditions.shots > 0)
 
 
+def scored_by_options(conditions: Conditions) -> Benchmark:
+    """The benchmark that puts and marks the Run's questions. Raises `BadInput` where it wants written answers."""
+    benchmark = of_version(conditions.prompt_version)
+    if benchmark.asks is not Choose:
+        raise BadInput(
+            f"{benchmark.name} wants written answers, and workers of this release score options alone.",
+            "Take a benchmark of multiple choice.",
+        )
+    return benchmark
+
+
 def write_prompts(exam: Exam, conditions: Conditions, model: Loaded, chat: ExamChat | None) -> list[Prompt]:
     """The Run's prompts, in the order of the Exam, each fitted into the model's window."""
-    template = chat.text if chat is not None else None
+    benchmark = scored_by_options(conditions)
+    examinee = Examinee(model.reader.count, model.reader.window, chat.text if chat is not None else None)
     return [
-        fit(exam, question, conditions, model.reader.count, model.reader.window, template)
-        for question in exam.questions[: conditions.limit]
+        ask_first(benchmark, exam, question, conditions, examinee) for question in exam.questions[: conditions.limit]
+    ]
+
+
+def judged(benchmark: Benchmark, prompts: Sequence[Prompt], rows: Sequence[tuple[float, ...]]) -> list[Answer]:
+    """The Answers to a pack's prompts; `rows` are their options' log-probabilities, in the same order."""
+    return [
+        benchmark.judged(prompt, (Exchange(prompt.choose, Scored(row)),))
+        for prompt, row in zip(prompts, rows, strict=True)
     ]
 
 

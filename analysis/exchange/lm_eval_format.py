@@ -18,7 +18,8 @@ from typing import Any
 
 from analysis.exchange.export import picked_norm
 from proctor import __version__
-from proctor.exams.benchmarks.mmlu_prompts import options, prompt_hash, render
+from proctor.exams.benchmarks.mmlu_prompts import options, render
+from proctor.exams.reading.identity import prompt_hash
 from proctor.nouns.exams import LETTERS, Exam, Question, Scoring
 from proctor.store.reads.export import ExportRow
 from proctor.store.reads.records import RunRecord

@@ -18,8 +18,8 @@ from analysis.data.panel_rows import Row, Sheet, check_size
 from analysis.exchange.lm_eval_results import About, NoResults, about, shots_in
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
-from proctor.exams.benchmarks.mmlu_prompts import prompt_hash
 from proctor.exams.marking.choice import best_of
+from proctor.exams.reading.identity import prompt_hash
 from proctor.nouns.exams import LETTERS, Question, Scoring
 from proctor.nouns.models import Quant
 

@@ -48,7 +48,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """What was written. `accuracies`, `findings` and `noise` are of the panels, the largest first."""
 
     folder: Path
@@ -71,7 +71,7 @@ class Part:
     sentences: tuple[str, ...]
 
 
-def write_report(results: Results, folder: Path, options: Options, now: datetime) -> Written:
+def write_report(results: Results, folder: Path, options: Options, now: datetime) -> WrittenReport:
     """Write the report on `results` into `folder`, in the place of the report that lies there (see `report_folder`).
 
     Raises
@@ -98,7 +98,7 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
     except OSError as error:
         raise BadInput(f"The report can't be written to {folder}: {error.strerror or error}.") from error
     page = folder / PAGES["html"] if PAGES["html"] in files else None
-    return Written(
+    return WrittenReport(
         folder,
         page,
         tuple(folder / name for name in files),

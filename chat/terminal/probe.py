@@ -52,6 +52,8 @@ def find_question(benchmark: str, subject: str, index: int) -> Question:
         raise BadInput(
             f"{subject} has no question {index}.", f"It has {min(places)} to {max(places)}, counted from 0{copies}."
         )
+    if not found.choices:
+        raise BadInput(f"{subject}:{index} has no options to probe.", "Take a benchmark of multiple choice.")
     return found
 
 
@@ -66,11 +68,11 @@ def lines(found: Probe) -> list[str]:
     here, alone = shares(found.here), shares(found.alone)
     rows = [found.question.text.strip(), "           here             alone"]
     for n, choice in enumerate(found.question.choices):
-        key = "*" if n == found.question.answer else " "
+        key = "*" if n == found.question.key else " "
         scores = f"{found.here[n]:>9.3f} {here[n]:>6.1%}  {found.alone[n]:>9.3f} {alone[n]:>6.1%}"
         rows.append(f"{LETTERS[n]}{key} {scores}  {choice}")
     picked = f"here it picks {LETTERS[_best(found.here)]}, alone {LETTERS[_best(found.alone)]}"
-    return [*rows, f"{picked}; the key is {LETTERS[found.question.answer]}"]
+    return [*rows, f"{picked}; the key is {LETTERS[found.question.key]}"]
 
 
 def shares(logprobs: Sequence[float]) -> list[float]:

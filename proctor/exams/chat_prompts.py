@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from proctor.errors import TemplateOverran
-from proctor.exams.benchmarks.mmlu_prompts import Message
 
 Turns = Sequence[Mapping[str, object]]  # as templates take them: `role` and `content`
 Render = Callable[[Turns, datetime], str]  # a template, at the moment that it is told; raises whatever it raises
@@ -31,12 +30,20 @@ CHAT = ("user",)  # in a conversation: templates leave earlier thoughts out of r
 _MARKS = ("An exam on numbers.", "What is 8 + 9?", "It is 17.", "What is 11 + 12?")
 
 
+@dataclass(frozen=True)
+class Message:
+    """One message of a chat; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
 class Unwritten(Exception):
     """A template that fails, or leaves out what it is given; the text says which, for `CantBeAsked`."""
 
 
 @dataclass(frozen=True)
-class Written:
+class RenderedChat:
     """A conversation as text."""
 
     text: str
@@ -74,7 +81,7 @@ def write(
     *,
     looked_at: Collection[str] = EXAM,
     parts_first: bool = False,
-) -> Written:
+) -> RenderedChat:
     """The text of a conversation, up to where the assistant speaks next.
 
     Messages are given as strings, then as lists of parts; with the system's, then without it where that fails.
@@ -97,7 +104,7 @@ def write(
             missing = first_missing(text, [message for message in said if message.role in looked_at])
             if missing is None:
                 system = [message for message in messages if message.role == "system"]
-                return Written(text, first_missing(text, system) is None, in_parts)
+                return RenderedChat(text, first_missing(text, system) is None, in_parts)
             faults.append(f"its chat template leaves out what it is given ({missing.content[:60]!r})")
             break
     raise Unwritten(faults[0])

@@ -1,12 +1,14 @@
-"""Exams: questions, the conditions under which they are asked, prompts, packs and Answers."""
+"""Exams: questions, the conditions under which they are asked, what a model is asked, replies, marks and Answers."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from proctor.errors import BadInput
+from proctor.nouns.conversations import Finish, Sampling
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -28,16 +30,29 @@ class Question:
     id: str  # 16 hex digits, see `proctor.exams.reading.identity.question_id`
     index: int  # place in its split, from 0, before duplicates were dropped
     text: str
-    choices: tuple[str, ...]
-    answer: int  # index into choices
+    choices: tuple[str, ...] = ()  # none: the model writes its answer
+    answer: int | None = None  # index into choices; None where there are none
+    reference: str = ""  # of a written answer, what it is marked against
+    turns: tuple[str, ...] = ()  # what is said after `text`, a message a turn, once the turn before is answered
 
     def __post_init__(self) -> None:
+        if not self.choices:
+            if self.answer is not None:
+                raise BadInput(f"Question {self.index}: answer {self.answer} is given, and it has no choices.")
+            return
         if not 2 <= len(self.choices) <= len(LETTERS):
             raise BadInput(
                 f"Question {self.index} has {len(self.choices)} choices; 2 to {len(LETTERS)} can be lettered."
             )
-        if not 0 <= self.answer < len(self.choices):
+        if self.answer is None or not 0 <= self.answer < len(self.choices):
             raise BadInput(f"Question {self.index}: answer {self.answer} is not among its {len(self.choices)} choices.")
+
+    @property
+    def key(self) -> int:
+        """Index of the right choice. Raises `BadInput` where there are no choices."""
+        if self.answer is None:
+            raise BadInput(f"Question {self.index} has no choices.", "It is marked against its reference.")
+        return self.answer
 
 
 @dataclass(frozen=True)
@@ -84,16 +99,103 @@ def _is_day(text: str) -> bool:
         return False
 
 
+GREEDY = Sampling(temperature=0.0)
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Ask for the log-probability of each option behind `text`."""
+
+    text: str
+    options: tuple[str, ...]  # " A", " B", … or "A", "B", …, or the choices' own texts
+    characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
+    shots: int = 0  # examples shown in `text`
+
+
+@dataclass(frozen=True)
+class Write:
+    """Ask for a text behind `text`, up to a stop string or `sampling.max_tokens`."""
+
+    text: str
+    sampling: Sampling = GREEDY
+    shots: int = 0  # examples shown in `text`
+
+
+Ask = Choose | Write
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The reply to a Choose."""
+
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option, in their order
+
+
+@dataclass(frozen=True)
+class Written:
+    """The reply to a Write, raw: nothing is stripped or cut off."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()  # as they were generated, end tokens left out
+    finish: Finish = Finish.STOP
+
+
+Reply = Scored | Written
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One ask, and the reply to it."""
+
+    ask: Ask
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the replies to one Question are worth.
+
+    A Mark with neither a pick nor an extracted answer is no answer: an exact tie, or a text without one. It has 0
+    points.
+    """
+
+    points: float  # 0 to 1
+    picked: int | None = None  # index of a choice
+    extracted: str | None = None  # the answer, as it was read out of the written text
+    correct_norm: bool = False  # whether the best log-probability per character is the key's
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.points) or not 0 <= self.points <= 1:
+            raise ValueError(f"A mark of {self.points} points is not from 0 to 1.")
+        if not self.answered and self.points:
+            raise ValueError(f"{self.points} points for no answer.")
+
+    @property
+    def answered(self) -> bool:
+        """Whether a choice was picked or an answer extracted."""
+        return self.picked is not None or self.extracted is not None
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether it has all points; None for no answer."""
+        return self.points == 1 if self.answered else None
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """One Question as a model reads it, up to and including `Answer:`."""
+    """One Question as it is first put to a model, up to and including `Answer:`."""
 
     question: Question
     text: str
     hash: str  # sha256 of text in UTF-8, 64 hex digits: the field lm-evaluation-harness calls prompt_hash
     shots: int  # examples shown; fewer than asked for where the window was too small
-    options: tuple[str, ...]  # what is scored after text: " A", " B", … or "A", "B", …, or the options' own texts
+    options: tuple[str, ...] = ()  # what is scored after text; none: the model writes
     characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
+
+    @property
+    def choose(self) -> Choose:
+        """The ask of a Prompt with options."""
+        return Choose(self.text, self.options, self.characters, self.shots)
 
 
 @dataclass(frozen=True)
@@ -111,7 +213,20 @@ class Answer:
     question_id: str
     prompt_hash: str
     shots: int
-    options_logprob: tuple[float, ...]  # natural logarithms, one an option
-    picked: int | None  # None: no single best option (an exact tie)
-    correct: bool
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option; none where none was scored
+    picked: int | None  # None: no single best option (an exact tie), or there are no options
+    correct: bool  # whether it has all points
     correct_norm: bool = False  # whether the best log-probability per character is the key's
+    partial: float | None = None  # points between 0 and 1; None: all or none, as `correct` says
+    extracted: str | None = None  # what was read out of the written text; None: nothing
+    written: tuple[Written, ...] = ()  # replies in full, one a turn
+
+    @property
+    def points(self) -> float:
+        """What it is worth, 0 to 1."""
+        return float(self.correct) if self.partial is None else self.partial
+
+    @property
+    def answered(self) -> bool:
+        """Whether an option was picked or an answer extracted."""
+        return self.picked is not None or self.extracted is not None

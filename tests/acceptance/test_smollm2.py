@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from proctor.catalog.demo import DEMO_MODELS, gguf_path
 from proctor.catalog.memory import weight_bytes
 from proctor.catalog.weights import read_folder, read_gguf
-from proctor.exams.benchmarks.mmlu_prompts import Message, fit
+from proctor.exams.benchmarks.mmlu_prompts import fit
 from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.chat_prompts import Message
 from proctor.exams.packs import compose
 from proctor.nouns.conversations import Sampling
 from proctor.nouns.exams import Conditions, Pack, Prompt

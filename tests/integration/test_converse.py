@@ -16,7 +16,7 @@ from chat.protocol.turns import Ending, Piece, Progress, Stage, TurnRequest
 from chat.terminal.figures import left_out
 from proctor.embedded.command import embedded
 from proctor.errors import DeviceBroken, OutOfMemory
-from proctor.exams.benchmarks.mmlu_prompts import Message
+from proctor.exams.chat_prompts import Message
 from proctor.nouns.conversations import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
 from proctor.nouns.models import Device, DType, Lane
 from proctor.nouns.workers import WorkerCard

@@ -17,8 +17,9 @@ from analysis.exchange.lm_eval_export import export_lm_eval
 from analysis.exchange.lm_eval_samples import read_samples
 from analysis.exchange.verify import Selection, verify
 from proctor.errors import BadInput
-from proctor.exams.benchmarks.mmlu_prompts import Message, fit
+from proctor.exams.benchmarks.mmlu_prompts import fit
 from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.chat_prompts import Message
 from proctor.exams.marking.choice import judge
 from proctor.nouns.exams import Conditions, Scoring
 from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant

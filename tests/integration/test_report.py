@@ -20,7 +20,7 @@ from analysis.data.results import answers_frame, read_results
 from analysis.data.sets import set_names
 from analysis.exchange.export import COLUMNS, export_questions, export_to_file
 from analysis.report.folder import LIST
-from analysis.report.write import FORMATS, Options, Written, write_report
+from analysis.report.write import FORMATS, Options, WrittenReport, write_report
 from proctor.errors import BadInput
 from proctor.nouns.exams import Conditions, Scoring
 from proctor.nouns.models import Quant
@@ -78,18 +78,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
+def written(desk: Store, tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
     """One report with a failed Run in it, that several tests read."""
     sweep = sit_sweep(desk, Sat(fail=(2,)))
     return write_report(read_results(desk, [sweep]), tmp_path_factory.mktemp("report"), ALL, NOW)
 
 
-def read(written: Written) -> Page:
+def read(written: WrittenReport) -> Page:
     assert written.page is not None
     return Page(written.page.read_text("utf-8"))
 
 
-def test_the_report_is_complete_and_well_formed(written: Written) -> None:
+def test_the_report_is_complete_and_well_formed(written: WrittenReport) -> None:
     page = read(written)
     assert page.open == []
     names = {path.name for path in written.folder.iterdir()}
@@ -101,7 +101,7 @@ def test_the_report_is_complete_and_well_formed(written: Written) -> None:
     assert headings.count("h1") == 1
 
 
-def test_the_report_asks_nothing_of_the_network(written: Written) -> None:
+def test_the_report_asks_nothing_of_the_network(written: WrittenReport) -> None:
     page = read(written)
     for _, attributes in page.tags:
         for name in ("src", "href", "xlink:href", "action", "data", "srcset"):
@@ -129,7 +129,7 @@ def test_a_page_without_files_beside_it_links_to_none(desk: Store, tmp_path: Pat
     assert all((with_svg.folder / name).is_file() for name in names)
 
 
-def test_every_anchor_leads_somewhere_and_ids_are_used_once(written: Written) -> None:
+def test_every_anchor_leads_somewhere_and_ids_are_used_once(written: WrittenReport) -> None:
     page = read(written)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -138,7 +138,7 @@ def test_every_anchor_leads_somewhere_and_ids_are_used_once(written: Written) ->
     assert anchors <= set(ids)
 
 
-def test_the_report_can_be_read_by_a_screen_reader(written: Written) -> None:
+def test_the_report_can_be_read_by_a_screen_reader(written: WrittenReport) -> None:
     page = read(written)
     assert page.all("html")[0]["lang"] == "en"
     drawn, tables = (sum(path.suffix == kind for path in written.files) for kind in (".svg", ".csv"))
@@ -150,13 +150,13 @@ def test_the_report_can_be_read_by_a_screen_reader(written: Written) -> None:
     assert len(page.all("caption")) == len(page.all("table"))
 
 
-def test_what_failed_comes_first_with_its_reason(written: Written) -> None:
+def test_what_failed_comes_first_with_its_reason(written: WrittenReport) -> None:
     text = read(written).text
     assert "out of memory <b>at once</b>" in text
     assert text.index("What failed or is missing") < text.index("What was run") < text.index("The finding")
 
 
-def test_failed_runs_narrow_the_comparison_to_common_questions(written: Written) -> None:
+def test_failed_runs_narrow_the_comparison_to_common_questions(written: WrittenReport) -> None:
     (table,) = written.accuracies
     asked = [column.heading for column in table.columns].index("asked")
     assert {row[asked] for row in table.rows} == {80}
@@ -216,7 +216,7 @@ def test_of_several_sets_everything_says_which_it_is_about(desk: Store, tmp_path
     assert all(re.match(r"Set \d: ", left) for left in lefts)
 
 
-def test_a_single_set_is_not_numbered(written: Written) -> None:
+def test_a_single_set_is_not_numbered(written: WrittenReport) -> None:
     page = read(written)
     assert written.sets == ("",)
     assert "Set 1" not in page.text

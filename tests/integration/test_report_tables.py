@@ -14,7 +14,7 @@ from analysis.data.results import read_results
 from analysis.exchange.export import export_questions
 from analysis.report.blocks import Bullets
 from analysis.report.overview import ran_section
-from analysis.report.write import Options, Written, write_report
+from analysis.report.write import Options, WrittenReport, write_report
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Quant
 from proctor.nouns.runs import Noise
@@ -48,7 +48,7 @@ def tables_of(page: str) -> dict[str, dict[str, tuple[bool, list[str]]]]:
     return found
 
 
-def report(desk: Store, folder: Path, kind: str) -> Written:
+def report(desk: Store, folder: Path, kind: str) -> WrittenReport:
     """A report with every table that answers of two models in two quantizations give, and one failed Run."""
     results = read_results(desk, [sit_sweep(desk, Sat(noise=NOISE, fail=(1,)))])
     return write_report(results, folder, Options((kind,)), NOW)

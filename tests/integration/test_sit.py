@@ -17,9 +17,9 @@ from transformers import AutoTokenizer
 
 from proctor.catalog.resolve import resolve
 from proctor.errors import DeviceBroken, DoesNotFit, HubUnavailable
-from proctor.exams.benchmarks.mmlu_prompts import messages, prompt_hash
+from proctor.exams.benchmarks.mmlu_prompts import messages
 from proctor.exams.chat_prompts import IN_PARTS, NO_SYSTEM
-from proctor.exams.reading.identity import content_hash
+from proctor.exams.reading.identity import content_hash, prompt_hash
 from proctor.nouns.exams import Conditions, Exam
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, RunSpec, RunStatus, SweepRequest

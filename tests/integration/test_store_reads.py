@@ -119,7 +119,7 @@ def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> 
     assert nothing == records.Batch(rest.cursor, ())
     asked = exam(one.spec.subject).questions[3]
     assert first.answers[0] == records.ShownAnswer(
-        one.run_id, one.spec.lane, one.spec.subject, 3, asked.text, asked.choices, asked.answer, 2, False
+        one.run_id, one.spec.lane, one.spec.subject, 3, asked.text, asked.choices, asked.key, 2, False
     )
 
 
@@ -197,7 +197,7 @@ def test_a_row_is_exported_for_every_answer_with_all_to_read_it_alone(store: Sto
     last, sent = rows[-1], answer(asked[5], None)
     assert (last.model, last.revision, last.quant, last.dtype) == ("org/a", "rev1", "4bit", "bfloat16")
     assert (last.benchmark, last.subject, last.question_index) == ("demo", "astronomy", 5)
-    assert (last.question, last.choices, last.answer) == (asked[5].text, asked[5].choices, asked[5].answer)
+    assert (last.question, last.choices, last.answer) == (asked[5].text, asked[5].choices, asked[5].key)
     assert (last.prompt_hash, last.shots, last.options_logprob) == (sent.prompt_hash, 1, sent.options_logprob)
     assert (last.picked, last.correct, last.run_id, last.sweep_id) == (None, False, first.run_id, made.sweep_id)
 

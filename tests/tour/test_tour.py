@@ -118,7 +118,7 @@ def claim(store: Store, worker: WorkerCard) -> Claim | None:
 def test_01_an_exam_is_questions_and_examples_to_show_before_them(exam: Exam) -> None:
     assert (exam.benchmark, exam.subject, len(exam.questions), len(exam.dev)) == ("demo", "arithmetic", 40, 5)
     first = exam.questions[0]
-    assert first.choices[first.answer]
+    assert first.choices[first.key]
 
 
 def test_02_a_question_becomes_a_prompt_that_ends_where_the_answer_begins(exam: Exam) -> None:

@@ -23,27 +23,14 @@ does with `--apply_chat_template --fewshot_as_multiturn`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from proctor.errors import BadExam, BadInput, QuestionTooLong
-from proctor.nouns.exams import LETTERS, Conditions, Exam, Prompt, Question, Scoring
+from proctor.errors import BadInput, QuestionTooLong
+from proctor.exams.benchmarks.base import Examinee, check_shots, put
+from proctor.exams.chat_prompts import Message
+from proctor.nouns.exams import LETTERS, Choose, Conditions, Exam, Prompt, Question, Scoring
 
 PROMPT_VERSION = "mmlu-1.0"
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message of a chat; `role` is system, user or assistant."""
-
-    role: str
-    content: str
-
-
-def prompt_hash(text: str) -> str:
-    """64 hex digits of the sha256 of `text` in UTF-8: the field `prompt_hash` of lm-evaluation-harness's samples."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def options(question: Question, scoring: Scoring = Scoring.LETTERS, *, chat: bool = False) -> tuple[str, ...]:
@@ -68,7 +55,7 @@ def render(exam: Exam, question: Question, shots: int, *, dropped: int = 0, scor
         if the exam has fewer than `shots` dev questions.
     """
     shown = _shown(exam, shots, dropped)
-    examples = (f"{_ask(shot, scoring)} {_named(shot, scoring)[shot.answer]}\n\n" for shot in shown)
+    examples = (f"{_ask(shot, scoring)} {_named(shot, scoring)[shot.key]}\n\n" for shot in shown)
     return _description(exam, scoring) + "".join(examples) + _ask(question, scoring)
 
 
@@ -78,21 +65,8 @@ def messages(
     """The prompt as a chat, for a model's own template; arguments and errors as in `render`."""
     chat = [Message("system", _description(exam, scoring))]
     for shot in _shown(exam, shots, dropped):
-        chat += [Message("user", _ask(shot, scoring)), Message("assistant", _named(shot, scoring)[shot.answer])]
+        chat += [Message("user", _ask(shot, scoring)), Message("assistant", _named(shot, scoring)[shot.key])]
     return (*chat, Message("user", _ask(question, scoring)))
-
-
-def check_shots(exam: Exam, shots: int) -> None:
-    """Raise `BadExam` if `exam` has fewer dev questions than `shots`."""
-    have = len(exam.dev)
-    if shots <= have:
-        return
-    owns = f"only {have} dev question{'s' if have > 1 else ''}" if have else "no dev questions"
-    raise BadExam(
-        f"{shots} examples (shots) were asked for, and subject {exam.subject!r} of {exam.benchmark!r} has {owns} "
-        "to show; test questions are never shown.",
-        f"Say --shots {have}{', or less' if have else ', or add a dev split'}.",
-    )
 
 
 def fit(
@@ -103,12 +77,16 @@ def fit(
     window_tokens: int,
     template: Callable[[Sequence[Message]], str] | None = None,
 ) -> Prompt:
-    """The prompt of `question` that fits into a model's window.
+    """The prompt of `question` that fits into a model's window; arguments as of `Examinee`, errors as of `choose`."""
+    return put(question, choose(exam, question, conditions, Examinee(count_tokens, window_tokens, template)))
 
-    `count_tokens` gives the tokens of a text, special ones included; `template` writes a chat as text, opening the
-    assistant's turn, and is needed where `conditions.chat_template` says so. Where the prompt and an option (but for
-    the option's last token, which no model reads) are longer than `window_tokens`, shots are dropped from the front,
-    one by one; `Prompt.shots` says how many are left. The question itself is never cut.
+
+def choose(exam: Exam, question: Question, conditions: Conditions, examinee: Examinee) -> Choose:
+    """The prompt and options of `question` that fit into a model's window.
+
+    Where the prompt and an option (but for the option's last token, which no model reads) are longer than the window,
+    shots are dropped from the front, one by one; `Choose.shots` says how many are left. The question itself is never
+    cut.
 
     Raises
     ------
@@ -124,18 +102,17 @@ def fit(
             f"Prompt version {conditions.prompt_version!r} isn't made by this release, which makes {PROMPT_VERSION!r}.",
             "Use the release that the sweep was submitted with.",
         )
-    if conditions.chat_template and template is None:
+    if conditions.chat_template and examinee.template is None:
         raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
     scoring = conditions.scoring
     scored = options(question, scoring, chat=conditions.chat_template)
     tokens = 0
     for dropped in range(conditions.shots + 1):
-        text = _text(exam, question, conditions, dropped, template)
-        tokens = max(count_tokens(text + option) for option in _distinct(scored, scoring)) - 1
-        if tokens <= window_tokens:
-            shots, lengths = conditions.shots - dropped, characters(question.choices, scoring)
-            return Prompt(question, text, prompt_hash(text), shots, scored, lengths)
-    raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, window_tokens)
+        text = _text(exam, question, conditions, dropped, examinee.template)
+        tokens = max(examinee.count_tokens(text + option) for option in _distinct(scored, scoring)) - 1
+        if tokens <= examinee.window_tokens:
+            return Choose(text, scored, characters(question.choices, scoring), conditions.shots - dropped)
+    raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, examinee.window_tokens)
 
 
 def _text(

@@ -1,4 +1,4 @@
-"""From the log-probabilities of a question's options to an Answer."""
+"""What the log-probabilities of a question's options are worth."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import math
 from collections.abc import Sequence
 
 from proctor.errors import BadScores
-from proctor.nouns.exams import Answer, Prompt
+from proctor.exams.marking.answers import answer_of
+from proctor.nouns.exams import Answer, Choose, Exchange, Mark, Prompt, Question, Scored
 
 
-def judge(prompt: Prompt, options_logprob: Sequence[float]) -> Answer:
-    """The Answer that these log-probabilities (natural logarithms, one an option, in order) amount to.
+def mark(question: Question, exchanges: Sequence[Exchange]) -> Mark:
+    """1 point where the key is picked: the one option whose log-probability is above all others.
 
-    Picked is the one option above all others. An exact tie for the first place picks nothing and is not correct: it is
-    counted as no answer, never given to the first letter, which would favour models that prefer it. The same holds for
-    `correct_norm`, which goes by the log-probability per character.
+    An exact tie for the first place picks nothing: it is counted as no answer, never given to the first letter, which
+    would favour models that prefer it. The same holds for `correct_norm`, which goes by the log-probability per
+    character.
 
     Raises
     ------
     BadScores
         for NaN, +inf, all options at −inf, or another number of values than options.
     """
-    scores = tuple(float(value) for value in options_logprob)
-    _check(prompt, scores)
+    ask, reply = exchanges[-1].ask, exchanges[-1].reply
+    if not isinstance(ask, Choose) or not isinstance(reply, Scored):
+        raise BadScores(f"{_where(question)} has a written reply where options were to be scored.")
+    scores = reply.options_logprob
+    _check(question, ask, scores)
     picked = best_of(scores)
-    normed = scores if not prompt.characters else per_character(scores, prompt.characters)
-    return Answer(
-        question_id=prompt.question.id,
-        prompt_hash=prompt.hash,
-        shots=prompt.shots,
-        options_logprob=scores,
-        picked=picked,
-        correct=picked == prompt.question.answer,
-        correct_norm=best_of(normed) == prompt.question.answer,
-    )
+    normed = best_of(per_character(scores, ask.characters)) if ask.characters else picked
+    return Mark(float(picked == question.key), picked, correct_norm=normed == question.key)
+
+
+def judge(prompt: Prompt, options_logprob: Sequence[float]) -> Answer:
+    """The Answer that these log-probabilities (natural logarithms, one an option, in order) amount to; see `mark`."""
+    exchange = Exchange(prompt.choose, Scored(tuple(float(value) for value in options_logprob)))
+    return answer_of(prompt, (exchange,), mark(prompt.question, (exchange,)))
 
 
 def best_of(scores: Sequence[float]) -> int | None:
@@ -52,10 +54,14 @@ def per_character(options_logprob: Sequence[float], characters: Sequence[int]) -
     )
 
 
-def _check(prompt: Prompt, scores: tuple[float, ...]) -> None:
-    where = f"Question {prompt.question.index} ({prompt.question.id})"
-    if len(scores) != len(prompt.options):
-        raise BadScores(f"{where} has {len(prompt.options)} options and got {len(scores)} scores.")
+def _where(question: Question) -> str:
+    return f"Question {question.index} ({question.id})"
+
+
+def _check(question: Question, ask: Choose, scores: tuple[float, ...]) -> None:
+    where = _where(question)
+    if len(scores) != len(ask.options):
+        raise BadScores(f"{where} has {len(ask.options)} options and got {len(scores)} scores.")
     if any(math.isnan(score) or score == math.inf for score in scores):
         raise BadScores(
             f"{where} got the scores {scores}, which are no log-probabilities.",

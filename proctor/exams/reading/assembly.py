@@ -48,7 +48,7 @@ def _exam(benchmark: str, subject: str, split: Splits, odd: Mapping[str, Counter
         first = kept.setdefault(question.id, question)
         if first is not question:
             dropped += 1
-            odd[OTHER_KEY][subject] += first.answer != question.answer
+            odd[OTHER_KEY][subject] += (first.answer, first.reference) != (question.answer, question.reference)
     questions = tuple(kept.values())
     odd[DROPPED][subject] += dropped
     odd[SHOWN][subject] += len({question.id for question in dev} & kept.keys())
@@ -58,14 +58,16 @@ def _exam(benchmark: str, subject: str, split: Splits, odd: Mapping[str, Counter
 
 
 def _look_at_options(subject: str, questions: Sequence[Question], odd: Mapping[str, Counter[str]]) -> None:
+    questions = [question for question in questions if question.choices]
     counts = Counter(len(question.choices) for question in questions)
-    odd[COUNTS][subject] += counts.total() - max(counts.values())
+    odd[COUNTS][subject] += counts.total() - max(counts.values(), default=0)
     odd[SAME_OPTIONS][subject] += sum(len(set(question.choices)) < len(question.choices) for question in questions)
     odd[BLANK_OPTIONS][subject] += sum(not all(map(str.strip, question.choices)) for question in questions)
 
 
 def _question(index: int, item: Draft) -> Question:
-    return Question(question_id(item.subject, item.text, item.choices), index, item.text, item.choices, item.answer)
+    content = question_id(item.subject, item.text, item.choices, item.turns)
+    return Question(content, index, item.text, item.choices, item.answer, item.reference, item.turns)
 
 
 def _note(kind: str, by_subject: Counter[str], most: int = 8) -> str:

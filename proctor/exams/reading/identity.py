@@ -1,4 +1,4 @@
-"""What makes a question that question, and an exam that exam: hashes of their content."""
+"""What makes a question that question, an exam that exam, and a prompt that prompt: hashes of their content."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from proctor.nouns.exams import Question
 
 
-def question_id(subject: str, text: str, choices: Sequence[str]) -> str:
-    """16 hex digits of the sha256 over subject, text and choices: what a model is shown of the question.
+def question_id(subject: str, text: str, choices: Sequence[str], turns: Sequence[str] = ()) -> str:
+    """16 hex digits of the sha256 over subject, text, choices and turns: what a model is shown of the question.
 
     Within a benchmark it is the question's own: the subject is part of it because real benchmarks ask the same text in
     two subjects. White space around the text doesn't count, for it isn't shown. The answer key is not part of it: a
     question whose key is mended stays the same question, while `content_hash` tells the two exams apart.
     """
-    return _sha256([subject, text.strip(), *choices])[:16]
+    return _sha256([subject, text.strip(), *choices, *_named(turns=list(turns))])[:16]
 
 
 def content_hash(subject: str, dev: Sequence[Question], questions: Sequence[Question]) -> str:
@@ -25,8 +25,23 @@ def content_hash(subject: str, dev: Sequence[Question], questions: Sequence[Ques
     Where the files lie and what the benchmark is called doesn't count: the same questions have the same hash on every
     machine and in every format.
     """
-    splits = [[[item.text, *item.choices, item.answer] for item in split] for split in (dev, questions)]
+    splits = [[_decisive(item) for item in split] for split in (dev, questions)]
     return _sha256([subject, *splits])
+
+
+def prompt_hash(text: str) -> str:
+    """64 hex digits of the sha256 of `text` in UTF-8: the field `prompt_hash` of lm-evaluation-harness's samples."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _decisive(item: Question) -> list[object]:
+    return [item.text, *item.choices, item.answer, *_named(reference=item.reference, turns=list(item.turns))]
+
+
+def _named(**parts: object) -> list[object]:
+    """What only some questions have, by name: a question without any of it has the hash that it always had."""
+    there = {name: part for name, part in parts.items() if part}
+    return [there] if there else []
 
 
 def _sha256(content: object) -> str:

@@ -22,8 +22,10 @@ class Draft:
 
     subject: str
     text: str
-    choices: tuple[str, ...]
-    answer: int
+    choices: tuple[str, ...] = ()
+    answer: int | None = None
+    reference: str = ""
+    turns: tuple[str, ...] = ()
 
 
 class _Unfit(Exception):

@@ -9,8 +9,18 @@ from transformers import PreTrainedTokenizerBase
 
 from proctor.catalog.template import render
 from proctor.errors import CantBeAsked
-from proctor.exams.benchmarks.mmlu_prompts import Message
-from proctor.exams.chat_prompts import CHAT, EXAM, Habits, Turns, Unwritten, Written, habits, midnight, write
+from proctor.exams.chat_prompts import (
+    CHAT,
+    EXAM,
+    Habits,
+    Message,
+    RenderedChat,
+    Turns,
+    Unwritten,
+    habits,
+    midnight,
+    write,
+)
 
 INSTEAD_OF_TEMPLATE = "Leave --chat-template out."
 INSTEAD_OF_CHAT = "Take an instruct model; /v1/completions takes any."
@@ -23,7 +33,7 @@ class ChatTemplate:
         self._tokenizer, self._model = tokenizer, model
         self._in_parts = False  # how the last conversation was given, which is tried first with the next
 
-    def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> Written:
+    def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> RenderedChat:
         """A conversation as text, up to where the assistant speaks next; see `proctor.exams.chat_prompts.write`."""
         way_out = INSTEAD_OF_CHAT if looked_at == CHAT else INSTEAD_OF_TEMPLATE
         self._check_there_is_one(way_out)

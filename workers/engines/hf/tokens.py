@@ -8,7 +8,7 @@ from datetime import datetime
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from proctor.errors import CantBeAsked
-from proctor.exams.benchmarks.mmlu_prompts import Message
+from proctor.exams.chat_prompts import Message
 from proctor.nouns.exams import Prompt
 from workers.engines.hf.chat_template import ChatTemplate
 from workers.engines.scoring import Continuation, EncodedPrompt

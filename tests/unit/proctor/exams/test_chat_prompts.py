@@ -10,11 +10,11 @@ from itertools import product
 import pytest
 
 from proctor.catalog.template import renderer
-from proctor.exams.benchmarks.mmlu_prompts import Message
 from proctor.exams.chat_prompts import (
     IN_PARTS,
     NO_SYSTEM,
     Habits,
+    Message,
     Render,
     Unwritten,
     first_missing,

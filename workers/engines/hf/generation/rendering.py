@@ -19,8 +19,7 @@ from functools import cached_property
 
 from chat.context.window import BETWEEN, Exchange
 from proctor.errors import CantBeAsked
-from proctor.exams.benchmarks.mmlu_prompts import Message
-from proctor.exams.chat_prompts import CHAT
+from proctor.exams.chat_prompts import CHAT, Message
 from workers.engines.hf.tokens import Tokenizer
 
 _USER, _REPLY = "?", "0123456789ABCDEF"  # what stands for messages whose frame is wanted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proctor.exams.benchmarks.registry import DEMO_FOLDER, load_benchmark
+from proctor.exams.benchmarks.own_files import DEMO_FOLDER
+from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.reading.subjects import DEMO, group_of
 from proctor.nouns.exams import Exam, Question
 
@@ -38,13 +39,13 @@ def test_a_subject_has_40_questions_and_5_shots_of_four_options(exam: Exam) -> N
 
 @each_exam
 def test_the_right_option_stands_at_each_place_ten_times(exam: Exam) -> None:
-    assert Counter(question.answer for question in exam.questions) == dict.fromkeys(range(4), 10)
-    assert len({question.answer for question in exam.dev}) == 4
+    assert Counter(question.key for question in exam.questions) == dict.fromkeys(range(4), 10)
+    assert len({question.key for question in exam.dev}) == 4
 
 
 @each_exam
 def test_no_more_than_four_right_options_in_a_row_share_a_letter(exam: Exam) -> None:
-    letters = "".join("ABCD"[question.answer] for question in exam.questions)
+    letters = "".join("ABCD"[question.key] for question in exam.questions)
     assert not any(letter * 4 in letters for letter in "ABCD")
 
 
@@ -52,7 +53,7 @@ def test_no_more_than_four_right_options_in_a_row_share_a_letter(exam: Exam) -> 
 def test_length_does_not_give_the_answer_away(exam: Exam) -> None:
     def stands_out(question: Question, sign: int) -> bool:
         lengths = [sign * len(choice) for choice in question.choices]
-        return lengths[question.answer] == max(lengths) and lengths.count(max(lengths)) == 1
+        return lengths[question.key] == max(lengths) and lengths.count(max(lengths)) == 1
 
     # A guess is right ten times in forty; three standard errors more would be 18.
     assert sum(stands_out(question, 1) for question in exam.questions) <= 14

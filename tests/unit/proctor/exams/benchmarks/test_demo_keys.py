@@ -200,7 +200,7 @@ COMPUTING: Mapping[str, str] = {
 )
 def test_keys_are_what_the_questions_work_out_to(subject: str, worked_out: Mapping[str, str]) -> None:
     asked = questions(subject)
-    keyed = {text: asked[text].choices[asked[text].answer] for text in worked_out}
+    keyed = {text: asked[text].choices[asked[text].key] for text in worked_out}
     assert keyed == dict(worked_out)
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import BadExam, BadInput, QuestionTooLong
-from proctor.exams.benchmarks.mmlu_prompts import Message, check_shots, fit, messages, options, prompt_hash, render
+from proctor.exams.benchmarks.base import check_shots
+from proctor.exams.benchmarks.mmlu_prompts import fit, messages, options, render
 from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.chat_prompts import Message
 from proctor.exams.marking.choice import judge
+from proctor.exams.reading.identity import prompt_hash
 from proctor.nouns.exams import Conditions, Exam, Question, Scoring
 from tests.support import ROOT, shared_data
 

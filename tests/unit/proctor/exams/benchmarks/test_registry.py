@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import SeveralFaults, UnknownName
-from proctor.exams.benchmarks.registry import Benchmark, load_benchmark
+from proctor.exams.benchmarks.base import ExamSet
+from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.reading.identity import content_hash, question_id
 from proctor.nouns.exams import Exam
 from tests.support import shared_data
@@ -24,13 +25,13 @@ from tests.unit.proctor.exams.exam_files import (
 )
 
 
-def only(benchmark: Benchmark) -> Exam:
+def only(benchmark: ExamSet) -> Exam:
     (exam,) = benchmark.exams.values()
     return exam
 
 
 def keys(exam: Exam) -> list[int]:
-    return [question.answer for question in exam.questions]
+    return [question.key for question in exam.questions]
 
 
 @pytest.fixture(

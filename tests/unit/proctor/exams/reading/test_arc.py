@@ -60,7 +60,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_arcs_own_form_is_read_as_it_is(path: Path, tmp_path: Path) -> None:
     exam = exam_of(path)
-    assert [question.answer for question in exam.questions] == ANSWERS
+    assert [question.key for question in exam.questions] == ANSWERS
     assert [len(question.choices) for question in exam.questions] == [4, 4, 3, 5]
     assert exam.questions[0].choices == ("option 0", "option 1", "option 2", "option 3")
     plain = [
@@ -80,12 +80,12 @@ def test_real_rows_mean_what_their_labels_say(name: str, numbered: int, tmp_path
     }
     exam = exam_of(path)
     assert len(exam.questions) == len(rows)
-    assert {question.text.strip(): question.choices[question.answer] for question in exam.questions} == right
+    assert {question.text.strip(): question.choices[question.key] for question in exam.questions} == right
     sizes = Counter(len(question.choices) for question in exam.questions)
     assert sizes.keys() <= {3, 4, 5}
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
     packed = exam_of(tmp_path / f"{name}.parquet")
-    assert [question.answer for question in packed.questions] == [question.answer for question in exam.questions]
+    assert [question.key for question in packed.questions] == [question.key for question in exam.questions]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_numbers_that_also_are_an_options_text_are_refused_in_every_format(tmp_p
 def test_that_keys_count_from_one_is_said_with_the_row_that_shows_it(tmp_path: Path) -> None:
     rows = [{"question": f"{key}?", "choices": ["w", "x", "y"], "answer": key} for key in (1, 3, 2)]
     benchmark = load_benchmark(str(write_jsonl(tmp_path / "law.jsonl", rows)))
-    assert [question.answer for question in benchmark.exams["law"].questions] == [0, 2, 1]
+    assert [question.key for question in benchmark.exams["law"].questions] == [0, 2, 1]
     assert benchmark.notes[0] == (
         "Keys of law.jsonl that are numbers are read as counting from 1, since the key 3 of line 2 is the number of "
         "its last option (C)."

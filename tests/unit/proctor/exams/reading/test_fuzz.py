@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proctor.errors import ProctorError
-from proctor.exams.benchmarks.registry import Benchmark, load_benchmark
+from proctor.exams.benchmarks.base import ExamSet
+from proctor.exams.benchmarks.registry import load_benchmark
 
 ROWS = [{"question": f"Question {n}?", "choices": ["w", "x", "y"], "answer": n % 3, "subject": "law"} for n in range(9)]
 buffer = io.BytesIO()
@@ -32,7 +33,7 @@ cells = st.sampled_from(
 )
 
 
-def outcome(content: bytes, suffix: str) -> Benchmark | ProctorError:
+def outcome(content: bytes, suffix: str) -> ExamSet | ProctorError:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"law{suffix}"
         path.write_bytes(content)

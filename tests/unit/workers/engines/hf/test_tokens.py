@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proctor.errors import CantBeAsked
-from proctor.exams.benchmarks.mmlu_prompts import Message
+from proctor.exams.chat_prompts import Message
 from tests import templates, tiny
 from workers.engines.hf.tokens import Tokenizer
 
