@@ -17,6 +17,7 @@ from proctor.nouns.exams import Pack, Prompt
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from workers.channel import Channel
@@ -28,7 +29,6 @@ from workers.engines.scoring import PackScores, Prepared
 from workers.models.held import Loaded, Models
 from workers.run.task_events import TaskEvents
 from workers.sit import drain
-from workers.waiting import OutageRetry
 
 T = TypeVar("T")
 QUESTION_TOKENS = 100

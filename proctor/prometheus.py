@@ -27,9 +27,14 @@ def metrics_text(store: Store) -> str:
     StoreUnavailable
         where the database can't be read: answer the scrape with 503, so that Prometheus' own `up` falls to 0.
     """
+    return generate_latest(registry_of(store)).decode()
+
+
+def registry_of(store: Store) -> CollectorRegistry:
+    """A registry that reads the store at each scrape; nothing is read before. Raises as `metrics_text`, then."""
     registry = CollectorRegistry()
     registry.register(StoreCollector(store))
-    return generate_latest(registry).decode()
+    return registry
 
 
 class StoreCollector(Collector):
@@ -37,6 +42,10 @@ class StoreCollector(Collector):
 
     def __init__(self, store: Store) -> None:
         self.store = store
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing ahead: the names are those of each scrape."""
+        yield from ()
 
     def collect(self) -> Iterator[Metric]:
         yield from _of_totals(fleet.totals(self.store))

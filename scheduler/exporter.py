@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import ThreadingMixIn
 from types import FrameType
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from prometheus_client import make_wsgi_app
 
 from proctor.errors import BadInput, StoreUnavailable
-from proctor.prometheus import CONTENT_TYPE, metrics_text
+from proctor.prometheus import registry_of
 from proctor.store.database.session import Store
 
 PATH = "/metrics"
@@ -21,48 +24,46 @@ SLOW_CLIENT_S = 10.0
 log = logging.getLogger(__name__)
 
 
-class Exporter(ThreadingHTTPServer):
-    """Answers GET /metrics from the store; a database that is away is a 503 that says so."""
+def metrics_app(store: Store) -> WSGIApplication:
+    """prometheus_client's application for GET /metrics. A database that is away is a 503 that says so."""
+    ask = make_wsgi_app(registry_of(store))
 
-    daemon_threads = True
-
-    def __init__(self, store: Store, host: str, port: int) -> None:
-        self.store = store
-        super().__init__((host, port), Handler)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One request."""
-
-    server: Exporter
-    timeout = SLOW_CLIENT_S
-
-    def do_GET(self) -> None:
-        if self.path.partition("?")[0] != PATH:
-            self._answer(HTTPStatus.NOT_FOUND, f"Metrics are at {PATH}.\n")
-            return
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != PATH:
+            return plain(start, "404 Not Found", f"Metrics are at {PATH}.")
         try:
-            text = metrics_text(self.server.store)
+            found: Iterable[bytes] = ask(environ, start)
         except StoreUnavailable as error:
             log.warning("no metrics: %s", error.problem)
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{error.problem}\n")
-        else:
-            self._answer(HTTPStatus.OK, text, CONTENT_TYPE)
+            return plain(start, "503 Service Unavailable", error.problem)
+        return found
 
-    def _answer(self, status: HTTPStatus, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    return answer
+
+
+def plain(start: StartResponse, status: str, text: str) -> list[bytes]:
+    """An answer of one line."""
+    start(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{text}\n".encode()]
+
+
+class Handler(WSGIRequestHandler):
+    """One request: a slow client is let go, and what is asked goes to our log."""
+
+    timeout = SLOW_CLIENT_S
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's signature
         log.debug(format, *args)
 
 
+class Server(ThreadingMixIn, WSGIServer):
+    """A thread a request."""
+
+    daemon_threads = True
+
+
 @contextmanager
-def exporting(store: Store, host: str, port: int) -> Iterator[Exporter]:
+def exporting(store: Store, host: str, port: int) -> Iterator[Server]:
     """Serve from a thread for as long as the block lasts; port 0 takes a free one, see `server_address`.
 
     Raises
@@ -71,9 +72,10 @@ def exporting(store: Store, host: str, port: int) -> Iterator[Exporter]:
         where the address can't be had.
     """
     try:
-        server = Exporter(store, host, port)
+        server = Server((host, port), Handler)
     except OSError as error:
         raise BadInput(f"{host}:{port} can't be listened on: {error.strerror}.", "Take another --port.") from error
+    server.set_app(metrics_app(store))
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

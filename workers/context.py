@@ -10,6 +10,7 @@ from celery import Celery
 
 from proctor.nouns.models import Lane
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from workers.allowed_models import AllowedModels
@@ -21,7 +22,6 @@ from workers.engines.devices import TorchDevice, own_device
 from workers.models.held import Models
 from workers.run.liveness import Liveness
 from workers.run.task_events import TaskEvents
-from workers.waiting import OutageRetry
 
 OUTAGE_S = 3600.0  # how long a worker waits for what is away, with a scored pack in its hands or before a load
 

@@ -1,9 +1,8 @@
-"""Files that are whole or absent, never half written; and files of others, read within limits."""
+"""Files of others, read within limits; and files that a person names."""
 
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from proctor import private
 from proctor.errors import BadInput
+from proctor.files import whole_file
 
 LONGEST_LINE = 16 << 20  # characters
 LONGEST_TEXT = 1 << 30  # characters of one file, unpacked
@@ -45,20 +45,8 @@ def lines_of(path: Path, newline: str = "\n") -> Iterator[str]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A private file beside `path` to write to; it takes the place of `path` at the end, or is gone."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.unlink(missing_ok=True)
-        yield private.make_file(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-@contextmanager
 def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """The same for a file that a person names, its folder made where it isn't there.
+    """`whole_file` for one that a person names, its folder made where it isn't there.
 
     Raises
     ------

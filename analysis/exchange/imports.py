@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.data.files import whole_file
 from analysis.data.panel import QUESTION_COLUMNS, Panel, Terms
 from analysis.data.panel_rows import Imported, gather, prompt_number
 from analysis.exchange.lm_eval_samples import read_samples
@@ -28,6 +27,7 @@ from analysis.exchange.wide_csv import read_wide_csv
 from proctor import private
 from proctor.contestants import Contestant
 from proctor.errors import BadInput, UnknownName
+from proctor.files import whole_file
 
 NOT_ASKED = -2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -46,7 +46,7 @@ from chat.protocol.turns import (
 )
 from proctor.broker import clients
 from proctor.nouns.conversations import Finish
-from proctor.retry import jittered
+from proctor.retry import doubling, jittered
 from proctor.wire import to_json
 
 T = TypeVar("T")
@@ -106,17 +106,17 @@ class AsyncClient:
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """What `call` returns, tried again while the broker is away. Raises `BrokerUnavailable`."""
-        wait_s, end = FIRST_WAIT_S, time.monotonic() + self.patience_s
+        end, waits = time.monotonic() + self.patience_s, doubling(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
             try:
                 return await call()
             except redis.AuthenticationError as error:
                 raise broker_refuses(error) from error
             except BROKEN as error:
+                wait_s = next(waits)
                 if time.monotonic() + wait_s > end:
                     raise broker_away(error) from error
             await asyncio.sleep(jittered(wait_s))
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def _put(self, inquiry: Inquiry) -> None:
         async with self.redis.pipeline(transaction=False) as pipeline:

@@ -53,7 +53,7 @@ from proctor.broker import clients
 from proctor.errors import BrokerUnavailable, ProctorError, first_line
 from proctor.nouns.conversations import DEFAULT_SAMPLING, Fault, Finish, History, Role, Sampling, Utterance
 from proctor.nouns.models import Device, Quant
-from proctor.retry import jittered
+from proctor.retry import doubling, jittered
 from proctor.wire import to_json
 
 PATIENCE_S = 60.0  # for a broker that is away, and for some worker to hear of a Turn
@@ -225,17 +225,17 @@ class Client:
         BrokerUnavailable
             where it is away for longer than `patience_s`, or refuses us.
         """
-        wait_s, end = FIRST_WAIT_S, time.monotonic() + self.patience_s
+        end, waits = time.monotonic() + self.patience_s, doubling(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
             try:
                 return call()
             except redis.AuthenticationError as error:
                 raise broker_refuses(error) from error
             except BROKEN as error:
+                wait_s = next(waits)
                 if time.monotonic() + wait_s > end:
                     raise broker_away(error) from error
             time.sleep(jittered(wait_s))
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _put(self, inquiry: Inquiry) -> None:
         with self.redis.pipeline(transaction=False) as pipeline:

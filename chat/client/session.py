@@ -9,7 +9,7 @@ from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Fault, History, Role, Utterance, path_to
-from proctor.nouns.models import Device, Quant
+from proctor.nouns.models import Lane
 
 # Faults of which a worker has filed nothing: what was to be said is still to be said.
 NOT_FILED = frozenset({Fault.BUSY, Fault.FULL, Fault.BAD_REQUEST})
@@ -99,6 +99,5 @@ def settings_of(story: StoredConversation, otherwise: ReplySettings) -> ReplySet
     lanes = [turn.lane for turn in story.turns if turn.lane]
     if not lanes:
         return otherwise
-    device, _, rest = lanes[-1].partition("/")
-    model, _, quant = rest.rpartition("/")
-    return replace(otherwise, model=model, quant=Quant(quant), device=Device(device))
+    lane = Lane.parse(lanes[-1])
+    return replace(otherwise, model=lane.model, quant=lane.quant, device=lane.device)

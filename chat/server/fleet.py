@@ -11,7 +11,7 @@ from chat.client.aio import AsyncClient
 from chat.client.client import new_id
 from chat.protocol.inquiries import Answer, HeldLane, Inquiry, InquiryKind, load_answer
 from chat.server.requests import join_name
-from proctor.nouns.models import Quant
+from proctor.nouns.models import Lane
 
 HEALTH_S = 5.0  # an answer about the fleet is good for so long
 MOST_ANSWERED = 100  # names of models that are remembered because they answered
@@ -89,12 +89,12 @@ def lane_names(lanes: Sequence[str]) -> list[str]:
     Where several revisions of a model are held, each has its own behind its name. A folder's name may hold an `@` too:
     the last one is the revision's.
     """
-    held = [lane.partition("/")[2].rpartition("/")[::2] for lane in lanes]
+    held = [Lane.parse(lane) for lane in lanes]
     revisions: dict[str, set[str]] = defaultdict(set)
-    for model, _ in held:
-        revisions[_bare(model)].add(model)
+    for lane in held:
+        revisions[_bare(lane.model)].add(lane.model)
     several = {name for name, models in revisions.items() if len(models) > 1}
-    return [join_name(m if _bare(m) in several else _bare(m), Quant(quant)) for m, quant in held]
+    return [join_name(one.model if _bare(one.model) in several else _bare(one.model), one.quant) for one in held]
 
 
 def _bare(model: str) -> str:

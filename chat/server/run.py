@@ -22,7 +22,7 @@ from proctor.broker_url import LOOPBACK
 from proctor.catalog.cached import cached_names
 from proctor.errors import BadInput
 from proctor.settings import CACHED, Settings
-from proctor.signals import ended_by_signals
+from proctor.signals import interruptible
 
 TOKEN = "PROCTOR_API_TOKEN"  # noqa: S105 -- the name of a variable
 LEAST_TOKEN = 16  # characters
@@ -67,7 +67,7 @@ def serve(
     logs.configure("WARNING")
     listening = bind(address)
     ours = connected(settings, say, devices, settings.allow_models)
-    with listening, ended_by_signals(), ours as place:
+    with listening, interruptible(), ours as place:
         host, port = listening.getsockname()[:2]
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{where} has the page, {where}/v1 is for OpenAI's clients; the models are at {place.where}")

@@ -18,7 +18,7 @@ from chat.terminal.start import ChatOptions
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Role, Turn, Utterance, path_to
 from proctor.nouns.models import Quant
-from proctor.signals import ended_by_signals
+from proctor.signals import interruptible
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def compare(rivals: ModelPair, text: str) -> None:
     """Say one message to two at the same time, and show both replies. Raises `TurnFailed` where one failed."""
     pairs = names(rivals.models, rivals.quants)
     reply_settings = rivals.options.reply_settings(ReplySettings(rivals.models[0]))
-    with ended_by_signals(), connected(read_settings(os.environ), _say, worker_devices(rivals.options.device)) as place:
+    with interruptible(), connected(read_settings(os.environ), _say, worker_devices(rivals.options.device)) as place:
         manners = [replace(reply_settings, model=model, quant=Quant(quant)) for model, quant in pairs]
         replies = [place.client.ask(each.request(new_id(), [Utterance(Role.USER, text)])) for each in manners]
         left, right = (hear(_name(each), reply) for each, reply in zip(manners, replies, strict=True))
@@ -47,7 +47,7 @@ def replay(conversation: str, options: ChatOptions) -> None:
     What the wish leaves open is for each message what it was then: sampling with its seed, and history. The replay is a
     conversation of its own, so that the first goes on where it did. Raises `TurnFailed`.
     """
-    with ended_by_signals(), connected(read_settings(os.environ), _say, worker_devices(options.device)) as place:
+    with interruptible(), connected(read_settings(os.environ), _say, worker_devices(options.device)) as place:
         story = story_of(place.ask(Inquiry(new_id(), InquiryKind.CONVERSATION, conversation)))
         path = path_to(story.turns, story.last_turn_id)
         if not any(turn.role is Role.USER for turn in path):

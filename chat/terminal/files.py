@@ -10,14 +10,13 @@ paths, and links that lead out are refused. A file is written whole or not at al
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
+from proctor.files import whole_file
 from proctor.nouns.conversations import Role, Turn, Utterance, path_to
 
 MAX_FILE_BYTES = 8 << 20
@@ -106,18 +105,8 @@ def read_text(path: Path) -> str:
 def write_whole(path: Path, text: str, *, replace: bool) -> None:
     """Write a file so that it is there whole or not at all. Raises `BadInput`."""
     try:
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                Path(beside).replace(path)
-            else:
-                os.link(beside, path)  # unlike a rename, it fails where the name is taken
-        finally:
-            Path(beside).unlink(missing_ok=True)
+        with whole_file(path, replace=replace) as beside:
+            beside.write_text(text, "utf-8")
     except FileExistsError:
         raise BadInput(f"{path.name} is there already.", "Take another name, or replace it with /save! FILE.") from None
     except OSError as error:

@@ -20,7 +20,7 @@ from chat.terminal.screen import Screen
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Role, path_to
 from proctor.nouns.models import Quant
-from proctor.signals import ended_by_signals
+from proctor.signals import interruptible
 
 DEFAULT_MODEL = "smollm2"
 MAX_PIPED_BYTES = 1 << 20
@@ -62,7 +62,7 @@ def enter(options: ChatOptions) -> int:
     say = _silent if piped is not None else screen.dim
     if options.model and not settings.broker_url:
         check_model(options.model)
-    with ended_by_signals(), connected(settings, say, worker_devices(options.device)) as place:
+    with interruptible(), connected(settings, say, worker_devices(options.device)) as place:
         session = open_session(options, place, screen)
         if piped is not None:
             loop.one_reply(session, piped)

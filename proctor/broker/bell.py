@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from proctor.broker.app import WORK
 from proctor.errors import BrokerUnavailable
 from proctor.nouns.models import Device
-from proctor.retry import jittered
+from proctor.retry import doubling, jittered
 
 # A client's first call after a cut raises redis-py's own error; kombu wraps the later ones.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
@@ -44,8 +44,7 @@ def wake(app: Celery, device: Device, worker: str) -> None:
 
 
 def _ring_once(app: Celery, device: Device, run_id: int, end: float) -> None:
-    wait_s = FIRST_WAIT_S
-    while True:
+    for wait_s in doubling(FIRST_WAIT_S, LONGEST_WAIT_S):
         try:
             app.send_task(WORK, task_id=f"run-{run_id}", queue=device.value, retry=False)
         except BROKER_ERRORS as error:
@@ -57,7 +56,6 @@ def _ring_once(app: Celery, device: Device, run_id: int, end: float) -> None:
         else:
             return
         time.sleep(jittered(wait_s))
-        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 def address(app: Celery) -> str:

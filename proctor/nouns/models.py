@@ -87,3 +87,10 @@ class Lane:
 
     def __str__(self) -> str:
         return f"{self.device}/{self.model}/{self.quant}"
+
+    @classmethod
+    def parse(cls, text: str) -> Lane:
+        """The Lane that `str` wrote: of its parts only the model may hold a slash. Raises `ValueError` for others."""
+        device, _, rest = text.partition("/")
+        model, _, quant = rest.rpartition("/")
+        return cls(Device(device), model, Quant(quant))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from proctor.broker.app import make_app
 from proctor.nouns.models import Device
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from tests import tiny
@@ -14,7 +15,6 @@ from workers.channel import Channel
 from workers.context import WorkerContext
 from workers.models.held import Models
 from workers.run.task_events import TaskEvents
-from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 

@@ -20,6 +20,7 @@ from proctor.exams.chat_prompts import Message
 from proctor.nouns.conversations import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
 from proctor.nouns.models import Device, DType, Lane
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
 from proctor.store.database.open import open_store
@@ -34,7 +35,6 @@ from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.models.held import Models
 from workers.parent.requests import ChatRequests
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 GREEDY = Sampling(temperature=0, max_tokens=20)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from proctor.nouns.runs import Cost
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.reads import records
 from proctor.store.runs import runs
 from tests.integration.store_world import claim, pack_of, spec, submit
-from workers.waiting import OutageRetry
 
 PLENTY = 1_000_000
 

@@ -17,6 +17,7 @@ from proctor.embedded.command import embedded
 from proctor.nouns.conversations import Role
 from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
 from proctor.store.database.open import open_store
@@ -32,7 +33,6 @@ from workers.engines.hf.scoring.options import score_options
 from workers.models.held import Models
 from workers.parent.requests import ChatRequests
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 TEXT = "Why does the moon show the same face? \N{PARTY POPPER}\N{PARTY POPPER}"

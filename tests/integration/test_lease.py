@@ -11,6 +11,7 @@ import pytest
 
 from proctor.errors import LeaseLost
 from proctor.nouns.runs import Claim, Cost, Measures
+from proctor.retry import OutageRetry
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, steering
@@ -19,7 +20,6 @@ from tests.integration.store_world import LEASE_S, HandClock, card, claim, pack_
 from tests.support import wait_until
 from workers.run.lease import Lease
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 
 class Hurried(threading.Event):

@@ -10,11 +10,11 @@ from chat.context.window import ContextTooLong
 from chat.protocol.turns import Ending
 from proctor.errors import BadInput, BadModel, ProctorError, StoreUnavailable, first_line
 from proctor.nouns.conversations import Counts, Fault, Finish
+from proctor.retry import OutageRetry
 from proctor.store.conversations import turns
 from proctor.store.conversations.turns import Ended, TurnClaim, TurnLost
 from proctor.store.database.session import Store
 from workers.conversation.streams import ReplyStreams, ReplyWriter
-from workers.waiting import OutageRetry
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from chat.context.thread import Thread, facts, fold, in_force, read_thread, show
 from chat.context.window import BETWEEN, ContextTooLong, Policy
 from proctor.errors import BadInput
 from proctor.nouns.conversations import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
+from proctor.nouns.models import Lane
 from proctor.store.conversations import conversations
 from proctor.store.conversations.turns import TurnClaim
 from proctor.store.database.session import Store
@@ -114,7 +115,7 @@ class PromptBuilder:
 
     def _ids(self, turn: Turn) -> Sequence[int]:
         """A reply's tokens as they were generated, where this model did so and they are its whole text; else anew."""
-        mine = turn.lane.partition("/")[2].rpartition("/")[0] == self._name
+        mine = bool(turn.lane) and Lane.parse(turn.lane).model == self._name
         if mine and turn.token_ids and self._spells(turn.token_ids, turn.content):
             return turn.token_ids
         return self.renderer.text_ids(turn.content)

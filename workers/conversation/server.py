@@ -21,6 +21,7 @@ from proctor.errors import BadInput, BadModel, DeviceBroken, OutOfMemory, Procto
 from proctor.nouns.conversations import Fault, Finish
 from proctor.nouns.models import Device, DType, Lane
 from proctor.nouns.workers import WorkerCard
+from proctor.retry import OutageRetry
 from proctor.store.conversations import turns
 from proctor.store.conversations.turns import Outcome, TurnClaim, TurnLost
 from proctor.store.database.session import Store
@@ -37,7 +38,6 @@ from workers.engines.hf.generation.detokenizer import Detokenizer
 from workers.engines.hf.scoring.options import score_options
 from workers.models.held import Loaded, Models
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 MOST_LIVE = 32  # replies at a time
 LOOK_S = 0.05  # between two looks into the store while replies are made

@@ -14,10 +14,10 @@ from proctor.errors import BadExam, LeaseLost, StoreUnavailable
 from proctor.exams.reading.identity import content_hash
 from proctor.nouns.exams import Answer, Exam
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance
+from proctor.retry import OutageRetry
 from proctor.store.database.session import Store
 from proctor.store.runs import exams, runs
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 RENEWALS = 4  # in a lease's time: three may fail before it is lost
 

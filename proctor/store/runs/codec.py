@@ -15,10 +15,8 @@ from proctor.store.runs.tables import ExamRow, RunRow
 
 @lru_cache(maxsize=4096)  # a claim reads the names of all lanes
 def lane_of(text: str) -> Lane:
-    """The Lane that `str` wrote: of its parts only the model may hold a slash."""
-    device, _, rest = text.partition("/")
-    model, _, quant = rest.rpartition("/")
-    return Lane(Device(device), model, Quant(quant))
+    """`Lane.parse`, remembered."""
+    return Lane.parse(text)
 
 
 def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:

@@ -18,7 +18,7 @@ from chat.terminal.start import MAX_PIPED_BYTES, ChatOptions, read_piped, recall
 from proctor.errors import BadInput
 from proctor.nouns.conversations import History, Role, Sampling, Turn, TurnStatus
 from proctor.nouns.models import Device, Quant
-from proctor.signals import ended_by_signals
+from proctor.signals import interruptible
 
 NOW = datetime(2031, 5, 6, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_said_is_refused(monkeypatch: pytest.MonkeyPatch, said: b
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_in_order_and_is_as_before_afterwards(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+    with pytest.raises(KeyboardInterrupt), interruptible():
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 

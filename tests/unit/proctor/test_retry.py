@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from proctor.errors import LeaseLost, StoreUnavailable
-from workers.waiting import LONGEST_WAIT_S, OutageRetry
+from proctor.retry import LONGEST_WAIT_S, OutageRetry
 
 
 class Away:
