@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import json
 import types
 import typing
@@ -80,11 +81,8 @@ def _value(wanted: Any, said: object, place: str) -> Any:
     if origin is types.UnionType:
         (some,) = [kind for kind in typing.get_args(wanted) if kind is not types.NoneType]
         return None if said is None else _value(some, said, place)
-    if origin is tuple:
-        if not isinstance(said, list):
-            raise BadMessage(f"{place} is {_kind(said)} instead of a list.")
-        each = typing.get_args(wanted)[0]
-        return tuple(_value(each, one, f"{place}[{n}]") for n, one in enumerate(said))
+    if origin in (tuple, collections.abc.Mapping):
+        return _many(wanted, said, place)
     if is_dataclass(wanted):
         return _dataclass(wanted, said, place)
     if wanted is datetime:
@@ -92,6 +90,19 @@ def _value(wanted: Any, said: object, place: str) -> Any:
     if issubclass(wanted, Enum):
         return _choice(wanted, said, place)
     return _scalar(wanted, said, place)
+
+
+def _many(wanted: Any, said: object, place: str) -> Any:
+    """A tuple of values from a list, or a mapping of them by name from an object."""
+    if typing.get_origin(wanted) is tuple:
+        if not isinstance(said, list):
+            raise BadMessage(f"{place} is {_kind(said)} instead of a list.")
+        each = typing.get_args(wanted)[0]
+        return tuple(_value(each, one, f"{place}[{n}]") for n, one in enumerate(said))
+    if not isinstance(said, dict):
+        raise BadMessage(f"{place} is {_kind(said)} instead of an object.")
+    each = typing.get_args(wanted)[1]
+    return {name: _value(each, one, f"{place}.{name}") for name, one in said.items()}
 
 
 def _choice(wanted: type[Enum], said: object, place: str) -> Enum:

@@ -28,7 +28,7 @@ THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"}
 # Okabe and Ito 2008, the yellow left out (it vanishes on white) and the black last (it vanishes on dark).
 OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-BLUE, ORANGE, GREEN = OKABE_ITO[0], OKABE_ITO[1], OKABE_ITO[2]
+BLUE, ORANGE = OKABE_ITO[:2]
 AMOUNTS, DIFFERENCES = "cividis", "PuOr"
 
 POINTS = 72.0

@@ -23,7 +23,6 @@ class Thread:
     exchanges: tuple[Exchange, ...]
     turn_ids: tuple[tuple[str, ...], ...]
     asked: tuple[str, ...] | None  # the user's last messages, where nobody has replied yet
-    asked_ids: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()  # Turns whose reply failed before its first word: nobody reads them again
 
     def message(self) -> tuple[Message, Thread]:
@@ -179,6 +178,5 @@ def _thread(system: str, said: Sequence[_Pair], unanswered: tuple[str, ...]) -> 
         ),
         turn_ids=tuple(tuple(pair.turns) for pair in whole),
         asked=tuple(open_.user) if open_ else None,
-        asked_ids=tuple(open_.turns) if open_ else (),
         unanswered=unanswered,
     )

@@ -312,12 +312,6 @@ def entry_id(attempt: int, seq: int) -> str:
     return f"{attempt}-{seq}"
 
 
-def attempt_of(entry: str | bytes) -> tuple[int, int]:
-    """Attempt and number of an entry's id."""
-    attempt, _, seq = _text(entry).partition("-")
-    return int(attempt), int(seq)
-
-
 def request_key(turn: str) -> str:
     return f"chat.request.{turn}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+
+from rich.cells import set_cell_size
+from rich.console import Console
+from rich.text import Text
 
 from chat.client.client import Reply, TurnFailed
 from chat.protocol.turns import Ending, Piece
@@ -79,26 +81,17 @@ def _speed(ending: Ending | None) -> str:
 
 
 def _wrapped(text: str, column: int) -> list[str]:
+    """Lines of at most `column` cells of a terminal, in which wide characters take two."""
+    console = Console(width=column)
     return [
-        part
+        part.plain.rstrip()
         for line in plain(text).expandtabs(4).splitlines()
-        for part in (textwrap.wrap(line, column, break_long_words=True) or [""])
+        for part in Text(line).wrap(console, column) or [Text()]
     ]
 
 
 def _row(left: str, right: str, column: int) -> str:
-    return f"{_padded(left, column)} | {_padded(right, column)}".rstrip()
-
-
-def _padded(text: str, column: int) -> str:
-    """`text` filled up to `column` cells of a terminal, in which wide characters take two."""
-    cells, kept = 0, ""
-    for character in text:
-        wide = 2 if unicodedata.east_asian_width(character) in "WF" else int(not unicodedata.combining(character))
-        if cells + wide > column:
-            break
-        cells, kept = cells + wide, kept + character
-    return kept + " " * (column - cells)
+    return f"{set_cell_size(left, column)} | {set_cell_size(right, column)}".rstrip()
 
 
 def names(models: Sequence[str], quants: Sequence[str]) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import sys
-from typing import TextIO
+from typing import Any, TextIO
+
+import click
 
 from chat.terminal.wrap import WordWrap
 from proctor.logs import printable
 from proctor.nouns.conversations import Finish
 
-DIM, BOLD, RED, RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
 _LINES = re.compile(r"([\n\t])")
 
 
@@ -42,18 +43,18 @@ class Screen:
         if text:
             self._write(self._broken(plain(text)))
 
-    def line(self, text: str = "", style: str = "") -> None:
-        """A line of ours, on a line of its own."""
+    def line(self, text: str = "", **style: Any) -> None:
+        """A line of ours, on a line of its own; `style` as `click.style` takes it."""
         self.status("")
         self.break_line()
         said = self._broken(plain(text))
-        self._write(f"{style}{said}{RESET}\n" if style and self.styled and said else f"{said}\n")
+        self._write(f"{click.style(said, **style)}\n" if style and self.styled and said else f"{said}\n")
 
     def dim(self, text: str) -> None:
-        self.line(text, DIM)
+        self.line(text, dim=True)
 
     def error(self, text: str) -> None:
-        self.line(text, RED)
+        self.line(text, fg="red")
 
     def break_line(self) -> None:
         """End the line where one was begun."""
@@ -67,7 +68,7 @@ class Screen:
         if text:
             self.break_line()
         shown = plain(text)[: shutil.get_terminal_size().columns - 1]  # a second line would not be taken away
-        self.out.write(f"\r\x1b[K{DIM}{shown}{RESET}" if text else "\r\x1b[K")
+        self.out.write(f"\r\x1b[K{click.style(shown, dim=True)}" if text else "\r\x1b[K")
         self.out.flush()
         self._status = text
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from chat.client.client import Client, Reply, ReplySettings, new_id
-from chat.protocol.turns import Entry, Piece, Progress, TurnRequest, attempt_of, load_entry, reply_key
+from chat.protocol.turns import Entry, Piece, Progress, TurnRequest, load_entry, reply_key
 from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
 from proctor.nouns.conversations import Fault, Finish, Role, Sampling, TurnStatus, Utterance
@@ -72,7 +72,7 @@ def stored(store: Store, reply: Reply) -> tuple[str, int]:
 def told(client: Client, reply: Reply) -> list[tuple[int, Entry]]:
     """All that stands in a reply's stream, each with the attempt that wrote it."""
     entries: Any = client.redis.xrange(reply_key(reply.turn))
-    return [(attempt_of(entry)[0], load_entry(fields)) for entry, fields in entries]
+    return [(int(entry.partition(b"-")[0]), load_entry(fields)) for entry, fields in entries]
 
 
 def attempts(client: Client, reply: Reply) -> set[int]:

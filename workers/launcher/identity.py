@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from proctor.embedded.reports import Report
 from proctor.errors import BadInput
-from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
+from proctor.wire import from_json, to_json
 
 CARD = "PROCTOR_WORKER_CARD"  # the WorkerCard as JSON
 REPORTS = "PROCTOR_WORKER_REPORTS"  # a file descriptor that takes `proctor.embedded.reports`
@@ -18,7 +16,7 @@ REPORTS = "PROCTOR_WORKER_REPORTS"  # a file descriptor that takes `proctor.embe
 
 def card_environ(card: WorkerCard, reports_fd: int) -> dict[str, str]:
     """The variables that tell a worker who it is and where to report."""
-    return {CARD: json.dumps(asdict(card)), REPORTS: str(reports_fd)}
+    return {CARD: to_json(card), REPORTS: str(reports_fd)}
 
 
 def read_card(environ: Mapping[str, str]) -> WorkerCard:
@@ -30,19 +28,8 @@ def read_card(environ: Mapping[str, str]) -> WorkerCard:
         in a process that no launcher started.
     """
     try:
-        fields = json.loads(environ[CARD])
-        return WorkerCard(
-            name=fields["name"],
-            host=fields["host"],
-            device=Device(fields["device"]),
-            device_name=fields["device_name"],
-            memory_bytes=fields["memory_bytes"],
-            lanes=tuple(fields["lanes"]),
-            sweep_id=fields["sweep_id"],
-            quants=tuple(Quant(quant) for quant in fields["quants"]),
-            versions=fields["versions"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        return from_json(WorkerCard, environ[CARD])
+    except (KeyError, BadInput) as error:
         raise BadInput(
             f"This process was not told which device it owns ({CARD} is not set or damaged).",
             "Start workers with `proctor worker`, not with `celery worker`.",

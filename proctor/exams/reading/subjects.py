@@ -89,11 +89,6 @@ DEMO: Mapping[str, tuple[str, ...]] = {
 GROUPS: Mapping[str, tuple[str, ...]] = {group: (*MMLU[group], *DEMO[group]) for group in MMLU}
 
 
-def group_of(subject: str) -> str | None:
-    """The group of a subject of MMLU or of the demo exam; None for any other."""
-    return next((group for group, subjects in GROUPS.items() if subject in subjects), None)
-
-
 def select(
     names: Sequence[str],
     available: Collection[str],

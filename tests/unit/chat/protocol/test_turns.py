@@ -25,7 +25,6 @@ from chat.protocol.turns import (
     TokenScore,
     TopLogprob,
     TurnRequest,
-    attempt_of,
     dump_entry,
     dump_request,
     entry_id,
@@ -193,7 +192,7 @@ def test_what_has_no_place_in_a_message_is_written_into_none() -> None:
 
 def test_entry_ids_sort_by_attempt_and_number() -> None:
     assert entry_id(2, 0) == "2-0"
-    assert attempt_of(b"12-7") == (12, 7)
+    assert entry_id(12, 7) == "12-7"
 
 
 @pytest.mark.parametrize("text", ["half \ud800 a pair", "a NUL \0"])
