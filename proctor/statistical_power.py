@@ -41,8 +41,10 @@ def questions_needed(discordance: float, difference: float) -> int:
     return max(1, ceil(DETECTABLE**2 * discordance / difference**2))
 
 
-def wilson_bounds(right: int, asked: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_bounds(right: float, asked: int, level: float = 0.95) -> tuple[float, float]:
     """The lower and upper end of Wilson's score interval for `right` of `asked`, as fractions.
+
+    `right` may be a sum of points from 0 to 1: their variance is p(1-p) at most, so the interval is wide enough.
 
         centre = (p + z²/2n) / (1 + z²/n)
         half   = z·sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)

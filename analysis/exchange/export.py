@@ -6,8 +6,8 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
-from math import isfinite
+from itertools import chain, groupby, islice
+from math import fsum, isfinite
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +21,7 @@ from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.exams.marking.choice import best_of, per_character
 from proctor.nouns.exams import LETTERS
 from proctor.store.database.session import Store
-from proctor.store.reads.export import ExportRow, export_rows
+from proctor.store.reads.export import ExportRow, export_rows, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.copies import RUN_COLUMNS, pack_object, run_columns
 
@@ -31,16 +31,21 @@ COLUMNS = (
     "scoring", "picked_norm", "correct_norm", "pack", *RUN_COLUMNS,
 )  # fmt: skip
 ONCE = ("measures", "provenance", "run")  # in a Run's first row only
+WRITTEN = ("reference", "replies", "extracted", "points")  # behind them, where an Answer was written or worth a part
 Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
 
 def rows_of(store: Store, sweep_ids: Sequence[int]) -> Iterator[Cells]:
-    """A row an Answer of these sweeps. What is long and the same in all rows of a Run stands in its first row."""
+    """A row an Answer of these sweeps. What is long and the same in all rows of a Run stands in its first row.
+
+    With the columns of `WRITTEN` where any of the Answers has something to tell there.
+    """
+    columns = (*COLUMNS, *WRITTEN) if tells_of_points(store, sweep_ids) else COLUMNS
     for run, rows in groupby(export_rows(store, sweep_ids), key=attrgetter("run")):
         of_run = run_columns(run)
         for row in rows:
-            yield as_object(row, of_run)
+            yield as_object(row, of_run, columns)
             of_run |= dict.fromkeys(ONCE)
 
 
@@ -102,16 +107,16 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
     return written
 
 
-def as_object(row: ExportRow, of_run: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in the order of `COLUMNS`, as JSON takes it; `of_run` is what `run_columns` says of its Run."""
+def as_object(row: ExportRow, of_run: Mapping[str, Any], columns: Sequence[str] = COLUMNS) -> dict[str, Any]:
+    """A row in the order of `columns`, as JSON takes it; `of_run` is what `run_columns` says of its Run."""
     norm = picked_norm(row)
     derived = {
         "picked_norm": norm,
-        "correct_norm": norm == row.answer,
+        "correct_norm": norm == row.answer if row.options_logprob else None,
         "pack": pack_object(row.pack),
         **of_run,
     }
-    values = {name: derived[name] if name in derived else getattr(row, name) for name in COLUMNS}
+    values = {name: derived[name] if name in derived else getattr(row, name) for name in columns}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -153,7 +158,9 @@ def _imported_row(one: Imported, seat: int, place: int) -> Cells:
 
 
 def picked_norm(row: ExportRow) -> int | None:
-    """The option with the highest log-probability per character; None for a tie."""
+    """The option with the highest log-probability per character; None for a tie, or where none was scored."""
+    if not row.options_logprob:
+        return None
     return best_of(per_character(row.options_logprob, characters(row.choices, row.scoring)))
 
 
@@ -167,7 +174,8 @@ def _write_jsonl(rows: Iterable[Cells], stream: IO[str]) -> int:
 def _write_csv(rows: Iterable[Cells], stream: IO[str], *, raw: bool) -> int:
     """Lists and objects as JSON in their cell; an empty cell where no option was picked."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    columns, rows = _with_columns(rows)
+    writer.writerow(columns)
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
         cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for v in row.values())
@@ -184,9 +192,10 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
         "question_index": whole, "choices": pa.list_(text), "answer": pa.int8(), "shots": pa.int16(),
         "options_logprob": pa.list_(pa.float64()), "picked": pa.int8(), "correct": pa.bool_(),
         "picked_norm": pa.int8(), "correct_norm": pa.bool_(),
-        "sweep_id": whole, "run_id": whole, "attempt": whole,
+        "sweep_id": whole, "run_id": whole, "attempt": whole, "replies": pa.list_(text), "points": pa.float64(),
     }  # fmt: skip
-    schema = pa.schema(list(types.items()))
+    columns, rows = _with_columns(rows)
+    schema = pa.schema([(name, types.get(name, text)) for name in columns])
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for some in _in_batches(rows):
@@ -198,6 +207,13 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
 def _with_text(row: Cells) -> Cells:
     """A row whose objects are JSON."""
     return {name: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for name, v in row.items()}
+
+
+def _with_columns(rows: Iterable[Cells]) -> tuple[Sequence[str], Iterator[Cells]]:
+    """The columns that all rows have, and the rows; `COLUMNS` without any row."""
+    running = iter(rows)
+    first = next(running, None)
+    return (COLUMNS, running) if first is None else (tuple(first), chain([first], running))
 
 
 def _in_batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
@@ -221,22 +237,33 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
         "scoring": rows[0].scoring.value,
         "correct": right,
         "total": len(rows),
-        "accuracy": right / len(rows),
+        "accuracy": fsum(row.points for row in rows) / len(rows),
+        **_by_option(rows),
+        "questions": [_question(row) for row in rows],
+    }
+
+
+def _by_option(rows: Sequence[ExportRow]) -> dict[str, Any]:
+    """What is told of a Run by its options, or of one without any by what was extracted."""
+    if not rows[0].choices:
+        return {"unanswered": sum(row.extracted is None for row in rows)}
+    return {
         "accuracy_norm": sum(picked_norm(row) == row.answer for row in rows) / len(rows),
         "tied": sum(row.picked is None for row in rows),
-        "questions": [
-            {
-                "question_id": row.question_id,
-                "question": row.question,
-                "choices": list(row.choices),
-                "correct_answer": LETTERS[row.answer],
-                "predicted_answer": None if row.picked is None else LETTERS[row.picked],
-                "is_correct": row.correct,
-                "options_logprob": list(row.options_logprob),
-            }
-            for row in rows
-        ],
     }
+
+
+def _question(row: ExportRow) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "question_id": row.question_id,
+        "question": row.question,
+        "choices": list(row.choices),
+        "correct_answer": row.reference if row.answer is None else LETTERS[row.answer],
+        "predicted_answer": row.extracted if row.picked is None else LETTERS[row.picked],
+        "is_correct": row.correct,
+        "options_logprob": list(row.options_logprob),
+    }
+    return found | {"points": row.points, "replies": list(row.replies)} if row.replies else found
 
 
 def _file_name(record: RunRecord, contestant: str) -> str:

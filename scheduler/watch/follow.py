@@ -25,7 +25,7 @@ from proctor.store.reads import fleet, records
 from proctor.store.reads.fleet import Fleet
 from proctor.store.reads.records import SweepProgress
 from scheduler.watch import wording
-from scheduler.watch.accuracy import accuracy
+from scheduler.watch.accuracy import accuracy, amount
 from scheduler.watch.aside import aside
 from scheduler.watch.speed import Pace, Speed, beside
 from scheduler.watch.sweep_grid import board, loads, names_of, totals
@@ -164,7 +164,7 @@ class Lines:
         for run in ended:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
-                right = f"{run.correct} of {run.answered} right, {accuracy(run.correct, run.answered)}"
+                right = f"{amount(run.points)} of {run.answered} right, {accuracy(run.points, run.answered)}"
                 result = right if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""

@@ -89,11 +89,11 @@ def _layout(
 
 def _rows(name: str, runs: Sequence[RunProgress], subjects: Sequence[str], layout: Layout) -> Iterator[list[Text]]:
     """A lane in the grid: its name, what the layout shows of its subjects, its counts and its accuracy."""
-    total = [Text(_counts(runs)), Text(accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)))]
+    total = [Text(_counts(runs)), Text(accuracy(sum(run.points for run in runs), sum(run.answered for run in runs)))]
     if layout is Layout.ROWS:
         yield [Text(name), *total]
         for run in runs:
-            right = "failed" if run.status is RunStatus.FAILED else accuracy(run.correct, run.answered)
+            right = "failed" if run.status is RunStatus.FAILED else accuracy(run.points, run.answered)
             yield [Text(text, STYLES[run.status]) for text in (f"  {run.subject}", _counts([run]), right)]
         return
     by_subject = {run.subject: run for run in runs}
@@ -142,7 +142,7 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     if not wide:
         return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
     if run.answered == run.questions:
-        return Text(in_a_cell(run.correct, run.answered), style=style)
+        return Text(in_a_cell(run.points, run.answered), style=style)
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
 
@@ -158,7 +158,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
-        f"{accuracy(sum(run.correct for run in runs), answered)} right so far" if answered and alone else "",
+        f"{accuracy(sum(run.points for run in runs), answered)} right so far" if answered and alone else "",
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         speed.left(waiting),
         "no worker is up" if waiting and not speed.staffed else "",

@@ -14,7 +14,7 @@ from proctor.statistical_power import wilson_bounds
 from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan
-from scheduler.watch.accuracy import accuracy
+from scheduler.watch.accuracy import accuracy, amount
 from scheduler.watch.aside import aside
 from scheduler.watch.sweep_grid import lanes_of, names_of
 
@@ -97,14 +97,32 @@ def plan_as_json(what: Plan) -> dict[str, Any]:
 
 
 def answer(shown: ShownAnswer, label: str) -> str:
-    """A question, its options, what the contestant of this label picked, and whether it is right."""
+    """A question, its options or reference, what the contestant of this label answered, and whether it is right."""
+    head = f"[{printable(label)}] {shown.subject}:{shown.question_index}: {verdict(shown)}"
+    return "\n".join([head, f"  {printable(shown.question)}", *(_options(shown) if shown.choices else _text(shown))])
+
+
+def verdict(shown: ShownAnswer) -> str:
+    """Right or wrong, points in between, or why there is no answer."""
+    if shown.partial is not None:
+        return f"{shown.partial:.2f} points"
+    if shown.correct:
+        return "right"
+    if shown.answered:
+        return "wrong"
+    return "no single best option (a tie)" if shown.choices else "no answer found in its text"
+
+
+def _options(shown: ShownAnswer) -> list[str]:
     marks = {shown.key: " (key)", shown.picked: " ← picked"}
     if shown.key == shown.picked:
         marks = {shown.key: " ← picked, right"}
-    options = (f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices))
-    verdict = "right" if shown.correct else "no single best option (a tie)" if shown.picked is None else "wrong"
-    head = f"[{printable(label)}] {shown.subject}:{shown.question_index}: {verdict}"
-    return "\n".join([head, f"  {printable(shown.question)}", *options])
+    return [f"  {LETTERS[i]}. {printable(choice)}{marks.get(i, '')}" for i, choice in enumerate(shown.choices)]
+
+
+def _text(shown: ShownAnswer) -> list[str]:
+    lines = [f"  reference: {printable(shown.reference)}"] if shown.reference else []
+    return lines if shown.extracted is None else [*lines, f"  answered: {printable(shown.extracted)}"]
 
 
 def failed(progress: SweepProgress) -> list[RunProgress]:
@@ -117,8 +135,8 @@ def outcome(progress: SweepProgress) -> str:
     rows = [
         (
             printable(label),
-            accuracy(sum(run.correct for run in runs), sum(run.answered for run in runs)),
-            f"{sum(run.correct for run in runs)} of {sum(run.answered for run in runs)}",
+            accuracy(sum(run.points for run in runs), sum(run.answered for run in runs)),
+            f"{amount(sum(run.points for run in runs))} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
         )
@@ -172,14 +190,15 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "answered": run.answered,
                 "correct": run.correct,
                 "tied": run.tied,
-                "accuracy": run.correct / run.answered if run.answered else None,
-                "accuracy_interval": _interval(run.correct, run.answered),
+                "accuracy": run.points / run.answered if run.answered else None,
+                "accuracy_interval": _interval(run.points, run.answered),
                 "scoring": run.scoring.value,
                 "accuracy_norm": run.correct_norm / run.answered if run.answered else None,
                 "accuracy_norm_interval": _interval(run.correct_norm, run.answered),
                 "noise": None if run.noise is None else asdict(run.noise),
                 "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,
+                **({"points": run.points} if run.partial else {}),
             }
             for run in progress.runs
         ],

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from workers.waiting import OutageRetry
 
 from analysis.data.panel_rows import gather
 from analysis.data.results import read_results
@@ -36,7 +37,6 @@ from tests.integration.store_world import exam as small_exam
 from tests.sweeps import Sat, exam, sit_sweep
 from workers.run.lease import Lease
 from workers.run.liveness import Liveness
-from workers.waiting import OutageRetry
 
 KINDS = ("jsonl", "csv", "parquet")
 NOISE = Noise(questions=10, flips=1, largest=0.125, mean=0.01, pack_tokens=1024, wall_s=1.5)

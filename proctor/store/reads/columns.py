@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sqlmodel
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -21,6 +21,7 @@ from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow
 
 IntColumn = npt.NDArray[np.int64]
 FloatMatrix = npt.NDArray[np.float64]
+FloatColumn = npt.NDArray[np.float64]
 BoolColumn = npt.NDArray[np.bool_]
 PromptColumn = npt.NDArray[np.uint64]
 PORTION = 200  # ids a query
@@ -37,6 +38,8 @@ class AnswerColumns:
     shots: IntColumn
     picked: IntColumn  # index of an option, or NO_PICK
     correct: BoolColumn
+    answered: BoolColumn  # an option was picked, or an answer extracted
+    points: FloatColumn  # 0 to 1
     options_logprob: FloatMatrix | None  # (answers, most options), NaN beyond an Answer's last; None: not asked for
     prompt: PromptColumn | None = None  # first 8 bytes of the prompt's SHA-256, big-endian; None: not asked for
 
@@ -53,16 +56,18 @@ class QuestionColumns:
     index: IntColumn
     text: tuple[str, ...]
     choices: tuple[tuple[str, ...], ...]
-    key: IntColumn
+    key: IntColumn  # NO_KEY where there are no choices
+    reference: tuple[str, ...]
 
 
 ANSWER: tuple[Any, ...] = (
     AnswerRow.run_id, AnswerRow.question_id, AnswerRow.pack_index, AnswerRow.shots,
     func.coalesce(AnswerRow.picked, NO_PICK), AnswerRow.correct,
+    or_(col(AnswerRow.picked).is_not(None), col(AnswerRow.extracted).is_not(None)),
 )  # fmt: skip
 QUESTION: tuple[Any, ...] = (
     QuestionRow.id, ExamRow.benchmark, ExamRow.subject, ExamRow.content_hash, QuestionRow.content_id,
-    QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
+    QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer, QuestionRow.reference,
 )  # fmt: skip
 
 
@@ -70,9 +75,10 @@ def answer_columns(
     store: Store, run_ids: Sequence[int], *, options_logprob: bool = False, prompt: bool = False
 ) -> AnswerColumns:
     """All Answers of these Runs, those of unfinished ones included."""
-    wanted = [*ANSWER, *([AnswerRow.prompt_hash] if prompt else ())]
+    wanted = [*ANSWER, AnswerRow.partial, *([AnswerRow.prompt_hash] if prompt else ())]
     wanted += [AnswerRow.options_logprob] if options_logprob else []
     parts: list[list[IntColumn]] = [[] for _ in ANSWER]
+    partial: list[FloatColumn] = []
     packed: list[bytes] = []
     hashes: list[bytes] = []
     with store.read() as session:
@@ -86,16 +92,22 @@ def answer_columns(
             fetched = list(zip(*result.cursor.fetchall(), strict=True))  # the driver's own values: a third of the time
             for part, values in zip(parts, fetched, strict=False):
                 part.append(np.array(values, dtype=np.int64))
+            if fetched:
+                partial.append(np.array(fetched[len(ANSWER)], dtype=np.float64))  # NaN for NULL
             if options_logprob and fetched:
                 packed.extend(fetched[-1])
             if prompt and fetched:
-                hashes.extend(fetched[len(ANSWER)])
-    run_id, question, pack, shots, picked, correct = (
+                hashes.extend(fetched[len(ANSWER) + 1])
+    run_id, question, pack, shots, picked, correct, answered = (
         np.concatenate(part) if part else np.empty(0, dtype=np.int64) for part in parts
     )
     logprob = _matrix(packed) if options_logprob else None
     prompts = np.frombuffer(b"".join(one[:8] for one in hashes), dtype=">u8").astype(np.uint64) if prompt else None
-    return AnswerColumns(run_id, question, pack, shots, picked, correct.astype(bool), logprob, prompts)
+    parts_of_points = np.concatenate(partial) if partial else np.empty(0)
+    points = np.where(np.isnan(parts_of_points), correct, parts_of_points)
+    return AnswerColumns(
+        run_id, question, pack, shots, picked, correct.astype(bool), answered.astype(bool), points, logprob, prompts
+    )
 
 
 def _matrix(packed: Sequence[bytes]) -> FloatMatrix:
@@ -123,7 +135,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
                 .order_by(col(QuestionRow.id))
             )
         ]
-    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys = (
+    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys, references = (
         zip(*sorted(rows, key=lambda row: row[0]), strict=True) if rows else [()] * len(QUESTION)
     )
     return QuestionColumns(
@@ -136,6 +148,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
         text=texts,
         choices=tuple(map(tuple, choices)),
         key=np.array(keys, dtype=np.int64),
+        reference=references,
     )
 
 

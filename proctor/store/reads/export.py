@@ -8,18 +8,29 @@ from typing import Any
 
 import sqlmodel
 from sqlalchemy import select
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from proctor.nouns.exams import Scoring
 from proctor.nouns.runs import Attempt, Cost, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
 from proctor.store.runs.copies import AttemptCopy, PackCopy, RunCopy, SweepCopy
-from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+from proctor.store.runs.tables import (
+    NO_KEY,
+    AnswerRow,
+    AttemptRow,
+    ExamRow,
+    PackRow,
+    QuestionRow,
+    RunRow,
+    SweepRow,
+    WrittenRow,
+)
 
 EXPORT: tuple[Any, ...] = (
     QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
     AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
+    QuestionRow.id, QuestionRow.reference, AnswerRow.extracted, AnswerRow.partial,
     PackRow.attempt, PackRow.pack_index, PackRow.recorded_at, PackRow.wall_s, PackRow.cpu_s, PackRow.gpu_s,
 )  # fmt: skip
 
@@ -34,7 +45,7 @@ class ExportRow:
     question_index: int
     question: str
     choices: tuple[str, ...]
-    answer: int  # the key, an index into choices
+    answer: int | None  # the key, an index into choices; None where there are none
     prompt_hash: str
     model: str
     revision: str
@@ -50,6 +61,10 @@ class ExportRow:
     attempt: int  # that recorded it
     pack: PackCopy
     run: RunCopy
+    reference: str = ""
+    extracted: str | None = None
+    points: float = 0.0
+    replies: tuple[str, ...] = ()  # written texts, one a turn
 
 
 def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
@@ -113,6 +128,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
         attempts = session.exec(
             sqlmodel.select(AttemptRow).where(col(AttemptRow.run_id) == run.id).order_by(col(AttemptRow.number))
         ).all()
+        replies = _replies(session, run.id)
         copy = _copy(run, exam, sweep, attempts)
         rows = session.connection().execute(
             select(*EXPORT)
@@ -132,7 +148,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 question_index=index,
                 question=text,
                 choices=tuple(choices),
-                answer=key,
+                answer=None if key == NO_KEY else key,
                 prompt_hash=prompt_hash,
                 model=run.model_name,
                 revision=run.model_revision,
@@ -148,9 +164,35 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 attempt=attempt,
                 pack=PackCopy(pack, attempt, recorded_at, Cost(*cost)),
                 run=copy,
+                reference=reference,
+                extracted=extracted,
+                points=float(correct) if partial is None else partial,
+                replies=tuple(replies.get(question_id, ())),
             )
             for (
-                content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct, attempt,
-                pack, recorded_at, *cost,
+                content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct,
+                question_id, reference, extracted, partial, attempt, pack, recorded_at, *cost,
             ) in rows
         ]  # fmt: skip
+
+
+def _replies(session: Session, run_id: int) -> dict[int, list[str]]:
+    """The written texts of a Run, one a turn, by row id of their question."""
+    found: dict[int, list[str]] = {}
+    for question_id, text in session.exec(
+        sqlmodel.select(WrittenRow.question_id, WrittenRow.text)
+        .where(col(WrittenRow.run_id) == run_id)
+        .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
+    ):
+        found.setdefault(question_id, []).append(text)
+    return found
+
+
+def tells_of_points(store: Store, sweep_ids: Sequence[int]) -> bool:
+    """Whether any Answer of these sweeps was written, or has a part of a point."""
+    of_sweeps = sqlmodel.select(RunRow.id).where(col(RunRow.sweep_id).in_(sweep_ids))
+    with store.read() as session:
+        if session.exec(of_sweeps.where(col(RunRow.partial) > 0).limit(1)).first() is not None:
+            return True
+        written = sqlmodel.select(WrittenRow.run_id).where(col(WrittenRow.run_id).in_(of_sweeps)).limit(1)
+        return session.exec(written).first() is not None

@@ -18,13 +18,13 @@ from proctor.nouns.models import Lane
 from proctor.nouns.runs import Attempt, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
-from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+from proctor.store.runs.tables import NO_KEY, AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
 
 PROGRESS: tuple[Any, ...] = (
     RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
     RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
     RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
-    col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
+    RunRow.partial, col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
         col(RunRow.provenance)["shots", name].as_integer() for name in ("fewest", "most", "short")
     ),
 )  # fmt: skip
@@ -34,13 +34,14 @@ SUMMARY: tuple[Any, ...] = (
 )  # fmt: skip
 SHOWN: tuple[Any, ...] = (
     AnswerRow.run_id, RunRow.lane, ExamRow.subject, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices,
-    QuestionRow.answer, AnswerRow.picked, AnswerRow.correct,
+    QuestionRow.answer, AnswerRow.picked, AnswerRow.correct, QuestionRow.reference, AnswerRow.extracted,
+    AnswerRow.partial,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far one Run is. Answered is correct, wrong or tied (no single best option)."""
+    """How far one Run is. Answered is correct, wrong or tied (no single best option, or nothing extracted)."""
 
     run_id: int
     lane: Lane
@@ -59,9 +60,15 @@ class RunProgress:
     moved_at: datetime | None  # last claim, begin or pack
     ended_at: datetime | None
     correct_norm: int = 0  # by log-probability per character
+    partial: float = 0.0  # points of those Answers that have some of them
     scoring: Scoring = Scoring.LETTERS
     noise: Noise | None = None
     shots: ShotsShown | None = None  # None: it has not begun, or an earlier release did not record it
+
+    @property
+    def points(self) -> float:
+        """Of all Answers so far: as many as are correct, and some more where there are parts of a point."""
+        return self.correct + self.partial
 
 
 @dataclass(frozen=True)
@@ -117,9 +124,17 @@ class ShownAnswer:
     question_index: int
     question: str
     choices: tuple[str, ...]
-    key: int
+    key: int | None  # None where there are no choices
     picked: int | None
     correct: bool
+    reference: str = ""
+    extracted: str | None = None
+    partial: float | None = None  # points between 0 and 1; None: all or none, as `correct` says
+
+    @property
+    def answered(self) -> bool:
+        """Whether an option was picked or an answer extracted."""
+        return self.picked is not None or self.extracted is not None
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,12 @@ class RunRecord:
     attempts: tuple[Attempt, ...]
     correct_norm: int = 0  # by log-probability per character
     noise: Noise | None = None
+    partial: float = 0.0  # points of those Answers that have some of them
+
+    @property
+    def points(self) -> float:
+        """Of all Answers so far."""
+        return self.correct + self.partial
 
 
 def progress(store: Store, sweep_id: int) -> SweepProgress:
@@ -241,8 +262,10 @@ def answers_after(store: Store, sweep_id: int, cursor: int, limit: int) -> Batch
             .order_by(col(PackRow.position), col(QuestionRow.position))
         )
         shown = tuple(
-            ShownAnswer(run_id, lane(text), subject, index, question, tuple(choices), *rest)
-            for run_id, text, subject, index, question, choices, *rest in rows
+            ShownAnswer(
+                run_id, lane(text), subject, index, question, tuple(choices), None if key == NO_KEY else key, *rest
+            )
+            for run_id, text, subject, index, question, choices, key, *rest in rows
         )
         return Batch(last, shown)
 
@@ -316,6 +339,7 @@ def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Atte
         attempts=tuple(attempts),
         correct_norm=run.correct_norm,
         noise=noise_of(run.noise),
+        partial=run.partial,
     )
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from proctor.errors import BadExam, UnknownName
 from proctor.nouns.exams import Exam, Question
 from proctor.store.database.session import Store
-from proctor.store.runs.tables import ExamRow, QuestionRow
+from proctor.store.runs.tables import NO_KEY, ExamRow, QuestionRow
 
 DEV, TEST = "dev", "test"
 
@@ -87,7 +87,7 @@ def _check(exam: Exam) -> None:
     if len(set(ids)) < len(ids):
         raise BadExam(f"{where} holds a question twice.", "Drop the copies first.")
     for question in (*exam.dev, *exam.questions):
-        for text in (question.text, *question.choices):
+        for text in (question.text, *question.choices, question.reference, *question.turns):
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 raise BadExam(
                     f"{where}, question {question.index}, holds a character that isn't text: {text[:80]!r}.",
@@ -126,7 +126,9 @@ def question_rows(
             "content_id": question.id,
             "text": question.text,
             "choices": list(question.choices),
-            "answer": question.answer,
+            "answer": NO_KEY if question.answer is None else question.answer,
+            "reference": question.reference,
+            "turns": list(question.turns) or None,
         }
         for position, question in zip(places, questions, strict=True)
     ]
@@ -134,7 +136,15 @@ def question_rows(
 
 def _questions(rows: Sequence[QuestionRow], split: str) -> tuple[Question, ...]:
     return tuple(
-        Question(row.content_id, row.source_index, row.text, tuple(row.choices), row.answer)
+        Question(
+            row.content_id,
+            row.source_index,
+            row.text,
+            tuple(row.choices),
+            None if row.answer == NO_KEY else row.answer,
+            row.reference,
+            tuple(row.turns or ()),
+        )
         for row in rows
         if row.split == split
     )

@@ -59,6 +59,7 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -76,7 +77,7 @@ from proctor.store.database.session import Store, after
 from proctor.store.runs import attempts, eligibility, lanes, workers
 from proctor.store.runs.codec import lane_of, provenance_object, provenance_of, spec_of, storable
 from proctor.store.runs.exams import TEST
-from proctor.store.runs.tables import AnswerRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow
+from proctor.store.runs.tables import AnswerRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow, WrittenRow
 
 
 class AlreadyRecorded(ProctorError):
@@ -230,6 +231,9 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
         asked = {"exam_id": run.exam_id, "content_ids": [answer.question_id for answer in answers]}
         ids = {content_id: row_id for content_id, row_id in connection.execute(_QUESTION_IDS, asked)}  # noqa: C416 -- typed
         connection.execute(_NEW_ANSWERS, [_answer_row(pack, ids[answer.question_id], answer) for answer in answers])
+        written = [row for answer in answers for row in _written_rows(claim.run_id, ids[answer.question_id], answer)]
+        if written:
+            connection.execute(_NEW_WRITTEN, written)
         # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
         sweep = connection.execute(_NEXT_POSITION, {"sweep": run.sweep_id}).one()
         row = {
@@ -402,6 +406,7 @@ def _counted(*, by_server: bool) -> ReturningUpdate[int, int, datetime | None]:
             correct=col(RunRow.correct) + bindparam("right"),
             tied=col(RunRow.tied) + bindparam("ties"),
             correct_norm=col(RunRow.correct_norm) + bindparam("right_norm"),
+            partial=col(RunRow.partial) + bindparam("some_points"),
         )
         .returning(col(RunRow.sweep_id), col(RunRow.exam_id), col(RunRow.moved_at))
     )
@@ -414,8 +419,9 @@ def _counts(store: Store, claim: Claim, answers: Sequence[Answer]) -> dict[str, 
         "moved": store.hence(timedelta()),
         "answers": len(answers),
         "right": sum(answer.correct for answer in answers),
-        "ties": sum(answer.picked is None for answer in answers),
+        "ties": sum(not answer.answered for answer in answers),
         "right_norm": sum(answer.correct_norm for answer in answers),
+        "some_points": math.fsum(answer.partial or 0.0 for answer in answers),
     }
 
 
@@ -436,7 +442,7 @@ _NEXT_POSITION = (
     .values(feed=SweepRow.feed + 1)
     .returning(col(SweepRow.feed), col(SweepRow.paused_at))
 )
-_NEW_ANSWERS, _NEW_PACK = insert(AnswerRow), insert(PackRow)
+_NEW_ANSWERS, _NEW_WRITTEN, _NEW_PACK = insert(AnswerRow), insert(WrittenRow), insert(PackRow)
 
 
 def _answer_row(pack: Mapping[str, int], question_id: int, answer: Answer) -> dict[str, object]:
@@ -448,7 +454,23 @@ def _answer_row(pack: Mapping[str, int], question_id: int, answer: Answer) -> di
         "correct": answer.correct,
         "prompt_hash": answer.prompt_hash,
         "options_logprob": answer.options_logprob,
+        "partial": answer.partial,
+        "extracted": None if answer.extracted is None else storable(answer.extracted),
     }
+
+
+def _written_rows(run_id: int, question_id: int, answer: Answer) -> list[dict[str, object]]:
+    return [
+        {
+            "run_id": run_id,
+            "question_id": question_id,
+            "turn": turn,
+            "text": storable(one.text),
+            "token_ids": one.token_ids,
+            "finish": one.finish,
+        }
+        for turn, one in enumerate(answer.written)
+    ]
 
 
 def _template_date(session: Session, run: RunRow, spec: RunSpec) -> date | None:

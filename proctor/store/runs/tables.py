@@ -20,7 +20,9 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, UniqueConstraint
 
-from proctor.store.database.column_types import Doubles, HexDigest, JsonObject, Row, UtcDateTime
+from proctor.store.database.column_types import Doubles, HexDigest, JsonObject, Row, TokenIds, UtcDateTime
+
+NO_KEY = -1  # in `question.answer`, which SQLite can't make nullable without copying the table
 
 
 class ExamRow(Row, table=True):
@@ -61,7 +63,9 @@ class QuestionRow(Row, table=True):
     content_id: str
     text: str
     choices: list[str] = Field(sa_type=JSON)
-    answer: int
+    answer: int  # index into choices, or NO_KEY
+    reference: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    turns: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 class SweepRow(Row, table=True):
@@ -112,8 +116,9 @@ class RunRow(Row, table=True):
     losses: int = 0  # those of them that were lost: the worker died or fell silent
     answered: int = 0  # the counts are kept by `runs.record`, in the transaction of the Answers that they count
     correct: int = 0
-    tied: int = 0
+    tied: int = 0  # no option picked, nothing extracted
     correct_norm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # by log-probability per character
+    partial: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})  # points of Answers with some of them
     worker: str | None = None
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     moved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # claimed, begun, or last pack
@@ -180,7 +185,23 @@ class AnswerRow(Row, table=True):
     picked: int | None
     correct: bool
     prompt_hash: str = Field(sa_type=HexDigest)
-    options_logprob: tuple[float, ...] = Field(sa_type=Doubles)
+    options_logprob: tuple[float, ...] = Field(sa_type=Doubles)  # empty where no option was scored
+    partial: float | None = None  # points between 0 and 1; NULL: all or none, as `correct` says
+    extracted: str | None = None  # what was read out of the written text; NULL: nothing
+
+
+class WrittenRow(Row, table=True):
+    """One written reply to a Question, raw: a row a turn."""
+
+    __tablename__ = "written"
+    __table_args__ = (ForeignKeyConstraint(["run_id", "question_id"], ["answer.run_id", "answer.question_id"]),)
+
+    run_id: int = Field(primary_key=True)
+    question_id: int = Field(primary_key=True)
+    turn: int = Field(primary_key=True)  # from 0
+    text: str
+    token_ids: tuple[int, ...] = Field(sa_type=TokenIds)
+    finish: str
 
 
 class WorkerRow(Row, table=True):
