@@ -11,8 +11,7 @@ from proctor.errors import StoreUnavailable
 from proctor.store.conversations import turns
 from proctor.store.conversations.turns import Kept
 from proctor.store.database.session import Store
-
-RENEWALS = 4  # in a lease's time: three may fail before it is lost
+from proctor.store.runs.leasing import RENEWALS
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,8 @@ from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance
 from proctor.retry import OutageRetry
 from proctor.store.database.session import Store
 from proctor.store.runs import exams, runs
+from proctor.store.runs.leasing import RENEWALS
 from workers.run.liveness import Liveness
-
-RENEWALS = 4  # in a lease's time: three may fail before it is lost
 
 log = logging.getLogger(__name__)
 

@@ -45,12 +45,12 @@ from proctor.nouns.workers import WorkerCard
 from proctor.store.conversations.codec import context_object, sampling_of
 from proctor.store.conversations.tables import ReplyRow, TurnRow
 from proctor.store.database.session import Store
+from proctor.store.runs import leasing
 from proctor.store.runs.codec import lane_of, storable
 from proctor.store.runs.eligibility import refused_lanes, serves
 from proctor.store.runs.tables import WorkerRow
 from proctor.store.runs.workers import oldest_alive
 
-MAX_FAILURES = 3
 HOLDER_S = 10.0  # after so long a reply is open to any worker, whoever holds its model: that one is busy, or dead
 LIVE = (TurnStatus.PENDING, TurnStatus.RUNNING)
 
@@ -294,9 +294,8 @@ def _open_to(session: Session, me: WorkerCard, lanes: Mapping[str, datetime], no
 
 def _claimed(session: Session, reply: ReplyRow, me: WorkerCard, now: datetime, lease_s: float) -> TurnClaim:
     turn = session.get_one(TurnRow, reply.turn_id)
-    reply.status, reply.worker, reply.attempt = TurnStatus.RUNNING, me.name, reply.attempt + 1
-    reply.lease_until = now + timedelta(seconds=lease_s)
-    reply.claimed_at = reply.claimed_at or now
+    leasing.take(reply, me.name, now, lease_s)
+    reply.status, reply.claimed_at = TurnStatus.RUNNING, reply.claimed_at or now
     return TurnClaim(
         turn_id=reply.turn_id,
         conversation_id=reply.conversation_id,
@@ -324,7 +323,7 @@ def _take_back(session: Session, broker: str, now: datetime) -> tuple[Ended, ...
         .with_for_update(skip_locked=True)
     ).all()
     for reply in over:
-        _lose(reply, now, f"worker {reply.worker} fell silent: its lease ran out")
+        _lose(reply, now, leasing.silent(reply))
     session.flush()
     return tuple(
         Ended(reply.turn_id, reply.attempt, Fault.INTERNAL, reply.error)
@@ -339,15 +338,11 @@ def give_up(reply: ReplyRow, now: datetime, reason: str) -> None:
 
 
 def _lose(reply: ReplyRow, now: datetime, reason: str) -> None:
-    reply.losses += 1
-    if reply.losses >= MAX_FAILURES:
-        reason = f"killed its worker three times; the last time: {reason}"
-    _count_failure(reply, now, Fault.INTERNAL, reason, final=False)
+    _count_failure(reply, now, Fault.INTERNAL, leasing.lose(reply, reason), final=False)
 
 
 def _count_failure(reply: ReplyRow, now: datetime, fault: Fault, error: str, *, final: bool) -> None:
-    reply.failures += 1
-    if not final and reply.failures < MAX_FAILURES:
+    if not leasing.fail(reply, final=final):
         _give_back(reply)
         return
     reply.status, reply.lease_until, reply.ended_at = TurnStatus.FAILED, None, now
@@ -355,7 +350,8 @@ def _count_failure(reply: ReplyRow, now: datetime, fault: Fault, error: str, *, 
 
 
 def _give_back(reply: ReplyRow) -> None:
-    reply.status, reply.lease_until, reply.worker = TurnStatus.PENDING, None, None
+    leasing.leave(reply)
+    reply.status = TurnStatus.PENDING
 
 
 def _keep(session: Session, kept: Kept) -> None:

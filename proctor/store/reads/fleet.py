@@ -19,10 +19,10 @@ from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.store.database.session import Store
 from proctor.store.runs import workers
-from proctor.store.runs.attempts import LEASE_RAN_OUT
 from proctor.store.runs.codec import lane_of
 from proctor.store.runs.eligibility import Unservable, in_vain
 from proctor.store.runs.lanes import MEAN_LOAD_S, MEAN_RUN_S
+from proctor.store.runs.leasing import LEASE_RAN_OUT
 from proctor.store.runs.tables import AttemptRow, ExamRow, LaneRow, PackRow, RunRow
 from proctor.store.runs.workers import WorkerRecord
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, update
 from sqlmodel import Session, col, select
@@ -12,11 +12,9 @@ from sqlmodel import Session, col, select
 from proctor import logs
 from proctor.nouns.runs import Cost, Measures, RunStatus
 from proctor.store.database.column_types import UtcDateTime
+from proctor.store.runs import leasing
 from proctor.store.runs.codec import measures_of, storable, sum_of
 from proctor.store.runs.tables import AttemptRow, PackRow, RunRow, WorkerRow
-
-MAX_FAILURES = 3
-LEASE_RAN_OUT = "its lease ran out"
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
     left = session.exec(_LEFT, params={"now": now, "asking": asking}).all()
     for run in left:
         if run.lease_until is not None and run.lease_until < now:
-            lose(session, run, now, f"worker {run.worker} fell silent: {LEASE_RAN_OUT}")
+            lose(session, run, now, leasing.silent(run))
         else:
             give_back(session, run, now, "its worker asked for another: the database had been away")
     session.flush()
@@ -50,9 +48,8 @@ def take_back(session: Session, asking: str, now: datetime) -> None:
 
 def begin(session: Session, run: RunRow, worker: str, now: datetime, lease_s: float) -> None:
     """Pending -> running, with a lease and an attempt of a number of its own. `run` is as it becomes."""
-    run.status, run.worker, run.attempt = RunStatus.RUNNING, worker, run.attempt + 1
-    run.lease_until, run.moved_at = now + timedelta(seconds=lease_s), now
-    run.started_at = run.started_at or now
+    leasing.take(run, worker, now, lease_s)
+    run.status, run.moved_at, run.started_at = RunStatus.RUNNING, now, run.started_at or now
     assert run.id is not None
     session.add(AttemptRow(run_id=run.id, number=run.attempt, worker=worker, started_at=now, outcome="running"))
 
@@ -74,17 +71,13 @@ def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:
         log.warning("lost by %s: %s", run.worker, reason)
     session.execute(_HOLDS_NOTHING, {"lost": run.worker})
     end(session, run, now, "lost", reason)
-    run.losses += 1
-    if run.losses >= MAX_FAILURES:
-        reason = f"killed its worker three times; the last time: {reason}"
-    count_failure(run, now, reason)
+    count_failure(run, now, leasing.lose(run, reason))
 
 
 def count_failure(run: RunRow, now: datetime, reason: str, *, final: bool = False) -> None:
     """Running -> pending, or failed at the third failure, or at once where `final`."""
-    run.failures += 1
     run.reason = reason
-    if final or run.failures >= MAX_FAILURES:
+    if leasing.fail(run, final=final):
         run.status, run.ended_at = RunStatus.FAILED, now
     else:
         run.status, run.worker = RunStatus.PENDING, None
