@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.terminal import ids_of, objects, our_settings, our_store, print_table, read_named
+from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
     from proctor.store.database.session import Store
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REPORT_FORMATS = ("html", "png", "svg", "csv", "md")
 EXPORT_FORMATS = ("jsonl", "csv", "parquet", "questions", "lm-eval")
 ENDINGS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -67,8 +67,8 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     """
     from datetime import UTC, datetime
 
-    from analysis.data.tables import visible
     from analysis.report.write import Options, write_report
+    from proctor.printing import visible
 
     options = Options(_formats(formats), margin / 100)
     results = read_named(sweeps)

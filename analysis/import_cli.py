@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.terminal import our_settings, our_store, print_table
+from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
     from analysis.data.panel import Panel
     from proctor.store.runs.taking_in import TakenIn
-
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.command("import", context_settings=HELP)
@@ -47,9 +46,9 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
       proctor import laptop.parquet
       proctor report helm_mmlu
     """
-    from analysis.data.tables import visible
     from analysis.exchange.exported import is_export
     from analysis.exchange.imports import keep, read_foreign
+    from proctor.printing import visible
 
     exports = [is_export(path) for path in files]
     if any(exports):
@@ -199,8 +198,9 @@ def show(name: str, *, as_json: bool) -> None:
     Examples:
       proctor imports show helm_mmlu
     """
-    from analysis.data.tables import PERCENT, Column, Table, visible
+    from analysis.data.tables import PERCENT, Column, Table
     from analysis.exchange.imports import opened
+    from proctor.printing import visible
 
     taken = opened(name, our_settings().home)
     if as_json:

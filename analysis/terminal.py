@@ -70,7 +70,8 @@ def print_table(table: Table, most: int | None = None) -> None:
     """Rich on a terminal, plain text otherwise; the first `most` rows."""
     from dataclasses import replace
 
-    from analysis.data.tables import to_text, visible
+    from analysis.data.tables import to_text
+    from proctor.printing import visible
 
     cut = replace(table, rows=list(table.rows)[:most])
     if not sys.stdout.isatty():
@@ -86,7 +87,7 @@ def print_table(table: Table, most: int | None = None) -> None:
 
 def print_captioned(table: Table, most: int | None = None) -> None:
     """The table under its caption and an empty line; on a terminal it bears its caption itself."""
-    from analysis.data.tables import visible
+    from proctor.printing import visible
 
     click.echo("" if sys.stdout.isatty() else f"\n{visible(table.caption)}")
     print_table(table, most)
@@ -98,7 +99,7 @@ def fitted(table: Table, width: int) -> RenderableType:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from analysis.data.tables import visible
+    from proctor.printing import visible
     from proctor.prose import stacked
 
     cells = [[visible(cell) for cell in row] for row in table.shown()]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.terminal import objects, our_settings, our_store, print_captioned, print_table, read_named
+from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from analysis.data.tables import Table
     from analysis.verdicts.candidates import Candidate, Roll
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.data.panel.Condition`, which takes long to import
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 margin_option = click.option(

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from analysis.terminal import our_store, print_captioned, print_table
+from proctor.help import HELP
 from proctor.prose import tell
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 MOST = 20  # rows of what differs on a terminal; --json has all
 
 
@@ -55,11 +55,11 @@ def verify(
 
     Exit code: 0 all within the tolerance and picked alike, 1 something differs, 2 bad input.
     """
-    from analysis.data.tables import visible
     from analysis.exchange.lm_eval_samples import read_samples
     from analysis.exchange.verify import Selection
     from analysis.exchange.verify import verify as hold
     from analysis.report.verification import as_object, differing_table, subjects_table, summary
+    from proctor.printing import visible
 
     harvest = read_samples(against)
     samples = [sample for file in harvest.files for sample in file.samples]

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+from proctor.help import HELP
+
 QUANTS = click.Choice(["none", "8bit", "4bit"])
 DEVICES = click.Choice(["auto", "cuda", "cpu"])
 

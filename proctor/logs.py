@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TextIO
 
 from proctor import private
+from proctor.printing import printable
 
 # C0, DEL and C1 controls, and the characters that Unicode lets break lines or reorder text.
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Libraries that say at INFO what no operator asks for.
 CHATTY = (
     "alembic",
@@ -99,11 +99,6 @@ def _time(record: logging.LogRecord) -> str:
 def formatter(log_format: str, worker: str = "") -> logging.Formatter:
     """The formatter of `Settings.log_format`, for a process that is this worker, or none."""
     return OneObject(worker) if log_format == "json" else OneLine()
-
-
-def printable(text: str) -> str:
-    """`text` with every control character written out, such as `\\x1b`: safe for a terminal and for one line."""
-    return CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def configure(level: str, stream: TextIO | None = None, *, log_format: str = "text", worker: str = "") -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
     from proctor.nouns.runs import SweepRequest
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 

@@ -6,7 +6,7 @@ import os
 
 import click
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+from proctor.help import HELP
 
 
 @click.command(context_settings=HELP, short_help="Serve metrics for Prometheus.")

@@ -7,9 +7,8 @@ import os
 
 import click
 
+from proctor.help import HELP
 from proctor.prose import tell
-
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.command(context_settings=HELP, short_help="Hold a sweep; what is at work keeps its pack.")

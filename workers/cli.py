@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from proctor.help import HELP
 from proctor.prose import tell
 
 PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format"}
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.group(context_settings=HELP, short_help="Demo models: list, fetch, convert.", invoke_without_command=True)

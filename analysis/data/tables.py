@@ -9,6 +9,8 @@ from io import StringIO
 from math import isnan
 from typing import TypeGuard
 
+from proctor.printing import visible
+
 Value = str | int | float | bool | None
 
 
@@ -120,11 +122,6 @@ def to_text(table: Table) -> str:
     widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
     numeric = [column.numeric for column in table.columns]
     return "\n".join("  ".join(_aligned(row, widths, numeric)).rstrip() for row in cells)
-
-
-def visible(text: str) -> str:
-    """The text with every control character, bidirectional mark and lone surrogate as an escape that can be seen."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.data.phrases import counted
-from analysis.data.tables import POINTS, Column, Table, p_value, visible
+from analysis.data.tables import POINTS, Column, Table, p_value
 from analysis.stats.intervals import wilson
 from analysis.verdicts.compare import Comparison
 from analysis.verdicts.unanswered import silence_of
 from analysis.verdicts.wording import margin_words, points, verdict_sentence, with_span
 from proctor.nouns.exams import LETTERS
+from proctor.printing import visible
 
 
 def summary(found: Comparison) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape as html_escape
 
-from analysis.data.tables import Table, visible
+from analysis.data.tables import Table
 from analysis.graphs.style import Graph, inline_svg
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
+from proctor.printing import visible
 
 ROWS_ON_PAPER = 60  # of a table that is printed, as page.css has it; the page and the CSV file have them all
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from analysis.data.tables import Table, to_markdown, visible
+from analysis.data.tables import Table, to_markdown
 from analysis.graphs.style import Graph
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.report.markup import escape, section_html
+from proctor.printing import visible
 
 # Nothing may be loaded from anywhere, and no script runs, whatever a model's name says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 import numpy as np
 
 from analysis.data.panel import Panel
-from analysis.data.tables import Column, Table, Value, scaled, visible
+from analysis.data.tables import Column, Table, Value, scaled
 from analysis.stats.options import probabilities
 from proctor.errors import UnknownName
 from proctor.nouns.exams import LETTERS
+from proctor.printing import visible
 
 
 def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:

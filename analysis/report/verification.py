@@ -6,9 +6,10 @@ from math import isfinite
 from typing import Any
 
 from analysis.data.phrases import counted
-from analysis.data.tables import Column, Table, Value, is_known, visible
+from analysis.data.tables import Column, Table, Value, is_known
 from analysis.exchange.verify import Pair, Verification, by_subject, largest, mean
 from proctor.nouns.exams import LETTERS
+from proctor.printing import visible
 
 
 def summary(found: Verification) -> list[str]:

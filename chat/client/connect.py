@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from chat.client.client import Client
-from chat.protocol.inquiries import Answer, Inquiry, StoredConversation, Unanswered, load_answer
+from chat.protocol.inquiries import Answer, Inquiry, Unanswered, load_answer
 from proctor import broker_url
+from proctor.nouns.conversations import Conversation
 from proctor.nouns.models import Device
 from proctor.settings import Settings
 
@@ -100,7 +101,7 @@ def reader(settings: Settings) -> Callable[[Inquiry], Answer]:
     return ask
 
 
-def story_of(found: Answer) -> StoredConversation:
+def story_of(found: Answer) -> Conversation:
     """The conversation of an answer. Raises `Unanswered` where it has none."""
     if found.story is None:
         raise Unanswered("The answer holds no conversation.")

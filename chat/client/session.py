@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chat.client.client import Client, Reply, ReplySettings, new_id
-from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
-from proctor.nouns.conversations import Fault, History, Role, Utterance, path_to
+from proctor.nouns.conversations import Conversation, Fault, History, Role, Utterance, path_to
 from proctor.nouns.models import Lane
 
 # Faults of which a worker has filed nothing: what was to be said is still to be said.
@@ -68,7 +67,7 @@ class ChatSession:
         self.last_asked = self.last_reply = None
         self._before = ()
 
-    def resume(self, story: StoredConversation) -> None:
+    def resume(self, story: Conversation) -> None:
         """Go on with a conversation where it was left."""
         self.begin_anew()
         self.conversation = story.id
@@ -94,7 +93,7 @@ class ChatSession:
         return self.client.ask(self.reply_settings.request(self.conversation, say, after))
 
 
-def settings_of(story: StoredConversation, otherwise: ReplySettings) -> ReplySettings:
+def settings_of(story: Conversation, otherwise: ReplySettings) -> ReplySettings:
     """The model and quantization that answered last in a conversation; `otherwise` where none has."""
     lanes = [turn.lane for turn in story.turns if turn.lane]
     if not lanes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from chat.protocol.inquiries import Answer, HeldLane, Inquiry, InquiryKind, ListedConversation, StoredConversation
+from chat.protocol.inquiries import Answer, HeldLane, Inquiry, InquiryKind
 from proctor.errors import ProctorError
+from proctor.nouns.conversations import Conversation, ListedConversation
 from proctor.store.conversations import conversations
 from proctor.store.database.session import Store
 from proctor.store.runs import workers
@@ -26,7 +27,7 @@ def answer(store: Store, inquiry: Inquiry) -> Answer:
             case InquiryKind.CONVERSATIONS:
                 return Answer(conversations=_listing(store, inquiry))
             case InquiryKind.CONVERSATION:
-                return Answer(story=_story(store, inquiry.conversation))
+                return Answer(story=conversations.load(store, inquiry.conversation))
             case InquiryKind.UNDO_SUMMARY:
                 return Answer(story=_undo(store, inquiry))
             case InquiryKind.LANES:
@@ -36,32 +37,16 @@ def answer(store: Store, inquiry: Inquiry) -> Answer:
 
 
 def _listing(store: Store, inquiry: Inquiry) -> tuple[ListedConversation, ...]:
-    return tuple(
-        ListedConversation(row.id, row.title, row.created_at, row.touched_at, row.turns, row.lane)
-        for row in conversations.listing(store, text=inquiry.text, limit=inquiry.limit)
-    )
+    return tuple(conversations.listing(store, text=inquiry.text, limit=inquiry.limit))
 
 
-def _story(store: Store, beginning: str) -> StoredConversation:
-    found = conversations.load(store, beginning)
-    return StoredConversation(
-        id=found.id,
-        title=found.title,
-        created_at=found.created_at,
-        touched_at=found.touched_at,
-        last_turn_id=found.last_turn_id,
-        turns=found.turns,
-        summaries=found.summaries,
-    )
-
-
-def _undo(store: Store, inquiry: Inquiry) -> StoredConversation:
+def _undo(store: Store, inquiry: Inquiry) -> Conversation:
     """The conversation after its summary was taken back; asked again, nothing more is."""
     found = conversations.load(store, inquiry.conversation)
     in_use = [row.id for row in found.summaries if row.undone_at is None]
     if in_use and in_use[-1] == inquiry.summary:
         conversations.undo_summary(store, found.id)
-    return _story(store, found.id)
+    return conversations.load(store, found.id)
 
 
 def _held(store: Store) -> tuple[HeldLane, ...]:

@@ -8,12 +8,11 @@ keys have an expiry, and a question that nobody answers is asked again: answerin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from chat.protocol.turns import check_id
 from proctor.errors import BadInput, ProctorError
-from proctor.nouns.conversations import Summary, Turn
+from proctor.nouns.conversations import Conversation, ListedConversation
 from proctor.wire import from_json
 
 INQUIRIES = "chat.inquiries"
@@ -52,31 +51,6 @@ class Inquiry:
 
 
 @dataclass(frozen=True)
-class ListedConversation:
-    """A conversation in a list."""
-
-    id: str
-    title: str
-    created_at: datetime
-    touched_at: datetime
-    turns: int  # messages, those of all branches
-    lane: str  # of the reply that was asked for last
-
-
-@dataclass(frozen=True)
-class StoredConversation:
-    """All of one conversation: the Turns of all branches in the order of their filing, and every summary."""
-
-    id: str
-    title: str
-    created_at: datetime
-    touched_at: datetime
-    last_turn_id: str | None  # the next Turn goes behind it
-    turns: tuple[Turn, ...]
-    summaries: tuple[Summary, ...]  # those that were taken back included
-
-
-@dataclass(frozen=True)
 class HeldLane:
     """A worker that is alive, and the lane that it holds; "" where it holds none."""
 
@@ -90,7 +64,7 @@ class Answer:
     """What came of an inquiry: the one field that its `InquiryKind` names, or the reason why not."""
 
     conversations: tuple[ListedConversation, ...] = ()
-    story: StoredConversation | None = None
+    story: Conversation | None = None
     held: tuple[HeldLane, ...] = ()
     error: str = ""
 

@@ -22,13 +22,13 @@ from pydantic import Field
 
 from chat.client.aio import AsyncReply
 from chat.client.client import new_id
-from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation, Unanswered
+from chat.protocol.inquiries import Inquiry, InquiryKind, Unanswered
 from chat.protocol.turns import TurnRequest, check_id
 from chat.server import errors
 from chat.server.requests import Form, ModelName, Text, split_name
 from chat.server.responses import event
 from proctor.errors import ProctorError
-from proctor.nouns.conversations import History, Role, Sampling, Utterance
+from proctor.nouns.conversations import Conversation, History, Role, Sampling, Utterance
 from proctor.wire import to_json
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ async def _entries(reply: AsyncReply) -> AsyncIterator[str]:
         yield event({"kind": "error", "error": str(error), "status": errors.kind_of(error).status})
 
 
-def _told(story: StoredConversation | None) -> dict[str, Any]:
+def _told(story: Conversation | None) -> dict[str, Any]:
     """A conversation without token ids, which the page has no use for."""
     if story is None:
         raise Unanswered("The answer holds no conversation.")

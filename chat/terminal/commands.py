@@ -10,11 +10,11 @@ from pathlib import Path
 from chat.client.client import Reply, new_id
 from chat.client.connect import Connection, story_of
 from chat.client.session import ChatSession
-from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation
+from chat.protocol.inquiries import Inquiry, InquiryKind
 from chat.terminal import figures, files
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns.conversations import History, Sampling
+from proctor.nouns.conversations import Conversation, History, Sampling
 
 HISTORIES = {
     "on": History.SUMMARY,
@@ -46,7 +46,7 @@ class TerminalSession:
     benchmark: str = "demo"
     streaming: bool = True
 
-    def story(self) -> StoredConversation:
+    def story(self) -> Conversation:
         """The conversation as it is kept. Raises `BadInput` before anything was said in it."""
         if self.talk.last_asked is None:
             raise BadInput("Nothing has been said in this conversation yet.")

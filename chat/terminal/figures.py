@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Progress, Stage
 from chat.terminal.screen import FINISHES
-from proctor.nouns.conversations import ContextFacts, Counts, Role, Turn, path_to
+from proctor.nouns.conversations import ContextFacts, Conversation, Counts, Role, Turn, path_to
 
 
 def after_reply(ending: Ending) -> str:
@@ -56,7 +55,7 @@ def waiting(progress: Progress) -> str:
             return f"reading {progress.context.tokens:,} tokens …" if progress.context else "reading …"
 
 
-def statistics(story: StoredConversation, history: str) -> list[str]:
+def statistics(story: Conversation, history: str) -> list[str]:
     """`/stats`: messages, exchanges, tokens a Turn, times, history mode, summaries. A line each."""
     path = path_to(story.turns, story.last_turn_id)
     replies = [turn for turn in path if turn.role is Role.ASSISTANT]
@@ -78,7 +77,7 @@ def statistics(story: StoredConversation, history: str) -> list[str]:
     return lines
 
 
-def summaries(story: StoredConversation) -> list[str]:
+def summaries(story: Conversation) -> list[str]:
     """Each summary with what it stands for, and whether it is in use."""
     place = {turn.id: turn.position + 1 for turn in story.turns}
     lines = []

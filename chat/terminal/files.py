@@ -14,10 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chat.protocol.inquiries import StoredConversation
 from proctor.errors import BadInput
 from proctor.files import whole_file
-from proctor.nouns.conversations import Role, Turn, Utterance, path_to
+from proctor.nouns.conversations import Conversation, Role, Turn, Utterance, path_to
 
 MAX_FILE_BYTES = 8 << 20
 
@@ -40,7 +39,7 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def save(story: StoredConversation, path: Path, *, replace: bool = False) -> int:
+def save(story: Conversation, path: Path, *, replace: bool = False) -> int:
     """Write a conversation; returns the count of its messages.
 
     Raises
@@ -53,7 +52,7 @@ def save(story: StoredConversation, path: Path, *, replace: bool = False) -> int
     return len(document["messages"])
 
 
-def as_document(story: StoredConversation) -> dict[str, Any]:
+def as_document(story: Conversation) -> dict[str, Any]:
     """A conversation in the format of this module, of the path that its last Turn is on."""
     path = path_to(story.turns, story.last_turn_id)
     return {

@@ -13,10 +13,10 @@ import click
 
 from chat.client.client import new_id
 from chat.client.connect import read_settings, reader, story_of
-from chat.protocol.inquiries import Inquiry, InquiryKind, ListedConversation
+from chat.protocol.inquiries import Inquiry, InquiryKind
 from chat.terminal import files
 from chat.terminal.screen import plain
-from proctor.nouns.conversations import Role, path_to
+from proctor.nouns.conversations import ListedConversation, Role, path_to
 from proctor.prose import folded
 
 

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 import click
 
 from chat.terminal.wrap import WordWrap
-from proctor.logs import printable
 from proctor.nouns.conversations import Finish
+from proctor.printing import printable
 
 _LINES = re.compile(r"([\n\t])")
 

@@ -13,12 +13,12 @@ import click
 from chat.client.client import ReplySettings, new_id
 from chat.client.connect import Connection, check_model, connected, device_of, read_settings, story_of, worker_devices
 from chat.client.session import ChatSession, settings_of
-from chat.protocol.inquiries import Inquiry, InquiryKind, StoredConversation
+from chat.protocol.inquiries import Inquiry, InquiryKind
 from chat.terminal import loop
 from chat.terminal.commands import HISTORIES, TerminalSession, history_name
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput
-from proctor.nouns.conversations import Role, path_to
+from proctor.nouns.conversations import Conversation, Role, path_to
 from proctor.nouns.models import Quant
 from proctor.signals import interruptible
 
@@ -89,7 +89,7 @@ def open_session(options: ChatOptions, place: Connection, screen: Screen) -> Ter
     return session
 
 
-def find_conversation(options: ChatOptions, place: Connection) -> StoredConversation | None:
+def find_conversation(options: ChatOptions, place: Connection) -> Conversation | None:
     """The conversation to go on with; None: a new one. Raises `BadInput` where there is none."""
     if options.resume:
         return story_of(place.ask(Inquiry(new_id(), InquiryKind.CONVERSATION, options.resume)))
@@ -111,7 +111,7 @@ def introduce(session: TerminalSession) -> None:
     session.screen.dim(f"{model} · {session.place.where} · {history} · /help lists the commands")
 
 
-def recall(screen: Screen, story: StoredConversation) -> None:
+def recall(screen: Screen, story: Conversation) -> None:
     """The last exchange of a conversation that is gone on with."""
     path = path_to(story.turns, story.last_turn_id)
     screen.dim(f"{story.title} ({len(path)} messages, {story.id[:8]})")

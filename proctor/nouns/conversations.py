@@ -209,6 +209,31 @@ class Summary:
     undone_at: datetime | None = None  # somebody took it back: it is kept, and no longer used
 
 
+@dataclass(frozen=True)
+class ListedConversation:
+    """A conversation in a list."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    turns: int  # messages, those of all branches
+    lane: str  # of the reply that was asked for last; "" where there is none
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """All of one conversation. Turns of all branches, in the order in which they were filed."""
+
+    id: str
+    title: str
+    created_at: datetime
+    touched_at: datetime
+    last_turn_id: str | None  # the next Turn goes behind it
+    turns: tuple[Turn, ...]
+    summaries: tuple[Summary, ...]  # those that were taken back included
+
+
 def path_to(turns: Sequence[Turn], last_id: str | None) -> tuple[Turn, ...]:
     """The Turns from the beginning to `last_id`, in the order in which they were said; none for None.
 

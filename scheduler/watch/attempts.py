@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proctor.logs import printable
 from proctor.nouns.runs import Attempt
+from proctor.printing import printable
 from proctor.store.reads.records import RunRecord
 
 

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proctor.logs import printable
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
+from proctor.printing import printable
 from proctor.prose import stacked
 from proctor.store.reads.fleet import Fleet, LaneSight, Trouble, WorkerSight
 from proctor.store.reads.records import SweepSummary

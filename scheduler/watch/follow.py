@@ -16,9 +16,9 @@ from rich.markup import escape
 from proctor.embedded.command import Embedded
 from proctor.embedded.reports import ReportKind
 from proctor.errors import StoreUnavailable
-from proctor.logs import printable
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
+from proctor.printing import printable
 from proctor.signals import interruptible
 from proctor.store.database.session import Store
 from proctor.store.reads import fleet, records

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.contestants import cut, lane_labels
-from proctor.logs import printable
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
+from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch.accuracy import accuracy, in_a_cell
 from scheduler.watch.aside import aside

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from proctor.contestants import lane_labels
-from proctor.logs import printable
 from proctor.nouns.exams import LETTERS
 from proctor.nouns.runs import RunStatus
+from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
 from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission

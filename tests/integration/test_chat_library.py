@@ -8,8 +8,8 @@ import pytest
 
 from chat.client.connect import reader
 from chat.protocol.answers import reply_to
-from chat.protocol.inquiries import Answer, Inquiry, InquiryKind, StoredConversation, Unanswered, load_answer
-from proctor.nouns.conversations import History, Role, Sampling, TurnStatus, Utterance
+from chat.protocol.inquiries import Answer, Inquiry, InquiryKind, Unanswered, load_answer
+from proctor.nouns.conversations import Conversation, History, Role, Sampling, TurnStatus, Utterance
 from proctor.nouns.models import Device, ModelRef, ModelSource, Quant
 from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
@@ -43,7 +43,7 @@ def ask(store: Store, what: InquiryKind, conversation: str = "", text: str = "",
     return load_answer(replied[1])
 
 
-def story(answer: Answer) -> StoredConversation:
+def story(answer: Answer) -> Conversation:
     assert answer.story is not None
     return answer.story
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import FrameType
 
-from proctor import logs
+from proctor import logs, printing
 from proctor.allotment import Allotment, memory_bytes
 from proctor.embedded.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
@@ -162,7 +162,7 @@ def say_text(report: Report) -> None:
         text = f"{report.subject} starts; its log is {report.log}"
     else:
         text = f"{report.subject}: {report.kind.value}" + (f": {report.detail}" if report.detail else "")
-    sys.stdout.write("\n".join(logs.printable(line) for line in text.splitlines()) + "\n")
+    sys.stdout.write("\n".join(printing.printable(line) for line in text.splitlines()) + "\n")
     sys.stdout.flush()
 
 

@@ -20,10 +20,11 @@ from proctor.exams.reading import layout
 from proctor.exams.reading.assembly import Splits, assemble
 from proctor.exams.reading.files import READERS, read
 from proctor.exams.reading.layout import Source, Split
-from proctor.exams.reading.problems import Faults, printable
+from proctor.exams.reading.problems import Faults
 from proctor.exams.reading.questions import draft
 from proctor.exams.reading.subjects import select
 from proctor.nouns.exams import Choose
+from proctor.printing import quoted
 
 DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo"
 
@@ -51,7 +52,7 @@ def read_files(name: str, root: Path, wanted: Sequence[str]) -> ExamSet:
     """
     sources, notes = _to_read(layout.find(root))
     if not sources:
-        raise BadExam(f"{printable(name)} holds training questions only.", "Give a file or folder with test questions.")
+        raise BadExam(f"{quoted(name)} holds training questions only.", "Give a file or folder with test questions.")
     named = root.is_dir() and _files_tell_subjects(sources)
     if named:
         chosen = select(wanted, dict.fromkeys(source.subject for source in sources))
@@ -60,7 +61,7 @@ def read_files(name: str, root: Path, wanted: Sequence[str]) -> ExamSet:
     splits: dict[str, Splits] = defaultdict(Splits)
     for source in sources:
         rows = read(source.path, source.label, faults)
-        subject = source.subject or printable(root.stem)
+        subject = source.subject or quoted(root.stem)
         drafts = draft(rows, source.label, subject, faults, named=named)
         notes += drafts.notes
         for item in drafts.questions:
@@ -68,7 +69,7 @@ def read_files(name: str, root: Path, wanted: Sequence[str]) -> ExamSet:
     faults.raise_any()
     available = [subject for subject, split in splits.items() if split.test]
     if not available:
-        raise BadExam(f"{printable(name)} holds no test questions.", "Give a file or folder with test questions.")
+        raise BadExam(f"{quoted(name)} holds no test questions.", "Give a file or folder with test questions.")
     chosen = select(wanted, available)
     exams, found = assemble(name, {subject: splits[subject] for subject in chosen})
     return ExamSet(name, PROMPT_VERSION, exams, (*notes, *found))

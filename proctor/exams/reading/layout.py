@@ -21,7 +21,7 @@ from pathlib import Path
 
 from proctor.errors import BadExam
 from proctor.exams.reading.files import READERS
-from proctor.exams.reading.problems import printable
+from proctor.printing import quoted
 
 
 class Split(StrEnum):
@@ -67,16 +67,14 @@ def find(root: Path) -> tuple[Source, ...]:
     if root.is_dir():
         files = _walk(root)
     elif not root.is_file():
-        raise BadExam(f"{printable(str(root))} is neither a file nor a folder.", "Give a file or folder of questions.")
+        raise BadExam(f"{quoted(str(root))} is neither a file nor a folder.", "Give a file or folder of questions.")
     elif not _is_ours(root):
-        raise BadExam(f"{printable(str(root))} is none of {KINDS}.", "Save it as one of these.")
+        raise BadExam(f"{quoted(str(root))} is none of {KINDS}.", "Save it as one of these.")
     else:
         return (_source(root, root.parent),)
     sources = tuple(_source(path, root) for path in files)
     if not sources:
-        raise BadExam(
-            f"In the folder {printable(str(root))} is no file of {KINDS}.", "Give the folder that holds them."
-        )
+        raise BadExam(f"In the folder {quoted(str(root))} is no file of {KINDS}.", "Give the folder that holds them.")
     return sources
 
 
@@ -89,7 +87,7 @@ def _walk(root: Path) -> list[Path]:
         return [path for folder in (root, *folders) for path in sorted(folder.iterdir()) if _is_ours(path)]
     except OSError as error:
         raise BadExam(
-            f"The folder {printable(str(root))} can't be read: {error.strerror or error}.", "Check its permissions."
+            f"The folder {quoted(str(root))} can't be read: {error.strerror or error}.", "Check its permissions."
         ) from error
 
 
@@ -101,7 +99,7 @@ def _source(path: Path, root: Path) -> Source:
     relative = path.relative_to(root)
     folder = relative.parts[0] if len(relative.parts) > 1 else ""
     split, subject = _named(SHARD.sub("", path.stem), folder)
-    return Source(path, printable(str(relative)), split, subject)
+    return Source(path, quoted(str(relative)), split, subject)
 
 
 def _named(stem: str, folder: str) -> tuple[Split, str]:

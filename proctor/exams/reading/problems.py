@@ -89,8 +89,3 @@ def shown(value: object, most: int = 60) -> str:
         return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def printable(name: str) -> str:
-    """A file's name as it may be printed: as it is, or quoted and escaped where it holds control characters."""
-    return name if name.isprintable() else repr(name)

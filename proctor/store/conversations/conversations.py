@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, true
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns.conversations import Summary, Turn, TurnStatus
+from proctor.nouns.conversations import Conversation, ListedConversation, Summary, Turn, TurnStatus
 from proctor.store.conversations.codec import summary_of, turn_of
 from proctor.store.conversations.tables import ConversationRow, ReplyRow, SummaryRow, TurnRow
 from proctor.store.database.session import Store
@@ -18,32 +17,7 @@ from proctor.store.runs.codec import storable
 ESCAPE = "\\"
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A conversation in a list."""
-
-    id: str
-    title: str
-    created_at: datetime
-    touched_at: datetime
-    turns: int  # messages, those of all branches
-    lane: str  # of the reply that was asked for last; "" where there is none
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """All of one conversation. Turns of all branches, in the order in which they were filed."""
-
-    id: str
-    title: str
-    created_at: datetime
-    touched_at: datetime
-    last_turn_id: str | None  # the next Turn goes behind it
-    turns: tuple[Turn, ...]
-    summaries: tuple[Summary, ...]  # those that were taken back included
-
-
-def listing(store: Store, *, text: str = "", limit: int = 50) -> list[Listed]:
+def listing(store: Store, *, text: str = "", limit: int = 50) -> list[ListedConversation]:
     """Conversations, those touched last first; with `text` those in whose title or messages it stands, any case."""
     with store.read() as session:
         rows = session.exec(
@@ -54,7 +28,7 @@ def listing(store: Store, *, text: str = "", limit: int = 50) -> list[Listed]:
         ).all()
         counts = _counts(session, [row.id for row in rows])
         return [
-            Listed(
+            ListedConversation(
                 row.id, row.title, row.created_at, row.touched_at, counts.get(row.id, 0), _last_lane(session, row.id)
             )
             for row in rows

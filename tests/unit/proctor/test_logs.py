@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proctor import logs
+from proctor import logs, printing
 
 
 @pytest.fixture
@@ -56,13 +56,13 @@ def test_a_traceback_stays_on_the_line_of_its_record(stream: io.StringIO) -> Non
 
 @given(st.text())
 def test_whatever_is_said_stays_one_printable_line(text: str) -> None:
-    shown = logs.printable(text)
+    shown = printing.printable(text)
     assert len(shown.splitlines()) <= 1
     assert all(ord(character) >= 32 and not 127 <= ord(character) < 160 for character in shown)
 
 
 def test_escape_sequences_are_written_out() -> None:
-    assert logs.printable("a\x1b[2Jb\r\n") == "a\\x1b[2Jb\\r\\n"
+    assert printing.printable("a\x1b[2Jb\r\n") == "a\\x1b[2Jb\\r\\n"
 
 
 def test_a_log_file_that_outgrew_its_limit_keeps_its_newest_part(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_an_object_holds_no_control_character_before_or_after_it_is_read(objects
         logging.getLogger("a").exception("bad \x1b]0;title\x07 \x7f words\nforged")
     (line,) = objects.getvalue().splitlines()
     told = json.loads(line)
-    assert logs.printable(line) == line
-    assert logs.printable(told["message"]) == told["message"]
-    assert not logs.CONTROLS.search(told["traceback"].replace("\n", ""))
+    assert printing.printable(line) == line
+    assert printing.printable(told["message"]) == told["message"]
+    assert not printing.CONTROLS.search(told["traceback"].replace("\n", ""))
     assert r"of\x1b[2Jthis" in told["traceback"]
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from chat.client.client import Reply, ReplySettings, new_id
 from chat.client.session import ChatSession, settings_of
-from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Piece, TurnRequest
 from proctor.errors import BadInput
-from proctor.nouns.conversations import Fault, Finish, History, Role, Turn, TurnStatus, Utterance
+from proctor.nouns.conversations import Conversation, Fault, Finish, History, Role, Turn, TurnStatus, Utterance
 from proctor.nouns.models import Device, Quant
 from tests.unit.chat.listener import Listener
 
@@ -132,7 +131,7 @@ def test_a_conversation_is_resumed_where_it_was_left_and_by_whoever_answered_las
         turn("u2", "r1", Role.USER, "And?"),
         turn("r2", "u2", Role.ASSISTANT, "", "gpu/org/b@r2/4bit"),
     )
-    story = StoredConversation("c1", "t", NOW, NOW, "r2", turns, ())
+    story = Conversation("c1", "t", NOW, NOW, "r2", turns, ())
     talk.lay([Utterance(Role.SYSTEM, "Be kind.")])
     talk.resume(story)
     assert (talk.conversation, talk.last_asked, talk.last_reply) == ("c1", "u2", "r1")
@@ -145,5 +144,5 @@ def test_a_conversation_is_resumed_where_it_was_left_and_by_whoever_answered_las
         Device.GPU,
         History.OFF,
     )
-    nobody = StoredConversation("c1", "t", NOW, NOW, None, (), ())
+    nobody = Conversation("c1", "t", NOW, NOW, None, (), ())
     assert settings_of(nobody, ReplySettings("other")) == ReplySettings("other")

@@ -12,12 +12,12 @@ import pytest
 from chat.client.client import ReplySettings
 from chat.client.connect import Connection
 from chat.client.session import ChatSession
-from chat.protocol.inquiries import Answer, Inquiry, InquiryKind, StoredConversation
+from chat.protocol.inquiries import Answer, Inquiry, InquiryKind
 from chat.protocol.turns import Ending, Piece
 from chat.terminal.commands import COMMANDS, TerminalSession, obey
 from chat.terminal.screen import Screen
 from proctor.errors import BadInput, UnknownName
-from proctor.nouns.conversations import Finish, History, Role, Summary, Turn, TurnStatus, Utterance
+from proctor.nouns.conversations import Conversation, Finish, History, Role, Summary, Turn, TurnStatus, Utterance
 from tests.unit.chat.listener import Listener
 
 NOW = datetime(2031, 5, 6, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Room:
         if inquiry.what is InquiryKind.UNDO_SUMMARY:
             kept = [each for each in self.summaries if each.id != inquiry.summary]
             self.summaries = (*kept, summary(inquiry.summary, undone=True))
-        return Answer(story=StoredConversation("c1", "Hello", NOW, NOW, "r1", TURNS, self.summaries))
+        return Answer(story=Conversation("c1", "Hello", NOW, NOW, "r1", TURNS, self.summaries))
 
     def _edit(self, text: str) -> str | None:
         self.edited.append(text)

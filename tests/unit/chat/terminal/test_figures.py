@@ -11,7 +11,6 @@ import pytest
 
 from chat.client.client import Reply, ReplySettings, TurnFailed
 from chat.client.session import ChatSession
-from chat.protocol.inquiries import StoredConversation
 from chat.protocol.turns import Ending, Progress, Stage, TurnRequest
 from chat.terminal import figures, probe
 from chat.terminal.columns import Side, first_difference, lines, names, parting
@@ -21,6 +20,7 @@ from proctor.errors import BadInput, ProctorError
 from proctor.nouns.conversations import (
     NO_COUNTS,
     ContextFacts,
+    Conversation,
     Counts,
     Fault,
     Finish,
@@ -74,7 +74,7 @@ def summary(number: int, through: str, undone: datetime | None = None) -> Summar
     return Summary(number, "c1", through, f"- User: {number}.", "facts", 1500, 60, NOW, undone)
 
 
-STORY = StoredConversation(
+STORY = Conversation(
     "c1",
     "Moons",
     NOW,

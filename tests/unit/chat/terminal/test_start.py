@@ -12,11 +12,10 @@ import pytest
 from chat.cli import DEVICES, QUANTS
 from chat.client.client import ReplySettings
 from chat.client.connect import device_of, worker_devices
-from chat.protocol.inquiries import StoredConversation
 from chat.terminal.screen import Screen
 from chat.terminal.start import MAX_PIPED_BYTES, ChatOptions, read_piped, recall
 from proctor.errors import BadInput
-from proctor.nouns.conversations import History, Role, Sampling, Turn, TurnStatus
+from proctor.nouns.conversations import Conversation, History, Role, Sampling, Turn, TurnStatus
 from proctor.nouns.models import Device, Quant
 from proctor.signals import interruptible
 
@@ -88,5 +87,5 @@ def test_the_last_exchange_is_shown_where_a_conversation_is_gone_on_with() -> No
         for n, (role, text) in enumerate(said)
     )
     out = io.StringIO()
-    recall(Screen(out, styled=False), StoredConversation("0123456789ab", "Greeting", NOW, NOW, "t3", turns, ()))
+    recall(Screen(out, styled=False), Conversation("0123456789ab", "Greeting", NOW, NOW, "t3", turns, ()))
     assert out.getvalue() == "Greeting (4 messages, 01234567)\n> And?\nSo.\n"
