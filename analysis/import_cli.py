@@ -77,11 +77,11 @@ def _import_exports(
     from dataclasses import asdict
 
     from analysis.data.panel_rows import gather
-    from analysis.data.tables import visible
     from analysis.exchange.exported import read_export
     from analysis.exchange.imports import Taken, keep
     from analysis.exchange.merging import merge
     from proctor.errors import BadInput
+    from proctor.printing import visible
 
     if not all(exports):
         raise BadInput("Some of these files are exports of Proctor, others are not.", "Import them apart.")

@@ -26,13 +26,13 @@ from proctor.nouns.models import Device, DType, Quant
 from workers.engines.devices import TorchDevice, own_device
 from workers.engines.generation import GenerationRequest, Generator
 from workers.engines.hf.generation.choose import generator_for
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.models import local_files
 
 SEVERAL = (1, 4, 8, 16)
 SHORT, ADDED = 64, 30  # tokens of a prompt, and of what is said in the second Turn
 GREEDY = Sampling(temperature=0)
-Measure = Callable[[Engine, TorchDevice, list[int], argparse.Namespace], dict[str, object]]
+Measure = Callable[[LoadedModel, TorchDevice, list[int], argparse.Namespace], dict[str, object]]
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     ref = resolve(asked.model)
     folder = local_files.local_folder(ref, asked.cache, lambda _: None)
     engine = load(folder, ref.name, Quant(asked.quant), DType(asked.dtype), device)
-    ids = engine.reader.ids("The moon turns once in each orbit, and so it shows one face to the earth. " * 400)
+    ids = engine.tokenizer.ids("The moon turns once in each orbit, and so it shows one face to the earth. " * 400)
     common = {
         "bench": "chat",
         "model": ref.label,
@@ -57,7 +57,7 @@ def main() -> None:
         print(json.dumps({**common, **measure(engine, device, ids, asked)}), flush=True)
 
 
-def _one(engine: Engine, device: TorchDevice, ids: list[int], asked: argparse.Namespace) -> dict[str, object]:
+def _one(engine: LoadedModel, device: TorchDevice, ids: list[int], asked: argparse.Namespace) -> dict[str, object]:
     generator = generator_for(engine.model, device, frozenset())
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
@@ -81,12 +81,12 @@ def _our_reply(generator: Generator, prompt: list[int], tokens: int) -> tuple[fl
     return _timed(generator.step, tokens)
 
 
-def _their_reply(engine: Engine, prompt: list[int], tokens: int) -> tuple[float, float]:
+def _their_reply(engine: LoadedModel, prompt: list[int], tokens: int) -> tuple[float, float]:
     first = _their_seconds(engine, prompt, 1)
     return first, (tokens - 1) / (_their_seconds(engine, prompt, tokens) - first)
 
 
-def _their_seconds(engine: Engine, prompt: list[int], tokens: int) -> float:
+def _their_seconds(engine: LoadedModel, prompt: list[int], tokens: int) -> float:
     config = hf.GenerationConfig(  # type: ignore[no-untyped-call] # transformers leaves it untyped
         max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0
     )
@@ -106,7 +106,7 @@ def _timed(step: Callable[[], object], tokens: int) -> tuple[float, float]:
 
 
 def _several(
-    count: int, engine: Engine, device: TorchDevice, ids: list[int], asked: argparse.Namespace
+    count: int, engine: LoadedModel, device: TorchDevice, ids: list[int], asked: argparse.Namespace
 ) -> dict[str, object]:
     generator = generator_for(engine.model, device, frozenset())
     rates = []
@@ -123,7 +123,9 @@ def _several(
     return {"what": "several", "conversations": count, "tokens_per_s": max(rates)}
 
 
-def _second_turn(engine: Engine, device: TorchDevice, ids: list[int], asked: argparse.Namespace) -> dict[str, object]:
+def _second_turn(
+    engine: LoadedModel, device: TorchDevice, ids: list[int], asked: argparse.Namespace
+) -> dict[str, object]:
     generator = generator_for(engine.model, device, frozenset())
     first, second = tuple(ids[: asked.long]), tuple(ids[: asked.long + ADDED])
     kept, anew = [], []

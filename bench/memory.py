@@ -19,9 +19,11 @@ from proctor.catalog.resolve import resolve
 from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, Quant
+from workers.engines.base import LoadRequest
 from workers.engines.devices import own_device
+from workers.engines.hf.engine import load_engine
 from workers.engines.measure import PeakMemory
-from workers.models.held import Models
+from workers.models.local_files import local_folder
 
 
 def main() -> None:
@@ -29,7 +31,9 @@ def main() -> None:
     benchmark = str(asked.benchmark or "demo")
     exams = load_benchmark(benchmark, list(TEN) if asked.benchmark else []).exams
     device = own_device(Device.CPU)
-    model = Models(device, asked.cache).get(resolve(asked.model), Quant(asked.quant), DType.AUTO)
+    ref = resolve(asked.model)
+    request = LoadRequest(ref, Quant(asked.quant), DType.AUTO)
+    model = load_engine(request, lambda: local_folder(ref, asked.cache), device)
     for number, exam in enumerate(exams.values(), start=1):
         with PeakMemory(device) as peak:
             done = timed(model, model.scorer, exam, Conditions(shots=asked.shots, limit=asked.limit))

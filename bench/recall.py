@@ -35,9 +35,11 @@ from chat.context.window import Context, Exchange, Message, Policy, SummaryShown
 from proctor.catalog.resolve import resolve
 from proctor.nouns.models import Device, DType, Quant
 from proctor.settings import Settings
+from workers.conversation.rendering import TemplateRenderer
+from workers.engines.base import LoadRequest
 from workers.engines.devices import own_device
-from workers.engines.hf.generation.rendering import TemplateRenderer
-from workers.models.held import Loaded, Models
+from workers.engines.hf.engine import HfEngine, load_engine
+from workers.models.local_files import local_folder
 
 SYSTEM = "You are a helpful assistant. Remember what the user tells you."
 SUMMARY_TOKENS = 160
@@ -67,10 +69,10 @@ class Asked:
 class Bench:
     """A loaded model, and conversations with it."""
 
-    def __init__(self, model: Loaded, window_tokens: int) -> None:
+    def __init__(self, model: HfEngine, window_tokens: int) -> None:
         self.model = model
-        self.renderer = TemplateRenderer(model.reader)
-        self.usual = Policy(min(model.reader.window, window_tokens), reserve_tokens=RESERVE)
+        self.renderer = TemplateRenderer(model.tokenizer)
+        self.usual = Policy(min(model.tokenizer.window, window_tokens), reserve_tokens=RESERVE)
         self._heard: dict[tuple[int, ...], torch.Tensor] = {}  # without the fact four prompts are one
 
     def ways(self, names: Sequence[str]) -> list[Way]:
@@ -96,7 +98,7 @@ class Bench:
             self._heard[shown.ids] = self._next(shown.ids)
         logits = self._heard[shown.ids]
         picked = max(range(len(options)), key=lambda n: float(logits[options[n]]))
-        text = self.model.reader.tokenizer.decode(list(shown.ids))
+        text = self.model.tokenizer.library.decode(list(shown.ids))
         return Asked(fact.words[picked] == word, fact.said(word) in text)
 
     def _next(self, ids: tuple[int, ...]) -> torch.Tensor:
@@ -117,7 +119,7 @@ class Bench:
                 do_sample=False,
                 max_new_tokens=min(SUMMARY_TOKENS, folding.limit_tokens),
             )
-        return str(self.model.reader.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True))
+        return str(self.model.tokenizer.library.decode(made[0, len(ids) :], skip_special_tokens=True))
 
     def _shown(self, way: Way, said: Sequence[Exchange], fact: Fact) -> Context:
         message = Message((fact.question,), SYSTEM, tuple(self.renderer.text_ids(fact.opening)))
@@ -162,8 +164,9 @@ def conversations(bench: Bench, distance: int) -> Iterator[tuple[Fact, str, list
 def main() -> None:
     asked = _arguments()
     cache = Settings.read({**os.environ, "PROCTOR_CACHE": str(asked.cache.resolve())}).cache
-    models = Models(own_device(Device.CPU), cache)
-    bench = Bench(models.get(resolve(asked.model), Quant.NONE, DType.FLOAT32), asked.window)
+    ref = resolve(asked.model)
+    request = LoadRequest(ref, Quant.NONE, DType.FLOAT32)
+    bench = Bench(load_engine(request, lambda: local_folder(ref, cache), own_device(Device.CPU)), asked.window)
     results: dict[str, list[NDArray[np.bool_]]] = {}
     for way in bench.ways(asked.ways):
         for distance in asked.distances:

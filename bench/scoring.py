@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -29,10 +30,11 @@ from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.packs import compose
 from proctor.nouns.exams import Conditions, Exam
 from proctor.nouns.models import Device, DType, Quant
+from workers.engines.base import Engine, LoadRequest
 from workers.engines.devices import TORCH_DTYPES, own_device
+from workers.engines.hf.engine import HfEngine, load_engine
 from workers.engines.hf.scoring.plain import PlainScorer
 from workers.engines.scoring import Scorer
-from workers.models.held import Loaded, Models
 from workers.models.local_files import local_folder
 from workers.sit import write_prompts
 
@@ -72,7 +74,9 @@ def main() -> None:
         ref = resolve(asked.model)
         folder = local_folder(ref, asked.cache)
         began = perf_counter()
-        model = Models(device, asked.cache).get(ref, Quant(asked.quant), DType(dtype))
+        model = load_engine(
+            LoadRequest(ref, Quant(asked.quant), DType(dtype)), partial(local_folder, ref, asked.cache), device
+        )
         _say(case="load", dtype=dtype, quant=asked.quant, seconds=round(perf_counter() - began, 2))
         beside = (
             nullcontext()
@@ -86,7 +90,9 @@ def main() -> None:
             _added_by_shots(model, subjects[0], asked.pack_tokens)
 
 
-def _compare(model: Loaded, other: Harness | None, subjects: list[Exam], shots: int, asked: argparse.Namespace) -> None:
+def _compare(
+    model: HfEngine, other: Harness | None, subjects: list[Exam], shots: int, asked: argparse.Namespace
+) -> None:
     conditions = Conditions(shots=shots, limit=asked.limit, pack_tokens=asked.pack_tokens)
     dtype = TORCH_DTYPES[model.provenance.dtype]
     floors = [floor_of(model.model.model, asked.pack_tokens, dtype)]
@@ -95,7 +101,7 @@ def _compare(model: Loaded, other: Harness | None, subjects: list[Exam], shots: 
     for exam in subjects:
         ours.add(timed(model, model.scorer, exam, conditions))
         if asked.plain:
-            plain.add(timed(model, PlainScorer(model.model, model.reader, own_device(Device.CPU)), exam, conditions))
+            plain.add(timed(model, PlainScorer(model.model, model.tokenizer, own_device(Device.CPU)), exam, conditions))
         if other is not None:
             scored = other.score(exam.subject, shots, asked.limit, batch)
             theirs.add(Total(scored.seconds, answers=dict(scored.answers)))
@@ -109,12 +115,12 @@ def _compare(model: Loaded, other: Harness | None, subjects: list[Exam], shots: 
     _line(about, model.scorer.name, ours, floor, theirs if other is not None else plain)
 
 
-def timed(model: Loaded, scorer: Scorer, exam: Exam, conditions: Conditions) -> Total:
+def timed(model: Engine, scorer: Scorer, exam: Exam, conditions: Conditions) -> Total:
     """Write, tokenize, prefill and score, as a Run does."""
     began = perf_counter()
     prompts = write_prompts(exam, conditions, model, None)
     prepared = scorer.prepare(prompts)
-    shared = prepared.prefix.length
+    shared = prepared.prefix_tokens
     pairs = _seen(shared) + sum(_seen(shared + length) - _seen(shared) for length in prepared.lengths)
     total = Total(forward_s=prepared.prefilling.wall_s, tokens=shared, pairs=pairs)
     for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
@@ -141,7 +147,7 @@ def _best_batch(other: Harness, subject: str, shots: int, asked: argparse.Namesp
     return best
 
 
-def _added_by_shots(model: Loaded, exam: Exam, pack_tokens: int) -> None:
+def _added_by_shots(model: HfEngine, exam: Exam, pack_tokens: int) -> None:
     """What five shots add to the time of none, at as many questions as share them."""
     took = {}
     for shots in (0, 5):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from proctor.nouns.exams import Pack, Prompt
 from proctor.nouns.models import Device, DType, ModelRef, Quant
@@ -22,11 +22,13 @@ from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from workers.channel import Channel
 from workers.context import WorkerContext
+from workers.engines.base import Engine, LoadRequest, Skill, Tokenizer
+from workers.engines.chat_template import ChatTemplate
+from workers.engines.detokenizer import Detokenizer
 from workers.engines.devices import own_device
-from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.generation import Generator
 from workers.engines.scoring import PackScores, Prepared
-from workers.models.held import Loaded, Models
+from workers.models.held import Load, Models
 from workers.run.task_events import TaskEvents
 from workers.sit import drain
 
@@ -43,49 +45,70 @@ class Pace:
     pack_s: float
 
 
-class SleepingScorer:
-    """Scores a pack by sleeping; the first option is always the most likely."""
+class Words:
+    """A `Tokenizer` that counts words; there is no model to read for."""
 
-    name = "sleeping"
+    window = 10**6
+    vocabulary_size = 0
+    template = ChatTemplate(None, "sleeping")
 
-    def __init__(self, pack_s: float) -> None:
-        self.pack_s = pack_s
+    def ids(self, text: str) -> Sequence[int]:
+        return range(self.count(text))
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        return Prepared((), (QUESTION_TOKENS,) * len(prompts), Cost())
-
-    def score(self, _prepared: Prepared, pack: Pack) -> PackScores:
-        time.sleep(self.pack_s)
-        tokens = QUESTION_TOKENS * len(pack.members)
-        return PackScores(((-0.1, -3.0, -3.0, -3.0),) * len(pack.members), tokens, 0, Cost(self.pack_s))
-
-
-class Words(Tokenizer):
-    """Counts words; there is no model to read for."""
-
-    def __init__(self) -> None:
-        self.window = 10**6
+    text_ids = ids
 
     def count(self, text: str) -> int:
         return len(text.split())
 
+    def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:  # noqa: ARG002 -- the protocol's
+        return " ".join("z" for _ in tokens)
 
-class SleepingModels(Models):
-    """Holds one model, and sleeps where it has to be loaded."""
+    def token_bytes(self, token: int) -> bytes:  # noqa: ARG002 -- the protocol's
+        return b"z"
 
-    def __init__(self, load_s: float, pack_s: float) -> None:
-        super().__init__(own_device(Device.CPU), Path("unused"))
-        self._load_s, self._pack_s = load_s, pack_s
 
-    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = 0) -> Loaded:  # noqa: ARG002 -- as the real one's
-        if self._loaded is None or (self._loaded.ref, self._loaded.quant) != (ref, quant):
-            time.sleep(self._load_s)
-            provenance = Provenance(DType.FLOAT32, "sleeping", "a bed", "here")
-            self._loaded = Loaded(
-                ref, quant, cast("CausalModel", None), SleepingScorer(self._pack_s), Words(), provenance,
-                Cost(self._load_s), 0,
-            )  # fmt: skip
-        return self._loaded
+@dataclass(frozen=True, eq=False)
+class SleepingEngine:
+    """An `Engine` that scores a pack by sleeping; the first option is always the most likely."""
+
+    ref: ModelRef
+    quant: Quant
+    load_cost: Cost
+    pack_s: float
+    skills: AbstractSet[Skill] = frozenset({Skill.SCORE, Skill.EXACT})
+    tokenizer: Tokenizer = field(default_factory=Words)
+    provenance: Provenance = field(default_factory=lambda: Provenance(DType.FLOAT32, "sleeping", "a bed", "here"))
+    weight_bytes: int = 0
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        return Prepared(tuple(prompts), (QUESTION_TOKENS,) * len(prompts), Cost())
+
+    def answer(self, _prepared: Prepared, pack: Pack) -> PackScores:
+        time.sleep(self.pack_s)
+        tokens = QUESTION_TOKENS * len(pack.members)
+        return PackScores(((-0.1, -3.0, -3.0, -3.0),) * len(pack.members), tokens, 0, Cost(self.pack_s))
+
+    def score_options(self, _prompt: Sequence[int], options: Sequence[Sequence[int]]) -> tuple[float, ...]:
+        return (-1.0,) * len(options)
+
+    def stream(self) -> Generator:
+        raise NotImplementedError(f"{Skill.STREAM} is none of its skills")
+
+    def detokenizer(self, stops: Sequence[str] = (), behind: Sequence[int] = ()) -> Detokenizer:
+        return Detokenizer(self.tokenizer.decode, stops, behind)
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+def sleeping_loader(pace: Pace) -> Load:
+    """Sleeps where a model has to be loaded."""
+
+    def load(request: LoadRequest) -> Engine:
+        time.sleep(pace.load_s)
+        return SleepingEngine(request.ref, request.quant, Cost(pace.load_s), pace.pack_s)
+
+    return load
 
 
 class Timed(OutageRetry):
@@ -128,7 +151,7 @@ def work(url: str, number: int, pace: Pace, begin: Callable[[], object], over: C
     retry = Timed(channel.wait)
     with Store(url) as store:
         workers.register(store, me)
-        models = SleepingModels(pace.load_s, pace.pack_s)
+        models = Models(own_device(Device.CPU), sleeping_loader(pace))
         worker = WorkerContext(me, models.device, models, store, channel, retry, NoEvents(), lease_s=30.0)
         runs.waiting(store, me)
         begin()

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 def worker() -> WorkerContext:
     """What the child works with: its device, models, database. A child that can't have it is of no use: it says so."""
     try:
-        from workers.context import make_context  # torch comes with it
+        from workers.child import make_context  # torch comes with it
 
         return make_context(settings, me(), channel(), app)
     except Exception as error:
@@ -59,11 +59,12 @@ def worker() -> WorkerContext:
 def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
     channel().beat()
-    from workers.sit import drain  # torch comes with it
+    from workers.sit import drain
 
-    channel().beat()
     try:
-        drain(worker())
+        ours = worker()  # torch comes with it
+        channel().beat()
+        drain(ours)
     except StoreUnavailable as error:
         log.error("left off until the database is back: %s", error)  # noqa: TRY400 -- expected, and told in words
     except DeviceBroken as error:
@@ -114,6 +115,7 @@ def stop_child(**_: object) -> None:
 def import_ahead() -> None:
     """Import what work takes, torch above all, before the first bell. What fails fails there again, and is told."""
     try:
+        import workers.child
         import workers.sit  # noqa: F401 -- seconds
     except Exception:
         log.exception("importing ahead failed")

@@ -41,8 +41,8 @@ from proctor.store.runs import runs
 from scheduler.choose import choose
 from workers.context import WorkerContext
 from workers.conversation.duty import STARVED_S
-from workers.engines.hf.chat_template import ExamChat
-from workers.models.held import Loaded
+from workers.engines.base import INEXACT, Engine, Skill, require
+from workers.engines.chat_template import ExamChat
 from workers.run.costs import AttemptCosts
 from workers.run.lease import Lease
 from workers.run.mixture import check_same_prompts, check_same_way, continued_by
@@ -104,7 +104,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
             model = load(worker, claim, costs)
             chat = exam_chat(spec.conditions, model, claim.template_date)
             prompts = write_prompts(lease.load_exam(), spec.conditions, model, chat)
-            prepared = model.scorer.prepare(prompts)
+            prepared = model.prepare(prompts)
             costs.prepared(prepared)
             packs = compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded)
             scorer = begin(worker, lease, model, chat, shots_shown(prompts, spec.conditions))
@@ -117,7 +117,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
                 worker.chat.beside()
                 if worker.channel.stopped or lease.paused:
                     break
-                scores = scorer.score(prepared, pack)
+                scores = scorer.answer(prepared, pack)
                 answers = judged(benchmark, [prompts[member] for member in pack.members], scores.options_logprob)
                 costs.scored(scores)
                 with costs.writing():
@@ -131,24 +131,25 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
         return True
 
 
-def load(worker: WorkerContext, claim: Claim, costs: AttemptCosts) -> Loaded:
+def load(worker: WorkerContext, claim: Claim, costs: AttemptCosts) -> Engine:
     """The claim's model, at no cost where it is held already; a hub or a disk that is away is waited for.
 
-    Errors as of `Models.get`.
+    Errors as of `Models.get`, and `CantBeAsked` where its engine can't score.
     """
     before, spec = worker.models.held, claim.spec
     model = worker.retry(partial(worker.models.get, spec.model, spec.quant, claim.dtype, spec.conditions.pack_tokens))
     if model is not before:
         costs.loaded(model.load_cost)
         worker.channel.hold(worker.held)
+    require(model, Skill.SCORE)
     return model
 
 
-def exam_chat(conditions: Conditions, model: Loaded, day: date | None) -> ExamChat | None:
+def exam_chat(conditions: Conditions, model: Engine, day: date | None) -> ExamChat | None:
     """The model's chat template, told this day, where the exam is put as a conversation. Raises `CantBeAsked`."""
     if not conditions.chat_template or day is None:
         return None
-    return ExamChat(model.reader.template, day, shots=conditions.shots > 0)
+    return ExamChat(model.tokenizer.template, day, shots=conditions.shots > 0)
 
 
 def scored_by_options(conditions: Conditions) -> Benchmark:
@@ -162,10 +163,10 @@ def scored_by_options(conditions: Conditions) -> Benchmark:
     return benchmark
 
 
-def write_prompts(exam: Exam, conditions: Conditions, model: Loaded, chat: ExamChat | None) -> list[Prompt]:
+def write_prompts(exam: Exam, conditions: Conditions, model: Engine, chat: ExamChat | None) -> list[Prompt]:
     """The Run's prompts, in the order of the Exam, each fitted into the model's window."""
     benchmark = scored_by_options(conditions)
-    examinee = Examinee(model.reader.count, model.reader.window, chat.text if chat is not None else None)
+    examinee = Examinee(model.tokenizer.count, model.tokenizer.window, chat.text if chat is not None else None)
     return [
         ask_first(benchmark, exam, question, conditions, examinee) for question in exam.questions[: conditions.limit]
     ]
@@ -186,12 +187,14 @@ def shots_shown(prompts: Sequence[Prompt], conditions: Conditions) -> ShotsShown
 
 
 def begin(
-    worker: WorkerContext, lease: Lease, model: Loaded, chat: ExamChat | None, shots: ShotsShown
+    worker: WorkerContext, lease: Lease, model: Engine, chat: ExamChat | None, shots: ShotsShown
 ) -> SplittingScorer:
     """Say what this attempt computes with; packs are then cut as the Run's record says. Raises `OtherWay`."""
     made = replace(model.provenance, shots=shots)
     if chat is not None:
         made = replace(made, notes=(*made.notes, *chat.notes), template_date=chat.told_date)
+    if Skill.EXACT not in model.skills:
+        made = replace(made, notes=(*made.notes, INEXACT))
     mine = with_cut(made, worker.models.cut_tokens)
     recorded = lease.begin(mine)
     check_same_way(recorded, mine)
@@ -208,7 +211,7 @@ def begin(
         worker.device.release()
         return kept
 
-    return SplittingScorer(model.scorer, recorded.cut_tokens, remember, make_room)
+    return SplittingScorer(model, recorded.cut_tokens, remember, make_room)
 
 
 def attempt(worker: WorkerContext, claim: Claim) -> None:

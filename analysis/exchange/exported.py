@@ -240,6 +240,8 @@ def _who(cells: Cells) -> tuple[Contestant, Terms]:
 
 
 def _foreign(cells: Cells, question: Question, contestant: Contestant) -> Row:
+    if question.answer is None:
+        raise ValueError(question.id)
     return Row(
         contestant, _subject(cells, question), question.index, question.text, question.choices, question.answer,
         cells["picked"], _scores(cells), cells["prompt_hash"] or "",

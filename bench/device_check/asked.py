@@ -13,7 +13,7 @@ from proctor.nouns.exams import Prompt, Question
 from proctor.nouns.runs import Cost
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.packing import common_length, length_of, stem
-from workers.engines.hf.scoring.plain import PlainScorer, lines_of
+from workers.engines.hf.scoring.plain import HfPrepared, PlainScorer, lines_of
 from workers.engines.hf.scoring.prefix import prefill
 from workers.engines.scoring import Continuation, EncodedPrompt, Prepared, Scorer
 
@@ -54,13 +54,16 @@ def prompts(vocabulary: int, count: int, prefix: int, own: tuple[int, int], *, t
     return tuple(found)
 
 
-def prepared(model: CausalModel, scorer: Scorer, asked: Sequence[EncodedPrompt]) -> Prepared:
+def prepared(model: CausalModel, scorer: Scorer, asked: Sequence[EncodedPrompt]) -> HfPrepared:
     """What `scorer.prepare` gives for prompts that are tokens already."""
+    texts = tuple(one.prompt for one in asked)
     if isinstance(scorer, PlainScorer):
-        return Prepared(tuple(asked), tuple(sum(len(line.tokens) for line in lines_of([one])) for one in asked), Cost())
+        lengths = tuple(sum(len(line.tokens) for line in lines_of([one])) for one in asked)
+        return HfPrepared(texts, lengths, Cost(), encoded=tuple(asked))
     shared = common_length(asked)
     lengths = tuple(length_of(prompt, shared) for prompt in asked)
-    return Prepared(tuple(asked), lengths, Cost(), padded=False, prefix=prefill(model, stem(asked[0])[:shared]))
+    prefix = prefill(model, stem(asked[0])[:shared])
+    return HfPrepared(texts, lengths, Cost(), padded=False, encoded=tuple(asked), prefix=prefix)
 
 
 def scores(scorer: Scorer, ready: Prepared, budget: int) -> torch.Tensor:

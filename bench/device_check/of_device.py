@@ -71,7 +71,7 @@ def probe(shop: Workshop) -> Found:
 def way(shop: Workshop) -> Found:
     """How a worker would score a small model here, and which kernel it would trust."""
     engine = shop.load(shop.checkpoint("llama", DType.BFLOAT16), DType.AUTO)
-    scorer, why_plain = scorer_for(engine.model, engine.reader, shop.device)
+    scorer, why_plain = scorer_for(engine.model, engine.tokenizer, shop.device)
     kernel, why_not = kernel_of(shop.device.torch, engine.model.model.dtype)
     wanted = "varlen" if not shop.lacks(Need.KERNEL) else kernel
     words = [f"{scorer.name}{f' ({kernel})' if kernel else ''} in {engine.dtype}", why_plain, why_not]

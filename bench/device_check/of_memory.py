@@ -17,7 +17,7 @@ from proctor.nouns.exams import Conditions, Pack
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.measure import PeakMemory
-from workers.engines.scoring import Prepared, Scorer
+from workers.engines.scoring import PackScores, Prepared, Scorer
 from workers.run.splitting import SplittingScorer
 
 _MORE, _LESS = 1.1, 0.4  # measured over predicted: within these it was predicted
@@ -53,7 +53,7 @@ def _predicted(quant: Quant) -> Callable[[Workshop], Found]:
         shop.let_go()
         with PeakMemory(shop.device) as peak:
             engine = shop.load(folder, DType.BFLOAT16, quant)
-            scorer, _ = scorer_for(engine.model, engine.reader, shop.device)
+            scorer, _ = scorer_for(engine.model, engine.tokenizer, shop.device)
             asked = prompts(engine.weights.vocab, sizes.questions, sizes.shared, sizes.own, text=False)
             ready = prepared(engine.model, scorer, asked)
             scorer.score(ready, compose(ready.lengths, Conditions().pack_tokens, padded=ready.padded)[0])
@@ -81,11 +81,21 @@ class Cut:
     numbers: tuple[tuple[float, ...], ...]
 
 
+@dataclass(frozen=True)
+class Answering:
+    """A scorer as what a worker asks."""
+
+    scorer: Scorer
+
+    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
+        return self.scorer.score(prepared, pack)
+
+
 def through(scorer: Scorer, ready: Prepared, pack: Pack, cut_tokens: int | None = None) -> Cut:
     """Score a pack as a worker does, in parts where it must be."""
     told: list[int] = []
-    fits = SplittingScorer(scorer, cut_tokens, told.append)
-    numbers = fits.score(ready, pack).options_logprob
+    fits = SplittingScorer(Answering(scorer), cut_tokens, told.append)
+    numbers = fits.answer(ready, pack).options_logprob
     return Cut(tuple(told), numbers)
 
 

@@ -18,7 +18,7 @@ from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.scoring import EncodedPrompt, Scorer
 
 BUDGET = 700  # tokens of a pack: several packs, of several questions each
@@ -89,10 +89,10 @@ def _small(family: str, dtype: DType) -> Callable[[Workshop], Found]:
         folder = shop.checkpoint(family, dtype)
         asked = small_prompts(shop)
         wide = shop.load(folder, DType.FLOAT32)
-        exact = plain_scores(wide.model, wide.reader, shop.device, asked)
+        exact = plain_scores(wide.model, wide.tokenizer, shop.device, asked)
         del wide
         engine = shop.load(folder, dtype)
-        return compare(engine.model, engine.reader, shop.device, asked, exact, tolerance_of(family, dtype))
+        return compare(engine.model, engine.tokenizer, shop.device, asked, exact, tolerance_of(family, dtype))
 
     return run
 
@@ -107,10 +107,10 @@ def _quantized(quant: Quant) -> Callable[[Workshop], Found]:
             kind: prompts(vocabulary, sizes.questions, sizes.shared, sizes.own, text=text)
             for kind, text in _KINDS.items()
         }
-        exact = plain_scores(model.model, model.reader, shop.device, asked)
+        exact = plain_scores(model.model, model.tokenizer, shop.device, asked)
         del model
         engine = shop.load(folder, DType.BFLOAT16, quant)
-        return compare(engine.model, engine.reader, shop.device, asked, exact, _QUANTIZED)
+        return compare(engine.model, engine.tokenizer, shop.device, asked, exact, _QUANTIZED)
 
     return run
 
@@ -124,7 +124,7 @@ def small_prompts(shop: Workshop) -> dict[str, tuple[EncodedPrompt, ...]]:
 
 
 def plain_scores(
-    model: CausalModel, reader: Tokenizer, device: TorchDevice, asked: dict[str, tuple[EncodedPrompt, ...]]
+    model: CausalModel, reader: HfTokenizer, device: TorchDevice, asked: dict[str, tuple[EncodedPrompt, ...]]
 ) -> dict[str, torch.Tensor]:
     """Of full prompts, by kind of scoring."""
     scorer = PlainScorer(model, reader, device)
@@ -133,7 +133,7 @@ def plain_scores(
 
 def compare(
     model: CausalModel,
-    reader: Tokenizer,
+    reader: HfTokenizer,
     device: TorchDevice,
     asked: dict[str, tuple[EncodedPrompt, ...]],
     exact: dict[str, torch.Tensor],

@@ -26,9 +26,8 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.layout import CascadeLayout
 from workers.engines.hf.scoring.packing import row_of
-from workers.engines.hf.scoring.plain import PlainScorer
+from workers.engines.hf.scoring.plain import HfPrepared, PlainScorer
 from workers.engines.measure import PeakMemory
-from workers.engines.scoring import Prepared
 
 SHAPES = tuple(REAL)  # the smallest first
 BUDGETS = (2048, 8192, 32_768)  # tokens of a pack
@@ -137,9 +136,9 @@ def _score(shape: str, kind: str, budget: int) -> Callable[[Workshop], Found]:
     return run
 
 
-def _one_pack(shop: Workshop, model: CausalModel, ready: Prepared, places: tuple[int, ...]) -> tuple[float, float]:
+def _one_pack(shop: Workshop, model: CausalModel, ready: HfPrepared, places: tuple[int, ...]) -> tuple[float, float]:
     """Seconds until a pack is launched, what the host prepares included, and until it is done; the best of three."""
-    members = [ready.prompts[place] for place in places]
+    members = [ready.encoded[place] for place in places]
     found = []
     for _ in range(3):
         shop.sync()

@@ -25,7 +25,7 @@ from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.runs import Provenance
 from workers.engines.hf.load import load
 from workers.engines.hf.scoring.choose import scorer_for
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.scoring import EncodedPrompt
 
 _LIMIT_S = 240.0  # of a command: bounds hangs only
@@ -148,16 +148,16 @@ def _demo(dtype: DType) -> Callable[[Workshop], Found]:
 
         folder = local_folder(resolve(DEMO), shop.cache)
         wide = shop.load(folder, DType.FLOAT32)
-        asked = _exam(wide.reader, *((12, 5) if shop.sizes.real else (3, 1)))
-        exact = plain_scores(wide.model, wide.reader, shop.device, asked)
+        asked = _exam(wide.tokenizer, *((12, 5) if shop.sizes.real else (3, 1)))
+        exact = plain_scores(wide.model, wide.tokenizer, shop.device, asked)
         del wide
         engine = shop.load(folder, dtype)
-        return compare(engine.model, engine.reader, shop.device, asked, exact, TOLERANCES[dtype])
+        return compare(engine.model, engine.tokenizer, shop.device, asked, exact, TOLERANCES[dtype])
 
     return run
 
 
-def _exam(reader: Tokenizer, questions: int, shots: int) -> dict[str, tuple[EncodedPrompt, ...]]:
+def _exam(reader: HfTokenizer, questions: int, shots: int) -> dict[str, tuple[EncodedPrompt, ...]]:
     """The first questions of the demo exam, by kind of scoring."""
     exam = next(iter(load_benchmark("demo", []).exams.values()))
     found = {}
@@ -173,14 +173,14 @@ def _group(shop: Workshop) -> Found:
     one = shop.load(folder, DType.BFLOAT16)
     vocabulary = one.weights.vocab
     asked = prompts(vocabulary, shop.sizes.questions, shop.sizes.shared, shop.sizes.own, text=False)
-    reference = asked_of(one.model, scorer_for(one.model, one.reader, shop.device)[0], asked, PLAIN_BUDGET)
+    reference = asked_of(one.model, scorer_for(one.model, one.tokenizer, shop.device)[0], asked, PLAIN_BUDGET)
     needs = model_memory(one.weights, Quant.NONE, one.dtype, shop.device.kind, Conditions())
     del one
     shop.device.release()
     tight = replace(shop.device, limit_bytes=int(_SPREAD * shop.device.gpus * needs))
     several = load(folder, folder.name, Quant.NONE, DType.BFLOAT16, tight)
     places = sorted({str(place) for place in getattr(several.model.model, "hf_device_map", {}).values()})
-    scorer, why = scorer_for(several.model, several.reader, tight)
+    scorer, why = scorer_for(several.model, several.tokenizer, tight)
     apart = off(asked_of(several.model, scorer, asked, PLAIN_BUDGET), reference)
     good = len(places) > 1 and scorer.name != "plain" and apart.largest == 0.0
     words = [f"on {', '.join(places)}", f"{apart} nats apart", why]

@@ -14,9 +14,9 @@ from bench.device_check import shapes
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines.devices import TORCH_DTYPES, TorchDevice, own_device
 from workers.engines.hf.head import widen_head
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 
 _AMPERE = (8, 0)
 _SPARE, _GIB = 1.3, 1 << 30
@@ -112,7 +112,7 @@ class Workshop:
             _saved(self._built(shape), folder)
         return folder
 
-    def load(self, folder: Path, dtype: DType, quant: Quant = Quant.NONE) -> Engine:
+    def load(self, folder: Path, dtype: DType, quant: Quant = Quant.NONE) -> LoadedModel:
         """A checkpoint as a worker loads it."""
         self.let_go()
         return load(folder, folder.name, quant, dtype, self.device)
@@ -138,9 +138,9 @@ class Workshop:
             self._held = None
             self.device.release()
 
-    def reader(self, name: str) -> Tokenizer:
+    def reader(self, name: str) -> HfTokenizer:
         """For a model that has no folder."""
-        return Tokenizer(shapes.tokenizer(), shapes.WINDOW, name)
+        return HfTokenizer(shapes.tokenizer(), shapes.WINDOW, name)
 
     def _built(self, shape: str) -> PreTrainedModel:
         config = self._config(shape)

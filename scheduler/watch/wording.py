@@ -205,7 +205,7 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
     }
 
 
-def _interval(right: int, asked: int) -> list[float] | None:
+def _interval(right: float, asked: int) -> list[float] | None:
     """The ends of a 95 % interval as fractions; None where nothing was asked."""
     return list(wilson_bounds(right, asked)) if asked else None
 

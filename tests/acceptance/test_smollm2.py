@@ -22,7 +22,7 @@ from tests import tiny
 from tests.models import cache_folder, smollm2
 from workers.engines.generation import GenerationRequest
 from workers.engines.hf.generation.choose import end_tokens, generator_for
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
 
@@ -32,17 +32,17 @@ ASKED = Conditions(shots=2, limit=4)
 
 
 @cache
-def engine(quant: Quant, dtype: DType) -> Engine:
+def engine(quant: Quant, dtype: DType) -> LoadedModel:
     return load(smollm2(), "smollm2", quant, dtype, tiny.CPU)
 
 
-def prompts(engine: Engine, asked: Conditions = ASKED) -> list[Prompt]:
-    exam, reader = load_benchmark("demo").exams["everyday_science"], engine.reader
+def prompts(engine: LoadedModel, asked: Conditions = ASKED) -> list[Prompt]:
+    exam, reader = load_benchmark("demo").exams["everyday_science"], engine.tokenizer
     return [fit(exam, one, asked, reader.count, reader.window) for one in exam.questions[: asked.limit]]
 
 
-def score(engine: Engine, asked: list[Prompt]) -> list[tuple[float, ...]]:
-    scorer = PlainScorer(engine.model, engine.reader, tiny.CPU)
+def score(engine: LoadedModel, asked: list[Prompt]) -> list[tuple[float, ...]]:
+    scorer = PlainScorer(engine.model, engine.tokenizer, tiny.CPU)
     prepared = scorer.prepare(asked)
     found: dict[int, tuple[float, ...]] = {}
     for pack in compose(prepared.lengths, ASKED.pack_tokens):
@@ -96,7 +96,7 @@ def test_the_facts_of_the_demo_model_are_those_of_its_file_and_of_its_folder() -
 @pytest.mark.parametrize("shots", [0, 5])
 def test_the_fast_way_gives_the_numbers_of_the_plain_one(shots: int) -> None:
     exact = engine(Quant.NONE, DType.FLOAT32)
-    fast, reason = scorer_for(exact.model, exact.reader, tiny.CPU)
+    fast, reason = scorer_for(exact.model, exact.tokenizer, tiny.CPU)
     assert (fast.name, reason) == ("cascade", "")
     asked = prompts(exact, Conditions(shots=shots, limit=4))
     prepared = fast.prepare(asked)
@@ -109,10 +109,10 @@ def test_the_fast_way_gives_the_numbers_of_the_plain_one(shots: int) -> None:
 @pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.BFLOAT16])
 def test_the_same_request_has_the_same_reply_the_first_time_and_later(dtype: DType) -> None:
     held = engine(Quant.NONE, dtype)
-    generator = generator_for(held.model, tiny.CPU, end_tokens(held.model.model, held.reader.tokenizer))
+    generator = generator_for(held.model, tiny.CPU, end_tokens(held.model.model, held.tokenizer.library))
     for sampling in (Sampling(temperature=0), Sampling(temperature=1.0, seed=7)):
         for said in ("Say hi", "Repeat exactly: \U0001f600\U0001f389 na\u00efve"):
-            prompt = tuple(held.reader.ids(held.reader.chat([Message("user", said)])))
+            prompt = tuple(held.tokenizer.ids(held.tokenizer.chat([Message("user", said)])))
             replies = []
             for _ in range(2):
                 generator.add(GenerationRequest("a", prompt, sampling, 8))

@@ -23,8 +23,9 @@ from proctor.store.reads import records as reads
 from proctor.store.runs import exams, sweeps
 from proctor.store.runs.tables import AnswerRow, QuestionRow, RunRow
 from tests.support import wait_until
+from workers.engines.base import LoadRequest
 from workers.engines.devices import TorchDevice
-from workers.models.held import Models
+from workers.models.loading import engine_loader
 from workers.sit import write_prompts
 
 QUESTIONS = 400  # a subject: half a second of work, and half of that is the middle
@@ -123,12 +124,12 @@ def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, 
     found = {}
     for run in runs_of(store, sweep):
         spec = run.spec
-        model = Models(device, Path("unused")).get(spec.model, spec.quant, spec.dtype)
+        model = engine_loader(device, Path("unused"))(LoadRequest(spec.model, spec.quant, spec.dtype))
         exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
         prompts = write_prompts(exam, spec.conditions, model, None)
-        prepared = model.scorer.prepare(prompts)
+        prepared = model.prepare(prompts)
         for pack in compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded):
-            scores = model.scorer.score(prepared, pack).options_logprob
+            scores = model.answer(prepared, pack).options_logprob
             found.update(
                 {(run.run_id, prompts[m].question.id): row for m, row in zip(pack.members, scores, strict=True)}
             )

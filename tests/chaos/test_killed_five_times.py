@@ -20,9 +20,12 @@ from proctor.store.database.session import Store
 from tests import tiny
 from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
+from tests.models import of_hf
 from workers.channel import Channel
+from workers.engines.base import Engine, LoadRequest
 from workers.engines.scoring import PackScores, Prepared, Scorer
-from workers.models.held import Loaded, Models, _Key
+from workers.models.held import Models
+from workers.models.loading import engine_loader
 from workers.run.noise import spread
 from workers.sit import drain
 
@@ -62,18 +65,15 @@ class MortalScorer:
         return self.scorer.score(prepared, pack)
 
 
-class MortalModels(Models):
-    """Models that are scored by a `MortalScorer`."""
-
-    def _load(self, key: _Key, pack_tokens: int) -> Loaded:
-        loaded = super()._load(key, pack_tokens)
-        return replace(loaded, scorer=MortalScorer(loaded.scorer))
-
-
 def live_until_the_noise_pass(settings: Settings) -> None:
     """One worker's life that is killed in the middle of its first Run's noise check."""
+
+    def load(request: LoadRequest) -> Engine:
+        engine = of_hf(engine_loader(tiny.CPU, settings.cache)(request))
+        return replace(engine, scorer=MortalScorer(engine.scorer))
+
     with open_store(settings) as store:
-        drain(make_desk(store, settings, models=MortalModels(tiny.CPU, settings.cache)))
+        drain(make_desk(store, settings, models=Models(tiny.CPU, load)))
 
 
 def exit_code(settings: Settings, packs: int | None = None) -> int | None:

@@ -10,7 +10,7 @@ from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.session import Store
-from tests import tiny
+from tests.models import on_cpu
 from workers.channel import Channel
 from workers.context import WorkerContext
 from workers.models.held import Models
@@ -37,13 +37,13 @@ class CountedLink(Channel):
 def make_desk(
     store: Store, settings: Settings, channel: Channel | None = None, models: Models | None = None
 ) -> WorkerContext:
-    """A child's desk on the test CPU."""
+    """A child's desk, on the test CPU unless `models` are elsewhere."""
     app = make_app(Settings(settings.home, settings.cache, settings.database_url, "redis://127.0.0.1:1/0"))
-    channel = channel or Channel()
+    channel, models = channel or Channel(), models or on_cpu(settings.cache)
     return WorkerContext(
         me=ME,
-        device=tiny.CPU,
-        models=models or Models(tiny.CPU, settings.cache),
+        device=models.device,
+        models=models,
         store=store,
         channel=channel,
         retry=OutageRetry(channel.wait, 5.0, channel.wait_for),

@@ -18,7 +18,7 @@ from proctor.embedded.command import embedded
 from proctor.errors import DeviceBroken, OutOfMemory
 from proctor.exams.chat_prompts import Message
 from proctor.nouns.conversations import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
-from proctor.nouns.models import Device, DType, Lane
+from proctor.nouns.models import Device, Lane
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
@@ -27,12 +27,12 @@ from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
+from tests.models import of_hf, on_cpu
 from workers.channel import Channel
 from workers.conversation.server import ConversationServer, ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.generation import PIECE, NextToken
 from workers.engines.hf.generation.continuous import ContinuousBatcher
-from workers.models.held import Models
 from workers.parent.requests import ChatRequests
 from workers.run.liveness import Liveness
 
@@ -46,7 +46,7 @@ class Desk:
 
     def __init__(self, settings: Settings, store: Store, name: str = ME.name, me: WorkerCard | None = None) -> None:
         assert settings.broker_url is not None
-        self.channel, self.models = Channel(), Models(tiny.CPU, settings.cache)
+        self.channel, self.models = Channel(), on_cpu(settings.cache)
         me = me or dataclasses.replace(ME, name=name)
         retry = OutageRetry(self.channel.wait, 5.0)
         means = ServerContext(me, self.models, store, self.channel, retry, Liveness(), lease_s=30.0)
@@ -237,13 +237,13 @@ def test_a_reply_that_is_gone_on_with_keeps_the_space_between(
 def test_a_probe_scores_its_options_behind_the_context(client: Client, desk: Desk, model: str) -> None:
     probe = request(model, options=("A", "B", " It turns"))
     (reply,) = ended(client, desk, probe)
-    loaded = desk.models.get(desk.models.held.ref, desk.models.held.quant, DType.AUTO)  # type: ignore[union-attr]
-    text = loaded.reader.chat([Message(said.role.value, said.content) for said in probe.say])
-    prompt = loaded.reader.ids(text)
+    engine = of_hf(desk.models.held)
+    text = engine.tokenizer.chat([Message(said.role.value, said.content) for said in probe.say])
+    prompt = engine.tokenizer.ids(text)
     for option, found in zip(probe.options, ending(reply).options_logprob, strict=True):
-        ids = loaded.reader.tokenizer(option, add_special_tokens=False)["input_ids"]
+        ids = engine.tokenizer.library(option, add_special_tokens=False)["input_ids"]
         with torch.inference_mode():
-            logits = loaded.model.model(torch.tensor([[*prompt, *ids]])).logits[0]
+            logits = engine.model.model(torch.tensor([[*prompt, *ids]])).logits[0]
         logprobs = logits.float().log_softmax(-1)
         expected = sum(float(logprobs[len(prompt) - 1 + n, token]) for n, token in enumerate(ids))
         assert found == pytest.approx(expected, abs=1e-4)
@@ -281,8 +281,8 @@ def test_a_system_prompt_without_a_place_in_the_template_is_read_and_that_is_sai
         assert context is not None
         assert context.system_in_user is (name != "chatml")
         assert ("the system prompt stands in the first message" in left_out(context)) is (name != "chatml")
-        assert desk.models.held is not None
-        unread = desk.models.held.reader.ids(desk.models.held.reader.chat([Message("user", "Why?")]))
+        tokenizer = of_hf(desk.models.held).tokenizer
+        unread = tokenizer.ids(tokenizer.chat([Message("user", "Why?")]))
         assert ending(reply).counts.tokens_in > len(unread)
 
 
@@ -292,11 +292,10 @@ def test_earlier_thoughts_are_not_shown_again(client: Client, desk: Desk, tmp_pa
     said = [("user", "Hi"), ("assistant", "Hm. " * 40 + "</think>Hello"), ("user", "Why?")]
     say = tuple(Utterance(Role(role), content) for role, content in said)
     (reply,) = ended(client, desk, request(str(folder), say=say))
-    assert desk.models.held is not None
-    reader = desk.models.held.reader
+    tokenizer = of_hf(desk.models.held).tokenizer
     (short,) = ended(client, desk, request(str(folder), say=(say[0], Utterance(Role.ASSISTANT, "Hello"), say[2])))
     assert ending(reply).counts.tokens_in == ending(short).counts.tokens_in
-    assert ending(reply).counts.tokens_in == reader.count(
+    assert ending(reply).counts.tokens_in == tokenizer.count(
         "<s><|User|>Hi<|Assistant|>Hello</s><|User|>Why?<|Assistant|><think>\n"
     )
     assert reply.text == short.text

@@ -25,12 +25,12 @@ from proctor.store.database.session import Store
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.integration.http_server import events, post, serving
+from tests.models import of_hf, on_cpu
 from workers.channel import Channel
 from workers.conversation.server import ConversationServer, ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.options import score_options
-from workers.models.held import Models
 from workers.parent.requests import ChatRequests
 from workers.run.liveness import Liveness
 
@@ -44,7 +44,7 @@ def work(settings: Settings, store: Store, over: threading.Event) -> None:
     assert settings.broker_url is not None
     channel = Channel()
     means = ServerContext(
-        ME, Models(tiny.CPU, settings.cache), store, channel, OutageRetry(channel.wait, 5.0), Liveness(), lease_s=60.0
+        ME, on_cpu(settings.cache), store, channel, OutageRetry(channel.wait, 5.0), Liveness(), lease_s=60.0
     )
     chat = ConversationServer(means, ReplyStreams(settings.broker_url))
     while not over.wait(0.005):
@@ -84,7 +84,7 @@ def url(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[str]
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> CausalModel:
-    return Models(tiny.CPU, folder).get(resolve(str(folder)), Quant.NONE, DType.FLOAT32).model
+    return of_hf(on_cpu(folder).get(resolve(str(folder)), Quant.NONE, DType.FLOAT32)).model
 
 
 @pytest.fixture

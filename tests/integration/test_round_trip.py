@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from workers.waiting import OutageRetry
 
 from analysis.data.panel_rows import gather
 from analysis.data.results import read_results
@@ -25,6 +24,7 @@ from proctor.errors import BadExam, BadInput
 from proctor.exams.reading.identity import content_hash, question_id
 from proctor.nouns.exams import Answer, Conditions, Exam, Question, Scoring
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, RunStatus
+from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store

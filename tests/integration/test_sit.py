@@ -45,22 +45,20 @@ from tests.chaos.scene import (
 from tests.integration.desks import ME, CountedLink, make_desk
 from workers.channel import Channel
 from workers.context import WorkerContext
-from workers.models.held import Loaded, Models
+from workers.engines.base import Engine, LoadRequest
+from workers.models.held import Models
+from workers.models.loading import engine_loader
 from workers.sit import attempt, drain
 
 
-class BrokenModels(Models):
+def broken(_: LoadRequest) -> Engine:
     """A device on which no model ever loads, for a reason that nobody foresaw."""
-
-    def get(self, *_: object) -> Loaded:
-        raise RuntimeError("the bus is on fire")
+    raise RuntimeError("the bus is on fire")
 
 
-class FullModels(Models):
+def full(request: LoadRequest) -> Engine:
     """A device that is too small for any model."""
-
-    def get(self, ref: ModelRef, *_: object) -> Loaded:
-        raise DoesNotFit(ref.name, 9_000_000_000, 1_000_000_000, "test CPU")
+    raise DoesNotFit(request.ref.name, 9_000_000_000, 1_000_000_000, "test CPU")
 
 
 class DistantModels(Models):
@@ -69,7 +67,10 @@ class DistantModels(Models):
     away = 2
     asked: Callable[[], object] = staticmethod(lambda: None)
 
-    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = Conditions.pack_tokens) -> Loaded:
+    def __init__(self, cache: Path) -> None:
+        super().__init__(tiny.CPU, engine_loader(tiny.CPU, cache))
+
+    def get(self, ref: ModelRef, quant: Quant, dtype: DType, pack_tokens: int = Conditions.pack_tokens) -> Engine:
         self.asked()
         if self.away:
             self.away -= 1
@@ -216,7 +217,7 @@ def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceb
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    drain(desk_with(models=BrokenModels(tiny.CPU, settings.cache)))
+    drain(desk_with(models=Models(tiny.CPU, broken)))
     (run,) = runs_of(store, sweep)
     assert (run.status, outcomes(store, sweep)) == (RunStatus.FAILED, ["failed"] * 3)
     assert run.reason == "RuntimeError: the bus is on fire"
@@ -227,7 +228,7 @@ def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=1)
-    worker = desk_with(models=BrokenModels(tiny.CPU, settings.cache))
+    worker = desk_with(models=Models(tiny.CPU, broken))
     held = runs.claim_best(store, ME, None, choose, lease_s=60.0)
     assert held is not None
     with pytest.raises(DeviceBroken, match="RuntimeError: the bus is on fire"):
@@ -275,7 +276,7 @@ def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_o
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
     sweep = submit(store, model, subjects=2)
-    drain(desk_with(models=FullModels(tiny.CPU, settings.cache)))
+    drain(desk_with(models=Models(tiny.CPU, full)))
     first, second = runs_of(store, sweep)
     assert [(run.status, run.attempt, run.failures) for run in (first, second)] == [
         (RunStatus.PENDING, 1, 0),
@@ -291,7 +292,7 @@ def test_a_hub_that_is_away_is_waited_for_and_the_wait_is_shown(
 ) -> None:
     sweep = submit(store, model, subjects=1)
     channel, told = Channel(), []
-    models = DistantModels(tiny.CPU, settings.cache)
+    models = DistantModels(settings.cache)
     models.asked = lambda: told.append(channel.waits_for)
     drain(desk_with(channel, models))
     assert told == ["", "The hub can't be reached for org/x.", "The hub can't be reached for org/x."]
@@ -305,7 +306,7 @@ def test_a_worker_that_is_to_stop_while_the_hub_is_away_gives_the_run_back_uncou
 ) -> None:
     sweep = submit(store, model, subjects=1)
     channel = Channel()
-    models = DistantModels(tiny.CPU, settings.cache)
+    models = DistantModels(settings.cache)
     models.asked = channel.stop
     drain(desk_with(channel, models))
     (run,) = runs_of(store, sweep)

@@ -17,8 +17,11 @@ from proctor.store.database.session import Store
 from tests import tiny
 from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
+from tests.models import of_hf, on
+from workers.engines.base import Engine, LoadRequest
 from workers.engines.scoring import PackScores, Prepared, Scorer
-from workers.models.held import Loaded, Models
+from workers.models.held import Models
+from workers.models.loading import engine_loader
 from workers.run.splitting import size_of
 from workers.sit import drain
 
@@ -50,17 +53,15 @@ class TightModels(Models):
     """Models on such a device."""
 
     def __init__(self, cache: Path, tokens: int) -> None:
-        super().__init__(tiny.CPU, cache)
-        self.tokens = tokens
-        self.scorers: list[TightScorer] = []
+        whole = engine_loader(tiny.CPU, cache)
 
-    def get(self, *asked: object) -> Loaded:
-        held = self.held
-        loaded = super().get(*asked)  # type: ignore[arg-type] # what it was asked
-        if loaded is not held:
-            self.scorers.append(TightScorer(loaded.scorer, self.tokens))
-            loaded = self._loaded = replace(loaded, scorer=self.scorers[-1])
-        return loaded
+        def load(request: LoadRequest) -> Engine:
+            engine = of_hf(whole(request))
+            self.scorers.append(TightScorer(engine.scorer, tokens))
+            return replace(engine, scorer=self.scorers[-1])
+
+        super().__init__(tiny.CPU, load)
+        self.scorers: list[TightScorer] = []
 
     @property
     def seen(self) -> list[tuple[int, ...]]:
@@ -113,7 +114,7 @@ def test_a_run_that_another_device_goes_on_with_says_so(store: Store, settings: 
     drain(make_desk(store, settings, CountedLink(6)))
     (begun,) = runs_of(store, sweep)
     assert 0 < begun.answered < 40
-    drain(make_desk(store, settings, models=Models(replace(tiny.CPU, name="another CPU"), settings.cache)))
+    drain(make_desk(store, settings, models=on(replace(tiny.CPU, name="another CPU"), settings.cache)))
     assert_every_answer_once(store, sweep)
     (run,) = runs_of(store, sweep)
     assert (begun.provenance, run.provenance) != (None, None)

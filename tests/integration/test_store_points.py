@@ -24,7 +24,7 @@ from proctor.store.database.open import open_store
 from proctor.store.database.schema import revision
 from proctor.store.database.session import Store
 from proctor.store.migrations import HEAD
-from proctor.store.reads import columns, records
+from proctor.store.reads import columns, export, records
 from proctor.store.runs import exams, runs, sweeps
 from scheduler.watch import wording
 from tests.integration import store_world
@@ -85,7 +85,7 @@ def test_points_and_what_has_no_answer_are_counted_as_packs_are_recorded(store: 
 
 
 def test_replies_are_kept_in_full_turn_by_turn(store: Store, two_turns: int) -> None:
-    first, second, third, fourth = columns.export_rows(store, [two_turns])
+    first, second, third, fourth = export.export_rows(store, [two_turns])
     assert first.replies == ("3", " 6\N{REPLACEMENT CHARACTER}")  # PostgreSQL has no NUL
     assert (second.replies, second.extracted, second.points, second.correct) == (("5", "11"), "11", 0.5, False)
     assert (third.replies, third.extracted, third.points) == (("8", "no idea"), None, 0.0)

@@ -35,7 +35,8 @@ from proctor.store.runs import exams, runs, sweeps
 from scheduler.choose import choose
 from scheduler.plan import Candidate, Plan, Target, expand
 from tests import tiny
-from workers.models.held import Loaded, Models
+from tests.models import on_cpu
+from workers.engines.base import Engine
 
 REQUEST = SweepRequest(
     models=("tiny",),
@@ -58,9 +59,9 @@ def exam() -> Exam:
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tiny.make(tmp_path_factory.mktemp("models") / "tiny")
-    return Models(tiny.CPU, folder).get(resolve(str(folder)), Quant.NONE, DType.FLOAT32)
+    return on_cpu(folder).get(resolve(str(folder)), Quant.NONE, DType.FLOAT32)
 
 
 @pytest.fixture
@@ -96,17 +97,17 @@ def submitted(store: Store, exam: Exam, plan: Plan) -> sweeps.Submission:
     return sweeps.submit(store, plan.request, plan.runs)
 
 
-def answered(loaded: Loaded, exam: Exam) -> list[tuple[int, list[Answer]]]:
+def answered(loaded: Engine, exam: Exam) -> list[tuple[int, list[Answer]]]:
     """The Answers of each Pack, as a worker computes them."""
     conditions = REQUEST.conditions
     prompts = [
-        fit(exam, question, conditions, loaded.reader.count, loaded.reader.window)
+        fit(exam, question, conditions, loaded.tokenizer.count, loaded.tokenizer.window)
         for question in exam.questions[: conditions.limit]
     ]
-    prepared = loaded.scorer.prepare(prompts)
+    prepared = loaded.prepare(prompts)
     done = []
     for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
-        rows = loaded.scorer.score(prepared, pack).options_logprob
+        rows = loaded.answer(prepared, pack).options_logprob
         done.append((pack.index, [judge(prompts[m], row) for m, row in zip(pack.members, rows, strict=True)]))
     return done
 
@@ -129,7 +130,7 @@ def test_02_a_question_becomes_a_prompt_that_ends_where_the_answer_begins(exam: 
     assert text.endswith("\nAnswer:")  # the question doesn't
 
 
-def test_03_a_model_gives_each_option_a_log_probability_and_the_highest_is_picked(loaded: Loaded, exam: Exam) -> None:
+def test_03_a_model_gives_each_option_a_log_probability_and_the_highest_is_picked(loaded: Engine, exam: Exam) -> None:
     (_, answers), *_ = answered(loaded, exam)
 
     answer = answers[0]
@@ -138,7 +139,7 @@ def test_03_a_model_gives_each_option_a_log_probability_and_the_highest_is_picke
 
 
 def test_04_questions_go_through_the_model_in_packs_that_depend_on_nothing_but_exam_and_settings(
-    loaded: Loaded, exam: Exam
+    loaded: Engine, exam: Exam
 ) -> None:
     once, again = answered(loaded, exam), answered(loaded, exam)
 
@@ -167,7 +168,7 @@ def test_07_a_worker_claims_a_run_and_nobody_else_can(store: Store, submitted: s
 
 
 def test_08_packs_are_recorded_once_and_a_run_is_done_when_all_are(
-    store: Store, submitted: sweeps.Submission, loaded: Loaded, exam: Exam
+    store: Store, submitted: sweeps.Submission, loaded: Engine, exam: Exam
 ) -> None:
     mine = claim(store, ANNA)
     assert mine is not None
@@ -181,7 +182,7 @@ def test_08_packs_are_recorded_once_and_a_run_is_done_when_all_are(
 
 
 def test_09_a_worker_that_falls_silent_loses_its_run_and_what_it_says_later_is_refused(
-    store: Store, submitted: sweeps.Submission, loaded: Loaded, exam: Exam, clock: Hands
+    store: Store, submitted: sweeps.Submission, loaded: Engine, exam: Exam, clock: Hands
 ) -> None:
     first = claim(store, ANNA)
     assert first is not None

@@ -17,9 +17,9 @@ from proctor.nouns.models import Lane
 from proctor.store.conversations import conversations
 from proctor.store.conversations.turns import TurnClaim
 from proctor.store.database.session import Store
-from workers.engines.hf.generation.rendering import TemplateRenderer
-from workers.engines.hf.vocabulary import Vocabulary
-from workers.models.held import Loaded
+from workers.conversation.rendering import TemplateRenderer
+from workers.conversation.vocabulary import Vocabulary
+from workers.engines.base import Engine
 
 LONGEST_WINDOW = 32_768  # tokens: models without positions, and those with very many, are shown that much
 RESERVE = 512  # tokens for the answer where nobody says how many
@@ -40,13 +40,12 @@ class BuiltPrompt:
 class PromptBuilder:
     """The way from conversations to prompts for one loaded model."""
 
-    def __init__(self, store: Store, model: Loaded) -> None:
-        self.store, self.reader = store, model.reader
-        self.renderer = TemplateRenderer(model.reader)
-        self.window = min(model.reader.window, LONGEST_WINDOW)
+    def __init__(self, store: Store, model: Engine) -> None:
+        self.store, self._tokenizer = store, model.tokenizer
+        self.renderer = TemplateRenderer(model.tokenizer)
+        self.window = min(model.tokenizer.window, LONGEST_WINDOW)
         self._name = str(model.ref)
-        self._vocabulary_size = int(model.model.model.config.get_text_config().vocab_size)
-        self.vocabulary = Vocabulary(model.reader.tokenizer)
+        self.vocabulary = Vocabulary(model.tokenizer.token_bytes)
 
     def show(self, claim: TurnClaim) -> BuiltPrompt:
         """The prompt of a claimed reply.
@@ -71,13 +70,12 @@ class PromptBuilder:
 
     def _in_tokens(self, claim: TurnClaim, ids: tuple[int, ...]) -> BuiltPrompt:
         """What was said in tokens, as it stands."""
-        if max(ids) >= self._vocabulary_size:
-            raise BadInput(f"There is no token {max(ids)}: the model has {self._vocabulary_size:,}.")
+        if max(ids) >= self._tokenizer.vocabulary_size:
+            raise BadInput(f"There is no token {max(ids)}: the model has {self._tokenizer.vocabulary_size:,}.")
         budget = self.window + 1 - max(1, min(claim.sampling.max_tokens or 1, self.window))  # the last is never read
         if len(ids) > budget:
             raise ContextTooLong(len(ids), budget)
-        decoded = self.reader.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
-        text = str(decoded).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        text = self._tokenizer.decode(ids).replace("\0", "\N{REPLACEMENT CHARACTER}")
         return BuiltPrompt(ids, ContextFacts(tokens=len(ids), budget=budget), self.window, ids, text, in_tokens=True)
 
     def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
@@ -122,7 +120,7 @@ class PromptBuilder:
 
     def _spells(self, tokens: Sequence[int], text: str) -> bool:
         """Whether these tokens are this text; of one that went on with another they alone lack the space before it."""
-        return str(self.reader.tokenizer.decode(list(tokens))).lstrip(" ") == text.lstrip(" ")
+        return self._tokenizer.decode(tokens).lstrip(" ") == text.lstrip(" ")
 
     def _count(self, text: str) -> int:
         return len(self.renderer.text_ids(text))

@@ -11,9 +11,9 @@ from proctor.nouns.conversations import Counts, Finish
 from proctor.store.conversations.turns import Kept, Outcome, TurnClaim
 from workers.conversation.prompts import BuiltPrompt
 from workers.conversation.streams import OutgoingEntry, ReplyWriter
+from workers.conversation.vocabulary import Vocabulary
+from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import NextToken, PromptLogprob, TokenLogprob
-from workers.engines.hf.generation.detokenizer import Detokenizer
-from workers.engines.hf.vocabulary import Vocabulary
 
 
 @dataclass

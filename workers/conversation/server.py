@@ -32,11 +32,9 @@ from workers.conversation.leases import ReplyLeases
 from workers.conversation.prompts import PromptBuilder
 from workers.conversation.reply import ActiveReply
 from workers.conversation.streams import ReplyStreams, ReplyWriter, SendResult
+from workers.engines.base import Engine, Skill, require
 from workers.engines.generation import GenerationRequest, Generator, NextToken
-from workers.engines.hf.generation.choose import end_tokens, generator_for
-from workers.engines.hf.generation.detokenizer import Detokenizer
-from workers.engines.hf.scoring.options import score_options
-from workers.models.held import Loaded, Models
+from workers.models.held import Models
 from workers.run.liveness import Liveness
 
 MOST_LIVE = 32  # replies at a time
@@ -54,7 +52,7 @@ log = logging.getLogger(__name__)
 class _ChatModel:
     """What converses with one loaded model."""
 
-    model: Loaded
+    model: Engine
     generator: Generator
     prompts: PromptBuilder
 
@@ -152,11 +150,11 @@ class ConversationServer:
             return False
         try:
             loaded = means.models.get(means.allowed.resolve(expected.model), expected.quant, DType.AUTO)
+            means.channel.hold(self._lane(loaded))
+            self._voicebox()
         except ProctorError as error:
-            log.info("%s is not loaded before it is asked for: %s", expected.model, error)
+            log.info("%s is not ready before it is asked for: %s", expected.model, error)
             return False
-        means.channel.hold(self._lane(loaded))
-        self._voicebox()
         return True
 
     def wait_for_next(self) -> bool:
@@ -235,7 +233,7 @@ class ConversationServer:
         means = self._means
         said = shown.text if shown.in_tokens else None
         turns.begin(means.store, claim, shown.facts, str(box.model.provenance.dtype), said=said)
-        detokenizer = Detokenizer(box.model.reader.tokenizer, claim.sampling.stop, shown.behind)
+        detokenizer = box.model.detokenizer(claim.sampling.stop, shown.behind)
         live = ActiveReply(claim, writer, detokenizer, shown, 0, began, box.prompts.vocabulary, load_s=load_s)
         if claim.options:
             self._probe(box, live)
@@ -254,8 +252,9 @@ class ConversationServer:
         return live
 
     def _probe(self, box: _ChatModel, live: ActiveReply) -> None:
+        require(box.model, Skill.SCORE)
         options = [box.prompts.renderer.text_ids(option) for option in live.claim.options]
-        scores = score_options(box.model.model, live.shown.ids, options)
+        scores = box.model.score_options(live.shown.ids, options)
         live.first_at = live.last_at = time.monotonic()
         counts = live.counts(0)
         turns.finish(self._means.store, live.claim, Outcome(Finish.STOP, "", (), counts, options_logprob=scores))
@@ -390,9 +389,8 @@ class ConversationServer:
         held = self._means.models.held
         assert held is not None
         if self._box is None or self._box.model is not held:
-            ends = end_tokens(held.model.model, held.reader.tokenizer)
-            generator = generator_for(held.model, self._means.models.device, ends)
-            self._box = _ChatModel(held, generator, PromptBuilder(self._means.store, held))
+            require(held, Skill.STREAM)
+            self._box = _ChatModel(held, held.stream(), PromptBuilder(self._means.store, held))
         return self._box
 
     def _leave_model(self) -> None:
@@ -402,7 +400,7 @@ class ConversationServer:
             self._box.generator.forget()
         self._box, self._most = None, MOST_LIVE
 
-    def _lane(self, loaded: Loaded) -> Lane:
+    def _lane(self, loaded: Engine) -> Lane:
         return Lane(self._means.me.device, str(loaded.ref), loaded.quant)
 
     def _known_broker(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -114,6 +114,28 @@ class TorchDevice:
         """Whether this process keeps memory of the CPU that it frees, from now on; see `workers.engines.heap`."""
         if self.kind is Device.CPU:
             heap.keep_freed() if keep else heap.let_go_freed()
+
+    def begin_gpu_time(self) -> Callable[[], float]:
+        """Time what the first GPU does from now on, by CUDA events: from its first kernel to its last."""
+        if self.kind is not Device.GPU:
+            return lambda: 0.0
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        first.record()
+
+        def end() -> float:
+            last.record()
+            last.synchronize()
+            return float(first.elapsed_time(last)) / 1000
+
+        return end
+
+    def begin_peak(self) -> Callable[[], int]:
+        """Watch from now on what torch's allocator holds on all GPUs together."""
+        if self.kind is not Device.GPU:
+            return lambda: 0
+        for gpu in range(self.gpus):
+            torch.cuda.reset_peak_memory_stats(gpu)
+        return lambda: sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(self.gpus))
 
     def resolve(self, wanted: DType, own: DType, quant: Quant) -> DType:
         """The type to compute in on this device; the rule is `proctor.catalog.memory.computed_dtype`."""

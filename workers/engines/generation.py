@@ -1,8 +1,8 @@
-"""Generation: what a way to make replies promises, whichever of the two it is.
+"""Generation: what a way to make replies promises, token by token, for conversations.
 
-`generate_plain` is the slow and obvious way, one conversation after the other, and serves every causal model;
-`generate_rows` makes all replies in one row. `talking` chooses between them, `sampling` chooses tokens, `detokenizer`
-turns tokens into text. The promises are held for both by tests/unit/workers/engines/hf/generation/test_continuous.py:
+The engine `hf` has two. `hf.generation.plain` is the slow and obvious way, one conversation after the other, and serves
+every causal model; `hf.generation.continuous` is continuous batching with chunked prefill. `hf.generation.choose`
+chooses between them. tests/unit/workers/engines/hf/generation/test_continuous.py holds the promises for both:
 
 - greedy tokens are those of transformers' own `generate`, and in float32 the same alone and in company;
 - with a seed a reply is the same again, and is gone on with after any token as if it had not been interrupted:

@@ -10,11 +10,9 @@ from types import TracebackType
 from typing import Self
 
 import psutil
-import torch
 
-from proctor.nouns.models import Device
 from proctor.nouns.runs import Cost
-from workers.engines.devices import TorchDevice
+from workers.engines.base import ComputeDevice
 
 _SAMPLE_S = 0.01
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -24,34 +22,24 @@ _STATUS = Path("/proc/self/status")
 class Meter:
     """`with Meter(device) as meter: work()`, then `meter.cost`.
 
-    CPU time is the whole process's, all threads. GPU time is measured by CUDA events, between the first and the last
-    kernel of the block; the block ends when the device has finished.
+    CPU time is the whole process's, all threads. GPU time is between the first and the last kernel of the
+    block, which ends when the device has finished.
     """
 
-    def __init__(self, device: TorchDevice) -> None:
+    def __init__(self, device: ComputeDevice) -> None:
         self.device = device
         self.cost = Cost()
 
     def __enter__(self) -> Self:
-        self._events = _events() if self.device.kind is Device.GPU else []
         self._wall, self._cpu = time.perf_counter(), time.process_time()
-        if self._events:
-            self._events[0].record()
+        self._end_gpu_time = self.device.begin_gpu_time()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        gpu_s = 0.0
-        if self._events and error is None:
-            self._events[1].record()
-            self._events[1].synchronize()
-            gpu_s = self._events[0].elapsed_time(self._events[1]) / 1000
+        gpu_s = self._end_gpu_time() if error is None else 0.0
         self.cost = Cost(time.perf_counter() - self._wall, time.process_time() - self._cpu, gpu_s)
-
-
-def _events() -> list[torch.cuda.Event]:
-    return [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
 
 
 class PeakMemory:
@@ -61,16 +49,14 @@ class PeakMemory:
     Elsewhere a thread samples a hundred times a second, which can miss a shorter peak. One block at a time a process.
     """
 
-    def __init__(self, device: TorchDevice) -> None:
+    def __init__(self, device: ComputeDevice) -> None:
         self.device = device
         self.rss_bytes = 0
         self.device_bytes = 0
         self.exact = False
 
     def __enter__(self) -> Self:
-        if self.device.kind is Device.GPU:
-            for gpu in range(self.device.gpus):
-                torch.cuda.reset_peak_memory_stats(gpu)
+        self._device_peak = self.device.begin_peak()
         self.exact = _reset_high_water_mark()
         self.rss_bytes = psutil.Process().memory_info().rss
         self._stop = threading.Event()
@@ -87,8 +73,7 @@ class PeakMemory:
         else:
             self._stop.set()
             self._thread.join()
-        if self.device.kind is Device.GPU:
-            self.device_bytes = sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(self.device.gpus))
+        self.device_bytes = self._device_peak()
 
     def _sample(self) -> None:
         process = psutil.Process()

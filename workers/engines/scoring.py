@@ -1,7 +1,7 @@
-"""What a scorer promises: the log-probability of every option of every question, a pack at a time.
+"""Scoring: the values that pass between a Run and an engine, and what a way to score promises inside one.
 
-There are several ways to compute the same numbers. `workers.engines.hf.scoring.plain` is the slow and obvious one, and
-every other is tested against it. A scorer belongs to one loaded model; it keeps nothing between Runs.
+There are several ways to compute the same log-probabilities (loglikelihood, in lm-evaluation-harness's word).
+`workers.engines.hf.scoring.plain` is the slow and obvious one, and every other is tested against it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Protocol
 
 from proctor.nouns.exams import Pack, Prompt
 from proctor.nouns.runs import Cost
-from workers.engines.hf.scoring.layout import Prefix
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class EncodedPrompt:
 class Prepared:
     """A Run's prompts, ready to be packed: `lengths[i]` is what prompt i adds to a pack, in tokens.
 
-    `padded` says whether a pack computes its members as long as the longest of them; `prefix` is what all of them
-    begin with, already computed (nothing, for a scorer that shares nothing).
+    `padded` says whether a pack computes its members as long as the longest of them. An engine keeps in a kind of its
+    own what else it needs, such as the keys and values of the prefix.
     """
 
-    prompts: tuple[EncodedPrompt, ...]
+    prompts: tuple[Prompt, ...]
     lengths: tuple[int, ...]
     tokenizing: Cost
     padded: bool = True
-    prefix: Prefix = field(default_factory=lambda: Prefix(0))
+    prefix_tokens: int = 0  # that all prompts begin with, computed once (prefix caching)
     prefilling: Cost = field(default_factory=Cost)
 
 
@@ -63,7 +62,7 @@ class PackScores:
 
 
 class Scorer(Protocol):
-    """One way through one loaded model."""
+    """One way through one loaded model, inside its engine. It keeps nothing between Runs."""
 
     @property
     def name(self) -> str:
@@ -71,25 +70,12 @@ class Scorer(Protocol):
         ...
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        """Tokenize a Run's prompts and find what they share.
-
-        Raises
-        ------
-        CantBeAsked
-            where a prompt is longer than the model's window, or an option adds no token to it.
-        """
+        """As `workers.engines.base.Engine.prepare`."""
         ...
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
-        """Log-probabilities of a pack's options, in float32 from the logits on.
+        """As `workers.engines.base.Engine.answer`, in float32 from the logits on.
 
         The same prompts in the same pack give the same bits on the same machine.
-
-        Raises
-        ------
-        BadScores
-            where the model gives a number that is no log-probability; names the model and the question.
-        OutOfMemory
-            where the pack is too large for the device; nothing is lost but the time.
         """
         ...

@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from proctor.nouns.runs import Cost, Measures
-from workers.engines.devices import TorchDevice
+from workers.engines.base import ComputeDevice
 from workers.engines.measure import Meter, PeakMemory
 from workers.engines.scoring import PackScores, Prepared
 
 
 class AttemptCosts:
-    """`with Tally(device) as tally:` around the work; after the block `costs.measures` has the peaks of memory too."""
+    """`with AttemptCosts(device) as costs:` around the work; `costs.measures` has the peaks of memory after it."""
 
-    def __init__(self, device: TorchDevice) -> None:
+    def __init__(self, device: ComputeDevice) -> None:
         self._device = device
         self._peak = PeakMemory(device)
         self._load = self._tokenize = self._prefix = self._score = self._write = Cost()
@@ -28,8 +28,8 @@ class AttemptCosts:
     def prepared(self, prepared: Prepared) -> None:
         self._tokenize += prepared.tokenizing
         self._prefix += prepared.prefilling
-        self._computed += prepared.prefix.length
-        self._saved -= prepared.prefix.length  # each pack counts what it was spared, and once it was computed
+        self._computed += prepared.prefix_tokens
+        self._saved -= prepared.prefix_tokens  # each pack counts what it was spared, and once it was computed
 
     def scored(self, scores: PackScores) -> None:
         self._score += scores.cost

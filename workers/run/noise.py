@@ -15,18 +15,19 @@ from proctor.exams.marking.choice import best_of
 from proctor.exams.packs import compose
 from proctor.nouns.exams import Pack
 from proctor.nouns.runs import Claim, Noise
-from workers.engines.scoring import Prepared, Scorer
+from workers.engines.scoring import Prepared
 from workers.run.lease import Lease
+from workers.run.splitting import SplittingScorer
 
 SLICE = 32  # questions of a Run at most, a contestant has many Runs
 ONE_IN = 4  # of its questions at most, so that the check costs a quarter of a small Run and an eighth of MMLU
 
 
-def check_noise(claim: Claim, lease: Lease, scorer: Scorer, prepared: Prepared) -> Noise | None:
+def check_noise(claim: Claim, lease: Lease, scorer: SplittingScorer, prepared: Prepared) -> Noise | None:
     """The noise of a Run whose Answers are all recorded; None where nobody asked for it, or it is known already.
 
     The slice and its packs are a pure function of the prompts and the settings, as the Run's own packs are: whichever
-    attempt measures it, after whatever was killed, measures the same. Errors as of `Scorer.score`.
+    attempt measures it, after whatever was killed, measures the same. Errors as of `Engine.answer`.
     """
     if not claim.check_noise:
         return None
@@ -35,11 +36,11 @@ def check_noise(claim: Claim, lease: Lease, scorer: Scorer, prepared: Prepared) 
     before: list[tuple[float, ...]] = []
     after: list[tuple[float, ...]] = []
     packs = other_packs(prepared, budget)
-    ids = {index: prepared.prompts[index].prompt.question.id for pack in packs for index in pack.members}
+    ids = {index: prepared.prompts[index].question.id for pack in packs for index in pack.members}
     recorded = lease.recorded_scores(tuple(ids.values()))
     for pack in packs:
         before += (recorded[ids[index]] for index in pack.members)
-        after += scorer.score(prepared, pack).options_logprob
+        after += scorer.answer(prepared, pack).options_logprob
     return compare(before, after, budget, time.monotonic() - began)
 
 

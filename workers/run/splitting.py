@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from proctor.errors import OutOfMemory
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Pack
 from proctor.nouns.runs import Cost, Provenance
-from workers.engines.scoring import PackScores, Prepared, Scorer
+from workers.engines.scoring import PackScores, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,15 @@ class _Short:
     error: OutOfMemory
 
 
+class AnswersPacks(Protocol):
+    """Of an engine, what answers packs."""
+
+    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
+        """As `workers.engines.base.Engine.answer`."""
+
+
 class SplittingScorer:
-    """A `Scorer` around another: packs go through whole, or in parts of at most `cut_tokens`.
+    """Answers packs by an engine: they go through whole, or in parts of at most `cut_tokens`.
 
     Where a part runs out of memory, `make_room` lets go of what others hold and says whether there was any: the pack is
     then tried once more as it is. Else `cut_tokens` becomes half of the part's size and `remember` is told, before the
@@ -40,23 +48,16 @@ class SplittingScorer:
 
     def __init__(
         self,
-        scorer: Scorer,
+        engine: AnswersPacks,
         cut_tokens: int | None,
         remember: Callable[[int], None],
         make_room: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.scorer, self.cut_tokens, self._remember, self._make_room = scorer, cut_tokens, remember, make_room
+        self._engine, self.cut_tokens, self._remember, self._make_room = engine, cut_tokens, remember, make_room
 
-    @property
-    def name(self) -> str:
-        return self.scorer.name
-
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        return self.scorer.prepare(prompts)
-
-    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
         while True:
-            scored = self._score_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
+            scored = self._answer_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
             if not isinstance(scored, _Short):
                 return joined(scored)
             if self._make_room():
@@ -65,11 +66,11 @@ class SplittingScorer:
                 raise scored.error
             self._cut(size_of(prepared, scored.part) // 2)
 
-    def _score_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackScores] | _Short:
+    def _answer_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackScores] | _Short:
         scored: list[PackScores] = []
         for part in parts:
             try:
-                scored.append(self.scorer.score(prepared, part))
+                scored.append(self._engine.answer(prepared, part))
             except OutOfMemory as error:
                 # Memory is given back by the caller: until this block is over the frames of the pass are alive.
                 return _Short(part, error.with_traceback(None))

@@ -138,7 +138,7 @@ class TightScorer:
 
 def test_a_pack_that_was_cut_has_the_numbers_of_its_parts(shop: Workshop) -> None:
     engine = shop.load(shop.checkpoint("llama", DType.FLOAT32), DType.FLOAT32)
-    scorer, _ = scorer_for(engine.model, engine.reader, shop.device)
+    scorer, _ = scorer_for(engine.model, engine.tokenizer, shop.device)
     ready = prepared(engine.model, scorer, prompts(VOCABULARY, 8, 40, (20, 30), text=False))
     pack = compose(ready.lengths, 4096, padded=ready.padded)[0]
     cut = of_memory.through(TightScorer(scorer, 100), ready, pack)

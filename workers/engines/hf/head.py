@@ -1,4 +1,4 @@
-"""The output head in float32, whatever the model computes in.
+"""The output head (`lm_head`) in float32, whatever the model computes in.
 
 A logit near 20 in bfloat16 is a multiple of 1/8: of four options that a small model thinks about equally likely, two
 share the highest number on one question in five (42 of 200 MMLU questions, SmolLM2), which is rounding, not opinion.

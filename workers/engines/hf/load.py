@@ -27,7 +27,7 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.own_weights import leave_file
 from workers.engines.hf.quantize import check_computes, notes, quantization, settle
 from workers.engines.hf.quiet import quiet_libraries
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import Meter
 
 BUSY_S = 30.0  # for memory that somebody else is giving back
@@ -40,11 +40,11 @@ _TOKENIZER_SAYS = 1_000_000_000  # tokenizers that know no limit say a number ab
 
 
 @dataclass(frozen=True)
-class Engine:
+class LoadedModel:
     """A model in memory with its tokenizer."""
 
     model: CausalModel
-    reader: Tokenizer
+    tokenizer: HfTokenizer
     weights: Weights
     dtype: DType  # what it computes in, never `auto`
     products: str  # what multiplies its matrices: see `Provenance.products`
@@ -60,7 +60,7 @@ def load(
     dtype: DType,
     device: TorchDevice,
     pack_tokens: int = Conditions.pack_tokens,
-) -> Engine:
+) -> LoadedModel:
     """Load tokenizer and weights (safetensors only, no code of the model's own).
 
     Of a group of GPUs it takes one alone where packs of `pack_tokens` have room beside the weights.
@@ -88,7 +88,7 @@ def load(
     where = placement(weights, quant, computed, pack_tokens, device)
     with Meter(device) as meter, quiet_libraries():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            library = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model = _load_model(folder, name, quant, computed, where)
             if is_offloaded(getattr(model, "hf_device_map", {})):
                 raise DoesNotFit(name, needs, has, device.name)
@@ -103,13 +103,14 @@ def load(
             if is_of_the_device(error):
                 raise  # a sick GPU is no fault of the model
             raise BadModel(name, first_line(error)) from error
-    reader = Tokenizer(tokenizer, _window(weights, tokenizer), name)
+    vocabulary_size = int(model.config.get_text_config().vocab_size)
+    tokenizer = HfTokenizer(library, _window(weights, library), name, vocabulary_size)
     size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]
     told = notes(quant, device.kind)
     if weights.quantized_as:
         told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
-    return Engine(
-        CausalModel(model, _padding(tokenizer, model)), reader, weights, computed, products, size, meter.cost, told
+    return LoadedModel(
+        CausalModel(model, _padding(library, model)), tokenizer, weights, computed, products, size, meter.cost, told
     )
 
 

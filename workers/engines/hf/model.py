@@ -1,4 +1,4 @@
-"""A transformers model behind the two questions that scoring asks of it."""
+"""A causal model of transformers: logits of padded lines, of a packed row, and of a row of replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantization while loading, by bitsandbytes, on GPUs and on the CPU."""
+"""Quantization while loading, by bitsandbytes (LLM.int8 and NF4), on GPUs and on the CPU."""
 
 from __future__ import annotations
 

@@ -4,34 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property, partial
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from proctor.catalog.template import render
 from proctor.errors import CantBeAsked
-from proctor.exams.chat_prompts import Message
+from proctor.exams.chat_prompts import Message, Turns
 from proctor.nouns.exams import Prompt
-from workers.engines.hf.chat_template import ChatTemplate
+from workers.engines.chat_template import ChatTemplate
+from workers.engines.hf.token_bytes import TokenBytes
 from workers.engines.scoring import Continuation, EncodedPrompt
 
 _LATELY = 4096  # texts: a Run's, with some to spare
 
 
-class Tokenizer:
+class HfTokenizer:
     """A model's tokenizer, and the window that its prompts must fit in.
 
     Special tokens are the tokenizer's own default, those before the text only; a text that already starts with the
     beginning-of-sequence token, as chat templates write it, gets no second one.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, window: int, model: str) -> None:
-        self.tokenizer, self.window, self.model = tokenizer, window, model
-        self.template = ChatTemplate(tokenizer, model)
-        self._leading = _leading_specials(tokenizer)
+    def __init__(
+        self, library: PreTrainedTokenizerBase, window: int, model: str, vocabulary_size: int | None = None
+    ) -> None:
+        self.library, self.window, self.model = library, window, model
+        self.vocabulary_size = len(library) if vocabulary_size is None else vocabulary_size
+        self.template = template_of(library, model)
+        self._leading = _leading_specials(library)
         self._lately: dict[str, list[int]] = {}  # what was counted, which is likely to be encoded next
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, special tokens in front."""
         return self._many([text])[0]
+
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of a text alone."""
+        found: list[int] = self.library(text, add_special_tokens=False)["input_ids"]
+        return found
+
+    def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:
+        """The text of tokens, with no space taken away that transformers would clean up."""
+        text = self.library.decode(list(tokens), skip_special_tokens=not specials, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str)
+        return text
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token adds to a text; those of its name where it is a special one."""
+        return self._token_bytes.of(token)
+
+    @cached_property
+    def _token_bytes(self) -> TokenBytes:
+        return TokenBytes(self.library)
 
     def count(self, text: str) -> int:
         """Tokens of a text, special tokens included: what it takes of the window."""
@@ -40,11 +65,6 @@ class Tokenizer:
         if len(self._lately) > _LATELY:
             del self._lately[next(iter(self._lately))]
         return len(ids)
-
-    @property
-    def has_chat_template(self) -> bool:
-        """Whether `chat` works: models that were never taught to converse have no template."""
-        return self.tokenizer.chat_template is not None
 
     def chat(self, messages: Sequence[Message]) -> str:
         """The text of a conversation now, up to where the assistant speaks next.
@@ -97,7 +117,7 @@ class Tokenizer:
         return encoded
 
     def _many(self, texts: Sequence[str]) -> list[list[int]]:
-        begin = self.tokenizer.bos_token
+        begin = self.library.bos_token
         return [
             row if begin and text.startswith(begin) else [*self._leading, *row]
             for text, row in zip(texts, self._bare(texts), strict=True)
@@ -107,13 +127,23 @@ class Tokenizer:
         """Ids without special tokens. Tokenizers in Rust are asked directly: no masks, no offsets, half the time."""
         if not texts:
             return []
-        if not isinstance(self.tokenizer, PreTrainedTokenizerFast):
-            rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        if not isinstance(self.library, PreTrainedTokenizerFast):
+            rows: list[list[int]] = self.library(list(texts), add_special_tokens=False)["input_ids"]
             return rows
-        rust = self.tokenizer.backend_tokenizer
+        rust = self.library.backend_tokenizer
         rust.no_truncation()
         rust.no_padding()
         return [row.ids for row in rust.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def template_of(library: PreTrainedTokenizerBase, model: str) -> ChatTemplate:
+    """The chat template that a tokenizer brings, as it stands now."""
+    return ChatTemplate(partial(rendered, library) if library.chat_template is not None else None, model)
+
+
+def rendered(library: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *, opened: bool = True) -> str:
+    """What the tokenizer's template writes, as `apply_chat_template` does; errors as of `render`."""
+    return render(library.get_chat_template(), turns, moment, library.special_tokens_map, opened=opened)
 
 
 def _texts(prompt: Prompt) -> tuple[str, ...]:

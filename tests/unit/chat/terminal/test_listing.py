@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chat.protocol.inquiries import ListedConversation
 from chat.terminal.listing import listed
+from proctor.nouns.conversations import ListedConversation
 
 TIME = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 TITLE = "Which rivers of Europe end in the Black Sea, and where do they rise?"

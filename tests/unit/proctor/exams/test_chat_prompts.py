@@ -23,7 +23,8 @@ from proctor.exams.chat_prompts import (
     write,
 )
 from tests import templates, tiny
-from workers.engines.hf.chat_template import ChatTemplate, ExamChat, rendered
+from workers.engines.chat_template import ExamChat
+from workers.engines.hf.tokens import rendered, template_of
 
 NOON = datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC)
 DAY = date(2026, 11, 3)
@@ -55,7 +56,7 @@ def by_jinja(template: str) -> Render:
 def by_worker(template: str) -> Render:
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
-    return ChatTemplate(tokenizer, "tiny")._render
+    return lambda said, moment: rendered(tokenizer, said, moment)
 
 
 WAYS = (by_jinja, by_worker)
@@ -216,12 +217,12 @@ def test_a_template_that_takes_too_much_takes_none_of_this_process() -> None:
 def test_the_prompts_of_a_run_are_told_its_day_and_what_they_leave_out_is_noted() -> None:
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = templates.DATED
-    chat = ExamChat(ChatTemplate(tokenizer, "tiny"), DAY, shots=True)
+    chat = ExamChat(template_of(tokenizer, "tiny"), DAY, shots=True)
     assert "Today Date: 03 Nov 2026 00:00:00\nAbout the moon." in chat.text(CHAT)
     assert (chat.told_date, chat.notes) == ("2026-11-03", ("its chat template is told the date 2026-11-03",))
     tokenizer.chat_template = templates.GEMMA
-    plain = ExamChat(ChatTemplate(tokenizer, "tiny"), DAY, shots=True)
+    plain = ExamChat(template_of(tokenizer, "tiny"), DAY, shots=True)
     assert (plain.told_date, plain.notes) == ("", (NO_SYSTEM,))
     tokenizer.chat_template = templates.PARTS_ONLY
-    assert ExamChat(ChatTemplate(tokenizer, "tiny"), DAY, shots=True).notes == (IN_PARTS,)
+    assert ExamChat(template_of(tokenizer, "tiny"), DAY, shots=True).notes == (IN_PARTS,)
     assert midnight(DAY) == datetime(2026, 11, 3, tzinfo=UTC)

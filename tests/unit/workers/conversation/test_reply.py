@@ -17,11 +17,13 @@ from workers.conversation.failures import _failed, fault_of
 from workers.conversation.prompts import BuiltPrompt
 from workers.conversation.reply import ActiveReply
 from workers.conversation.streams import ReplyWriter, SendResult
+from workers.conversation.vocabulary import Vocabulary
+from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import NextToken, TokenLogprob
-from workers.engines.hf.generation.detokenizer import Detokenizer
-from workers.engines.hf.vocabulary import Vocabulary
+from workers.engines.hf.tokens import HfTokenizer
 
 TOKENIZER = tiny.tokenizer()
+OURS = HfTokenizer(TOKENIZER, tiny.WINDOW, "tiny")
 WORDS = tuple(TOKENIZER.encode("The moon turns once. Once is enough."))
 LANE = Lane(Device.CPU, "org/x@r1", Quant.NONE)
 
@@ -29,9 +31,8 @@ LANE = Lane(Device.CPU, "org/x@r1", Quant.NONE)
 def live(stop: tuple[str, ...] = (), began: float = 0.0) -> ActiveReply:
     claim = TurnClaim("t1", "c1", "t0", 1, LANE, Sampling(seed=7), History.SUMMARY, (), 30.0, 2.5, ())
     shown = BuiltPrompt((1, 2, 3, 4), ContextFacts(tokens=4, budget=100), 512)
-    return ActiveReply(
-        claim, ReplyWriter("t1", 1), Detokenizer(TOKENIZER, stop), shown, 3, began, Vocabulary(TOKENIZER), load_s=1.5
-    )
+    detokenizer, vocabulary = Detokenizer(OURS.decode, stop), Vocabulary(OURS.token_bytes)
+    return ActiveReply(claim, ReplyWriter("t1", 1), detokenizer, shown, 3, began, vocabulary, load_s=1.5)
 
 
 def token(place: int, **more: object) -> NextToken:

@@ -13,6 +13,7 @@ from proctor.catalog.resolve import resolve
 from proctor.errors import BadModel
 from proctor.nouns.models import DType, Quant
 from tests import tiny
+from tests.models import of_hf, on, on_cpu
 from tests.support import printed_by
 from workers.engines.hf.scoring.prefix import PrefixScorer
 from workers.models.held import Models
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Models:
-    return Models(tiny.CPU, tmp_path / "cache")
+    return on_cpu(tmp_path / "cache")
 
 
 def test_a_model_is_loaded_once(models: Models, folder: Path) -> None:
@@ -43,7 +44,7 @@ def test_another_quantization_or_type_is_another_load(models: Models, folder: Pa
 
 
 def test_on_a_group_larger_packs_than_a_model_was_placed_for_are_another_load(folder: Path, tmp_path: Path) -> None:
-    ref, group = resolve(str(folder)), Models(tiny.Group((1 << 40, 1 << 40)), tmp_path / "cache")
+    ref, group = resolve(str(folder)), on(tiny.Group((1 << 40, 1 << 40)), tmp_path / "cache")
     first = group.get(ref, Quant.NONE, DType.FLOAT32, 1024)
     assert group.get(ref, Quant.NONE, DType.FLOAT32, 512) is first
     larger = group.get(ref, Quant.NONE, DType.FLOAT32, 4096)
@@ -58,7 +59,7 @@ def test_one_device_holds_a_model_whatever_its_packs(models: Models, folder: Pat
 
 def test_the_model_before_is_gone_when_the_next_is_loaded(models: Models, folder: Path) -> None:
     ref = resolve(str(folder))
-    scorer = models.get(ref, Quant.NONE, DType.FLOAT32).scorer
+    scorer = of_hf(models.get(ref, Quant.NONE, DType.FLOAT32)).scorer
     assert isinstance(scorer, PrefixScorer)
     weights = weakref.ref(scorer.model.model)
     del scorer

@@ -31,7 +31,7 @@ def test_a_gguf_file_becomes_a_folder_that_loads(tmp_path: Path, capfd: pytest.C
     folder = local_folder(ref, tmp_path / "cache")
     assert folder == converted_path(ref, tmp_path / "cache")
     engine = load(folder, "m", Quant.NONE, DType.AUTO, tiny.CPU)
-    assert engine.reader.tokenizer.decode(engine.reader.ids("Answer: A")) == "Answer: A"
+    assert engine.tokenizer.library.decode(engine.tokenizer.ids("Answer: A")) == "Answer: A"
     assert capfd.readouterr() == ("", "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from proctor.nouns.runs import Cost, Measures
 from tests import tiny
-from workers.engines.hf.scoring.layout import Prefix
 from workers.engines.scoring import PackScores, Prepared
 from workers.run.costs import AttemptCosts
 
@@ -12,7 +11,7 @@ from workers.run.costs import AttemptCosts
 def test_costs_of_the_same_kind_add_up_and_no_other() -> None:
     with AttemptCosts(tiny.CPU) as costs:
         costs.loaded(Cost(1.0))
-        costs.prepared(Prepared((), (), tokenizing=Cost(2.0), padded=False, prefilling=Cost(4.0), prefix=Prefix(7)))
+        costs.prepared(Prepared((), (), tokenizing=Cost(2.0), padded=False, prefilling=Cost(4.0), prefix_tokens=7))
         costs.scored(PackScores((), tokens_computed=100, tokens_saved=14, cost=Cost(8.0)))
         costs.scored(PackScores((), tokens_computed=10, tokens_saved=7, cost=Cost(16.0)))
         with costs.writing():

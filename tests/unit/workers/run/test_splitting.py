@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.errors import OutOfMemory
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Pack
 from proctor.nouns.models import Device, DType
 from proctor.nouns.runs import Cost, Provenance
 from tests import tiny
-from workers.engines.scoring import Continuation, EncodedPrompt, PackScores, Prepared
+from workers.engines.scoring import PackScores, Prepared
 from workers.run.splitting import SplittingScorer, parts_of, size_of, with_cut
 
 LENGTHS = (90, 80, 60, 40, 30, 20, 10, 10)
 
 
 class SmallDevice:
-    """A scorer with memory for so many tokens at once; a question's score is its number."""
-
-    name = "small"
+    """An engine with memory for so many tokens at once; a question's score is its number."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.seen: list[tuple[int, ...]] = []
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        return prepared(tuple(len(prompt.text) for prompt in prompts))
-
-    def score(self, prepared: Prepared, pack: Pack) -> PackScores:
+    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
         if tokens_of(prepared, pack) > self.tokens:
             raise OutOfMemory("big", "a small device")
         self.seen.append(pack.members)
@@ -46,8 +39,7 @@ def tokens_of(ready: Prepared, part: Pack) -> int:
 
 
 def prepared(lengths: tuple[int, ...], *, padded: bool = False) -> Prepared:
-    one = EncodedPrompt(tiny.prompt("x"), (Continuation((1, 2), 1),))
-    return Prepared((one,) * len(lengths), lengths, Cost(), padded=padded)
+    return Prepared((tiny.prompt("x"),) * len(lengths), lengths, Cost(), padded=padded)
 
 
 def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() -> None:
@@ -55,10 +47,10 @@ def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() ->
     device = SmallDevice(150)
     scorer = SplittingScorer(device, None, told.append)
     ready = prepared(LENGTHS)
-    found = scorer.score(ready, Pack(0, (0, 1, 2)))
+    found = scorer.answer(ready, Pack(0, (0, 1, 2)))
     assert found.options_logprob == ((0.0,), (1.0,), (2.0,))
     assert (found.tokens_computed, found.tokens_saved, found.cost) == (230, 3, Cost(3.0))
-    scorer.score(ready, Pack(1, (3, 4, 5, 6, 7)))
+    scorer.answer(ready, Pack(1, (3, 4, 5, 6, 7)))
     assert told == [115]
     assert device.seen == [(0,), (1,), (2,), (3, 4, 5, 6, 7)]
 
@@ -67,7 +59,7 @@ def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
     device = SmallDevice(100)
     seen_when_told: list[int] = []
     scorer = SplittingScorer(device, None, lambda _: seen_when_told.append(len(device.seen)))
-    scorer.score(prepared((60, 50, 10)), Pack(0, (0, 1, 2)))
+    scorer.answer(prepared((60, 50, 10)), Pack(0, (0, 1, 2)))
     assert seen_when_told == [0]
     assert device.seen == [(0,), (1, 2)]
 
@@ -75,22 +67,22 @@ def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
 def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
     told: list[int] = []
     scorer = SplittingScorer(SmallDevice(50), None, told.append)
-    scorer.score(prepared((40,) * 8), Pack(0, tuple(range(8))))
+    scorer.answer(prepared((40,) * 8), Pack(0, tuple(range(8))))
     assert told == [160, 80, 40]
     with pytest.raises(OutOfMemory):
-        scorer.score(prepared((60, 40)), Pack(0, (0, 1)))
+        scorer.answer(prepared((60, 40)), Pack(0, (0, 1)))
 
 
 def test_padding_counts_in_the_half_of_what_was_too_large() -> None:
     told: list[int] = []
     scorer = SplittingScorer(SmallDevice(200), None, told.append)
-    scorer.score(prepared((90, 10, 10, 10), padded=True), Pack(0, (0, 1, 2, 3)))
+    scorer.answer(prepared((90, 10, 10, 10), padded=True), Pack(0, (0, 1, 2, 3)))
     assert told == [180]  # half of 4 × 90, where the members have 120 tokens together
 
 
 def test_a_recorded_size_is_kept_to_where_there_is_memory_for_more() -> None:
     device = SmallDevice(10_000)
-    SplittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    SplittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert device.seen == [(0,), (1,), (2,)]
 
 
@@ -128,12 +120,12 @@ def test_what_others_keep_is_let_go_before_a_pack_is_cut() -> None:
         return grown
 
     scorer = SplittingScorer(device, None, lambda _: pytest.fail("there was room"), let_go)
-    scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    scorer.answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert device.seen == [(0, 1, 2)]
 
 
 def test_a_pack_is_cut_where_nobody_has_anything_to_let_go() -> None:
     told: list[int] = []
     scorer = SplittingScorer(SmallDevice(150), None, told.append, lambda: False)
-    scorer.score(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    scorer.answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert told == [115]

@@ -1,4 +1,4 @@
-"""Matrices laid out for oneDNN once, when a model is loaded, instead of at every product.
+"""Weights prepacked for oneDNN once, when a model is loaded, instead of at every product.
 
 A layer's weight then lies in the blocks that the CPU's own instructions want, and goes through oneDNN in float32 too,
 where torch would take MKL. On AMD with AVX-512 that is a fifth more products a second in float32, a tenth in bfloat16,

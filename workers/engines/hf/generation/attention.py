@@ -1,4 +1,4 @@
-"""Attention of many conversations in one row: each token over what its own line has read, in one pass of the model.
+"""Attention of continuous batching: the tokens of many replies in one row, each over the KV cache of its own.
 
 transformers calls `batch_attention` wherever a model attends, once `NAME` is set as the model's attention; what it
 needs to know travels with the call as the keyword `lines`. Parts may be of any length: the next token of a reply, or

@@ -1,4 +1,4 @@
-"""What a loaded model needs to converse: which generator serves it, and which tokens end a reply."""
+"""Which generator serves a loaded model (continuous batching, or the plain one), and which tokens end a reply."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from workers.engines.devices import TorchDevice, is_of_the_device
 from workers.engines.generation import Generator
-from workers.engines.hf.chat_template import rendered
 from workers.engines.hf.generation.attention import BatchLayout, BatchPart
 from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.engines.hf.generation.kv_cache import KVCache
 from workers.engines.hf.generation.plain import PlainGenerator
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import Unfit, check_config, differ
+from workers.engines.hf.tokens import rendered
 
 ROOM_SHARE = 0.5  # of the memory that is free when a model has been loaded, for keys and values of conversations
 _FIRST, _SECOND, _THIRD = 7, 5, 3  # tokens of the trial: two lines, the second in two parts

@@ -1,8 +1,8 @@
-"""Many conversations in one row: each forward pass holds the next token of every reply, and parts of new prompts.
+"""Continuous batching with chunked prefill: a pass holds the next token of every reply, and portions of new prompts.
 
 Matrix products are over all tokens of the row at once; only attention is by conversation, each token behind what its
 own line has read. So nothing is padded, a reply joins and leaves at any step, and a long prompt is read in portions
-between the others' tokens. `lines` is the attention.
+between the others' tokens. `attention` is over the KV cache of each line; prompts begin behind the prefix cache.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Keys and values of conversations: one line of tokens each, grown as it is read, cut back, kept, found again.
+"""The KV cache and the prefix cache: keys and values of conversations, one line of tokens each, grown as it is
+read, cut back, kept, found again.
 
 Shapes: J heads of keys and values, C the room of a line in tokens (its capacity), D a head's width.
 """

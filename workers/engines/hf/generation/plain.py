@@ -1,4 +1,4 @@
-"""One conversation after the other, with the model's own cache: the slow and obvious way to generate.
+"""One reply after the other over the model's own KV cache: the slow and obvious way to generate.
 
 A cache belongs to the tokens that went through it. A new prompt takes the kept cache that begins with the most of the
 same tokens, cut back to them; a cache that can't be cut (a window that has passed, a state instead of keys) serves a

@@ -1,4 +1,4 @@
-"""The next token from a model's logits. Shapes: R rows, one a reply; V the vocabulary.
+"""Sampling: the next token from a model's logits, and its top log-probabilities. Shapes: R rows, V the vocabulary.
 
 In the order of transformers: repetition penalty (CTRL, https://arxiv.org/abs/1909.05858), temperature, top-k, top-p
 (https://arxiv.org/abs/1904.09751). What is left is drawn from by one number between 0 and 1 that is a hash of the

@@ -1,4 +1,4 @@
-"""Cascade attention: many questions behind one prefix, in one row, each as if it stood there alone.
+"""Cascade attention: many questions behind one cached prefix, in one row, each as if it stood there alone.
 
 What a token attends to falls in two parts: the prefix, the same for all, in one call for the whole row; and what
 stands before it in its own question, in a call for every group of questions of about one length. A softmax over both

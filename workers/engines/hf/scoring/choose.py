@@ -1,4 +1,4 @@
-"""Which models the fast way serves: told by their configuration, then tried on the model itself, once a load."""
+"""Which scorer serves a model: told by its configuration whether prefix caching can, then tried on it, once a load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.plain import PlainScorer
 from workers.engines.hf.scoring.prefix import PrefixScorer, prefill
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.scoring import Scorer
 
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
@@ -24,14 +24,14 @@ class Unfit(Exception):
     """Why a model can't be served the fast way; never leaves this module."""
 
 
-def scorer_for(model: CausalModel, reader: Tokenizer, device: TorchDevice) -> tuple[Scorer, str]:
+def scorer_for(model: CausalModel, tokenizer: HfTokenizer, device: TorchDevice) -> tuple[Scorer, str]:
     """The fast scorer where it serves this model, else the plain one and the reason."""
     try:
         check_config(model.model)
         _check_narrow_or_whole(model)
     except Unfit as reason:
-        return PlainScorer(model, reader, device), f"plain attention: {reason}"
-    return PrefixScorer(model, reader, device), ""
+        return PlainScorer(model, tokenizer, device), f"plain attention: {reason}"
+    return PrefixScorer(model, tokenizer, device), ""
 
 
 def check_config(model: PreTrainedModel) -> None:

@@ -1,4 +1,4 @@
-"""The last layer's work for those tokens alone whose logits are read: a question has a hundred, and one of them is.
+"""Run the last layer's MLP only for tokens whose logits are read: about one in a hundred of a question's.
 
 Behind the last layer's attention no token looks at another: of all the others only keys and values are needed there. In
 a model of L layers that saves nearly the L-th part of the work.

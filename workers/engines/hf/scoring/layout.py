@@ -1,4 +1,4 @@
-"""Where the questions of a pack stand in a row, and what each of their tokens sees.
+"""The layout and attention masks of a packed row: where its questions stand, and what each of their tokens sees.
 
 Shapes: J heads of keys and values, N tokens of the row, P of the prefix, D a head's width, B questions of a group, L
 tokens of its longest.

@@ -1,4 +1,4 @@
-"""How a pack stands in one row: what its prompts share is left out, and each option of several tokens is a branch.
+"""Packing without padding: a pack in one row, without the shared prefix, each option of several tokens as a branch.
 
     [question 0 after the prefix][its branches …][question 1 after the prefix][its branches …] …
 

@@ -1,4 +1,4 @@
-"""Full prompts, padded: the slow and obvious way to score, which every faster way is tested against.
+"""Log-probabilities by full prompts, padded: the slow and obvious way, which every faster way is tested against.
 
 Shapes: B lines of a batch, T tokens of its longest line, K positions whose logits are asked for, V the vocabulary.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -15,9 +15,18 @@ from proctor.errors import BadScores
 from proctor.nouns.exams import Pack, Prompt
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.scoring.layout import Prefix
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import Meter
 from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfPrepared(Prepared):
+    """`Prepared` with what this engine reads: token ids, and keys and values of the prefix where one is shared."""
+
+    encoded: tuple[EncodedPrompt, ...]
+    prefix: Prefix = field(default_factory=lambda: Prefix(0))
 
 
 @dataclass(frozen=True)
@@ -48,26 +57,26 @@ class PlainScorer:
 
     name = "plain"
 
-    def __init__(self, model: CausalModel, reader: Tokenizer, device: TorchDevice) -> None:
-        self.model, self.reader, self.device = model, reader, device
+    def __init__(self, model: CausalModel, tokenizer: HfTokenizer, device: TorchDevice) -> None:
+        self.model, self.tokenizer, self.device = model, tokenizer, device
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+    def prepare(self, prompts: Sequence[Prompt]) -> HfPrepared:
         with Meter(self.device) as meter:
-            encoded = self.reader.encode(prompts)
+            encoded = self.tokenizer.encode(prompts)
             lengths = tuple(sum(len(line.tokens) for line in lines_of([one])) for one in encoded)
-        return Prepared(encoded, lengths, meter.cost)
+        return HfPrepared(tuple(prompts), lengths, meter.cost, encoded=encoded)
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
-        members = [prepared.prompts[index] for index in pack.members]
+        members = members_of(prepared, pack)
         lines = lines_of(members)
         sums = [[0.0] * len(member.options) for member in members]
-        with Meter(self.device) as meter, self.device.reporting_shortage(self.reader.model):
+        with Meter(self.device) as meter, self.device.reporting_shortage(self.tokenizer.model):
             found = self._log_probabilities(lines)
             targets = (target for line in lines for target in line.targets)
             for target, value in zip(targets, found, strict=True):
                 sums[target.member][target.option] += value
         scores = tuple(tuple(row) for row in sums)
-        check(scores, members, self.reader.model)
+        check(scores, members, self.tokenizer.model)
         return PackScores(scores, sum(len(line.tokens) for line in lines), 0, meter.cost)
 
     def _log_probabilities(self, lines: Sequence[PaddedLine]) -> list[float]:
@@ -83,6 +92,18 @@ class PlainScorer:
         logprobs = logits[chosen[0], chosen[1]].float().log_softmax(-1)  # (positions that are read, V)
         values: list[float] = logprobs[which, token].tolist()
         return values
+
+
+def members_of(prepared: Prepared, pack: Pack) -> list[EncodedPrompt]:
+    """The prompts of a pack as token ids."""
+    return [own(prepared).encoded[index] for index in pack.members]
+
+
+def own(prepared: Prepared) -> HfPrepared:
+    """What a scorer of this engine has prepared. Raises `TypeError` where another engine has."""
+    if not isinstance(prepared, HfPrepared):
+        raise TypeError(f"{type(prepared).__name__} was prepared by another engine")
+    return prepared
 
 
 def lines_of(members: Sequence[EncodedPrompt]) -> tuple[PaddedLine, ...]:

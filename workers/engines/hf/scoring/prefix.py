@@ -1,4 +1,4 @@
-"""The fast way to score: what a Run's prompts share is computed once, and what is new stands in one row, unpadded."""
+"""Prefix caching: what a Run's prompts share is computed once, and what is new stands in one row, unpadded."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.cascade import NAME
 from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.packing import common_length, length_of, row_of, stem
-from workers.engines.hf.scoring.plain import check
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.scoring.plain import HfPrepared, check, members_of, own
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import Meter
 from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
 
@@ -27,23 +27,32 @@ class PrefixScorer:
 
     name = NAME
 
-    def __init__(self, model: CausalModel, reader: Tokenizer, device: TorchDevice) -> None:
-        self.model, self.reader, self.device = model, reader, device
+    def __init__(self, model: CausalModel, tokenizer: HfTokenizer, device: TorchDevice) -> None:
+        self.model, self.tokenizer, self.device = model, tokenizer, device
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+    def prepare(self, prompts: Sequence[Prompt]) -> HfPrepared:
         with Meter(self.device) as tokenizing:
-            encoded = self.reader.encode(prompts)
-        with Meter(self.device) as prefilling, self.device.reporting_shortage(self.reader.model):
+            encoded = self.tokenizer.encode(prompts)
+        with Meter(self.device) as prefilling, self.device.reporting_shortage(self.tokenizer.model):
             shared = common_length(encoded) if encoded else 0
             lengths = tuple(length_of(prompt, shared) for prompt in encoded)
             prefix = prefill(self.model, stem(encoded[0])[:shared]) if encoded else Prefix(0)
-        return Prepared(encoded, lengths, tokenizing.cost, padded=False, prefix=prefix, prefilling=prefilling.cost)
+        return HfPrepared(
+            tuple(prompts),
+            lengths,
+            tokenizing.cost,
+            padded=False,
+            prefix_tokens=prefix.length,
+            prefilling=prefilling.cost,
+            encoded=encoded,
+            prefix=prefix,
+        )
 
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
-        members = [prepared.prompts[index] for index in pack.members]
-        with Meter(self.device) as meter, self.device.reporting_shortage(self.reader.model):
-            scores = score_row(self.model, members, prepared.prefix)
-        check(scores, members, self.reader.model)
+        members = members_of(prepared, pack)
+        with Meter(self.device) as meter, self.device.reporting_shortage(self.tokenizer.model):
+            scores = score_row(self.model, members, own(prepared).prefix)
+        check(scores, members, self.tokenizer.model)
         computed = sum(prepared.lengths[index] for index in pack.members)
         return PackScores(scores, computed, sum(full_length(member) for member in members) - computed, meter.cost)
 

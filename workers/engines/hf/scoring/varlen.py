@@ -1,4 +1,4 @@
-"""Attention of 16-bit rows on NVIDIA's GPUs: torch's kernel for lines of different lengths, which needs no padding.
+"""Variable-length attention (`varlen_attn`) of 16-bit rows on NVIDIA's GPUs, which needs no padding.
 
 It is FlashAttention behind `torch.nn.attention.varlen`, and gives the log-sum-exp that a cascade is merged by. Shapes:
 N tokens of a row, P of a prefix, H heads, J heads of keys and values, D a head's width.

@@ -26,7 +26,7 @@ from proctor.nouns.models import Device, DType, Quant
 from tests import tiny
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.generation.choose import generator_for
-from workers.engines.hf.load import Engine, is_offloaded, load, room_for
+from workers.engines.hf.load import LoadedModel, is_offloaded, load, room_for
 from workers.engines.hf.quantize import check_computes
 from workers.engines.hf.scoring.cascade import AttentionRule, explicit
 from workers.engines.hf.scoring.choose import scorer_for
@@ -46,8 +46,8 @@ def own(tmp_path: Path) -> Path:
     return tiny.make(tmp_path)
 
 
-def score(engine: Engine) -> tuple[tuple[float, ...], ...]:
-    plain = PlainScorer(engine.model, engine.reader, tiny.CPU)
+def score(engine: LoadedModel) -> tuple[tuple[float, ...], ...]:
+    plain = PlainScorer(engine.model, engine.tokenizer, tiny.CPU)
     return plain.score(plain.prepare(PROMPTS), Pack(0, (0, 1))).options_logprob
 
 
@@ -214,11 +214,11 @@ def test_a_folder_without_a_tokenizer_is_refused(own: Path) -> None:
 
 
 def test_the_window_is_the_configs(folder: Path, tmp_path: Path) -> None:
-    assert load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).reader.window == tiny.WINDOW
+    assert load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).tokenizer.window == tiny.WINDOW
     free = tiny.make(tmp_path, "mamba")
     text = (free / "tokenizer_config.json").read_text().replace(f'"model_max_length": {tiny.WINDOW},', "")
     (free / "tokenizer_config.json").write_text(text)
-    assert load(free, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).reader.window > 1 << 20
+    assert load(free, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU).tokenizer.window > 1 << 20
 
 
 def fail_with(error: Exception) -> Callable[..., object]:
@@ -246,7 +246,10 @@ def test_a_library_that_runs_out_of_memory_while_loading_says_that_the_model_doe
 @pytest.mark.parametrize(
     ("way", "tried"),
     [
-        ("workers.engines.hf.scoring.choose.prefill", lambda engine: scorer_for(engine.model, engine.reader, tiny.CPU)),
+        (
+            "workers.engines.hf.scoring.choose.prefill",
+            lambda engine: scorer_for(engine.model, engine.tokenizer, tiny.CPU),
+        ),
         (
             "workers.engines.hf.generation.choose._in_lines",
             lambda engine: generator_for(engine.model, tiny.CPU, frozenset()),
@@ -255,7 +258,7 @@ def test_a_library_that_runs_out_of_memory_while_loading_says_that_the_model_doe
     ids=["scoring", "conversing"],
 )
 def test_a_trial_that_the_device_fails_says_nothing_of_the_model(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, way: str, tried: Callable[[Engine], object]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, way: str, tried: Callable[[LoadedModel], object]
 ) -> None:
     engine = load(folder, "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
     for error in (torch.AcceleratorError("CUDA error: no kernel image"), torch.OutOfMemoryError("CUDA out of memory")):
@@ -298,7 +301,7 @@ def test_a_folder_with_a_tokenizer_of_sentencepiece_alone_is_read_as_sentencepie
     engine = load(sentencepiece_only(tmp_path), "tiny", Quant.NONE, DType.FLOAT32, tiny.CPU)
     reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
     text = "What is the largest planet? Answer: A"
-    ids = [token for token in engine.reader.ids(text) if token != reference.bos_id()]
+    ids = [token for token in engine.tokenizer.ids(text) if token != reference.bos_id()]
     assert ids == reference.encode(text)
     assert all(value < 0 for row in score(engine) for value in row)
 

@@ -7,13 +7,19 @@ import pytest
 from proctor.errors import CantBeAsked
 from proctor.exams.chat_prompts import Message
 from tests import templates, tiny
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 
 BEGIN = 1
 
 
-def reader(*, begin: bool = False, window: int = tiny.WINDOW) -> Tokenizer:
-    return Tokenizer(tiny.tokenizer(begin=begin), window, "tiny")
+def reader(*, begin: bool = False, window: int = tiny.WINDOW) -> HfTokenizer:
+    return HfTokenizer(tiny.tokenizer(begin=begin), window, "tiny")
+
+
+def reader_with(template: str | None) -> HfTokenizer:
+    library = tiny.tokenizer()
+    library.chat_template = template
+    return HfTokenizer(library, tiny.WINDOW, "tiny")
 
 
 def test_the_tokenizers_own_special_tokens_come_first() -> None:
@@ -34,7 +40,7 @@ def test_an_option_is_what_follows_the_prompts_own_tokens() -> None:
     model = reader(begin=True)
     (encoded,) = model.encode([tiny.prompt("Why?\nAnswer:", (" A", " the moon"))])
     for option, text in zip(encoded.options, (" A", " the moon"), strict=True):
-        assert model.tokenizer.decode(list(option.line[-option.scored :])) == text
+        assert model.library.decode(list(option.line[-option.scored :])) == text
         assert list(option.line[: -option.scored]) == model.ids("Why?\nAnswer:")
 
 
@@ -52,15 +58,15 @@ def test_prompts_are_encoded_together_as_each_alone_counted_before_or_not() -> N
 def test_ids_are_what_the_tokenizers_own_call_gives_whatever_it_was_told_to_cut_or_fill() -> None:
     model = reader()
     text = "Why does the moon show the same face? \u00e9\u4e00 <s>" * 20
-    expected = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    model.tokenizer(["a", text], truncation=True, max_length=5, padding=True)
+    expected = model.library(text, add_special_tokens=False)["input_ids"]
+    model.library(["a", text], truncation=True, max_length=5, padding=True)
     assert model.ids(text) == expected
 
 
 def test_white_space_at_the_prompts_end_is_scored_with_the_option() -> None:
     model = reader()
     (encoded,) = model.encode([tiny.prompt("<|assistant|>\n", ("A", "B"))])
-    assert [model.tokenizer.decode(list(o.line[-o.scored :])) for o in encoded.options] == ["\nA", "\nB"]
+    assert [model.library.decode(list(o.line[-o.scored :])) for o in encoded.options] == ["\nA", "\nB"]
 
 
 def test_the_last_token_of_an_option_takes_no_place_in_the_window() -> None:
@@ -87,22 +93,16 @@ def test_a_chat_gets_its_begin_token_once() -> None:
 
 
 def test_a_model_without_a_template_says_so() -> None:
-    model = reader()
-    model.tokenizer.chat_template = None
-    assert not model.has_chat_template
     with pytest.raises(CantBeAsked, match="no chat template"):
-        model.chat([Message("user", "Why?")])
+        reader_with(None).chat([Message("user", "Why?")])
 
 
 def test_a_chat_without_the_words_it_was_given_is_refused() -> None:
-    model = reader()
-    model.tokenizer.chat_template = templates.SWALLOWS
     with pytest.raises(CantBeAsked, match="leaves out what it is given"):
-        model.chat([Message("user", "Why?")])
+        reader_with(templates.SWALLOWS).chat([Message("user", "Why?")])
 
 
 def test_a_template_that_refuses_a_role_says_so() -> None:
-    model = reader()
-    model.tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
+    refuses = "{{ raise_exception('no system role here') }}"
     with pytest.raises(CantBeAsked, match="its chat template fails: no system role here"):
-        model.chat([Message("system", "Be brief.")])
+        reader_with(refuses).chat([Message("system", "Be brief.")])

@@ -21,7 +21,7 @@ from workers.engines.hf.load import load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.plain import PlainScorer
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.scoring import Scorer
 
 BEGINNING = "The following are multiple choice questions (with answers) about astronomy.\n\n"
@@ -71,10 +71,10 @@ def test_a_dispatched_model_goes_the_fast_way_and_scores_as_one_that_lies_in_one
     folder = tiny.make(tmp_path / "m", architecture)
     whole = load(folder, architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
     model = CausalModel(dispatched(folder, DType.FLOAT32, HALF_ON_DISK), 0)
-    reader = Tokenizer(tiny.tokenizer(), tiny.WINDOW, architecture)
+    reader = HfTokenizer(tiny.tokenizer(), tiny.WINDOW, architecture)
     scorer, why_plain = scorer_for(model, reader, tiny.CPU)
     assert (scorer.name, why_plain) == ("cascade", "")
-    expected = scores(PlainScorer(whole.model, whole.reader, tiny.CPU))
+    expected = scores(PlainScorer(whole.model, whole.tokenizer, tiny.CPU))
     for way in (scorer, PlainScorer(model, reader, tiny.CPU)):
         found = scores(way)
         assert found.keys() == expected.keys()

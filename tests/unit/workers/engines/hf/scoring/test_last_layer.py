@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from proctor.nouns.models import DType, Quant
 from tests import tiny
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.last_layer import NarrowLayer, narrow, widen
@@ -23,7 +23,7 @@ READS = torch.tensor([5, 14, 17, 19, 59])  # ends of stems and branches
 NARROWED = {"llama", "mistral", "qwen2", "qwen3"}
 
 
-def made(folder: Path, architecture: str = "llama") -> Engine:
+def made(folder: Path, architecture: str = "llama") -> LoadedModel:
     return load(tiny.make(folder, architecture), architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
 
 
@@ -47,7 +47,7 @@ def rows_through(layer: nn.Module) -> list[int]:
 @pytest.mark.parametrize("architecture", [one for one in tiny.ARCHITECTURES if one not in {"lfm2", "mamba"}])
 def test_what_is_read_is_what_whole_layers_give(tmp_path: Path, architecture: str) -> None:
     engine = made(tmp_path, architecture)
-    scorer_for(engine.model, engine.reader, tiny.CPU)
+    scorer_for(engine.model, engine.tokenizer, tiny.CPU)
     narrowed = row_logits(engine.model)
     engine.model.widen()
     whole = row_logits(engine.model)
@@ -58,7 +58,7 @@ def test_what_is_read_is_what_whole_layers_give(tmp_path: Path, architecture: st
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_the_last_layer_of_llama_and_its_like_sees_only_what_is_read(tmp_path: Path, architecture: str) -> None:
     engine = made(tmp_path, architecture)
-    scorer_for(engine.model, engine.reader, tiny.CPU)
+    scorer_for(engine.model, engine.tokenizer, tiny.CPU)
     last = getattr(engine.model.model.base_model, "layers", [None])[-1]
     assert (last is not None and isinstance(last.forward, NarrowLayer)) == (architecture in NARROWED)
     if architecture in NARROWED:
@@ -73,7 +73,7 @@ def test_a_last_layer_of_another_make_inside_is_found_by_its_numbers_and_left_wh
     own = last.forward
     last.forward = lambda *given, **named: own(*given, **named) * 1.5 + given[0]
     before = row_logits(engine.model)
-    scorer, reason = scorer_for(engine.model, engine.reader, tiny.CPU)
+    scorer, reason = scorer_for(engine.model, engine.tokenizer, tiny.CPU)
     assert (scorer.name, reason) == ("cascade", "")
     assert torch.equal(row_logits(engine.model), before)
 

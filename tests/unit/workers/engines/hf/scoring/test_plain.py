@@ -13,7 +13,7 @@ from proctor.errors import BadScores, OutOfMemory
 from proctor.nouns.exams import Pack, Prompt
 from proctor.nouns.models import DType, Quant
 from tests import tiny
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.scoring.plain import PlainScorer, lines_of
 from workers.engines.scoring import Continuation, EncodedPrompt, PackScores
 
@@ -24,72 +24,72 @@ WORDS = tuple(tiny.prompt(text, (" One", " the moon", " zyx", " A"), index) for 
 
 
 @pytest.fixture(scope="module", params=tiny.ARCHITECTURES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     folder = tiny.make(tmp_path_factory.mktemp("tiny"), request.param)
     return load(folder, request.param, Quant.NONE, DType.FLOAT32, tiny.CPU)
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def llama(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load(tiny.make(tmp_path_factory.mktemp("llama")), "tiny llama", Quant.NONE, DType.FLOAT32, tiny.CPU)
 
 
-def scorer(engine: Engine) -> PlainScorer:
-    return PlainScorer(engine.model, engine.reader, tiny.CPU)
+def scorer(engine: LoadedModel) -> PlainScorer:
+    return PlainScorer(engine.model, engine.tokenizer, tiny.CPU)
 
 
-def score(engine: Engine, prompts: tuple[Prompt, ...], *members: int) -> PackScores:
+def score(engine: LoadedModel, prompts: tuple[Prompt, ...], *members: int) -> PackScores:
     plain = scorer(engine)
     return plain.score(plain.prepare(prompts), Pack(0, members or tuple(range(len(prompts)))))
 
 
 @torch.inference_mode()
-def one_by_one(engine: Engine, prompt: Prompt) -> list[float]:
+def one_by_one(engine: LoadedModel, prompt: Prompt) -> list[float]:
     """Log-probabilities by the shortest way there is: each option a forward pass of its own, nothing left out."""
     sums = []
     for option in prompt.options:
-        before = engine.reader.ids(prompt.text)
-        whole = torch.tensor([engine.reader.ids(prompt.text + option)])
+        before = engine.tokenizer.ids(prompt.text)
+        whole = torch.tensor([engine.tokenizer.ids(prompt.text + option)])
         logprobs = engine.model.model(input_ids=whole).logits[0].float().log_softmax(-1)
         sums.append(sum(float(logprobs[n - 1, whole[0, n]]) for n in range(len(before), whole.shape[1])))
     return sums
 
 
 @pytest.mark.parametrize("prompts", [LETTERS, WORDS], ids=["letters", "words"])
-def test_a_padded_pack_scores_as_each_line_alone(engine: Engine, prompts: tuple[Prompt, ...]) -> None:
+def test_a_padded_pack_scores_as_each_line_alone(engine: LoadedModel, prompts: tuple[Prompt, ...]) -> None:
     packed = score(engine, prompts).options_logprob
     for prompt, row in zip(prompts, packed, strict=True):
         assert row == pytest.approx(one_by_one(engine, prompt), abs=TOLERANCE)
 
 
-def test_members_come_back_in_the_order_of_the_pack(llama: Engine) -> None:
+def test_members_come_back_in_the_order_of_the_pack(llama: LoadedModel) -> None:
     forth, back = score(llama, LETTERS, 0, 1, 2).options_logprob, score(llama, LETTERS, 2, 1, 0).options_logprob
     for row, again in zip(forth, reversed(back), strict=True):
         assert row == pytest.approx(again, abs=TOLERANCE)
 
 
-def test_a_pack_of_some_members_leaves_the_others_out(llama: Engine) -> None:
+def test_a_pack_of_some_members_leaves_the_others_out(llama: LoadedModel) -> None:
     whole, part = score(llama, LETTERS), score(llama, LETTERS, 2)
     assert len(part.options_logprob) == 1
     assert part.options_logprob[0] == pytest.approx(whole.options_logprob[2], abs=TOLERANCE)
     assert part.tokens_computed < whole.tokens_computed
 
 
-def test_the_same_pack_gives_the_same_bits(llama: Engine) -> None:
+def test_the_same_pack_gives_the_same_bits(llama: LoadedModel) -> None:
     assert score(llama, WORDS).options_logprob == score(llama, WORDS).options_logprob
 
 
-def test_letters_cost_one_line_a_question(llama: Engine) -> None:
+def test_letters_cost_one_line_a_question(llama: LoadedModel) -> None:
     prepared = scorer(llama).prepare(LETTERS)
-    counts = [llama.reader.count(prompt.text) for prompt in LETTERS]
+    counts = [llama.tokenizer.count(prompt.text) for prompt in LETTERS]
     assert list(prepared.lengths) == counts
     assert score(llama, LETTERS).tokens_computed == sum(counts)
 
 
-def test_options_of_several_tokens_need_lines_of_their_own(llama: Engine) -> None:
+def test_options_of_several_tokens_need_lines_of_their_own(llama: LoadedModel) -> None:
     prepared = scorer(llama).prepare(WORDS)
-    assert len(lines_of(prepared.prompts[:1])) > 1
-    assert prepared.lengths[0] > llama.reader.count(WORDS[0].text)
+    assert len(lines_of(prepared.encoded[:1])) > 1
+    assert prepared.lengths[0] > llama.tokenizer.count(WORDS[0].text)
 
 
 def test_scores_that_are_no_numbers_name_the_model_and_the_question(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from proctor.nouns.exams import Pack, Prompt
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.support import ROOT
-from workers.engines.hf.load import Engine, load
+from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.scoring import cascade as attention
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
@@ -47,7 +47,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module", params=tiny.ARCHITECTURES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     folder = tiny.make(tmp_path_factory.mktemp("tiny"), request.param)
     return load(folder, request.param, Quant.NONE, DType.FLOAT32, tiny.CPU)
 
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def llama(folder: Path) -> Engine:
+def llama(folder: Path) -> LoadedModel:
     return load(folder, "llama", Quant.NONE, DType.FLOAT32, tiny.CPU)
 
 
@@ -68,21 +68,21 @@ def scores(scorer: Scorer, prompts: tuple[Prompt, ...]) -> torch.Tensor:
     return torch.tensor(scorer.score(scorer.prepare(prompts), pack).options_logprob)
 
 
-def largest_difference(engine: Engine, scorer: Scorer, prompts: tuple[Prompt, ...]) -> float:
-    plain, fast = scores(PlainScorer(engine.model, engine.reader, tiny.CPU), prompts), scores(scorer, prompts)
+def largest_difference(engine: LoadedModel, scorer: Scorer, prompts: tuple[Prompt, ...]) -> float:
+    plain, fast = scores(PlainScorer(engine.model, engine.tokenizer, tiny.CPU), prompts), scores(scorer, prompts)
     assert plain.argmax(1).tolist() == fast.argmax(1).tolist()
     return float((plain - fast).abs().max())
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_row_scores_as_full_prompts_do(engine: Engine, case: str) -> None:
-    scorer, _ = scorer_for(engine.model, engine.reader, tiny.CPU)
+def test_a_row_scores_as_full_prompts_do(engine: LoadedModel, case: str) -> None:
+    scorer, _ = scorer_for(engine.model, engine.tokenizer, tiny.CPU)
     assert largest_difference(engine, scorer, CASES[case]) < TOLERANCE
 
 
-def test_the_table_of_architectures_says_which_way_each_goes(engine: Engine) -> None:
-    scorer, reason = scorer_for(engine.model, engine.reader, tiny.CPU)
-    name = engine.reader.model
+def test_the_table_of_architectures_says_which_way_each_goes(engine: LoadedModel) -> None:
+    scorer, reason = scorer_for(engine.model, engine.tokenizer, tiny.CPU)
+    name = engine.tokenizer.model
     assert (scorer.name == "plain", bool(reason)) == (name in PLAIN, name in PLAIN)
     rows = [
         line for line in (ROOT / "docs/model-families.md").read_text().splitlines() if line.startswith(f"| {name} |")
@@ -94,7 +94,7 @@ def test_the_table_of_architectures_says_which_way_each_goes(engine: Engine) -> 
 
 
 def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
-    llama: Engine, monkeypatch: pytest.MonkeyPatch
+    llama: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spelled(
         way: attention.AttentionRule,
@@ -108,7 +108,7 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
         return attention.explicit(query, key, value, way, mask=mask, causal=causal)
 
     monkeypatch.setattr(attention.AttentionRule, "attend", spelled)
-    scorer = PrefixScorer(llama.model, llama.reader, tiny.CPU)
+    scorer = PrefixScorer(llama.model, llama.tokenizer, tiny.CPU)
     assert largest_difference(llama, scorer, CASES["words"]) < TOLERANCE
 
 
@@ -116,12 +116,14 @@ def test_layers_without_a_kernel_are_spelled_out_to_the_same_numbers(
 def test_a_models_own_scaling_of_attention_is_the_rows_too(tmp_path: Path, architecture: str) -> None:
     engine = load(tiny.make(tmp_path, architecture), architecture, Quant.NONE, DType.FLOAT32, tiny.CPU)
     assert engine.model.model.config.query_pre_attn_scalar != engine.model.model.config.head_dim
-    assert largest_difference(engine, PrefixScorer(engine.model, engine.reader, tiny.CPU), CASES["shots"]) < TOLERANCE
+    assert (
+        largest_difference(engine, PrefixScorer(engine.model, engine.tokenizer, tiny.CPU), CASES["shots"]) < TOLERANCE
+    )
 
 
 def test_nan_from_the_shared_way_names_the_model_and_the_question(tmp_path: Path) -> None:
     engine = load(tiny.make(tmp_path), "broken", Quant.NONE, DType.FLOAT32, tiny.CPU)
-    scorer = PrefixScorer(engine.model, engine.reader, tiny.CPU)
+    scorer = PrefixScorer(engine.model, engine.tokenizer, tiny.CPU)
     prepared = scorer.prepare(CASES["shots"])
     with torch.no_grad():
         engine.model.model.get_parameter("model.norm.weight").fill_(torch.nan)
@@ -129,10 +131,10 @@ def test_nan_from_the_shared_way_names_the_model_and_the_question(tmp_path: Path
         scorer.score(prepared, Pack(0, (2, 1)))
 
 
-def test_a_model_whose_rotary_angles_depend_on_length_goes_the_plain_way(llama: Engine, tmp_path: Path) -> None:
+def test_a_model_whose_rotary_angles_depend_on_length_goes_the_plain_way(llama: LoadedModel, tmp_path: Path) -> None:
     other = load(tiny.make(tmp_path), "dynamic", Quant.NONE, DType.FLOAT32, tiny.CPU)
     other.model.model.config.rope_parameters = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
-    scorer, reason = scorer_for(other.model, other.reader, tiny.CPU)
+    scorer, reason = scorer_for(other.model, other.tokenizer, tiny.CPU)
     assert scorer.name == "plain"
     assert "depend on the line's length (dynamic)" in reason
 
@@ -144,7 +146,7 @@ def test_a_run_killed_between_packs_equals_an_undisturbed_one_bit_for_bit(folder
 
     def begin() -> tuple[Scorer, tuple[Pack, ...]]:
         engine = load(folder, "llama", quant, DType.BFLOAT16, tiny.CPU)
-        scorer, _ = scorer_for(engine.model, engine.reader, tiny.CPU)
+        scorer, _ = scorer_for(engine.model, engine.tokenizer, tiny.CPU)
         assert scorer.name == "cascade"
         return scorer, compose(scorer.prepare(prompts).lengths, 160, padded=False)
 
@@ -158,9 +160,9 @@ def test_a_run_killed_between_packs_equals_an_undisturbed_one_bit_for_bit(folder
         assert again.score(again.prepare(prompts), pack).options_logprob == expected
 
 
-def test_tokens_computed_and_saved_add_up_to_what_the_plain_way_computes(llama: Engine) -> None:
+def test_tokens_computed_and_saved_add_up_to_what_the_plain_way_computes(llama: LoadedModel) -> None:
     prompts, pack = CASES["words"], Pack(0, (0, 1, 2))
-    plain, fast = (kind(llama.model, llama.reader, tiny.CPU) for kind in (PlainScorer, PrefixScorer))
+    plain, fast = (kind(llama.model, llama.tokenizer, tiny.CPU) for kind in (PlainScorer, PrefixScorer))
     prepared = fast.prepare(prompts)
     scored = fast.score(prepared, pack)
     assert scored.tokens_computed == sum(prepared.lengths)

@@ -80,8 +80,8 @@ def test_rows_through_the_kernel_score_as_full_prompts_do(
     prompts = tuple(tiny.prompt(SHOTS + text, (" A", " B", " C", " D"), n) for n, text in enumerate(TEXTS))
     found = []
     for scorer in (
-        PlainScorer(engine.model, engine.reader, tiny.CPU),
-        PrefixScorer(engine.model, engine.reader, tiny.CPU),
+        PlainScorer(engine.model, engine.tokenizer, tiny.CPU),
+        PrefixScorer(engine.model, engine.tokenizer, tiny.CPU),
     ):
         prepared = scorer.prepare(prompts)
         found.append(torch.tensor(scorer.score(prepared, Pack(0, (0, 1, 2))).options_logprob))

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from tests import tiny
-from workers.engines.hf.vocabulary import Vocabulary
+from workers.conversation.vocabulary import Vocabulary
+from workers.engines.hf.token_bytes import TokenBytes
 
 WORDS = {"bytes": tiny.tokenizer(), "sentencepiece": tiny.sentencepiece()}
-VOCABULARIES = {name: Vocabulary(words) for name, words in WORDS.items()}
+BYTES = {name: TokenBytes(words).of for name, words in WORDS.items()}
+VOCABULARIES = {name: Vocabulary(raw) for name, raw in BYTES.items()}
 PARTY = "\N{PARTY POPPER}"
 NAMES = pytest.mark.parametrize("name", WORDS)
 
@@ -26,7 +28,7 @@ def ids(words: PreTrainedTokenizerBase, text: str) -> list[int]:
 def test_joined_they_are_the_text(name: str, text: str) -> None:
     tokens, vocabulary = ids(WORDS[name], text), VOCABULARIES[name]
     put_in_front = " " if name == "sentencepiece" and text else ""
-    assert b"".join(vocabulary.raw(token) for token in tokens).decode() == put_in_front + text
+    assert b"".join(BYTES[name](token) for token in tokens).decode() == put_in_front + text
     assert "".join(vocabulary.texts(tokens)) == put_in_front + text
 
 
@@ -44,12 +46,12 @@ def test_a_special_token_is_its_name(name: str) -> None:
     words, vocabulary = WORDS[name], VOCABULARIES[name]
     end = words.eos_token_id
     assert isinstance(end, int)
-    assert (vocabulary.raw(end), vocabulary.part(end, ""), vocabulary.text(end)) == (b"</s>", b"", "</s>")
+    assert (BYTES[name](end), vocabulary.part(end, ""), vocabulary.text(end)) == (b"</s>", b"", "</s>")
 
 
 def test_a_piece_of_bytes_is_no_letter_that_it_is_written_with() -> None:
-    words, vocabulary = WORDS["bytes"], VOCABULARIES["bytes"]
-    written = {words.convert_ids_to_tokens(token): vocabulary.raw(token) for token in range(len(words))}
+    words = WORDS["bytes"]
+    written = {words.convert_ids_to_tokens(token): BYTES["bytes"](token) for token in range(len(words))}
     assert (written["\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"], written["\N{LATIN SMALL LETTER ETH}"]) == (
         b" ",
         b"\xf0",

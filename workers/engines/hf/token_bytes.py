@@ -7,28 +7,26 @@ SentencePiece writes a space as `▁` and a byte that its pieces don't cover as 
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 
-class Vocabulary:
-    """A tokenizer's tokens as bytes."""
+class TokenBytes:
+    """The bytes of each token of a tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._added = {number: token.content for number, token in tokenizer.added_tokens_decoder.items()}
         self._read = _way_to_read(tokenizer)
 
-    def raw(self, token: int) -> bytes:
+    def of(self, token: int) -> bytes:
         """The bytes that a token adds to a text; those of its name where it is a special one."""
         if token in self._added:
             return self._added[token].encode()
@@ -36,27 +34,6 @@ class Vocabulary:
         if isinstance(piece, str) and self._read is not None:
             return self._read(piece)
         return str(self._tokenizer.decode([token])).encode()
-
-    def text(self, token: int) -> str:
-        """A token by itself; what is no whole character in it is a replacement character."""
-        return self.raw(token).decode(errors="replace").replace("\0", _BROKEN)
-
-    def part(self, token: int, text: str) -> bytes:
-        """The bytes of a token that `text` doesn't tell: a part of a character, or a NUL. Of all others none."""
-        raw = self.raw(token)
-        try:
-            whole = raw.decode()
-        except UnicodeDecodeError:
-            return raw
-        return raw if _BROKEN in text and _BROKEN not in whole else b""
-
-    def texts(self, tokens: Sequence[int]) -> list[str]:
-        """What each token adds to a text: "" where it ends inside a character, all of it where it ends one.
-
-        No database and no terminal takes a NUL: it is a replacement character.
-        """
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        return [decoder.decode(self.raw(token)).replace("\0", _BROKEN) for token in tokens]
 
 
 def _way_to_read(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes] | None:

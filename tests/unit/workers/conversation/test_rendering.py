@@ -12,8 +12,8 @@ from chat.context.window import Exchange, Message, Policy, PromptRenderer, assem
 from proctor.errors import BadModel
 from tests import templates, tiny
 from tests.templates import AS_JSON, CHATML, DEEPSEEK, GEMMA, IGNORES_SYSTEM, MISTRAL, PARTS_ONLY, QWEN3, R1
-from workers.engines.hf.generation.rendering import TemplateRenderer
-from workers.engines.hf.tokens import Tokenizer
+from workers.conversation.rendering import TemplateRenderer
+from workers.engines.hf.tokens import HfTokenizer
 
 IN_PIECES = {"chatml": CHATML, "qwen3": QWEN3, "tiny": tiny.CHAT_TEMPLATE, "no system": IGNORES_SYSTEM}
 AS_A_WHOLE = {"r1": R1, "deepseek": DEEPSEEK, "mistral": MISTRAL, "llama2": tiny.LLAMA2_TEMPLATE, "json": AS_JSON}
@@ -24,10 +24,10 @@ SPACED = ("It turns once\n", " twice, in  each orbit.", "0123456789 <|im_end|>")
 THOUGHT = ("I count.\n</think>\n\nIt turns once", "<think>\nHm. Twice?\n</think>\n\nTwice.", "No thought")
 
 
-def reader(template: str | None, *, begin: bool = False) -> Tokenizer:
+def reader(template: str | None, *, begin: bool = False) -> HfTokenizer:
     tokenizer = tiny.tokenizer(begin=begin)
     tokenizer.chat_template = template
-    return Tokenizer(tokenizer, 10_000, "tiny")
+    return HfTokenizer(tokenizer, 10_000, "tiny")
 
 
 def prompts(renderer: PromptRenderer, system: str, replies: Sequence[str]) -> list[tuple[int, ...]]:
@@ -61,8 +61,8 @@ def test_a_prompt_is_what_the_template_writes_of_the_whole_conversation(
 ) -> None:
     ours = reader(WITH_SYSTEM[template], begin=True)
     ids = prompts(TemplateRenderer(ours), system, replies)[-1]
-    expected = written(ours.tokenizer, system, *talk(replies))
-    assert str(ours.tokenizer.decode(list(ids))).removeprefix("<s>") == expected.removeprefix("<s>")
+    expected = written(ours.library, system, *talk(replies))
+    assert str(ours.library.decode(list(ids))).removeprefix("<s>") == expected.removeprefix("<s>")
 
 
 @pytest.mark.parametrize(("template", "system"), list(product(IN_PIECES, ("", "Be brief."))))
@@ -101,7 +101,7 @@ def test_earlier_thoughts_are_left_out_and_no_answer_stands_inside_one() -> None
 
 def test_with_a_sentencepiece_tokenizer_the_tokens_are_those_of_the_whole_text() -> None:
     tokenizer = tiny.sentencepiece()
-    renderer = TemplateRenderer(Tokenizer(tokenizer, 10_000, "spm"))
+    renderer = TemplateRenderer(HfTokenizer(tokenizer, 10_000, "spm"))
     reply = "It is a nice city"
     ids = renderer.prompt("", [Exchange(1, ("What is Paris?",), reply, tuple(renderer.text_ids(reply)))], ["Why?"])
     text = written(tokenizer, "", ("user", "What is Paris?"), ("assistant", reply), ("user", "Why?"))
@@ -140,7 +140,7 @@ def test_a_greeting_and_messages_in_a_row_are_written_as_the_template_writes_the
     ids = TemplateRenderer(ours).prompt("", earlier, ["Four.", "Five."])
     said = [("assistant", "Welcome."), ("user", "One."), ("user", "Two."), ("assistant", "Three.")]
     said += [("user", "Four."), ("user", "Five.")]
-    assert ours.tokenizer.decode(list(ids)) == written(ours.tokenizer, "", *said)
+    assert ours.library.decode(list(ids)) == written(ours.library, "", *said)
 
 
 @pytest.mark.parametrize("template", [GEMMA, MISTRAL])
@@ -155,7 +155,7 @@ def test_where_turns_must_alternate_messages_in_a_row_are_one_and_a_greeting_ans
         ("assistant", "Three."),
         ("user", "Four."),
     ]
-    assert ours.tokenizer.decode(list(ids)) == written(ours.tokenizer, "", *said)
+    assert ours.library.decode(list(ids)) == written(ours.library, "", *said)
 
 
 def test_a_greeting_that_is_gone_on_with_has_an_opening() -> None:

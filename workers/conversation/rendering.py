@@ -1,4 +1,4 @@
-"""A model's chat template and tokenizer as `chat.context.window.Framing` asks for them: conversations to token ids.
+"""Conversations to token ids, by a model's chat template and tokenizer, as `chat.context.window` asks for them.
 
 A conversation is what the template writes of all of it: some leave earlier thoughts out of history, put the system's
 message into the last question, or write a space that the opening of a reply doesn't have. Where the template's text is
@@ -20,23 +20,23 @@ from functools import cached_property
 from chat.context.window import BETWEEN, Exchange
 from proctor.errors import CantBeAsked
 from proctor.exams.chat_prompts import CHAT, Message
-from workers.engines.hf.tokens import Tokenizer
+from workers.engines.base import Tokenizer
 
 _USER, _REPLY = "?", "0123456789ABCDEF"  # what stands for messages whose frame is wanted
 _TRIAL = ("Be brief.", "What turns?", "It turns once. Why?", "And then?", "Nothing does!", "Go on.")
 
 
 class TemplateRenderer:
-    """The `Framing` of a loaded model. What frames raises `CantBeAsked` where it has no chat template, or it fails."""
+    """The `PromptRenderer` of a loaded model. Raises `CantBeAsked` where its chat template is absent or fails."""
 
-    def __init__(self, reader: Tokenizer) -> None:
-        self._reader = reader
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
 
     @cached_property
     def has_system_role(self) -> bool:
         """Whether the template has a place for a system message; tried once."""
         said = [Message("system", _REPLY), Message("user", _USER)]
-        return self._reader.template.write(said, _now(), CHAT).system_read
+        return self._tokenizer.template.write(said, _now(), CHAT).system_read
 
     def prompt(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str]) -> Sequence[int]:
         moment = _now()
@@ -45,15 +45,14 @@ class TemplateRenderer:
         replies = [exchange.reply for exchange in exchanges]
         glued = "".join(text for pair in zip(pieces, [*replies, ""], strict=True) for text in pair) if pieces else None
         if whole != glued or not self._glues:
-            return self._reader.ids(whole)
+            return self._tokenizer.ids(whole)
         return self._glue(pieces, [exchange.reply_ids for exchange in exchanges])
 
     def text_ids(self, text: str) -> Sequence[int]:
-        found: list[int] = self._reader.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        return self._tokenizer.text_ids(text)
 
     def raw(self, text: str) -> Sequence[int]:
-        return self._reader.ids(text)
+        return self._tokenizer.ids(text)
 
     @cached_property
     def _glues(self) -> bool:
@@ -65,11 +64,11 @@ class TemplateRenderer:
         ]
         moment = _now()
         pieces = self._pieces(system, exchanges, [last], moment)
-        whole = self._reader.ids(self._whole(system, exchanges, [last], moment))
+        whole = self._tokenizer.ids(self._whole(system, exchanges, [last], moment))
         return list(whole) == list(self._glue(pieces, [exchange.reply_ids for exchange in exchanges]))
 
     def _glue(self, pieces: Sequence[str], replies: Sequence[Sequence[int]]) -> Sequence[int]:
-        ids = list(self._reader.ids(pieces[0]))
+        ids = list(self._tokenizer.ids(pieces[0]))
         for reply, piece in zip(replies, pieces[1:], strict=True):
             ids += [*reply, *self.text_ids(piece)]
         return ids
@@ -87,10 +86,10 @@ class TemplateRenderer:
     def _later(self, user: str, moment: datetime) -> str:
         """From the end of a reply to the opening of the next, with a message of the user between."""
         turns = [Message("user", _USER), Message("assistant", _REPLY), Message("user", user)]
-        text = self._reader.template.write(turns, moment, CHAT).text
+        text = self._tokenizer.template.write(turns, moment, CHAT).text
         place = text.find(_REPLY)
         if place < 0:
-            raise CantBeAsked(self._reader.model, "its chat template leaves replies out")
+            raise CantBeAsked(self._tokenizer.template.model, "its chat template leaves replies out")
         return text[place + len(_REPLY) :]
 
     def _whole(self, system: str, exchanges: Sequence[Exchange], users: Sequence[str], moment: datetime) -> str:
@@ -101,10 +100,10 @@ class TemplateRenderer:
             if not messages:
                 continue
             try:
-                written = self._reader.template.write(messages, moment, CHAT)
+                written = self._tokenizer.template.write(messages, moment, CHAT)
                 if written.system_read:
                     return written.text
-                return self._reader.template.write(_in_front(system, said), moment, CHAT).text
+                return self._tokenizer.template.write(_in_front(system, said), moment, CHAT).text
             except CantBeAsked as fault:
                 refused = refused or fault
         assert refused is not None  # the last shape has a message of the user

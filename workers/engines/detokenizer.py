@@ -1,14 +1,19 @@
-"""Tokens to text as they come: whole characters only, and nothing of a stop string."""
+"""The detokenizer: tokens to text as they come, whole characters only, and nothing of a stop string."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from transformers import PreTrainedTokenizerBase
+from typing import Protocol
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"  # how tokenizers write bytes that are no whole character (yet)
 _LONGEST_TAIL = 16  # tokens that are waited for in vain: a model that writes what is no UTF-8
 _BEHIND = 8  # tokens of the prompt that a reply is decoded behind; more where those begin inside a character
+
+
+class Decode(Protocol):
+    """A tokenizer's way back to text: see `workers.engines.base.Tokenizer.decode`."""
+
+    def __call__(self, tokens: Sequence[int], *, specials: bool = True) -> str: ...
 
 
 class Detokenizer:
@@ -21,10 +26,8 @@ class Detokenizer:
     before. Its first word then keeps the space before it, which SentencePiece takes off the beginning of a text.
     """
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, stops: Sequence[str] = (), behind: Sequence[int] = ()
-    ) -> None:
-        self._tokenizer, self._stops = tokenizer, tuple(stops)
+    def __init__(self, decode: Decode, stops: Sequence[str] = (), behind: Sequence[int] = ()) -> None:
+        self._decode_all, self._stops = decode, tuple(stops)
         self.tokens: list[int] = []
         self.added = ""  # by the newest token: "" where it ends inside a character, all of it where it ends one
         self.text = ""
@@ -50,7 +53,7 @@ class Detokenizer:
 
         A special token, which no text gets anything from, is spelled by its name.
         """
-        return self._tail([*self._row, token])[self._taken :] or str(self._tokenizer.decode([token]))
+        return self._tail([*self._row, token])[self._taken :] or self._decode_all([token])
 
     def end(self) -> str:
         """The reply is over: what was held back and is to be shown after all."""
@@ -114,8 +117,7 @@ class Detokenizer:
         return []
 
     def _decode(self, tokens: Sequence[int]) -> str:
-        text = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        assert isinstance(text, str)
+        text = self._decode_all(tokens, specials=False)
         return text.replace("\0", _BROKEN)  # no database and no terminal takes a NUL
 
 

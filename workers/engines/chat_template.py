@@ -1,21 +1,18 @@
-"""A tokenizer's chat template: conversations to text, at a moment that is given."""
+"""A model's chat template: conversations to text, at a moment that is given."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from transformers import PreTrainedTokenizerBase
-
-from proctor.catalog.template import render
 from proctor.errors import CantBeAsked
 from proctor.exams.chat_prompts import (
     CHAT,
     EXAM,
     Habits,
     Message,
+    Render,
     RenderedChat,
-    Turns,
     Unwritten,
     habits,
     midnight,
@@ -27,37 +24,35 @@ INSTEAD_OF_CHAT = "Take an instruct model; /v1/completions takes any."
 
 
 class ChatTemplate:
-    """The chat template of one model. All ways to write raise `CantBeAsked` where there is none, or it fails."""
+    """The chat template of one model, behind what renders it. Raises `CantBeAsked` where there is none, or it fails."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: str) -> None:
-        self._tokenizer, self._model = tokenizer, model
+    def __init__(self, render: Render | None, model: str) -> None:
+        self._render, self.model = render, model
         self._in_parts = False  # how the last conversation was given, which is tried first with the next
 
     def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> RenderedChat:
         """A conversation as text, up to where the assistant speaks next; see `proctor.exams.chat_prompts.write`."""
         way_out = INSTEAD_OF_CHAT if looked_at == CHAT else INSTEAD_OF_TEMPLATE
-        self._check_there_is_one(way_out)
+        render = self._the_one(way_out)
         try:
-            written = write(self._render, messages, moment, looked_at=looked_at, parts_first=self._in_parts)
+            written = write(render, messages, moment, looked_at=looked_at, parts_first=self._in_parts)
         except Unwritten as fault:
-            raise CantBeAsked(self._model, str(fault), way_out) from fault
+            raise CantBeAsked(self.model, str(fault), way_out) from fault
         self._in_parts = written.in_parts
         return written
 
     def habits(self, *, shots: bool) -> Habits:
         """What it does with any exam."""
-        self._check_there_is_one(INSTEAD_OF_TEMPLATE)
+        render = self._the_one(INSTEAD_OF_TEMPLATE)
         try:
-            return habits(self._render, shots=shots)
+            return habits(render, shots=shots)
         except Unwritten as fault:
-            raise CantBeAsked(self._model, str(fault), INSTEAD_OF_TEMPLATE) from fault
+            raise CantBeAsked(self.model, str(fault), INSTEAD_OF_TEMPLATE) from fault
 
-    def _check_there_is_one(self, way_out: str) -> None:
-        if self._tokenizer.chat_template is None:
-            raise CantBeAsked(self._model, "its tokenizer has no chat template", way_out)
-
-    def _render(self, turns: Turns, moment: datetime) -> str:
-        return rendered(self._tokenizer, turns, moment)
+    def _the_one(self, way_out: str) -> Render:
+        if self._render is None:
+            raise CantBeAsked(self.model, "its tokenizer has no chat template", way_out)
+        return self._render
 
 
 class ExamChat:
@@ -86,8 +81,3 @@ class ExamChat:
     def told_date(self) -> str:
         """The date that stands in the prompts, "" where none does."""
         return self.day.isoformat() if self._habits.dated else ""
-
-
-def rendered(tokenizer: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *, opened: bool = True) -> str:
-    """What the tokenizer's template writes, as `apply_chat_template` does; errors as of `render`."""
-    return render(tokenizer.get_chat_template(), turns, moment, tokenizer.special_tokens_map, opened=opened)

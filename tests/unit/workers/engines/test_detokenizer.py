@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import tiny
-from workers.engines.hf.generation.detokenizer import Detokenizer
+from workers.engines.detokenizer import Detokenizer
+from workers.engines.hf.tokens import HfTokenizer
 
 TOKENIZER = tiny.tokenizer()
+OURS = HfTokenizer(TOKENIZER, tiny.WINDOW, "tiny")
 SAID = "Die Größe der Sonne: 🌞🌍 – “weit” über\n100 000 km, 太陽系。"
 
 
@@ -21,7 +23,7 @@ def ids(text: str) -> list[int]:
 
 
 def pieces(text: str, stops: Sequence[str] = ()) -> tuple[list[str], Detokenizer]:
-    detokenizer = Detokenizer(TOKENIZER, stops)
+    detokenizer = Detokenizer(OURS.decode, stops)
     said = [detokenizer.push([token]) for token in ids(text)]
     return [*said, detokenizer.end()], detokenizer
 
@@ -72,14 +74,15 @@ def test_the_tokens_of_a_reply_that_was_cut_are_those_of_its_text() -> None:
 
 
 def test_bytes_that_are_no_text_are_replaced_and_hold_nothing_up() -> None:
-    detokenizer = Detokenizer(TOKENIZER)
+    detokenizer = Detokenizer(OURS.decode)
     broken = ids("太")[0]
     said = "".join(detokenizer.push([broken]) for _ in range(40)) + detokenizer.end()
     assert set(said) == {"\N{REPLACEMENT CHARACTER}"}
-    assert "\0" not in Detokenizer(TOKENIZER).push(ids("a\0b"))
+    assert "\0" not in Detokenizer(OURS.decode).push(ids("a\0b"))
 
 
 SPM = tiny.sentencepiece()
+OURS_SPM = HfTokenizer(SPM, tiny.WINDOW, "tiny")
 
 
 def spm(text: str) -> list[int]:
@@ -91,7 +94,7 @@ def spm(text: str) -> list[int]:
 def said_behind(
     prompt: Sequence[int], reply: Sequence[int], stops: Sequence[str] = ()
 ) -> tuple[list[str], Detokenizer]:
-    detokenizer = Detokenizer(SPM, stops, prompt)
+    detokenizer = Detokenizer(OURS_SPM.decode, stops, prompt)
     pieces = [detokenizer.push([token]) for token in reply]
     return [*pieces, detokenizer.end()], detokenizer
 
@@ -101,7 +104,7 @@ def test_the_first_word_behind_a_prompt_keeps_its_space() -> None:
     pieces, detokenizer = said_behind(prompt, reply)
     assert "Paris is the" + detokenizer.text == "Paris is the capital of France" == SPM.decode(prompt[1:] + reply)
     assert "".join(pieces) == detokenizer.text == " capital of France"
-    assert Detokenizer(SPM).push(reply) == "capital of France"  # as the beginning of a text
+    assert Detokenizer(OURS_SPM.decode).push(reply) == "capital of France"  # as the beginning of a text
 
 
 @given(st.text(max_size=12), st.text(st.characters(codec="utf-8", exclude_characters="\0\u2581"), max_size=12))
@@ -110,14 +113,14 @@ def test_a_prompt_and_its_reply_together_are_the_text_of_their_tokens(before: st
     for tokenizer in (SPM, TOKENIZER):
         prompt = tokenizer(f"The moon{before}", add_special_tokens=False)["input_ids"]
         reply = tokenizer(after, add_special_tokens=False)["input_ids"]
-        detokenizer = Detokenizer(tokenizer, behind=prompt)
+        detokenizer = Detokenizer(HfTokenizer(tokenizer, 512, "tiny").decode, behind=prompt)
         said = "".join(detokenizer.push([token]) for token in reply) + detokenizer.end()
         assert f"{tokenizer.decode(prompt)}{said}" == tokenizer.decode(prompt + reply)
 
 
 def test_what_each_token_adds_is_the_text_together_and_a_part_of_a_character_adds_nothing() -> None:
     reply = spm("nice \U0001f389 city")
-    detokenizer = Detokenizer(SPM, behind=SPM("A")["input_ids"])
+    detokenizer = Detokenizer(OURS_SPM.decode, behind=SPM("A")["input_ids"])
     added = []
     for token in reply:
         spelled = detokenizer.spell(token)
@@ -130,7 +133,7 @@ def test_what_each_token_adds_is_the_text_together_and_a_part_of_a_character_add
 
 
 def test_a_token_that_could_have_come_is_spelled_with_its_space_or_by_its_name() -> None:
-    detokenizer = Detokenizer(SPM, behind=SPM("A nice city")["input_ids"])
+    detokenizer = Detokenizer(OURS_SPM.decode, behind=SPM("A nice city")["input_ids"])
     (does,) = spm("is")
     assert detokenizer.spell(does) == " is"
     assert detokenizer.spell(SPM.eos_token_id) == "</s>"
@@ -140,9 +143,9 @@ def test_a_token_that_could_have_come_is_spelled_with_its_space_or_by_its_name()
 def test_behind_a_prompt_that_ends_inside_a_character_a_word_keeps_its_space() -> None:
     party = spm("\U0001f389")[1:]  # without the space
     for behind in ([*SPM("A")["input_ids"], *party[:2]], [*party[2:], *spm("is a nice city " * 9), *party[:3]]):
-        detokenizer = Detokenizer(SPM, behind=behind)
+        detokenizer = Detokenizer(OURS_SPM.decode, behind=behind)
         assert detokenizer.push(spm("nice")) == " nice"
-    assert Detokenizer(SPM, behind=party[:2]).push(spm("nice")) == "nice"
+    assert Detokenizer(OURS_SPM.decode, behind=party[:2]).push(spm("nice")) == "nice"
 
 
 def test_the_tokens_of_a_cut_reply_behind_a_prompt_are_those_of_its_text() -> None:
@@ -163,7 +166,7 @@ def test_what_is_decoded_for_a_token_is_as_little_behind_a_long_prompt(monkeypat
     prompt, reply = spm("the moon of a city") * 200, spm("is nice") * 20
     assert len(prompt) >= 1000
     monkeypatch.setattr(SPM, "decode", counted)
-    detokenizer = Detokenizer(SPM, behind=prompt)
+    detokenizer = Detokenizer(OURS_SPM.decode, behind=prompt)
     assert max(asked) <= 64
     asked.clear()
     for token in reply:

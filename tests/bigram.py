@@ -1,0 +1,191 @@
+"""A second engine, without torch and without any library: a bigram model of bytes, counted over a text.
+
+It is whole, if small: it scores, streams, echoes, and reads a chat template. What works with it needs nothing of
+transformers (tests/integration/test_engine_seam.py); what `workers.engines.base` promises can be read off it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+
+from proctor.exams.chat_prompts import Turns
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.runs import Cost, Provenance
+from workers.engines.base import LoadRequest, Skill
+from workers.engines.chat_template import ChatTemplate
+from workers.engines.detokenizer import Detokenizer
+from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, TokenLogprob
+from workers.engines.measure import Meter
+from workers.engines.scoring import PackScores, Prepared
+
+READ = "The moon turns once in each orbit, and so it shows one face. Answer: A Answer: B The sun turns, too.\n"
+END = 256  # the token behind the bytes
+COUNTS = Counter(pairwise([*(READ * 4).encode(), END]))
+TOTALS = Counter(first for first, _ in COUNTS.elements())
+MADE_BY = Provenance(DType.FLOAT32, "none", "plain Python", "here", products="plain Python")
+
+
+def logprob(before: int, token: int) -> float:
+    """The natural log-probability of a byte, or the end, behind a byte; add-one smoothing over all 257."""
+    return math.log((COUNTS[before, token] + 1) / (TOTALS[before] + END + 1))
+
+
+def score(before: int, tokens: Sequence[int]) -> float:
+    return math.fsum(logprob(*pair) for pair in pairwise([before, *tokens]))
+
+
+@dataclass(frozen=True)
+class PlainDevice:
+    """Nothing but this process."""
+
+    kind: Device = Device.CPU
+    name: str = "plain Python"
+    gpus: int = 0
+
+    def release(self) -> None:
+        """Python does it."""
+
+    def begin_gpu_time(self) -> Callable[[], float]:
+        return lambda: 0.0
+
+    def begin_peak(self) -> Callable[[], int]:
+        return lambda: 0
+
+
+class Bytes:
+    """The `Tokenizer` whose tokens are bytes."""
+
+    window, vocabulary_size = 2000, END + 1
+
+    def __init__(self) -> None:
+        self.template = ChatTemplate(written, "bigram")
+
+    def ids(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    text_ids = ids
+
+    def count(self, text: str) -> int:
+        return len(text.encode())
+
+    def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:
+        return b"".join(self.token_bytes(token) for token in tokens if specials or token < END).decode(errors="replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        return bytes([token]) if token < END else b"<end>"
+
+
+def written(turns: Turns, _moment: datetime) -> str:
+    """Its chat template."""
+    return "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant: "
+
+
+class BigramGenerator:
+    """The `Generator` that gives each reply a byte a step."""
+
+    def __init__(self) -> None:
+        self._replies: dict[str, tuple[GenerationRequest, list[int]]] = {}
+
+    @property
+    def live(self) -> int:
+        return len(self._replies)
+
+    def fits(self, request: GenerationRequest) -> bool:  # noqa: ARG002 -- the protocol's
+        return True
+
+    def add(self, request: GenerationRequest) -> int:
+        self._replies[request.id] = (request, list(request.emitted))
+        return 0
+
+    def cancel(self, request_id: str) -> None:
+        self._replies.pop(request_id, None)
+
+    def step(self) -> list[NextToken]:
+        tokens = [self._next(*reply) for reply in self._replies.values()]
+        for token in tokens:
+            if token.finish is not None:
+                self.cancel(token.id)
+        return tokens
+
+    def let_go(self) -> bool:
+        return False
+
+    def forget(self) -> None:
+        self._replies.clear()
+
+    def _next(self, request: GenerationRequest, tokens: list[int]) -> NextToken:
+        sampling, place = request.sampling, len(tokens)
+        line = [*request.prompt, *tokens]
+        ranks = sorted((TokenLogprob(token, logprob(line[-1], token)) for token in range(END + 1)), key=_likeliest)
+        chosen = ranks[0]
+        if not sampling.greedy:
+            weights = [math.exp(rank.logprob / sampling.temperature) for rank in ranks]
+            chosen = random.Random(f"{sampling.seed} {place}").choices(ranks, weights)[0]  # noqa: S311 -- no secret
+        if chosen.token == END:
+            finish: Finish | None = Finish.STOP
+        else:
+            tokens.append(chosen.token)
+            finish = Finish.LENGTH if len(tokens) >= request.limit else None
+        if sampling.rivals is None:
+            return NextToken(request.id, chosen.token, finish=finish)
+        prompt = [PromptLogprob(token, logprob(before, token)) for before, token in pairwise(request.prompt)]
+        echoed = tuple(prompt) if request.echo and place == 0 else ()
+        return NextToken(
+            request.id, chosen.token, chosen.logprob, tuple(ranks[: sampling.rivals]), finish, echoed
+        )  # fmt: skip
+
+
+def _likeliest(rank: TokenLogprob) -> tuple[float, int]:
+    return -rank.logprob, rank.token
+
+
+@dataclass(frozen=True, eq=False)
+class BigramEngine:
+    """The `Engine` of this model."""
+
+    ref: ModelRef
+    quant: Quant
+    skills: AbstractSet[Skill] = frozenset({Skill.SCORE, Skill.STREAM, Skill.EXACT})
+    tokenizer: Bytes = field(default_factory=Bytes)
+    provenance: Provenance = MADE_BY
+    load_cost: Cost = field(default_factory=Cost)
+    weight_bytes: int = 0
+    closed: list[bool] = field(default_factory=list)
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+        lengths = tuple(sum(self.tokenizer.count(option) for option in prompt.options) for prompt in prompts)
+        return Prepared(tuple(prompts), lengths, Cost(), padded=False)
+
+    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
+        with Meter(PlainDevice()) as meter:
+            rows = []
+            for prompt in (prepared.prompts[index] for index in pack.members):
+                *_, last = prompt.text.encode()
+                rows.append(tuple(score(last, option.encode()) for option in prompt.options))
+        return PackScores(tuple(rows), sum(prepared.lengths[index] for index in pack.members), 0, meter.cost)
+
+    def score_options(self, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> tuple[float, ...]:
+        return tuple(score(prompt[-1], option) for option in options)
+
+    def stream(self) -> BigramGenerator:
+        return BigramGenerator()
+
+    def detokenizer(self, stops: Sequence[str] = (), behind: Sequence[int] = ()) -> Detokenizer:
+        return Detokenizer(self.tokenizer.decode, stops, behind)
+
+    def close(self) -> None:
+        self.closed.append(True)
+
+
+def load(request: LoadRequest) -> BigramEngine:
+    """What `Models` loads by; there are no files."""
+    return BigramEngine(request.ref, request.quant)
