@@ -15,7 +15,8 @@ from workers.allowed_models import AllowedModels
 from workers.channel import Channel
 from workers.context import WorkerContext
 from workers.conversation.duty import ChatDuty, NoChatDuty
-from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation.server import ConversationServer
+from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.devices import own_device
 from workers.models.held import Models

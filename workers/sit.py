@@ -40,7 +40,7 @@ from proctor.nouns.runs import Claim, RunStatus, ShotsShown
 from proctor.store.runs import runs
 from scheduler.choose import choose
 from workers.context import WorkerContext
-from workers.conversation.duty import STARVED_S
+from workers.conversation.turn_taking import STARVED_S
 from workers.engines.base import INEXACT, Engine, Skill, require
 from workers.engines.chat_template import ExamChat
 from workers.run.costs import AttemptCosts
@@ -67,9 +67,11 @@ def drain(worker: WorkerContext) -> None:
     DeviceBroken
         where a GPU failed in a way that may have broken it for this process, which is to end.
     """
-    while not worker.channel.stopped:
+    while True:
         worker.liveness.beat()
-        worker.chat.serve()
+        worker.chat.answer_waiting()
+        if worker.channel.stopped:
+            return
         worker.chat.load_wanted(STARVED_S)
         claim = worker.retry(partial(runs.claim_best, worker.store, worker.me, worker.held, choose, worker.lease_s))
         if claim is None and (worker.chat.load_wanted() or worker.chat.load_expected() or worker.chat.wait_for_next()):
@@ -114,7 +116,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
             for pack in packs:
                 if pack.index in recorded:
                     continue
-                worker.chat.beside()
+                worker.chat.answer_between_packs()
                 if worker.channel.stopped or lease.paused:
                     break
                 scores = scorer.answer(prepared, pack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,18 +19,21 @@ from proctor.embedded.command import embedded
 from proctor.errors import DeviceBroken, OutOfMemory
 from proctor.exams.chat_prompts import Message
 from proctor.nouns.conversations import Fault, Finish, History, Role, Sampling, TurnStatus, Utterance
-from proctor.nouns.models import Device, Lane
+from proctor.nouns.models import Device
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
+from proctor.store.conversations.tables import ReplyRow
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import templates, tiny
 from tests.integration.broker_settings import on_sqlite
 from tests.models import of_hf, on_cpu
 from workers.channel import Channel
-from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation import turn_taking
+from workers.conversation.server import ConversationServer
+from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.generation import PIECE, NextToken
 from workers.engines.hf.generation.continuous import ContinuousBatcher
@@ -37,23 +41,35 @@ from workers.parent.requests import ChatRequests
 from workers.run.liveness import Liveness
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
+ANOTHER = dataclasses.replace(ME, name="cpu@here:2")
 GREEDY = Sampling(temperature=0, max_tokens=20)
 Make = Callable[..., "Desk"]
+
+
+class Clock:
+    """A clock that moves as it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Desk:
     """A worker's child without its parent: `work` does what waits."""
 
-    def __init__(self, settings: Settings, store: Store, name: str = ME.name, me: WorkerCard | None = None) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, me: WorkerCard = ME, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         assert settings.broker_url is not None
         self.channel, self.models = Channel(), on_cpu(settings.cache)
-        me = me or dataclasses.replace(ME, name=name)
         retry = OutageRetry(self.channel.wait, 5.0)
-        means = ServerContext(me, self.models, store, self.channel, retry, Liveness(), lease_s=30.0)
-        self.chat = ConversationServer(means, ReplyStreams(settings.broker_url))
+        context = ServerContext(me, self.models, store, self.channel, retry, Liveness(), lease_s=30.0, clock=clock)
+        self.chat = ConversationServer(context, ReplyStreams(settings.broker_url))
 
     def work(self) -> None:
-        self.chat.serve()
+        self.chat.answer_waiting()
         while self.chat.load_wanted():
             pass
 
@@ -379,7 +395,60 @@ def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
     assert (waiting.status, 0 < len(waiting.token_ids) < 20) == (TurnStatus.PENDING, True)
     assert whole.text.startswith(waiting.content)
     monkeypatch.undo()
-    Desk(settings, store, "cpu@here:2").work()
+    Desk(settings, store, ANOTHER).work()
+    for _ in reply.entries():
+        pass
+    assert (reply.text, reply.reader.tokens) == (whole.text, 20)
+
+
+def test_between_two_packs_a_reply_is_made_three_times_as_long_as_the_pack_took_and_then_pauses(
+    client: Client, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    desk = Desk(settings, store, clock=clock)
+    (whole,) = ended(client, desk, request(model))
+    (reply,) = accepted(client, request(model))
+    step = ContinuousBatcher.step
+
+    def a_second(generator: ContinuousBatcher) -> list[object]:
+        clock.now += 1.0
+        return step(generator)  # type: ignore[return-value]
+
+    monkeypatch.setattr(ContinuousBatcher, "step", a_second)
+    began = clock.now
+    clock.now += 2.0  # a pack
+    desk.chat.answer_between_packs()
+    assert clock.now == began + 2.0 + 6.0
+    paused = conversations.find_turn(store, reply.turn)
+    assert paused is not None
+    assert paused.status is TurnStatus.RUNNING
+    clock.now += 10.0
+    desk.chat.answer_between_packs()
+    for _ in reply.entries():
+        pass
+    assert (reply.text, clock.now) == (whole.text, began + 2.0 + 10.0 + 20.0)  # a token a step
+
+
+def test_a_worker_that_is_to_stop_between_two_packs_hands_its_replies_to_another(
+    client: Client, desk: Desk, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_taking, "SLICE_S", 600.0)  # however slow this machine is
+    (whole,) = ended(client, desk, request(model))
+    (reply,) = accepted(client, request(model))
+    step, steps = ContinuousBatcher.step, iter(range(100))
+
+    def stop_after_seven(generator: ContinuousBatcher) -> list[object]:
+        if next(steps) == 7:
+            desk.channel.stop()
+        return step(generator)  # type: ignore[return-value]
+
+    monkeypatch.setattr(ContinuousBatcher, "step", stop_after_seven)
+    desk.chat.answer_between_packs()
+    waiting = conversations.find_turn(store, reply.turn)
+    assert waiting is not None
+    assert (waiting.status, 0 < len(waiting.token_ids) < 20) == (TurnStatus.PENDING, True)
+    monkeypatch.undo()
+    Desk(settings, store, ANOTHER).work()
     for _ in reply.entries():
         pass
     assert (reply.text, reply.reader.tokens) == (whole.text, 20)
@@ -387,7 +456,7 @@ def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
 
 @pytest.mark.timeout(120)  # it once went on for ever
 def test_an_error_that_nobody_foresaw_in_a_step_ends_each_reply_and_the_worker_goes_on(
-    client: Client, desk: Desk, model: str, monkeypatch: pytest.MonkeyPatch
+    client: Client, desk: Desk, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended(client, desk, request(model))
     replies = accepted(client, request(model), request(model, "And the sun?"))
@@ -404,6 +473,8 @@ def test_an_error_that_nobody_foresaw_in_a_step_ends_each_reply_and_the_worker_g
             pass
         assert (ending(reply).fault, ending(reply).finish) == (Fault.INTERNAL, Finish.FAILED)
         assert "illegal memory access" in ending(reply).error
+        with store.read() as session:
+            assert "in break_down" in session.get_one(ReplyRow, reply.turn).traceback
     monkeypatch.undo()
     assert ending(ended(client, desk, request(model))[0]).finish is Finish.LENGTH
 
@@ -430,13 +501,10 @@ def test_replies_that_the_generator_let_go_of_are_failed_and_not_waited_for(
 def test_on_a_gpu_an_error_that_nobody_foresaw_files_each_reply_and_ends_the_process(
     client: Client, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sick = Desk(settings, store, me=dataclasses.replace(ME, name="gpu@here:1"))
-    ended(client, sick, request(model))
-    (reply,) = accepted(client, request(model))
-    sick.chat._means = dataclasses.replace(  # the lane stays the CPU's, as the model is
-        sick.chat._means, me=dataclasses.replace(ME, name="gpu@here:1", device=Device.GPU)
-    )
-    monkeypatch.setattr(sick.chat, "_lane", lambda held: Lane(Device.CPU, str(held.ref), held.quant))
+    gpu = dataclasses.replace(ME, name="gpu@here:1", device=Device.GPU)  # what it computes with is the CPU
+    sick = Desk(settings, store, gpu)
+    ended(client, sick, request(model, device=Device.GPU))
+    (reply,) = accepted(client, request(model, device=Device.GPU))
 
     def break_down(generator: ContinuousBatcher) -> list[object]:
         generator.forget()
@@ -446,7 +514,7 @@ def test_on_a_gpu_an_error_that_nobody_foresaw_files_each_reply_and_ends_the_pro
     with pytest.raises(DeviceBroken, match="unspecified launch failure"):
         sick.work()
     monkeypatch.undo()
-    Desk(settings, store, me=dataclasses.replace(ME, name="cpu@here:2")).work()
+    Desk(settings, store, dataclasses.replace(gpu, name="gpu@here:2")).work()
     for _ in reply.entries():
         pass
     assert ending(reply).finish is Finish.LENGTH  # the next child, or another worker, makes it anew

@@ -27,7 +27,8 @@ from tests.integration.broker_settings import on_sqlite
 from tests.integration.http_server import events, post, serving
 from tests.models import of_hf, on_cpu
 from workers.channel import Channel
-from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation.server import ConversationServer
+from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.options import score_options
@@ -48,7 +49,7 @@ def work(settings: Settings, store: Store, over: threading.Event) -> None:
     )
     chat = ConversationServer(means, ReplyStreams(settings.broker_url))
     while not over.wait(0.005):
-        chat.serve()
+        chat.answer_waiting()
         chat.load_wanted()
 
 

@@ -27,7 +27,8 @@ from tests.integration.broker_settings import on_sqlite
 from tests.integration.desks import ME, CountedLink, make_desk
 from workers.channel import Channel
 from workers.context import WorkerContext
-from workers.conversation.server import ConversationServer, ServerContext
+from workers.conversation.server import ConversationServer
+from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.base import INEXACT, Engine, LoadRequest, Skill
 from workers.models.held import Models

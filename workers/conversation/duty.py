@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-STARVED_S = 30.0  # a model that replies wait for is loaded between two Runs after so long, if no worker is idle
-
 
 class ChatDuty(Protocol):
     """What the main job knows of chat."""
 
-    def serve(self) -> None:
-        """Make the replies that wait for the held model, until none is left under way."""
+    def answer_waiting(self) -> None:
+        """Make the replies that wait for the held model, until none is left under way.
 
-    def beside(self) -> None:
-        """The same between two packs, for a share of the time; at once where nothing waits."""
+        Told to stop, it hands those under way back.
+        """
+
+    def answer_between_packs(self) -> None:
+        """The same for a share of the time; replies under way then pause. It returns at once where nothing waits."""
 
     def load_wanted(self, waited_s: float = 0.0) -> bool:
         """Load a model that replies have waited for so long and that nobody else serves. Whether there was one."""
@@ -32,9 +33,9 @@ class ChatDuty(Protocol):
 class NoChatDuty:
     """The `ChatDuty` of a worker without a broker."""
 
-    def serve(self) -> None: ...
+    def answer_waiting(self) -> None: ...
 
-    def beside(self) -> None: ...
+    def answer_between_packs(self) -> None: ...
 
     def load_wanted(self, waited_s: float = 0.0) -> bool:  # noqa: ARG002 -- the protocol's
         return False

@@ -41,6 +41,7 @@ from proctor.wire import from_json
 
 SILENCE_S = 2.0  # a reply doesn't stand still for longer than that, whatever the broker does
 AWAY_S = 0.5  # between tries to reach a broker that is away
+MARK_S = 2.0  # between two looks whether the broker is still the same
 BROKER_KEY, BROKER_S = "chat.broker", 30 * 24 * 3600
 
 log = logging.getLogger(__name__)
@@ -145,17 +146,18 @@ class ReplyStreams:
 
     def __init__(self, broker_url: str) -> None:
         self._redis: redis.Redis = client(broker_url, SILENCE_S)
-        self._away_until = 0.0
+        self._away_until = self._mark_at = 0.0
+        self._mark: str | None = None
 
     def broker(self) -> str | None:
-        """What tells this broker, and one that came back empty, from others; None while it is away."""
-        if time.monotonic() < self._away_until:
-            return None
-        try:
-            return broker_mark(self._redis)
-        except BROKER_ERRORS as error:
-            self._away(error)
-            return None
+        """What tells this broker, and one that came back empty, from others; None while it is away.
+
+        It is looked up every `MARK_S`.
+        """
+        now = time.monotonic()
+        if now >= self._mark_at:
+            self._mark, self._mark_at = self._read_mark(), now + MARK_S
+        return self._mark
 
     def expected(self) -> Expectation | None:
         """What somebody is about to ask for; whoever took it is the only one who did."""
@@ -203,6 +205,15 @@ class ReplyStreams:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _read_mark(self) -> str | None:
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return broker_mark(self._redis)
+        except BROKER_ERRORS as error:
+            self._away(error)
+            return None
 
     def _away(self, error: Exception) -> None:
         log.warning("the broker is away; replies go on, and are told when it is back: %s", error)
