@@ -95,7 +95,7 @@ def next_act(slot: Slot, standing: Standing) -> Act | Admit:
 
 
 def _look_is_due(slot: Slot, standing: Standing) -> bool:
-    room = not standing.full and standing.live < standing.most
+    room = standing.live < standing.most and not (standing.full and standing.live)  # alone any reply fits
     return room and standing.now < slot.admits_until and standing.now >= standing.looked + LOOK_S
 
 

@@ -131,6 +131,7 @@ def test_where_nothing_waits_and_nothing_is_under_way_the_slot_is_over() -> None
 def test_without_room_nobody_looks() -> None:
     assert next_act(RUNS, replace(FRESH, live=MOST_LIVE)) is Act.STEP
     assert next_act(RUNS, replace(FRESH, live=1, full=True)) is Act.STEP
+    assert next_act(RUNS, replace(FRESH, live=0, full=True)) is Act.LOOK  # alone any reply fits
 
 
 def test_the_store_is_asked_again_after_a_while() -> None:
