@@ -164,13 +164,15 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor suspects helm_mmlu -n 50
     """
     from analysis.data.sets import of_set
-    from analysis.report.leads import suspects_table
+    from analysis.report.leads import NO_OPTIONS, suspects_table
     from analysis.verdicts.suspects import scored_keys
     from analysis.verdicts.suspects import suspects as find
 
     chosen = scored_keys if as_json else find
-    tables = [of_set(suspects_table(chosen(panel)), name) for panel, name in _level_panels(sweeps)]
-    _say(tables, "No key is outvoted (it takes three models).", most, as_json=as_json)
+    panels = _level_panels(sweeps)
+    tables = [of_set(suspects_table(chosen(panel)), name) for panel, name in panels]
+    outvoted = "No key is outvoted (it takes three models)."
+    _say(tables, outvoted if any(p.has_options for p, _ in panels) else NO_OPTIONS, most, as_json=as_json)
 
 
 @click.command(context_settings=HELP)

@@ -4,7 +4,8 @@
 
 Coverage of the Wilson interval beside Wald's; coverage of the Bonett-Price interval; false "better or worse" of mid-p
 McNemar beside the exact test, and its power; false "within" at the margin; false claims of a family after Holm; false
-orders of subjects, cells and pairs.
+orders of subjects, cells and pairs; of points between 0 and 1 the coverage of both intervals, false "better or worse"
+and false "within".
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from analysis.stats.noninferiority import score, within_p
 from analysis.stats.order import beyond_median_pair, cell_p, group_p
 from analysis.stats.overlap import discordant_counts
 from analysis.stats.paired import Paired, mid_p
+from analysis.stats.points import change_interval, lost_within_p, mean_points, pair_marks
 from analysis.stats.verdict import judge
 
 Generator = np.random.Generator
@@ -146,6 +148,28 @@ def order_error(rng: Generator, draws: int, subjects: int, asked: int, contestan
         any_cell=cells / draws, a_pair=pair / draws, standard_error=sqrt(0.05 * 0.95 / draws))  # fmt: skip
 
 
+def points(rng: Generator, draws: int, asked: int, lift: float) -> None:
+    """Tenths of a point, as a judge gives them; the second contestant has `lift` more a question, but for the ends.
+
+    A question's difficulty is shared. "Within" is asked at the true loss of the first against the second.
+    """
+    ease = rng.normal(0.6, 0.2, (draws, asked, 1))
+    own = rng.normal(0, 0.15, (draws, asked, 2)) + np.array([0.0, lift])
+    marks = np.round(np.clip(ease + own, 0, 1), 1)
+    first, change = float(marks[..., 0].mean()), float((marks[..., 1] - marks[..., 0]).mean())
+    mean = held = told = within = 0
+    for each in marks:
+        interval = mean_points(each[:, 0])
+        mean += interval.low <= first <= interval.high
+        pair = pair_marks(each[:, 0], each[:, 1])
+        interval = change_interval(pair)
+        held += interval.low <= change <= interval.high
+        told += pair.p < ALPHA
+        within += lost_within_p(pair.turned(), change) < ALPHA
+    say("points", asked=asked, lift=lift, mean_covers=mean / draws, change_covers=held / draws,
+        better_or_worse=told / draws, false_within=within / draws)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=20_000)
@@ -162,6 +186,8 @@ def main() -> None:
         false_within(asked, margin, np.linspace(margin, 3 * margin, 101))
     for asked, rate in ((1000, 0.1), (4000, 0.1), (14_000, 0.1), (14_000, 0.05)):
         false_within(asked, 0.01, np.array([rate]))
+    for asked, lift in ((20, 0.0), (80, 0.0), (80, 0.05), (500, 0.0)):
+        points(np.random.default_rng([arguments.seed, asked]), draws // 4, asked, lift)
     disagreements(100)
     family_error(rng, draws // 20, 14, 1000)
     orders = np.random.default_rng(arguments.seed)

@@ -32,9 +32,9 @@ from proctor.errors import (
     first_line,
 )
 from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
-from proctor.exams.benchmarks.registry import of_version
+from proctor.exams.benchmarks.registry import scorable
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Answer, Choose, Conditions, Exam, Exchange, Prompt, Scored
+from proctor.nouns.exams import Answer, Conditions, Exam, Exchange, Prompt, Scored
 from proctor.nouns.models import Device
 from proctor.nouns.runs import Claim, RunStatus, ShotsShown
 from proctor.store.runs import runs
@@ -99,7 +99,7 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
     ProctorError
         where this Run can't be sat, with the reason.
     """
-    spec, benchmark = claim.spec, scored_by_options(claim.spec.conditions)
+    spec, benchmark = claim.spec, scorable(claim.spec.conditions.prompt_version)
     with Lease(worker.store, claim, worker.retry, worker.liveness) as lease:
         worker.models.make_room(spec.model, spec.quant, claim.dtype)
         with AttemptCosts(worker.device) as costs:
@@ -154,20 +154,9 @@ def exam_chat(conditions: Conditions, model: Engine, day: date | None) -> ExamCh
     return ExamChat(model.tokenizer.template, day, shots=conditions.shots > 0)
 
 
-def scored_by_options(conditions: Conditions) -> Benchmark:
-    """The benchmark that puts and marks the Run's questions. Raises `BadInput` where it wants written answers."""
-    benchmark = of_version(conditions.prompt_version)
-    if benchmark.asks is not Choose:
-        raise BadInput(
-            f"{benchmark.name} wants written answers, and workers of this release score options alone.",
-            "Take a benchmark of multiple choice.",
-        )
-    return benchmark
-
-
 def write_prompts(exam: Exam, conditions: Conditions, model: Engine, chat: ExamChat | None) -> list[Prompt]:
     """The Run's prompts, in the order of the Exam, each fitted into the model's window."""
-    benchmark = scored_by_options(conditions)
+    benchmark = scorable(conditions.prompt_version)
     examinee = Examinee(model.tokenizer.count, model.tokenizer.window, chat.text if chat is not None else None)
     return [
         ask_first(benchmark, exam, question, conditions, examinee) for question in exam.questions[: conditions.limit]

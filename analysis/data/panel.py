@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.order import group_p
-from analysis.stats.paired import Paired, pair_up
+from analysis.stats.paired import Paired
+from analysis.stats.points import mean_points, pair_marks
 from proctor.contestants import Contestant, labels, one_a_model
 from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.nouns.exams import Scoring
@@ -150,6 +152,8 @@ class Panel:
     shots: NDArray[np.int8] | None = None  # (C, Q)
     exams: Mapping[str, str] = field(default_factory=dict)  # subject -> hash of its exam's content, where it is known
     runs: Mapping[Contestant, frozenset[int]] = field(default_factory=dict)  # ids of the Runs that were read
+    points: NDArray[np.float64] | None = None  # (C, Q) from 0 to 1; None: 1 where correct, else 0
+    answered: NDArray[np.bool_] | None = None  # (C, Q) an option was picked or an answer extracted; None: as `picked`
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -162,8 +166,33 @@ class Panel:
         return frozenset(run_id for contestant in self.contestants for run_id in self.runs.get(contestant, ()))
 
     @cached_property
+    def has_options(self) -> bool:
+        """Whether every question has options, one of which is its key: what calibration, ties and chance are about."""
+        return bool((self.choices > 0).all())
+
+    @cached_property
+    def graded(self) -> bool:
+        """Whether there are points between 0 and 1."""
+        return self.points is not None and bool(((self.points > 0) & (self.points < 1) & self.asked).any())
+
+    @property
+    def unit(self) -> str:
+        """What an accuracy counts: answers that are right, or points."""
+        return "points" if self.graded else "right"
+
+    @cached_property
+    def marks(self) -> NDArray[np.float64]:
+        """(C, Q) points, from 0 to 1."""
+        return self.correct.astype(np.float64) if self.points is None else self.points
+
+    @cached_property
+    def silent(self) -> NDArray[np.bool_]:
+        """(C, Q) asked, and neither was an option picked nor an answer extracted."""
+        return np.asarray(self.asked & ((self.picked < 0) if self.answered is None else ~self.answered))
+
+    @cached_property
     def key(self) -> NDArray[np.int8]:
-        """(Q,) index of the right option."""
+        """(Q,) index of the right option, negative where there are none."""
         return self.questions["answer"].to_numpy(dtype=np.int8)
 
     @cached_property
@@ -205,39 +234,58 @@ class Panel:
 
     @cached_property
     def unanswered_by_subject(self) -> NDArray[np.int64]:
-        """(C, S) questions asked on which no option was picked."""
-        return self._by_subject(self.asked & (self.picked < 0))
+        """(C, S) questions asked on which no option was picked, and no answer extracted."""
+        return self._by_subject(self.silent)
 
     @property
     def accuracy_by_subject(self) -> NDArray[np.float64]:
         """(C, S) fractions, not a number where nothing was asked."""
         asked = self.asked_by_subject
-        return np.where(asked > 0, self.right_by_subject / np.maximum(asked, 1), np.nan)
+        points = self._summed(self.marks * self.asked) if self.graded else self.right_by_subject
+        return np.where(asked > 0, points / np.maximum(asked, 1), np.nan)
+
+    def accuracy_in(self, place: int, subject: int) -> Interval:
+        """A contestant's accuracy in one subject, by its place in `subjects`, as in `accuracies`."""
+        if self.graded:
+            return mean_points(self.marks[place, self.asked[place] & (self.subject_of == subject)])
+        return wilson(int(self.right_by_subject[place, subject]), int(self.asked_by_subject[place, subject]))
 
     @property
     def chance(self) -> float:
-        """Accuracy of blind guessing: the mean of 1 over a question's number of choices."""
-        return float((1 / self.choices).mean()) if self.choices.size else float("nan")
+        """Accuracy of blind guessing: the mean of 1 over a question's number of choices.
+
+        Not a number where nobody can guess among options, or answers are worth parts of a point.
+        """
+        known = self.choices.size and self.has_options and not self.graded
+        return float((1 / self.choices).mean()) if known else float("nan")
 
     @property
     def unanswered(self) -> NDArray[np.int64]:
-        """(C,) questions asked on which no option was picked."""
-        return np.asarray((self.asked & (self.picked < 0)).sum(axis=1))
+        """(C,) questions asked on which no option was picked, and no answer extracted."""
+        return np.asarray(self.silent.sum(axis=1))
 
     @cached_property
     def subject_p(self) -> NDArray[np.float64]:
         """(S, S) p-values of one subject being harder than another, over all contestants (see `group_p`)."""
-        share = (self.correct & self.asked).sum(axis=0) / np.maximum(self.asked.sum(axis=0), 1)
+        share = (self.marks * self.asked).sum(axis=0) / np.maximum(self.asked.sum(axis=0), 1)
         return group_p(share, self.subject_of)
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        """(C, Q) asked and not right; no answer counts as wrong here, and is counted apart in `unanswered`."""
+        """(C, Q) asked and not right, which is less than all points.
+
+        No answer counts as wrong here, and is counted apart in `unanswered`.
+        """
         return self.asked & ~self.correct
 
     @cached_property
     def accuracies(self) -> tuple[Interval, ...]:
-        """Each contestant's accuracy on what it was asked, with its 95 % Wilson interval."""
+        """Each contestant's accuracy on what it was asked: the share right with its 95 % Wilson interval.
+
+        Where there are parts of a point, the mean of the points with Student's interval (`mean_points`).
+        """
+        if self.graded:
+            return tuple(mean_points(marks[asked]) for marks, asked in zip(self.marks, self.asked, strict=True))
         right, asked = (self.correct & self.asked).sum(axis=1), self.asked.sum(axis=1)
         return tuple(wilson(int(r), int(a)) for r, a in zip(right, asked, strict=True))
 
@@ -271,9 +319,9 @@ class Panel:
         return tuple(sorted(range(len(self.contestants)), key=lambda place: -_known(self.accuracies[place].estimate)))
 
     def pair(self, first: int, second: int) -> Paired:
-        """The 2 × 2 of two contestants on the questions that both were asked after as many shots."""
+        """Two contestants on the questions that both were asked after as many shots: a 2 × 2 where marks are 0 or 1."""
         both = self.alike([first, second])
-        return pair_up(self.correct[first, both], self.correct[second, both])
+        return pair_marks(self.marks[first, both], self.marks[second, both])
 
     def alike(self, places: Sequence[int]) -> NDArray[np.bool_]:
         """(Q,) the questions that all of these contestants were asked after as many shots, where those are known."""
@@ -308,11 +356,16 @@ class Panel:
             logprob=None if self.logprob is None else self.logprob[places][:, questions],
             prompt=None if self.prompt is None else self.prompt[places][:, questions],
             shots=None if self.shots is None else self.shots[places][:, questions],
+            points=None if self.points is None else self.points[places][:, questions],
+            answered=None if self.answered is None else self.answered[places][:, questions],
         )
 
     def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-        counts = [np.bincount(self.subject_of, weights=row, minlength=len(self.subjects)) for row in flags]
-        return np.asarray(counts, dtype=np.int64).reshape(len(self.contestants), len(self.subjects))
+        return self._summed(flags).astype(np.int64)
+
+    def _summed(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        sums = [np.bincount(self.subject_of, weights=row, minlength=len(self.subjects)) for row in values]
+        return np.asarray(sums, dtype=np.float64).reshape(len(self.contestants), len(self.subjects))
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,7 @@ def run_row(record: RunRecord, shown: ShotsShown | None) -> tuple[object, ...]:
         record.run_id, record.sweep_name, spec.model.name, spec.model.revision, spec.quant.value, spec.device.value,
         contestant.dtype, spec.benchmark, spec.subject, conditions.shots, conditions.chat_template, conditions.limit,
         record.status.value, record.attempt, spec.questions, record.answered, record.correct, record.tied,
-        record.correct / record.answered if record.answered else None,
+        record.points / record.answered if record.answered else None,
         conditions.scoring.value, record.correct_norm / record.answered if record.answered else None,
         noise and noise.flips, noise and noise.questions, noise and noise.largest,
         measures and measures.load.wall_s, measures and measures.tokenize.wall_s,
@@ -108,7 +108,10 @@ def run_row(record: RunRecord, shown: ShotsShown | None) -> tuple[object, ...]:
 
 
 def answers_frame(panel: Panel) -> pd.DataFrame:
-    """A row an Answer: contestant, subject, question_id, shots shown, picked (missing for no answer), correct."""
+    """A row an Answer: contestant, subject, question_id, shots shown, picked (missing for no answer), correct.
+
+    Points too, where some are between 0 and 1.
+    """
     who, question = np.nonzero(panel.asked)
     picked = panel.picked[who, question].astype(np.int64)
     return pd.DataFrame(
@@ -119,6 +122,7 @@ def answers_frame(panel: Panel) -> pd.DataFrame:
             "shots": None if panel.shots is None else panel.shots[who, question],
             "picked": pd.Series(picked, dtype="Int8").mask(picked < 0),
             "correct": panel.correct[who, question],
+            **({"points": panel.marks[who, question]} if panel.graded else {}),
         }
     )
 
@@ -186,6 +190,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
     asked, correct = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     picked, logprob = np.full(shape, -1, dtype=np.int8), np.full((*shape, widest), -np.inf, dtype=np.float32)
     prompt, shots = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.int8)
+    points, answered = np.zeros(shape), np.zeros(shape, dtype=bool)
     for some in _portions(records):
         answers = answer_columns(store, some, options_logprob=True, prompt=True)
         who = np.array([seat[run] for run in answers.run_id.tolist()], dtype=np.int64)
@@ -194,6 +199,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         correct[who, which] = answers.correct
         picked[who, which] = answers.picked
         shots[who, which] = answers.shots
+        points[who, which], answered[who, which] = answers.points, answers.answered
         logprob[who, which] = _padded(answers, widest)
         if answers.prompt is not None:
             prompt[who, which] = answers.prompt
@@ -204,12 +210,14 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         asked,
         correct,
         picked,
-        logprob,
+        logprob if np.isfinite(logprob).any() else None,
         prompt,
         names=tuple(names[contestant] for contestant in contestants),
         shots=shots,
         exams={record.spec.subject: record.spec.exam_hash for record in records},
         runs={who: frozenset(run for run in seat if contestants[seat[run]] == who) for who in contestants},
+        points=points if ((points > 0) & (points < 1)).any() else None,
+        answered=answered if (answered != (picked >= 0)).any() else None,
     )
     return panel.on(np.asarray(asked.any(axis=0)))
 
@@ -246,5 +254,6 @@ def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
             "question": questions.text,
             "choices": pd.Series(questions.choices, dtype=object),
             "answer": questions.key.astype(np.int8),
+            **({"reference": questions.reference} if any(questions.reference) else {}),
         }
     )

@@ -15,9 +15,10 @@ from analysis.data.files import exists, new_file
 from analysis.data.groups import contestant_of
 from analysis.exchange.lm_eval_format import Task, results, samples, sanitized
 from proctor.contestants import Contestant
+from proctor.errors import BadInput
 from proctor.nouns.models import Quant
 from proctor.store.database.session import Store
-from proctor.store.reads.export import export_rows
+from proctor.store.reads.export import export_rows, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.exams import load_exam
 
@@ -42,9 +43,15 @@ def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, forc
     Raises
     ------
     BadInput
-        where a results file exists and `force` isn't set (nothing is written then), or one can't be written.
+        where a results file exists and `force` isn't set, or an exam has no options (nothing is written then), or one
+        can't be written.
     """
     batches = _batches(runs(store, sweep_ids))
+    if tells_of_points(store, sweep_ids):
+        raise BadInput(
+            "Written answers can't be given as samples of lm-evaluation-harness yet.",
+            "Take --format jsonl, which has the replies in full.",
+        )
     standing = [path for batch in batches if (path := batch.path(folder, "results", ".json")).exists()]
     if standing and not force:
         raise exists(standing[0])

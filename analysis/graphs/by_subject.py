@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, isnan
 from textwrap import fill
 
 import numpy as np
@@ -46,7 +46,7 @@ def by_subject(panel: Panel) -> Graph:
         figure = _multiples(grid, panel.chance, title)
     else:
         figure = new_figure(9.5, 1.7 + subjects_height(grid))
-        put_title(figure, title, _note(grid))
+        put_title(figure, title, _note(grid, panel.chance))
         draw_subjects(figure.subplots(), grid, panel.chance)
     subjects = counted(len(grid.rows), "subject")
     alt = f"{title}. Accuracy of {counted(count, 'contestant')} in {subjects}; the figures are in the report's table."
@@ -62,19 +62,21 @@ def subjects_height(grid: Grid) -> float:
 def draw_subjects(axes: Axes, grid: Grid, chance: float) -> None:
     """Grouped bars with a legend for up to three contestants, else a strip of dots a subject with its mean."""
     row_axis(axes, grid.rows)
-    percent_axis(axes, name="right (%)")
-    axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=3)
+    percent_axis(axes, name=f"{grid.unit} (%)")
+    if not isnan(chance):
+        axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=3)
     if len(grid.columns) <= MOST_GROUPED:
         _bars(axes, grid)
     else:
         _strips(axes, grid)
 
 
-def _note(grid: Grid) -> str:
+def _note(grid: Grid, chance: float) -> str:
+    dashed = "" if isnan(chance) else " Dashed: blind guessing."
     if len(grid.columns) <= MOST_GROUPED:
-        return f"Dashed: blind guessing.{HATCHED if grid.silent.any() else ''}"
+        return f"{dashed}{HATCHED if grid.silent.any() else ''}".lstrip()
     hollow = f" Hollow: no single answer on {percent(NOTABLE, 0)} or more." if grid.silent.any() else ""
-    return f"A dot is a contestant, the upright line the subject's mean. Dashed: blind guessing.{hollow}"
+    return f"A dot is a contestant, the upright line the subject's mean.{dashed}{hollow}"
 
 
 def _bars(axes: Axes, grid: Grid) -> None:
@@ -123,11 +125,12 @@ def _multiples(grid: Grid, chance: float, title: str) -> Figure:
             axes.set_axis_off()
             continue
         row_axis(axes, grid.rows, SMALLEST + 0.5)
-        percent_axis(axes, name="right (%)" if place >= count - across else "")
+        percent_axis(axes, name=f"{grid.unit} (%)" if place >= count - across else "")
         axes.set_title(names[place], fontsize=SMALL)
         bars = axes.barh(range(len(grid.rows)), np.nan_to_num(grid.values[:, place]), 0.72, color=BLUE)
         _hatch(bars, grid.silent[:, place])
         axes.plot(means, range(len(grid.rows)), "o", color=INK, markersize=2.5)
-        axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=0.8)
+        if not isnan(chance):
+            axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=0.8)
         axes.tick_params(labelbottom=place >= count - across)
     return figure

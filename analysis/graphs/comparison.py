@@ -18,7 +18,7 @@ from analysis.graphs.style import (
     styled,
 )
 from analysis.verdicts.standings import Standings
-from analysis.verdicts.wording import percent, span, standing_title
+from analysis.verdicts.wording import share_words, span, standing_title
 
 ROW, BAR = 0.24, 0.22  # inches
 
@@ -35,7 +35,8 @@ def model_comparison(panel: Panel, standings: Standings) -> Graph:
     title = standing_title(panel, standings)
     figure = new_figure(left + 7.0, 0.9 + top + bottom)
     ranked = [panel.accuracies[place] for place in standings.order]
-    note = f"{panel.terms}. Bars through dots: 95 % Wilson intervals. {chance_note(ranked, panel.chance)}"
+    kind = "Student's" if panel.graded else "Wilson"
+    note = f"{panel.terms}. Bars through dots: 95 % {kind} intervals. {chance_note(ranked, panel.chance)}".rstrip()
     note += f"{silence_note(grid)}{HATCHED if grid.silent.any() and contestants <= MOST_GROUPED else ''}"
     put_title(figure, title, note)
     sheets = np.asarray(figure.subfigures(2, 2, width_ratios=[left, 7.0], height_ratios=[top, bottom]))
@@ -56,6 +57,6 @@ def model_comparison(panel: Panel, standings: Standings) -> Graph:
     best = standings.order[0]
     alt = (
         f"{title}. Four graphs: accuracy by subject, overall accuracy with intervals, a heatmap of both, error rates. "
-        f"At the top {panel.labels[best]} has {percent(ranked[0].estimate)} right ({span(ranked[0])})."
+        f"At the top {panel.labels[best]} has {share_words(panel, ranked[0].estimate)} ({span(ranked[0])})."
     )
     return Graph("model_comparison", title, alt, figure)

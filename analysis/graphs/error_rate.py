@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -33,7 +35,7 @@ def error_rate(panel: Panel, standings: Standings) -> Graph:
     title = error_title(panel, standings)
     rates = panel.accuracies
     figure = new_figure(9.5, 1.6 + ROW * len(rates))
-    put_title(figure, title, "Dashed: the error rate of blind guessing.")
+    put_title(figure, title, "" if isnan(panel.chance) else "Dashed: the error rate of blind guessing.")
     draw_errors(figure.subplots(), panel)
     return Graph("error_rate", title, f"{title}. Error rates as bars, the fewest errors first.", figure)
 
@@ -69,7 +71,8 @@ def draw_errors(axes: Axes, panel: Panel, height: float = 0.7) -> None:
         axes.barh(rows, silent, height, left=told, color=MUTED, hatch="////", edgecolor="#ffffff80", linewidth=0,
                   label="no single answer")  # fmt: skip
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handlelength=1.4)
-    axes.axvline(1 - panel.chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
+    if not isnan(panel.chance):
+        axes.axvline(1 - panel.chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
     for row, rate in enumerate(wrong):
         axes.annotate(percent(float(rate)), (float(rate), row), (4, 0), textcoords="offset points", va="center",
                       fontsize=7.5, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6})  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -49,11 +50,12 @@ def forest(panel: Panel, standings: Standings) -> Graph:
     order = standings.order
     accuracies = [panel.accuracies[place] for place in order]
     names = shortened(panel.labels[place] for place in order)
-    right = panel.correct.sum(axis=1)
+    right = panel.marks.sum(axis=1)
+    what, digits = panel.unit, int(panel.graded)
     columns = [
-        Column("right", [percent(accuracy.estimate) for accuracy in accuracies], 0.7),
+        Column(what, [percent(accuracy.estimate) for accuracy in accuracies], 0.7),
         Column("95 % interval", [span(accuracy) for accuracy in accuracies], 1.1),
-        Column("right/asked", [f"{int(right[place]):,}/{len(panel.questions):,}" for place in order], 0.95),
+        Column(f"{what}/asked", [f"{right[place]:,.{digits}f}/{len(panel.questions):,}" for place in order], 0.95),
     ]
     silent = panel.unanswered
     if silent.any():
@@ -62,37 +64,53 @@ def forest(panel: Panel, standings: Standings) -> Graph:
     width = 9.5 + 0.75 * bool(silent.any()) + LANE * max((lane for _, _, lane in lanes), default=0)
     figure = new_figure(width, 1.35 + ROW * len(names))
     title = standing_title(panel, standings)
-    note = f"Dots: share right; bars: 95 % Wilson interval. {chance_note(accuracies, panel.chance)}"
+    note = f"{_dots(panel)} {chance_note(accuracies, panel.chance)}".rstrip()
     if silent.any():
-        note += " No answer: questions on which no single option was best; they count as not right."
+        note += f" No answer: questions {_without(panel)}; they count as not right."
     if lanes:
-        note += " Lines at the right join contestants that can't be told apart (mid-p McNemar, Holm over all pairs)."
+        test = "paired" if panel.graded else "mid-p McNemar"
+        note += f" Lines at the right join contestants that can't be told apart ({test}, Holm over all pairs)."
     put_title(figure, title, note)
     axes = _beside(figure, columns, lanes, len(names))
-    draw_intervals(axes, accuracies, names, panel.chance)
+    draw_intervals(axes, accuracies, names, panel.chance, what)
     values = listed([f"{name} {column}" for name, column in zip(names, columns[0].texts, strict=True)], most=20)
     return Graph(
         "overall", title, f"Overall accuracy with 95 % intervals, from the most right answers: {values}.", figure
     )
 
 
-def draw_intervals(axes: Axes, intervals: Sequence[Interval], names: Sequence[str], chance: float) -> None:
-    """Dots with intervals on rows from the top, and the dashed line of blind guessing."""
+def _dots(panel: Panel) -> str:
+    if panel.graded:
+        return "Dots: mean points, as a share of all; bars: 95 % interval (Student's t)."
+    return "Dots: share right; bars: 95 % Wilson interval."
+
+
+def _without(panel: Panel) -> str:
+    return "on which no single option was best" if panel.has_options else "in whose text no answer was found"
+
+
+def draw_intervals(
+    axes: Axes, intervals: Sequence[Interval], names: Sequence[str], chance: float, what: str = "right"
+) -> None:
+    """Dots with intervals on rows from the top, and the dashed line of blind guessing where there is such a thing."""
     low = min(interval.low for interval in intervals)
     high = max(interval.high for interval in intervals)
-    if not _far_above(intervals, chance):
+    shown = not isnan(chance) and not _far_above(intervals, chance)
+    if shown:
         low, high = min(low, chance), max(high, chance)
-    percent_axis(axes, max(0.0, low - 0.03), min(1.0, high + 0.03), name="right (%)")
+    percent_axis(axes, max(0.0, low - 0.03), min(1.0, high + 0.03), name=f"{what} (%)")
     row_axis(axes, names)
     for row, interval in enumerate(intervals):
         axes.plot([interval.low, interval.high], [row, row], color=BLUE, linewidth=2.2, solid_capstyle="round")
         axes.plot(interval.estimate, row, "o", color=BLUE, markersize=6, markeredgecolor=PAPER, markeredgewidth=0.8)
-    if not _far_above(intervals, chance):
+    if shown:
         axes.axvline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
 
 
 def chance_note(intervals: Sequence[Interval], chance: float) -> str:
-    """Where blind guessing is to be found on the graph that `draw_intervals` makes of these."""
+    """Where blind guessing is to be found on the graph that `draw_intervals` makes of these; empty without options."""
+    if isnan(chance):
+        return ""
     if _far_above(intervals, chance):
         return f"Blind guessing ({percent(chance, 0)}) lies far to the left of the axis."
     return f"Dashed: blind guessing ({percent(chance, 0)})."

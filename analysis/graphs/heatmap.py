@@ -28,7 +28,7 @@ from analysis.graphs.style import (
 from analysis.stats.families import ALPHA
 from analysis.stats.order import cell_p
 from analysis.verdicts.unanswered import NOTABLE, silent_words
-from analysis.verdicts.wording import percent, points
+from analysis.verdicts.wording import percent, points, share_words, unit_words
 
 ROW = 0.2  # inches
 MOST_NUMBERED = 30  # columns; with more, cells are too narrow for a number
@@ -44,6 +44,7 @@ class Grid:
     rows: tuple[str, ...]  # subjects, the highest mean first
     columns: tuple[str, ...]  # contestants, the highest accuracy first
     silent: NDArray[np.bool_]  # (S, C) whether a notable share of the cell was left without a single answer
+    unit: str = "right"  # or points
 
     @property
     def numbered(self) -> bool:
@@ -68,6 +69,7 @@ def accuracy_grid(panel: Panel) -> Grid:
         tuple(subjects[row] for row in rows),
         tuple(names[column] for column in columns),
         (panel.unanswered_by_subject / np.maximum(panel.asked_by_subject, 1)).T[rows][:, columns] >= NOTABLE,
+        panel.unit,
     )
 
 
@@ -128,7 +130,7 @@ def accuracy_heatmap(panel: Panel) -> Graph:
     figure = _figure_for(grid)
     put_title(figure, title, f"Accuracy in percent, sorted both ways by the mean.{silence_note(grid)}")
     image = draw_grid(figure.subplots(), grid, AMOUNTS, 0.0, 1.0)
-    _colour_bar(figure, image, "right (%)", 100)
+    _colour_bar(figure, image, f"{panel.unit} (%)", 100)
     alt = f"{title}. Subjects as rows, contestants as columns; the figures are in the report's table."
     return Graph("accuracy_heatmap", title, alt, figure)
 
@@ -139,7 +141,7 @@ def subjects_title(panel: Panel) -> str:
     means = np.nanmean(panel.accuracy_by_subject, axis=0)
     if len(names) == 1:
         average = " on average" if len(panel.contestants) > 1 else ""
-        return f"{names[0]}: {percent(float(means[0]))} right{average}"
+        return f"{names[0]}: {share_words(panel, float(means[0]))}{average}"
     silent = panel.unanswered_by_subject.sum(axis=0) / np.maximum(panel.asked_by_subject.sum(axis=0), 1)
     said = [
         f"{name} ({percent(mean, 0)}{f', {silent_words(share)}' if share >= NOTABLE else ''})"
@@ -149,7 +151,7 @@ def subjects_title(panel: Panel) -> str:
     if not apart.any():
         low, high = percent(float(means.min()), 0), percent(float(means.max()), 0)
         who = "The two subjects can't" if len(names) == 2 else f"No two of the {len(names)} subjects can"
-        return f"{who} be told apart: {low if low == high else f'{low} to {high}'} right"
+        return f"{who} be told apart: {low if low == high else f'{low} to {high}'} {unit_words(panel)}"
     ends = []
     for word, first, *others in (("easiest", *order), ("hardest", *reversed(order))):
         group = [first, *(place for place in others if not apart[first, place])]

@@ -65,7 +65,7 @@ def mistake_distribution(panel: Panel) -> Graph:
 
 def missed_in_silence(panel: Panel) -> int:
     """Questions that all miss, at least one of them by giving no single answer."""
-    return int(np.count_nonzero(panel.wrong.all(axis=0) & (panel.picked < 0).any(axis=0)))
+    return int(np.count_nonzero(panel.wrong.all(axis=0) & panel.silent.any(axis=0)))
 
 
 def distribution_title(observed: NDArray[np.int64], expected: NDArray[np.float64], silent: int = 0) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.data.panel import Panel
 from analysis.data.phrases import counted
 from analysis.data.tables import POINTS, Column, Table, p_value
-from analysis.stats.intervals import wilson
+from analysis.stats.points import PairedPoints
 from analysis.verdicts.compare import Comparison
 from analysis.verdicts.unanswered import silence_of
-from analysis.verdicts.wording import margin_words, points, verdict_sentence, with_span
+from analysis.verdicts.wording import margin_words, points, unit_words, verdict_sentence, with_span
 from proctor.nouns.exams import LETTERS
 from proctor.printing import visible
 
@@ -18,21 +19,21 @@ from proctor.printing import visible
 def summary(found: Comparison) -> list[str]:
     """The verdict and the figures that it rests on, a line each."""
     verdict, pair = found.verdict, found.verdict.pair
-    first = wilson(pair.both_right + pair.lost, pair.asked)
-    second = wilson(pair.both_right + pair.gained, pair.asked)
+    first, second = found.panel.accuracies
     detectable = "never" if verdict.detectable is None else f"{100 * verdict.detectable:.1f} points"
+    exact = "" if isinstance(pair, PairedPoints) else ", exact"
     bound = points(verdict.loss_bound, 2).lstrip("+")
     lines = [
         verdict_sentence(found.first, found.second, verdict),
         "",
         f"{pair.asked:,} questions that both were asked ({found.terms})",
-        f"{found.first}: {with_span(first)} right; {found.second}: {with_span(second)}",
+        f"{found.first}: {with_span(first)} {unit_words(found.panel)}; {found.second}: {with_span(second)}",
         *found.notes,
         *_per_character(found),
         *_ties(found),
-        f"both right {pair.both_right:,}, lost {pair.lost:,}, gained {pair.gained:,}, both wrong {pair.both_wrong:,}",
-        f"p = {p_value(verdict.p)} (mid-p McNemar)",
-        f"loss at most {bound} points (one-sided 95 %, exact); margin {margin_words(verdict.margin)}",
+        _counts(found),
+        f"p = {p_value(verdict.p)} ({pair.test})",
+        f"loss at most {bound} points (one-sided 95 %{exact}); margin {margin_words(verdict.margin)}",
         f"smallest detectable difference: {detectable}",
     ]
     if verdict.disputed:
@@ -41,6 +42,14 @@ def summary(found: Comparison) -> list[str]:
     if verdict.few_discordant:
         lines.append("fewer than 5 discordant questions: no test can tell the two apart on these")
     return [visible(line) for line in lines]
+
+
+def _counts(found: Comparison) -> str:
+    pair = found.verdict.pair
+    if isinstance(pair, PairedPoints):
+        even = pair.both_right + pair.both_wrong
+        return f"as many points on {even:,}, fewer on {pair.lost:,}, more on {pair.gained:,}"
+    return f"both right {pair.both_right:,}, lost {pair.lost:,}, gained {pair.gained:,}, both wrong {pair.both_wrong:,}"
 
 
 def _per_character(found: Comparison) -> list[str]:
@@ -115,6 +124,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "questions_needed": verdict.questions_needed,
         "lost_questions": [ids[place] for place in found.lost],
         "gained_questions": [ids[place] for place in found.gained],
+        **({"accuracies": [each.estimate for each in found.panel.accuracies]} if found.panel.graded else {}),
         "subjects": [
             {"subject": lead.subject, "lost": lead.pair.lost, "gained": lead.pair.gained, "p": lead.p}
             for lead in found.leads
@@ -123,19 +133,38 @@ def as_object(found: Comparison) -> dict[str, Any]:
 
 
 def _questions_table(found: Comparison, name: str, places: Sequence[int]) -> Table:
+    panel = found.panel
+    key = "key" if panel.has_options else "reference"
     columns = (
-        Column("question"), Column("subject"), Column("key"), Column(found.first), Column(found.second), Column("text")
+        Column("question"), Column("subject"), Column(key), Column(found.first), Column(found.second), Column("text")
     )  # fmt: skip
-    asked = found.panel.questions.iloc[list(places)]
-    cells = (asked[name].tolist() for name in ("question_id", "subject", "answer", "question"))
+    asked = panel.questions.iloc[list(places)]
+    cells = (asked[name].tolist() for name in ("question_id", "subject", "question"))
     rows = [
-        (question, subject, LETTERS[key], _letter(mine), _letter(theirs), _short(text))
-        for question, subject, key, text, mine, theirs in zip(
-            *cells, *found.panel.picked[:2, list(places)].tolist(), strict=True
+        (question, subject, right, mine, theirs, _short(text))
+        for question, subject, text, right, mine, theirs in zip(
+            *cells, _keys(panel, places), *(_given(panel, who, places) for who in (0, 1)), strict=True
         )
     ]
     who = found.first if name == "lost" else found.second
-    return Table(name, f"{name.capitalize()}: questions that only {who} has right.", columns, rows)
+    which = f"on which {who} has more points" if panel.graded else f"that only {who} has right"
+    return Table(name, f"{name.capitalize()}: questions {which}.", columns, rows)
+
+
+def _keys(panel: Panel, places: Sequence[int]) -> list[str]:
+    """The key's letter; without options the reference."""
+    if panel.has_options:
+        return [LETTERS[int(panel.key[place])] for place in places]
+    if "reference" not in panel.questions:
+        return ["–"] * len(places)
+    return [_short(str(one)) for one in panel.questions["reference"].iloc[list(places)]]
+
+
+def _given(panel: Panel, who: int, places: Sequence[int]) -> list[str]:
+    """The letter picked; without options, or for parts of points, the points."""
+    if panel.has_options and not panel.graded:
+        return [_letter(int(panel.picked[who, place])) for place in places]
+    return ["–" if panel.silent[who, place] else f"{panel.marks[who, place]:.2f}" for place in places]
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,7 @@ from analysis.report.blocks import Section, Text
 from analysis.verdicts.suspects import Suspect, suspects
 
 MOST_SHOWN, LONGEST_TEXT = 25, 300
+NO_OPTIONS = "Left out: models outvote a key by picking other options, and these questions have none."
 ABOUT = (
     "These are leads, not verdicts: questions on which the models, weighted by their accuracy, vote for another option "
     "than the key. On published MMLU results about half of the questions on which 14 strong models agreed against the "
@@ -19,7 +20,12 @@ ABOUT = (
 
 
 def leads_section(panel: Panel) -> Section | None:
-    """The table of suspect keys; None with fewer than three models, or where no key is outvoted."""
+    """The table of suspect keys; None with fewer than three models, or where no key is outvoted.
+
+    Without options a sentence says why there is none.
+    """
+    if not panel.has_options:
+        return Section("suspects", "Suspect answer keys", (Text(NO_OPTIONS),))
     found = suspects(panel)
     if not found:
         return None

@@ -18,10 +18,11 @@ from analysis.stats.paired import Paired
 from analysis.verdicts.same_prompts import apart
 from analysis.verdicts.standings import Standings
 from analysis.verdicts.wording import margin_words, percent
-from proctor.statistical_power import questions_needed, smallest_difference
+from proctor.statistical_power import questions_needed
 
 FEWEST_SUBJECTS = 10
 ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each
+NO_OPTIONS = "Left out: calibration is of the options' probabilities, and these questions have none."
 CALIBRATION = (
     "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
     "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too. "
@@ -30,7 +31,9 @@ CALIBRATION = (
 
 
 def calibration_section(panel: Panel) -> Section | None:
-    """Graph and table; None where log-probabilities aren't known."""
+    """Graph and table; None where log-probabilities aren't known. Without options: why there are none."""
+    if not panel.has_options:
+        return Section("calibration", "Calibration", (Text(NO_OPTIONS),))
     logprob = panel.logprob
     if logprob is None:
         return None
@@ -110,9 +113,11 @@ def _calibration_table(names: Sequence[str], found: Sequence[Calibration]) -> Ta
 def _limit_row(panel: Panel, standings: Standings, first: int, second: int) -> tuple[Value, ...]:
     lost, gained = int(standings.lost[first, second]), int(standings.lost[second, first])
     pair = Paired(len(panel.questions) - lost - gained, lost, gained, 0)
+    if panel.graded:
+        pair = panel.pair(first, second)
     spread, seen = pair.smoothed_discordance, abs(pair.change)
     return (
-        panel.labels[first], panel.labels[second], seen, lost + gained, smallest_difference(spread, pair.asked),
+        panel.labels[first], panel.labels[second], seen, lost + gained, pair.detectable,
         questions_needed(spread, seen) if seen > 0 else None,
     )  # fmt: skip
 
@@ -127,8 +132,8 @@ def _limits_table(rows: Sequence[Sequence[Value]]) -> Table:
 
 
 def _widening(panel: Panel) -> float | None:
-    """The median contestant's; None with fewer than ten subjects, which tell too little about subjects at large."""
-    if len(panel.subjects) < FEWEST_SUBJECTS:
+    """The median contestant's; None for parts of points, and with too few subjects to tell of subjects at large."""
+    if len(panel.subjects) < FEWEST_SUBJECTS or panel.graded:
         return None
     each = [subject_widening(*row) for row in zip(panel.right_by_subject, panel.asked_by_subject, strict=True)]
     known = [one for one in each if one is not None]
@@ -141,6 +146,6 @@ def _or_never(value: Value) -> str:
 
 def _median_discordance(panel: Panel, standings: Standings) -> float | None:
     first, second = np.triu_indices(len(panel.contestants), 1)
-    if not first.size:
+    if not first.size or panel.graded:
         return None
     return float(np.median(standings.lost[first, second] + standings.lost[second, first]) / len(panel.questions))

@@ -27,6 +27,8 @@ ABOUT = (
     "a pair far above the median pair shares mistakes beyond difficulty."
 )
 
+GRADED = "A question is missed here where it has less than all points."
+
 
 def mistakes_section(panel: Panel) -> Section:
     """Distribution and pairs, with the tables behind them."""
@@ -38,6 +40,8 @@ def mistakes_section(panel: Panel) -> Section:
             blocks.append(sets)
     else:
         blocks.append(mistake_pairs(panel))
+    if panel.graded:
+        blocks.insert(0, Text(GRADED))
     return Section("mistakes", "Overlap of mistakes", tuple(blocks))
 
 
@@ -57,13 +61,14 @@ def distribution_table(panel: Panel) -> Table:
 def pairs_table(panel: Panel) -> Table:
     """A row a pair, the highest kappa first."""
     kappa, together = error_kappa(panel.wrong), wrong_together(panel.wrong)
-    same, lost = same_wrong_option(panel.wrong, panel.picked), discordant_counts(panel.wrong)
+    lost = discordant_counts(panel.wrong)
+    same = same_wrong_option(panel.wrong, panel.picked) if panel.has_options else None
     wrong = panel.wrong.sum(axis=1)
     lift = _lift(panel)
     columns = (
         Column("first"), Column("second"), Column("kappa", number(2), numeric=True),
         Column("both wrong", numeric=True), Column("of those that either has wrong", PERCENT, numeric=True),
-        Column("same wrong option, given both wrong", PERCENT, numeric=True),
+        *(() if same is None else (Column("same wrong option, given both wrong", PERCENT, numeric=True),)),
         Column("only first wrong", numeric=True), Column("only second wrong", numeric=True),
         Column("lift at equal difficulty", number(2), numeric=True),
     )  # fmt: skip
@@ -74,11 +79,15 @@ def pairs_table(panel: Panel) -> Table:
     rows = [
         (
             panel.labels[a], panel.labels[b], float(kappa[a, b]), int(wrong[a] - lost[b, a]), float(together[a, b]),
-            float(same[a, b]), int(lost[b, a]), int(lost[a, b]), None if lift is None else float(lift[a, b]),
+            *(() if same is None else (float(same[a, b]),)), int(lost[b, a]), int(lost[a, b]),
+            None if lift is None else float(lift[a, b]),
         )
         for a, b in pairs
     ]  # fmt: skip
-    return Table("mistake_pairs", "Pairs by kappa of errors; p-values would add nothing here.", columns, rows)
+    caption = "Pairs by kappa of errors; p-values would add nothing here."
+    if same is None:
+        caption += " Without options nobody picks the same wrong one."
+    return Table("mistake_pairs", caption, columns, rows)
 
 
 def _lift(panel: Panel) -> NDArray[np.float64] | None:

@@ -23,6 +23,7 @@ TIES = (
     "more, so another batch, device or library version may turn it. On an exact tie no option is picked, and it counts "
     "as not right."
 )
+NO_OPTIONS = "Left out: ties are between options, and these questions have none; counted are texts without an answer."
 UNMEASURED = (
     "How many of them do turn wasn't measured (submit-sweep --check-noise does): take differences of fewer questions "
     "than there are near ties for nothing."
@@ -62,7 +63,9 @@ def floors(results: Results, panel: Panel) -> dict[Contestant, Floor]:
 
 
 def noise_section(panel: Panel, measured: Mapping[Contestant, Floor]) -> Section:
-    """Ties and near ties of everyone, and the measured noise where it is known."""
+    """Ties and near ties of everyone, and the measured noise where it is known. Without options: why there are none."""
+    if not panel.has_options:
+        return Section("noise", "Noise floor and ties", (Text(NO_OPTIONS), _ties_table(panel)))
     words = f"{TIES} {MEASURED if measured else UNMEASURED}"
     tables = (_ties_table(panel), *([noise_table(panel, measured)] if measured else []))
     return Section("noise", "Noise floor and ties", (Text(words), *tables))
@@ -78,6 +81,8 @@ def _ties_table(panel: Panel) -> Table:
         Column("contestant"), Column("no single answer", numeric=True), Column("near ties", numeric=True),
         Column("share", PERCENT, numeric=True),
     )  # fmt: skip
+    if not panel.has_options:
+        return Table("ties", "Texts without an answer.", columns[:2], [row[:2] for row in rows])
     return Table("ties", "Ties and near ties.", columns, rows)
 
 

@@ -12,9 +12,12 @@ from analysis.verdicts.wording import verdict_words
 
 ABOUT = (
     "Each quantization is compared with the same model unquantized, question by question. Lost are questions that only "
-    "the unquantized model has right, gained those that only the quantized one has. Other picks and the divergence of "
-    "the options' probabilities (KL, in nats) show an effect long before accuracy moves. Verdicts are given overall, "
+    "the unquantized model has right, gained those that only the quantized one has. {picks}Verdicts are given overall, "
     "never by subject: a subject has too few questions for one."
+)
+PICKS = (
+    "Other picks and the divergence of the options' probabilities (KL, in nats) show an effect long before accuracy "
+    "moves. "
 )
 
 
@@ -24,7 +27,8 @@ def quantizations_section(panel: Panel, margin: float) -> Section | None:
     graph = quantization_forest(panel, changes)
     if graph is None:
         return None
-    return Section("quantizations", "Quantizations", (Text(ABOUT), graph, changes_table(panel, changes)))
+    about = ABOUT.format(picks=PICKS if panel.has_options else "")
+    return Section("quantizations", "Quantizations", (Text(about), graph, changes_table(panel, changes)))
 
 
 def changes_table(panel: Panel, changes: list[Change]) -> Table:
@@ -34,19 +38,24 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
         Column("high", POINTS, numeric=True), Column("lost", numeric=True), Column("gained", numeric=True),
         Column("p (Holm)", p_value, numeric=True), Column("p of within (Holm)", p_value, numeric=True),
         Column("verdict"),
-        Column("smallest detectable, points", scaled(100, 1), numeric=True), Column("other picks", numeric=True),
-        Column("KL, nats", number(4), numeric=True), Column("key's probability", PERCENT, numeric=True),
+        Column("smallest detectable, points", scaled(100, 1), numeric=True),
     )  # fmt: skip
+    of_options = (
+        Column("other picks", numeric=True), Column("KL, nats", number(4), numeric=True),
+        Column("key's probability", PERCENT, numeric=True),
+    ) if panel.has_options else ()  # fmt: skip
     rows = [
         (
             panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
             v.p, v.within_p, _verdict_cell(change), v.detectable,
-            change.other_picks, change.divergence, change.key_shift,
+            *((change.other_picks, change.divergence, change.key_shift) if panel.has_options else ()),
         )
         for change in changes
         for v in (change.verdict,)
     ]  # fmt: skip
-    return Table("quantizations", "Quantized against unquantized, on the same questions.", columns, rows)
+    return Table(
+        "quantizations", "Quantized against unquantized, on the same questions.", (*columns, *of_options), rows
+    )
 
 
 def _verdict_cell(change: Change) -> str:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from analysis.data.panel import Panel
-from analysis.data.tables import Column, Table, Value, scaled
+from analysis.data.tables import Column, Table, Value, number, scaled
 from analysis.stats.options import probabilities
 from proctor.errors import UnknownName
 from proctor.nouns.exams import LETTERS
@@ -39,19 +39,26 @@ def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:
 
 
 def question_text(panel: Panel, place: int) -> str:
-    """The question with its options, the key marked by a star."""
+    """The question with its options, the key marked by a star; without options its reference."""
     row, key = panel.questions.iloc[place], int(panel.key[place])
     head = f"{row['subject']}:{row['question_index']} ({row['question_id']})"
     options = [
         f"{'*' if number == key else ' '} {LETTERS[number]}. {visible(choice)}"
         for number, choice in enumerate(row["choices"])
     ]
+    if not options and row.get("reference"):
+        options = [f"* {visible(line)}" for line in str(row["reference"]).splitlines()]
     lines = [visible(line) for line in str(row["question"]).splitlines()]
     return "\n".join([visible(head), "", *lines, *options, ""])
 
 
 def answers_table(panel: Panel, place: int) -> Table:
-    """A row a contestant that was asked: its pick, whether right, and the probability of every option."""
+    """A row a contestant that was asked: its pick, whether right, and the probability of every option.
+
+    Without options, its points.
+    """
+    if not panel.has_options:
+        return _points_table(panel, place)
     options = len(panel.questions["choices"].iloc[place])
     shown = scaled(100, 1, " %")
     chances = [Column(LETTERS[option], shown, numeric=True) for option in range(options)]
@@ -67,3 +74,13 @@ def answers_table(panel: Panel, place: int) -> Table:
         rows.append((panel.labels[who], pick, bool(panel.correct[who, place]), *each))
     columns = (Column("contestant"), Column("picked"), Column("right"), *chances)
     return Table("answers", "What each contestant answered, with the options' probabilities.", columns, rows)
+
+
+def _points_table(panel: Panel, place: int) -> Table:
+    rows: list[tuple[Value, ...]] = [
+        (panel.labels[who], float(panel.marks[who, place]), not panel.silent[who, place])
+        for who in panel.ranking
+        if panel.asked[who, place]
+    ]
+    columns = (Column("contestant"), Column("points", number(2), numeric=True), Column("answer found"))
+    return Table("answers", "What each contestant's answer is worth, from 0 to 1.", columns, rows)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
+from typing import TypeVar
 
 from analysis.data.panel import Panel
 from analysis.data.phrases import counted
-from analysis.data.tables import PERCENT, Column, Table, Value
+from analysis.data.tables import PERCENT, Column, Table, Value, number
 from analysis.graphs.by_subject import by_subject
 from analysis.graphs.comparison import model_comparison
 from analysis.graphs.error_rate import error_rate
@@ -15,11 +17,13 @@ from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap, subject
 from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
 from analysis.graphs.quantization import quantization_title
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
-from analysis.stats.intervals import AgainstChance, wilson
+from analysis.stats.intervals import AgainstChance
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.verdicts.quantization import quantization_changes
 from analysis.verdicts.standings import Standings
 from analysis.verdicts.wording import chance_sentences, percent, silence_sentences, standing_title
+
+T = TypeVar("T")
 
 
 def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list[str]:
@@ -77,24 +81,34 @@ def subjects_section(panel: Panel) -> Section:
 def accuracy_table(panel: Panel, standings: Standings) -> Table:
     """A row a contestant, the highest accuracy first, with its interval and where that lies against chance."""
     norm = panel.accuracies_norm
+    guessed = not isnan(panel.chance)
     headings = ("right per character", "low per character", "high per character") if norm is not None else ()
     per_character = [Column(heading, PERCENT, numeric=True) for heading in headings]
     columns = (
-        Column("contestant"), Column("right", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
+        Column("contestant"), Column(panel.unit, PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
-        Column("no single answer", numeric=True), Column("against chance"), *per_character,
+        Column("no single answer", numeric=True), *_if(guessed, Column("against chance")), *per_character,
+        *_if(panel.graded, Column("sum of points", number(1), numeric=True)),
     )  # fmt: skip
-    right = panel.correct.sum(axis=1)
+    right, sums = panel.correct.sum(axis=1), panel.marks.sum(axis=1)
     rows = [
         (
             panel.labels[place], panel.accuracies[place].estimate, panel.accuracies[place].low,
             panel.accuracies[place].high, int(right[place]), int(panel.asked[place].sum()),
-            int(panel.unanswered[place]), _against(standings.against_chance[place], panel.chance),
+            int(panel.unanswered[place]), *_if(guessed, _against(standings.against_chance[place], panel.chance)),
             *(() if norm is None else (norm[place].estimate, norm[place].low, norm[place].high)),
+            *_if(panel.graded, float(sums[place])),
         )
         for place in standings.order
     ]  # fmt: skip
     caption = "Accuracy with its 95 % Wilson interval, on the questions that all were asked."
+    if panel.graded:
+        caption = (
+            "Mean points, as a share of all, with Student's 95 % interval (Wilson's where all are 0 or 1). Right "
+            "answers have all points."
+        )
+    elif not guessed:
+        caption += " Without options nobody guesses, so that there is no chance to compare with."
     if norm is not None:
         caption += " Per character: by the log-probability over the option's length, acc_norm elsewhere."
     return Table("accuracy", caption, columns, rows)
@@ -103,7 +117,7 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
 def subject_table(panel: Panel) -> Table:
     """A row a subject and contestant: accuracy with its interval."""
     columns = (
-        Column("subject"), Column("contestant"), Column("right", PERCENT, numeric=True),
+        Column("subject"), Column("contestant"), Column(panel.unit, PERCENT, numeric=True),
         Column("low", PERCENT, numeric=True), Column("high", PERCENT, numeric=True),
         Column("right answers", numeric=True), Column("asked", numeric=True),
         Column("no single answer", numeric=True),
@@ -112,11 +126,20 @@ def subject_table(panel: Panel) -> Table:
     for column, subject in enumerate(panel.subjects):
         for place in panel.ranking:
             right, asked = int(panel.right_by_subject[place, column]), int(panel.asked_by_subject[place, column])
-            interval, tied = wilson(right, asked), int(panel.unanswered_by_subject[place, column])
+            interval, tied = panel.accuracy_in(place, column), int(panel.unanswered_by_subject[place, column])
             rows.append(
                 (subject, panel.labels[place], interval.estimate, interval.low, interval.high, right, asked, tied)
             )  # fmt: skip
-    return Table("accuracy_by_subject", "Accuracy by subject, with 95 % Wilson intervals.", columns, rows)
+    caption = "Points" if panel.graded else "Accuracy"
+    return Table("accuracy_by_subject", f"{caption} by subject, with 95 % {_kind(panel)} intervals.", columns, rows)
+
+
+def _kind(panel: Panel) -> str:
+    return "Student" if panel.graded else "Wilson"
+
+
+def _if(holds: bool, value: T) -> tuple[T, ...]:
+    return (value,) if holds else ()
 
 
 def _against(where: AgainstChance, chance: float) -> str:

@@ -39,7 +39,7 @@ def critical_z(level: float) -> float:
     return float(ndtri(0.5 + level / 2))
 
 
-def wilson(right: int, asked: int, level: float = 0.95) -> Interval:
+def wilson(right: float, asked: int, level: float = 0.95) -> Interval:
     """Wilson's score interval for `right` of `asked` (see `wilson_bounds`); its estimate is the plain proportion.
 
     With nothing asked it is the whole of [0, 1] around not-a-number.

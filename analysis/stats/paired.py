@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, gammaln
 
+from proctor.statistical_power import smallest_difference
+
 FEW_DISCORDANT = 5  # below it no two-sided mid-p can reach 0.05: the smallest is 0.5 ** discordant
 
 
@@ -42,6 +44,16 @@ class Paired:
     def p(self) -> float:
         """The two-sided mid-p value, see `mid_p`."""
         return float(mid_p(np.array(self.lost), np.array(self.gained)))
+
+    @property
+    def test(self) -> str:
+        """What `p` is of, in words."""
+        return "mid-p McNemar"
+
+    @property
+    def detectable(self) -> float | None:
+        """Smallest difference, a fraction, that so many questions show; None: never."""
+        return smallest_difference(self.smoothed_discordance, self.asked)
 
     def turned(self) -> Paired:
         """The same seen from the second contestant."""

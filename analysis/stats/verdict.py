@@ -7,10 +7,10 @@ from enum import StrEnum
 from functools import cached_property
 
 from analysis.stats.families import ALPHA
-from analysis.stats.intervals import Interval, bonett_price
-from analysis.stats.noninferiority import loss_bound, within_p
+from analysis.stats.intervals import Interval
 from analysis.stats.paired import FEW_DISCORDANT, Paired
-from proctor.statistical_power import questions_needed, smallest_difference
+from analysis.stats.points import change_interval, largest_loss, lost_within_p
+from proctor.statistical_power import questions_needed
 
 
 class Finding(StrEnum):
@@ -39,7 +39,7 @@ class Verdict:
     @cached_property
     def loss_bound(self) -> float:
         """The largest loss that this pair alone leaves possible, one-sided 95 %: below the margin, it is within."""
-        return loss_bound(self.pair)
+        return largest_loss(self.pair)
 
     @property
     def few_discordant(self) -> bool:
@@ -63,22 +63,22 @@ class Verdict:
 def judge(pair: Paired, margin: float = 0.01, p: float | None = None, within: float | None = None) -> Verdict:
     """Judge the second contestant against the first.
 
-    Better or worse: the mid-p value is below 0.05. Within: the exact p-value of a loss of `margin` or more is below
-    0.05 (`within_p`), which is to say that the bound of the loss lies below the margin. Neither: cannot tell, and how
-    many questions would. `p` and `within` are these p-values where the caller has adjusted them for a family.
+    Better or worse: the p-value (mid-p of right and wrong) is below 0.05. Within: the p-value of a loss of `margin` or
+    more is below 0.05 (`lost_within_p`, exact for right and wrong), which is to say that the bound of the loss lies
+    below the margin. Neither: cannot tell, and how many questions would. `p` and `within` are these p-values where the
+    caller has adjusted them for a family.
     """
     p = pair.p if p is None else p
-    within = within_p(pair, margin) if within is None else within
-    spread = pair.smoothed_discordance
+    within = lost_within_p(pair, margin) if within is None else within
     return Verdict(
         pair=pair,
         finding=_finding(pair, p, within=within < ALPHA),
-        change=bonett_price(pair),
+        change=change_interval(pair),
         p=p,
         within_p=within,
         margin=margin,
-        detectable=smallest_difference(spread, pair.asked),
-        questions_needed=questions_needed(spread, margin),
+        detectable=pair.detectable,
+        questions_needed=questions_needed(pair.smoothed_discordance, margin),
     )
 
 

@@ -13,7 +13,8 @@ from analysis.data.panel import UNKNOWN, Condition, Panel, Terms
 from analysis.data.phrases import counted, listed
 from analysis.data.shots import short_of_shots, shots_range
 from analysis.stats.families import benjamini_hochberg
-from analysis.stats.paired import Paired, pair_up
+from analysis.stats.paired import Paired
+from analysis.stats.points import SAME, pair_marks
 from analysis.stats.verdict import Verdict, judge
 from analysis.verdicts.candidates import Candidate
 from analysis.verdicts.same_prompts import Alike, alike, share_a_template
@@ -61,13 +62,13 @@ class Comparison:
 
     @property
     def lost(self) -> list[int]:
-        """Places of the questions that only the first has right."""
-        return [int(place) for place in np.flatnonzero(self.panel.correct[0] & ~self.panel.correct[1])]
+        """Places of the questions on which the first has more points: those that only it has right."""
+        return [int(place) for place in np.flatnonzero(self.panel.marks[0] > self.panel.marks[1] + SAME)]
 
     @property
     def gained(self) -> list[int]:
-        """Places of the questions that only the second has right."""
-        return [int(place) for place in np.flatnonzero(~self.panel.correct[0] & self.panel.correct[1])]
+        """Places of the questions on which the second has more points."""
+        return [int(place) for place in np.flatnonzero(self.panel.marks[1] > self.panel.marks[0] + SAME)]
 
 
 def named_across(first: Candidate, second: Candidate, across: Collection[Condition]) -> tuple[Candidate, Candidate]:
@@ -121,7 +122,7 @@ def compare(first: Candidate, second: Candidate, margin: float, across: Collecti
     kept = np.ones(prompts.equal.size, dtype=bool) if across else _same_prompts(first, second, prompts)
     panel, prompts, left_out = whole.on(kept), prompts.on(kept), int((~kept).sum())
     leads = [
-        (subject, pair_up(panel.correct[0, here], panel.correct[1, here]))
+        (subject, pair_marks(panel.marks[0, here], panel.marks[1, here]))
         for number, subject in enumerate(panel.subjects)
         for here in (panel.subject_of == number,)
     ]
@@ -171,6 +172,8 @@ def side_by_side(first: Candidate, second: Candidate, across: Collection[Conditi
         asked=np.ones((2, left.size), dtype=bool),
         correct=np.stack([a.correct[0, left], b.correct[0, right]]),
         picked=np.stack([a.picked[0, left], b.picked[0, right]]),
+        points=np.stack([a.marks[0, left], b.marks[0, right]]) if a.graded or b.graded else None,
+        answered=~np.stack([a.silent[0, left], b.silent[0, right]]),
         logprob=None if a.logprob is None or b.logprob is None else _stacked(a.logprob[0, left], b.logprob[0, right]),
         prompt=None if a.prompt is None or b.prompt is None else np.stack([a.prompt[0, left], b.prompt[0, right]]),
         shots=None if Condition.SHOTS in across else _shots(a, b, left, right),

@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis.data.panel import Panel
 from analysis.stats.families import holm
-from analysis.stats.noninferiority import within_p
 from analysis.stats.options import key_shift, mean_divergence
+from analysis.stats.points import lost_within_p
 from analysis.stats.verdict import Verdict, judge
 from analysis.verdicts.unanswered import Silence, silence_of
 from proctor.nouns.models import Quant
@@ -22,7 +22,7 @@ class Change:
     base: int
     changed: int
     verdict: Verdict  # its p-values are adjusted by Holm, each over all quantizations of the panel
-    other_picks: int  # questions on which another option was picked, right or wrong
+    other_picks: int | None  # questions on which another option was picked, right or wrong; None without options
     divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without log-probabilities
     key_shift: float | None  # mean change of the key's probability, a fraction
     silence: Silence  # discordant questions that one of them left without a single answer
@@ -43,7 +43,7 @@ def quantization_changes(panel: Panel, margin: float) -> list[Change]:
     ]
     found = [panel.pair(*pair) for pair in pairs]
     adjusted = holm(np.array([pair.p for pair in found])).tolist()
-    within = holm(np.array([within_p(pair, margin) for pair in found])).tolist()
+    within = holm(np.array([lost_within_p(pair, margin) for pair in found])).tolist()
     verdicts = [judge(pair, margin, *each) for pair, *each in zip(found, adjusted, within, strict=True)]
     return [_change(panel, *pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True)]
 
@@ -57,7 +57,7 @@ def _change(panel: Panel, base: int, changed: int, verdict: Verdict) -> Change:
         base,
         changed,
         verdict,
-        int(np.count_nonzero(panel.picked[base] != panel.picked[changed])),
+        int(np.count_nonzero(panel.picked[base] != panel.picked[changed])) if panel.has_options else None,
         divergence,
         shift,
         silence_of(panel, base, changed),

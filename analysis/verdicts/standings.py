@@ -12,6 +12,7 @@ from analysis.stats.families import ALPHA, holm
 from analysis.stats.intervals import AgainstChance, against_chance
 from analysis.stats.overlap import discordant_counts
 from analysis.stats.paired import mid_p
+from analysis.stats.points import SAME, sign_p
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +21,9 @@ class Standings:
 
     order: tuple[int, ...]  # places from the most accurate to the least
     level: tuple[int, ...]  # places of the most accurate: more than one where they have equally many right
-    lost: NDArray[np.int64]  # (C, C) questions that the row's has right and the column's wrong
+    lost: NDArray[np.int64]  # (C, C) questions on which the row's has more points: it is right, the column's wrong
     p: NDArray[np.float64]  # (C, C) symmetric, 1 on the diagonal
-    against_chance: tuple[AgainstChance, ...]  # (C,)
+    against_chance: tuple[AgainstChance, ...]  # (C,) all above it where nobody can guess
     silent: NDArray[np.bool_]  # (C, C) symmetric: told apart only by questions that either left without a single answer
 
     @property
@@ -59,6 +60,8 @@ class Standings:
 
 def stand(panel: Panel) -> Standings:
     """Compare all pairs of a level panel: everyone on the same questions."""
+    if panel.graded:
+        return _stand_by_points(panel)
     lost = discordant_counts(panel.wrong)
     count = len(panel.contestants)
     first, second = np.triu_indices(count, 1)
@@ -70,11 +73,34 @@ def stand(panel: Panel) -> Standings:
     silent = (p < ALPHA) & ~((answered < ALPHA) & same_way)
     right, asked = (panel.correct & panel.asked).sum(axis=1), panel.asked.sum(axis=1)
     level = tuple(place for place in panel.ranking if right[place] == right[panel.ranking[0]])
-    return Standings(panel.ranking, level, lost, p, against_chance(right, asked, panel.chance), silent)
+    above = against_chance(right, asked, panel.chance) if panel.has_options else (AgainstChance.ABOVE,) * count
+    return Standings(panel.ranking, level, lost, p, above, silent)
+
+
+def _stand_by_points(panel: Panel) -> Standings:
+    """The same where answers are worth parts of a point. There is no chance to be held against."""
+    count, marks = len(panel.contestants), panel.marks
+    lost = np.array([[np.count_nonzero(mine > theirs + SAME) for theirs in marks] for mine in marks], dtype=np.int64)
+    first, second = np.triu_indices(count, 1)
+    p, answered = np.ones((count, count)), np.ones((count, count))
+    changes = [marks[b] - marks[a] for a, b in zip(first, second, strict=True)]
+    told = [
+        np.where(np.where(change > 0, panel.silent[a], panel.silent[b]), 0.0, change)
+        for a, b, change in zip(first, second, changes, strict=True)
+    ]
+    p[first, second] = p[second, first] = holm(np.array([sign_p(change) for change in changes]))
+    answered[first, second] = answered[second, first] = holm(np.array([sign_p(change) for change in told]))
+    same_way = np.zeros((count, count), dtype=bool)
+    agree = [np.sign(change.sum()) == np.sign(part.sum()) for change, part in zip(changes, told, strict=True)]
+    same_way[first, second] = same_way[second, first] = agree
+    silent = (p < ALPHA) & ~((answered < ALPHA) & same_way)
+    sums = marks.sum(axis=1)
+    level = tuple(place for place in panel.ranking if abs(sums[place] - sums[panel.ranking[0]]) <= SAME)
+    return Standings(panel.ranking, level, lost, p, (AgainstChance.ABOVE,) * count, silent)
 
 
 def _lost_by_an_answer(panel: Panel) -> NDArray[np.int64]:
     """(C, C): entry [a, b] counts the questions that a has right and b has answered wrongly."""
     right = (panel.correct & panel.asked).astype(np.float32)
-    answered = (panel.wrong & (panel.picked >= 0)).astype(np.float32)
+    answered = (panel.wrong & ~panel.silent).astype(np.float32)
     return np.asarray(right @ answered.T, dtype=np.int64)

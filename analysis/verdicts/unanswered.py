@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.data.panel import Panel
 from analysis.stats.paired import Paired
+from analysis.stats.points import pair_marks
 from analysis.stats.verdict import Verdict, judge
 
 NOTABLE = 0.05  # of the questions; from so many on, a figure says how many were left without a single answer
@@ -20,6 +21,7 @@ class Silence:
 
     lost: int = 0  # by the second
     gained: int = 0  # by the first
+    told: Paired | None = None  # of points: the pair, as if both had equally many on these questions
 
     @property
     def questions(self) -> int:
@@ -31,7 +33,7 @@ class Silence:
         The p-value is the pair's own here, without its family.
         """
         pair = verdict.pair
-        told = Paired(
+        told = self.told or Paired(
             pair.both_right + self.questions, pair.lost - self.lost, pair.gained - self.gained, pair.both_wrong
         )
         return judge(told, verdict.margin).finding is not judge(pair, verdict.margin).finding
@@ -40,9 +42,14 @@ class Silence:
 def silence_of(panel: Panel, first: int, second: int) -> Silence:
     """Of two contestants on the questions that both were asked."""
     both = panel.asked[first] & panel.asked[second]
-    lost = both & panel.correct[first] & ~panel.correct[second] & (panel.picked[second] < 0)
-    gained = both & panel.correct[second] & ~panel.correct[first] & (panel.picked[first] < 0)
-    return Silence(int(np.count_nonzero(lost)), int(np.count_nonzero(gained)))
+    lost = both & (panel.marks[first] > panel.marks[second]) & panel.silent[second]
+    gained = both & (panel.marks[second] > panel.marks[first]) & panel.silent[first]
+    told = None
+    if panel.graded:
+        alike = panel.alike([first, second])
+        theirs = np.where(lost | gained, panel.marks[first], panel.marks[second])
+        told = pair_marks(panel.marks[first, alike], theirs[alike])
+    return Silence(int(np.count_nonzero(lost)), int(np.count_nonzero(gained)), told)
 
 
 def silent_shares(panel: Panel) -> NDArray[np.float64]:

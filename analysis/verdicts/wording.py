@@ -40,6 +40,16 @@ def with_span(interval: Interval) -> str:
     return f"{percent(interval.estimate)} ({span(interval).removesuffix(' %')})"
 
 
+def share_words(panel: Panel, fraction: float) -> str:
+    """`61.2 % right`, or `61.2 % of the points` where there are parts of one."""
+    return f"{percent(fraction)} {unit_words(panel)}"
+
+
+def unit_words(panel: Panel) -> str:
+    """What a percentage is of, for behind it."""
+    return "of the points" if panel.graded else "right"
+
+
 def standing_title(panel: Panel, standings: Standings) -> str:
     """The finding about who is best, or that nobody can be told from chance."""
     names, guess = [named(panel, place) for place in range(len(panel.labels))], percent(panel.chance, 0)
@@ -48,14 +58,15 @@ def standing_title(panel: Panel, standings: Standings) -> str:
     if all(where is not AgainstChance.ABOVE for where in standings.against_chance):
         return _no_better_than_guessing(names, standings, guess)
     if len(names) == 1:
-        return f"{names[0]} has {percent(accuracy.estimate)} right, above the {guess} of blind guessing"
+        has = f"{names[0]} has {share_words(panel, accuracy.estimate)}"
+        return has if isnan(panel.chance) else f"{has}, above the {guess} of blind guessing"
     leaders = standings.leaders()
     if len(leaders) == 1:
-        ahead = f"{names[best]} is ahead of all others, with {percent(accuracy.estimate)} right"
+        ahead = f"{names[best]} is ahead of all others, with {share_words(panel, accuracy.estimate)}"
         return f"{ahead}{_by_silence(panel, standings)}"
     if len(leaders) == len(names):
         who = "The two can't" if len(names) == 2 else f"No two of the {len(names)} can"
-        return f"{who} be told apart: {_range(panel, leaders)} right"
+        return f"{who} be told apart: {_range(panel, leaders)} {unit_words(panel)}"
     level = listed([names[place] for place in standings.level])
     others = listed([names[place] for place in leaders if place not in standings.level], most=2)
     lead = (
@@ -105,7 +116,7 @@ def _answered(panel: Panel, place: int) -> str:
         return ""
     asked, right = int(panel.asked[place].sum()), int((panel.correct & panel.asked)[place].sum())
     answered = asked - int(panel.unanswered[place])
-    of_these = f"; {span(wilson(right, answered))} of what it answered" if answered else ""
+    of_these = f"; {span(wilson(right, answered))} of what it answered" if answered and not panel.graded else ""
     return f", {silent_words(share)}{of_these}"
 
 

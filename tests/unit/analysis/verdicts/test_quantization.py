@@ -26,6 +26,7 @@ def test_each_quantization_is_compared_with_its_own_model_unquantized() -> None:
     for change in changes:
         pair = change.verdict.pair
         assert pair == panel.pair(change.base, change.changed)
+        assert change.other_picks is not None
         assert change.other_picks >= pair.discordant
         assert change.verdict.p >= pair.p
         assert panel.logprob is not None

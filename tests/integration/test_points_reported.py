@@ -1,0 +1,186 @@
+"""Written answers from the marking to the report: in points, and without what needs options."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from analysis.cli import export
+from analysis.data.panel import Panel
+from analysis.data.results import answers_frame, read_results
+from analysis.report.comparison import as_object, comparison_tables, summary
+from analysis.report.question import answers_table, question_text
+from analysis.report.write import Options, write_report
+from analysis.verdict_cli import suspects
+from analysis.verdicts.candidates import roll_of_sweep
+from analysis.verdicts.compare import compare
+from analysis.verdicts.standings import stand
+from analysis.verdicts.suspects import scored_keys
+from proctor.exams.benchmarks.base import Benchmark
+from proctor.nouns.exams import Ask, Conditions, Write, Written
+from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
+from proctor.nouns.runs import Cost, Measures, RunSpec
+from proctor.settings import Settings
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.runs import exams, runs, sweeps
+from tests.integration.store_world import claim, provenance, request
+from tests.made_up import NUMBER, SUMS, TWICE, sit
+
+NOW = datetime(2026, 11, 30, 10, tzinfo=UTC)
+SKILL = {("org/Small", Quant.NONE): 0.3, ("org/Large", Quant.NONE): 0.9, ("org/Large", Quant.FOUR_BIT): 0.8}
+
+
+class Talker:
+    """An engine's text: it adds and doubles what its prompt says, right as often as its skill, now and then mute."""
+
+    def __init__(self, skill: float, seed: int) -> None:
+        self.skill, self.random = skill, np.random.default_rng(seed)
+
+    def reply(self, ask: Ask) -> Written:
+        assert isinstance(ask, Write)
+        last = ask.text.splitlines()[-1]
+        if last == "Twice that is":
+            said = NUMBER.search(ask.text.splitlines()[-2].rpartition("=")[2])
+            value = 2 * int(said.group()) if said else 0
+        else:
+            left, _, right = last.removesuffix(" =").partition(" + ")
+            value = int(left) + int(right)
+        drawn = self.random.random()
+        return Written(f" {value if drawn < self.skill else value + 1}" if drawn < 0.95 else " no idea")
+
+
+def sit_all(store: Store, benchmark: Benchmark, name: str) -> int:
+    """A sweep of three contestants on all subjects of a benchmark, marked as a worker would."""
+    papers = benchmark.load().exams
+    conditions = Conditions(shots=0, prompt_version=benchmark.version)
+    specs = []
+    for exam in papers.values():
+        exams.save_exam(store, exam)
+        specs += [
+            RunSpec(
+                ModelRef(model, ModelSource.HUB, "r"), quant, Device.CPU, DType.AUTO, benchmark.name, exam.subject,
+                exam.content_hash, len(exam.questions), conditions,
+            )
+            for model, quant in SKILL
+        ]  # fmt: skip
+    sweep_id = sweeps.submit(store, request(name), specs, fresh=True).sweep_id
+    for _ in specs:
+        held = claim(store)
+        runs.begin(store, held, provenance())
+        talker = Talker(SKILL[held.spec.model.name, held.spec.quant], seed=held.run_id)
+        exam = exams.load_exam(store, benchmark.name, held.spec.subject, held.spec.exam_hash)
+        answers = [sit(benchmark, exam, one, conditions, talker.reply) for one in exam.questions]
+        runs.record(store, held, 0, answers, Cost(1.0, 1.0))
+        runs.finish(store, held, Measures(score=Cost(1.0, 1.0)))
+    return sweep_id
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def written(home: Path) -> Iterator[Store]:
+    """Sweep 1 is on sums, all or nothing; sweep 2 on two turns, in halves."""
+    with open_store(Settings(home, home, f"sqlite:///{home / 'proctor.db'}")) as store:
+        assert (sit_all(store, SUMS, "sums"), sit_all(store, TWICE, "twice")) == (1, 2)
+        yield store
+
+
+def panel_of(store: Store, sweep: int) -> Panel:
+    (panel,) = read_results(store, [sweep]).panels
+    return panel
+
+
+def test_a_panel_of_written_answers_has_no_options_and_knows_what_was_answered(written: Store) -> None:
+    sums, twice = panel_of(written, 1), panel_of(written, 2)
+    assert (sums.has_options, sums.graded, twice.has_options, twice.graded) == (False, False, False, True)
+    assert sums.logprob is None
+    assert sums.picked_norm is None
+    assert np.isnan(sums.chance)
+    assert 0 < sums.unanswered.sum() < sums.asked.sum()
+    assert not (sums.silent & sums.correct).any()
+    frame = answers_frame(twice)
+    assert set(frame["points"]) <= {0.0, 0.5, 1.0}
+    assert "points" not in answers_frame(sums)
+    means = [accuracy.estimate for accuracy in twice.accuracies]
+    assert means == pytest.approx(twice.marks.mean(axis=1).tolist())
+    assert scored_keys(sums) == []
+
+
+def test_standings_go_by_points(written: Store) -> None:
+    panel = panel_of(written, 2)
+    standings = stand(panel)
+    assert list(standings.order) == sorted(range(3), key=lambda place: -panel.marks[place].sum())
+    first, second = standings.order[0], standings.order[-1]
+    assert standings.p[first, second] >= panel.pair(first, second).p - 1e-12  # Holm
+    assert standings.lost[first, second] == np.count_nonzero(panel.marks[first] > panel.marks[second])
+
+
+@pytest.mark.parametrize(("sweep", "unit"), [(1, "right"), (2, "of the points")])
+def test_the_report_says_why_what_needs_options_is_left_out(
+    written: Store, tmp_path: Path, sweep: int, unit: str
+) -> None:
+    report = write_report(read_results(written, [sweep]), tmp_path / "report", Options(("html", "md", "csv")), NOW)
+
+    page = (tmp_path / "report" / "report.md").read_text("utf-8")
+    for why in (
+        "Left out: calibration is of the options' probabilities, and these questions have none.",
+        "Left out: models outvote a key by picking other options, and these questions have none.",
+        "Left out: ties are between options, and these questions have none; counted are texts without an answer.",
+        "Without options nobody picks the same wrong one.",
+    ):
+        assert page.count(why) == 1, why
+    assert "blind guessing" not in page
+    assert not re.search(r"\bnan\b", page)
+    assert unit in " ".join(report.findings[0])
+    (accuracy,) = report.accuracies
+    headings = [column.heading for column in accuracy.columns]
+    assert "against chance" not in headings
+    assert headings[1] == ("right" if sweep == 1 else "points")
+    assert ("sum of points" in headings) is (sweep == 2)
+
+
+def test_two_contestants_are_compared_by_their_points(written: Store) -> None:
+    roll = roll_of_sweep(written, "twice")
+    small, large = (roll.candidate(name, Path("/")) for name in ("Small", "Large 4 bit"))
+    found = compare(small, large, 0.01)
+
+    pair = found.verdict.pair
+    assert pair.change == pytest.approx((found.panel.marks[1] - found.panel.marks[0]).mean())
+    said = "\n".join(summary(found))
+    assert f"as many points on {pair.both_right + pair.both_wrong}, fewer on {pair.lost}, more on {pair.gained}" in said
+    assert "of the points" in said
+    assert "(signs turned, exact, mid-p)" in said
+    whole = json.loads(json.dumps(as_object(found), allow_nan=False))
+    assert whole["accuracies"] == pytest.approx(found.panel.marks.mean(axis=1).tolist())
+    for table in comparison_tables(found)[1:]:
+        assert "reference" in [column.heading for column in table.columns]
+
+
+def test_one_question_shows_its_reference_and_what_each_answer_is_worth(written: Store) -> None:
+    panel = panel_of(written, 2)
+    assert question_text(panel, 0).splitlines()[2:] == ["1 + 2 =", "* 3"]
+    table = answers_table(panel, 0)
+    assert [column.heading for column in table.columns] == ["contestant", "points", "answer found"]
+    assert len(table.rows) == 3
+
+
+def test_commands_that_need_options_say_so(written: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCTOR_HOME", str(home))
+    said = CliRunner().invoke(suspects, ["sums"])
+    assert (said.exit_code, said.output.strip()) == (
+        0, "Left out: models outvote a key by picking other options, and these questions have none.",
+    )  # fmt: skip
+    refused = CliRunner().invoke(export, ["sums", "--format", "lm-eval", "-o", str(home / "out")])
+    assert refused.exit_code != 0
+    assert not (home / "out").exists()
