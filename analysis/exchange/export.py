@@ -31,7 +31,8 @@ COLUMNS = (
     "scoring", "picked_norm", "correct_norm", "pack", *RUN_COLUMNS,
 )  # fmt: skip
 ONCE = ("measures", "provenance", "run")  # in a Run's first row only
-WRITTEN = ("reference", "replies", "extracted", "points")  # behind them, where an Answer was written or worth a part
+# Behind them, where an Answer was written or is worth a part of a point; those of replies are lists, an entry a turn.
+WRITTEN = ("reference", "turns", "replies", "reply_ends", "reply_tokens", "extracted", "points")
 Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
@@ -114,6 +115,9 @@ def as_object(row: ExportRow, of_run: Mapping[str, Any], columns: Sequence[str] 
         "picked_norm": norm,
         "correct_norm": norm == row.answer if row.options_logprob else None,
         "pack": pack_object(row.pack),
+        "replies": [one.text for one in row.written],
+        "reply_ends": [one.finish.value for one in row.written],
+        "reply_tokens": [list(one.token_ids) for one in row.written],
         **of_run,
     }
     values = {name: derived[name] if name in derived else getattr(row, name) for name in columns}
@@ -192,7 +196,8 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
         "question_index": whole, "choices": pa.list_(text), "answer": pa.int8(), "shots": pa.int16(),
         "options_logprob": pa.list_(pa.float64()), "picked": pa.int8(), "correct": pa.bool_(),
         "picked_norm": pa.int8(), "correct_norm": pa.bool_(),
-        "sweep_id": whole, "run_id": whole, "attempt": whole, "replies": pa.list_(text), "points": pa.float64(),
+        "sweep_id": whole, "run_id": whole, "attempt": whole, "turns": pa.list_(text), "replies": pa.list_(text),
+        "reply_ends": pa.list_(text), "reply_tokens": pa.list_(pa.list_(whole)), "points": pa.float64(),
     }  # fmt: skip
     columns, rows = _with_columns(rows)
     schema = pa.schema([(name, types.get(name, text)) for name in columns])
@@ -263,7 +268,9 @@ def _question(row: ExportRow) -> dict[str, Any]:
         "is_correct": row.correct,
         "options_logprob": list(row.options_logprob),
     }
-    return found | {"points": row.points, "replies": list(row.replies)} if row.replies else found
+    if not row.written:
+        return found
+    return found | {"points": row.points, "replies": [one.text for one in row.written]}
 
 
 def _file_name(record: RunRecord, contestant: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from proctor.errors import BadInput
 from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.exams.marking.choice import best_of, per_character
 from proctor.exams.reading.identity import question_id
-from proctor.nouns.exams import Answer, Question, Scoring
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Answer, Mark, Question, Scoring, Written
 from proctor.store.runs.copies import AnswerCopy, RunCopy, SatCopy, pack_of, run_of
 
 OURS = {"question_id", "prompt_hash", "options_logprob", "picked", "run_id", "attempt"}  # no other file has them all
-LISTS = ("choices", "options_logprob")
+LISTS = ("choices", "options_logprob", "turns", "replies", "reply_ends", "reply_tokens")
 OBJECTS = ("conditions", "measures", "provenance", "run", "pack")
 NUMBERS = ("question_index", "answer", "shots", "picked", "sweep_id", "run_id", "attempt")
 ROWS_AT_A_TIME = 1000  # of Parquet
@@ -119,7 +120,7 @@ class _Reading:
 
     def _question(self, cells: Cells) -> Question:
         names = ("subject", "question", "question_index", "answer", "question_id")
-        key = (*(cells[name] for name in names), *cells["choices"])
+        key = (*(cells[name] for name in names), cells.get("reference"), *cells["choices"], *(cells.get("turns") or ()))
         if key not in self.questions:
             self.questions[key] = _question(cells)
         return self.questions[key]
@@ -176,7 +177,11 @@ def _typed(cells: Mapping[str, str]) -> Cells:
         raise BadInput("it has not as many cells as the header.")
     found: Cells = {name: value or None for name, value in cells.items()}
     for name in LISTS:
-        found[name] = None if found[name] is None else json.loads(found[name])
+        if found.get(name) is not None:
+            found[name] = json.loads(found[name])
+    for name in ("reference", "extracted"):
+        if found.get(name) is not None:
+            found[name] = _bare(found[name])
     for name in NUMBERS:
         found[name] = None if found[name] is None else int(found[name])
     return found
@@ -190,9 +195,13 @@ def _object(value: object) -> Any:
 def _question(cells: Cells) -> Question:
     """The question of a row, with the text that its id is a hash of."""
     text, subject, choices = cells["question"] or "", cells["subject"] or "", tuple(map(str, cells["choices"]))
+    turns = tuple(map(str, cells.get("turns") or ()))
     for one, of in ((text, subject), (_bare(text), subject), (text, _bare(subject)), (_bare(text), _bare(subject))):
-        if question_id(of, one, choices) == cells["question_id"]:
-            return Question(cells["question_id"], cells["question_index"], one, choices, cells["answer"])
+        if question_id(of, one, choices, turns) == cells["question_id"]:
+            reference = cells.get("reference") or ""
+            return Question(
+                cells["question_id"], cells["question_index"], one, choices, cells["answer"], reference, turns
+            )
     raise BadInput("its question isn't the one that its id says.", "Leave the columns as they were exported.")
 
 
@@ -207,6 +216,9 @@ def _scores(cells: Cells) -> tuple[float, ...] | None:
 
 
 def _answer(cells: Cells, question: Question) -> AnswerCopy:
+    pack = pack_of(_object(cells["pack"]), int(cells["attempt"]))
+    if cells.get("replies"):
+        return AnswerCopy(question, _written(cells, question), pack)
     scores = _scores(cells)
     if scores is None or len(scores) != len(question.choices):
         raise BadInput("it has no log-probability of each option.", "Export it again.")
@@ -222,7 +234,30 @@ def _answer(cells: Cells, question: Question) -> AnswerCopy:
     )
     if answer.picked != best_of(scores):
         raise BadInput("what was picked isn't the option that scored highest.", "Leave the columns as they were.")
-    return AnswerCopy(question, answer, pack_of(_object(cells["pack"]), int(cells["attempt"])))
+    points = cells.get("points")
+    if points is not None and 0 < float(points) < 1:
+        answer = replace(answer, partial=float(points), correct=False)
+    return AnswerCopy(question, answer, pack)
+
+
+def _written(cells: Cells, question: Question) -> Answer:
+    """An Answer in words, as it was marked. Raises ValueError for points that no mark can have."""
+    mark = Mark(float(cells["points"]), cells["picked"], cells["extracted"])
+    written = tuple(
+        Written(str(text), tuple(map(int, tokens)), Finish(end))
+        for text, tokens, end in zip(cells["replies"], cells["reply_tokens"], cells["reply_ends"], strict=True)
+    )
+    return Answer(
+        question_id=question.id,
+        prompt_hash=bytes.fromhex(cells["prompt_hash"]).hex(),
+        shots=int(cells["shots"]),
+        options_logprob=(),
+        picked=mark.picked,
+        correct=mark.correct is True,
+        partial=mark.points if 0 < mark.points < 1 else None,
+        extracted=mark.extracted,
+        written=written,
+    )
 
 
 def _who(cells: Cells) -> tuple[Contestant, Terms]:

@@ -15,6 +15,9 @@ from click.testing import CliRunner
 from analysis.cli import export
 from analysis.data.panel import Panel
 from analysis.data.results import answers_frame, read_results
+from analysis.exchange.export import export_to_file, rows_of
+from analysis.exchange.exported import read_export
+from analysis.exchange.merging import merge
 from analysis.report.comparison import as_object, comparison_tables, summary
 from analysis.report.question import answers_table, question_text
 from analysis.report.write import Options, write_report
@@ -30,6 +33,7 @@ from proctor.nouns.runs import Cost, Measures, RunSpec
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
+from proctor.store.reads.records import progress
 from proctor.store.runs import exams, runs, sweeps
 from tests.integration.store_world import claim, provenance, request
 from tests.made_up import NUMBER, SUMS, TWICE, sit
@@ -165,6 +169,24 @@ def test_two_contestants_are_compared_by_their_points(written: Store) -> None:
     assert whole["accuracies"] == pytest.approx(found.panel.marks.mean(axis=1).tolist())
     for table in comparison_tables(found)[1:]:
         assert "reference" in [column.heading for column in table.columns]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_an_export_of_written_answers_comes_back_as_it_was(written: Store, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"answers.{kind}"
+    export_to_file(written, [1, 2], kind, path)
+
+    with open_store(Settings(tmp_path, tmp_path, f"sqlite:///{tmp_path / 'other.db'}")) as other:
+        taken = merge(other, read_export(path).sat)
+        assert [(one.name, one.known) for one in taken] == [("sums", False), ("twice", False)]
+        for theirs, ours in zip((1, 2), taken, strict=True):
+            assert _rows(other, ours.sweep_id) == _rows(written, theirs)
+            here, there = progress(other, ours.sweep_id).runs, progress(written, theirs).runs
+            assert [(run.partial, run.tied) for run in here] == [(run.partial, run.tied) for run in there]
+
+
+def _rows(store: Store, sweep: int) -> list[dict[str, object]]:
+    return [{name: row[name] for name in row if name not in ("sweep_id", "run_id")} for row in rows_of(store, [sweep])]
 
 
 def test_one_question_shows_its_reference_and_what_each_answer_is_worth(written: Store) -> None:

@@ -60,6 +60,10 @@ def sit_run(store: Store, benchmark: Benchmark, exam: Exam, texts: Sequence[str]
     return sweep_id
 
 
+def said(row: export.ExportRow) -> tuple[str, ...]:
+    return tuple(one.text for one in row.written)
+
+
 @pytest.fixture
 def two_turns(store: Store) -> int:
     """1 + 2, 2 + 3, 3 + 4 and 4 + 5, and the double of each."""
@@ -86,9 +90,11 @@ def test_points_and_what_has_no_answer_are_counted_as_packs_are_recorded(store: 
 
 def test_replies_are_kept_in_full_turn_by_turn(store: Store, two_turns: int) -> None:
     first, second, third, fourth = export.export_rows(store, [two_turns])
-    assert first.replies == ("3", " 6\N{REPLACEMENT CHARACTER}")  # PostgreSQL has no NUL
-    assert (second.replies, second.extracted, second.points, second.correct) == (("5", "11"), "11", 0.5, False)
-    assert (third.replies, third.extracted, third.points) == (("8", "no idea"), None, 0.0)
+    assert first.written[0] == Written("3", (7, 8), Finish.LENGTH)
+    assert first.turns == ("Twice that is",)
+    assert said(first) == ("3", " 6\N{REPLACEMENT CHARACTER}")  # PostgreSQL has no NUL
+    assert (said(second), second.extracted, second.points, second.correct) == (("5", "11"), "11", 0.5, False)
+    assert (said(third), third.extracted, third.points) == (("8", "no idea"), None, 0.0)
     assert (fourth.points, fourth.reference, fourth.answer, fourth.picked, fourth.options_logprob) == (
         1.0, "9", None, None, (),
     )  # fmt: skip

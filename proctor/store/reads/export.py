@@ -10,7 +10,8 @@ import sqlmodel
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from proctor.nouns.exams import Scoring
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Scoring, Written
 from proctor.nouns.runs import Attempt, Cost, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
@@ -30,7 +31,7 @@ from proctor.store.runs.tables import (
 EXPORT: tuple[Any, ...] = (
     QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
     AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
-    QuestionRow.id, QuestionRow.reference, AnswerRow.extracted, AnswerRow.partial,
+    QuestionRow.id, QuestionRow.reference, QuestionRow.turns, AnswerRow.extracted, AnswerRow.partial,
     PackRow.attempt, PackRow.pack_index, PackRow.recorded_at, PackRow.wall_s, PackRow.cpu_s, PackRow.gpu_s,
 )  # fmt: skip
 
@@ -64,7 +65,8 @@ class ExportRow:
     reference: str = ""
     extracted: str | None = None
     points: float = 0.0
-    replies: tuple[str, ...] = ()  # written texts, one a turn
+    turns: tuple[str, ...] = ()  # of the question, behind its text
+    written: tuple[Written, ...] = ()  # replies, one a turn
 
 
 def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
@@ -167,24 +169,25 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 reference=reference,
                 extracted=extracted,
                 points=float(correct) if partial is None else partial,
-                replies=tuple(replies.get(question_id, ())),
+                turns=tuple(turns or ()),
+                written=tuple(replies.get(question_id, ())),
             )
             for (
                 content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct,
-                question_id, reference, extracted, partial, attempt, pack, recorded_at, *cost,
+                question_id, reference, turns, extracted, partial, attempt, pack, recorded_at, *cost,
             ) in rows
         ]  # fmt: skip
 
 
-def _replies(session: Session, run_id: int) -> dict[int, list[str]]:
-    """The written texts of a Run, one a turn, by row id of their question."""
-    found: dict[int, list[str]] = {}
-    for question_id, text in session.exec(
-        sqlmodel.select(WrittenRow.question_id, WrittenRow.text)
+def _replies(session: Session, run_id: int) -> dict[int, list[Written]]:
+    """The written replies of a Run, one a turn, by row id of their question."""
+    found: dict[int, list[Written]] = {}
+    for row in session.exec(
+        sqlmodel.select(WrittenRow)
         .where(col(WrittenRow.run_id) == run_id)
         .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
     ):
-        found.setdefault(question_id, []).append(text)
+        found.setdefault(row.question_id, []).append(Written(row.text, row.token_ids, Finish(row.finish)))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 
-from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.exams import Answer, Conditions, Scoring
 from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
 from proctor.nouns.runs import Cost, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
 from proctor.store.database.column_types import JsonObject
@@ -143,6 +143,28 @@ def sum_of(several: Iterable[Measures]) -> Measures:
             tokens_saved=total.tokens_saved + one.tokens_saved,
         )
     return total
+
+
+def answer_columns(answer: Answer) -> JsonObject:
+    """The columns of an Answer's row that it fills itself."""
+    return {
+        "shots": answer.shots,
+        "picked": answer.picked,
+        "correct": answer.correct,
+        "prompt_hash": answer.prompt_hash,
+        "options_logprob": answer.options_logprob,
+        "partial": answer.partial,
+        "extracted": None if answer.extracted is None else storable(answer.extracted),
+    }
+
+
+def written_rows(run_id: int, question_id: int, answer: Answer) -> list[JsonObject]:
+    """Rows of an Answer's written replies; `question_id` is the row id of its question."""
+    of_answer = {"run_id": run_id, "question_id": question_id}
+    return [
+        {**of_answer, "turn": turn, "text": storable(one.text), "token_ids": one.token_ids, "finish": one.finish}
+        for turn, one in enumerate(answer.written)
+    ]
 
 
 def storable(text: str) -> str:

@@ -60,7 +60,7 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 
@@ -75,7 +75,15 @@ from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store, after
 from proctor.store.runs import attempts, eligibility, lanes, workers
-from proctor.store.runs.codec import lane_of, provenance_object, provenance_of, spec_of, storable
+from proctor.store.runs.codec import (
+    answer_columns,
+    lane_of,
+    provenance_object,
+    provenance_of,
+    spec_of,
+    storable,
+    written_rows,
+)
 from proctor.store.runs.exams import TEST
 from proctor.store.runs.tables import AnswerRow, PackRow, QuestionRow, RunRow, SweepRow, WorkerRow, WrittenRow
 
@@ -230,8 +238,11 @@ def record(store: Store, claim: Claim, pack_index: int, answers: Sequence[Answer
             raise AlreadyRecorded(claim.run_id, pack_index, earlier)
         asked = {"exam_id": run.exam_id, "content_ids": [answer.question_id for answer in answers]}
         ids = {content_id: row_id for content_id, row_id in connection.execute(_QUESTION_IDS, asked)}  # noqa: C416 -- typed
-        connection.execute(_NEW_ANSWERS, [_answer_row(pack, ids[answer.question_id], answer) for answer in answers])
-        written = [row for answer in answers for row in _written_rows(claim.run_id, ids[answer.question_id], answer)]
+        connection.execute(
+            _NEW_ANSWERS,
+            [{**pack, "question_id": ids[answer.question_id], **answer_columns(answer)} for answer in answers],
+        )
+        written = [row for answer in answers for row in written_rows(claim.run_id, ids[answer.question_id], answer)]
         if written:
             connection.execute(_NEW_WRITTEN, written)
         # The sweep's row is locked from here to the commit: positions are taken in the order of commits.
@@ -443,34 +454,6 @@ _NEXT_POSITION = (
     .returning(col(SweepRow.feed), col(SweepRow.paused_at))
 )
 _NEW_ANSWERS, _NEW_WRITTEN, _NEW_PACK = insert(AnswerRow), insert(WrittenRow), insert(PackRow)
-
-
-def _answer_row(pack: Mapping[str, int], question_id: int, answer: Answer) -> dict[str, object]:
-    return {
-        **pack,
-        "question_id": question_id,
-        "shots": answer.shots,
-        "picked": answer.picked,
-        "correct": answer.correct,
-        "prompt_hash": answer.prompt_hash,
-        "options_logprob": answer.options_logprob,
-        "partial": answer.partial,
-        "extracted": None if answer.extracted is None else storable(answer.extracted),
-    }
-
-
-def _written_rows(run_id: int, question_id: int, answer: Answer) -> list[dict[str, object]]:
-    return [
-        {
-            "run_id": run_id,
-            "question_id": question_id,
-            "turn": turn,
-            "text": storable(one.text),
-            "token_ids": one.token_ids,
-            "finish": one.finish,
-        }
-        for turn, one in enumerate(answer.written)
-    ]
 
 
 def _template_date(session: Session, run: RunRow, spec: RunSpec) -> date | None:

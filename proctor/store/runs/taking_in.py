@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
+from math import fsum
 from typing import Any
 
 from sqlalchemy import insert
@@ -18,11 +19,21 @@ from sqlmodel import Session, col, select
 from proctor.errors import BadInput
 from proctor.nouns.runs import RunStatus
 from proctor.store.database.session import Store
-from proctor.store.runs.codec import provenance_object, request_object, spec_columns
+from proctor.store.runs.codec import answer_columns, provenance_object, request_object, spec_columns, written_rows
 from proctor.store.runs.copies import AnswerCopy, PackCopy, SatCopy, SweepCopy
 from proctor.store.runs.exams import TEST, find_exam, question_rows
 from proctor.store.runs.sweeps import fingerprint_of
-from proctor.store.runs.tables import AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+from proctor.store.runs.tables import (
+    NO_KEY,
+    AnswerRow,
+    AttemptRow,
+    ExamRow,
+    PackRow,
+    QuestionRow,
+    RunRow,
+    SweepRow,
+    WrittenRow,
+)
 
 NOT_DONE = "It was not done when it was exported."
 ENDED = (RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED)
@@ -103,6 +114,11 @@ def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positi
         packs.setdefault(answer.pack.index, []).append(answer)
     session.flush()
     session.connection().execute(insert(AnswerRow), [_answer(row.id, questions, each) for each in sat.answers])
+    replies = [
+        reply for each in sat.answers for reply in written_rows(row.id, questions[each.answer.question_id], each.answer)
+    ]
+    if replies:
+        session.connection().execute(insert(WrittenRow), replies)
     session.connection().execute(
         insert(PackRow),
         [
@@ -135,7 +151,7 @@ def _questions(store: Store, session: Session, sat: SatCopy) -> tuple[int, dict[
         session.connection().execute(insert(QuestionRow), rows)
         known = _known(session, exam.id)
     for each in sat.answers:
-        if known[each.question.id][1] != each.question.answer:
+        if known[each.question.id][1] != (NO_KEY if each.question.answer is None else each.question.answer):
             raise BadInput(f"{spec.subject}:{each.question.index} has another answer key here, in the same exam.")
     return exam.id, {content_id: row_id for content_id, (row_id, _) in known.items()}
 
@@ -161,8 +177,9 @@ def _run_row(sweep_id: int, exam_id: int, sat: SatCopy) -> RunRow:
         failures=run.failures,
         answered=len(sat.answers),
         correct=sum(each.answer.correct for each in sat.answers),
-        tied=sum(each.answer.picked is None for each in sat.answers),
+        tied=sum(not each.answer.answered for each in sat.answers),
         correct_norm=sum(each.answer.correct_norm for each in sat.answers),
+        partial=fsum(each.answer.partial or 0.0 for each in sat.answers),
         worker=run.worker if ended else None,
         moved_at=max((each.pack.recorded_at for each in sat.answers), default=None),
         started_at=run.started_at,
@@ -183,11 +200,7 @@ def _answer(run_id: int, questions: dict[str, int], copy: AnswerCopy) -> dict[st
         "run_id": run_id,
         "question_id": questions[answer.question_id],
         "pack_index": copy.pack.index,
-        "shots": answer.shots,
-        "picked": answer.picked,
-        "correct": answer.correct,
-        "prompt_hash": answer.prompt_hash,
-        "options_logprob": answer.options_logprob,
+        **answer_columns(answer),
     }
 
 
