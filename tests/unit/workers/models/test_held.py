@@ -86,11 +86,11 @@ from proctor.catalog.resolve import resolve
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.support import printed_by
+from tests.models import on_cpu
 from workers.engines import heap
-from workers.models.held import Models
 from workers.run.costs import AttemptCosts
 heap.keep_freed()
-ref, models = resolve({str(folder)!r}), Models(tiny.CPU, Path("unused"))
+ref, models = resolve({str(folder)!r}), on_cpu(Path("unused"))
 peaks = []
 for pages in (50, 0):
     models.make_room(ref, Quant.NONE, DType.FLOAT32)
