@@ -36,7 +36,7 @@ from workers.engines.hf.engine import HfEngine, load_engine
 from workers.engines.hf.scoring.plain import PlainScorer
 from workers.engines.scoring import Scorer
 from workers.models.local_files import local_folder
-from workers.sit import write_prompts
+from workers.run.paper import write_paper
 
 TEN = (
     "abstract_algebra", "anatomy", "astronomy", "business_ethics", "computer_security", "econometrics",
@@ -118,7 +118,7 @@ def _compare(
 def timed(model: Engine, scorer: Scorer, exam: Exam, conditions: Conditions) -> Total:
     """Write, tokenize, prefill and score, as a Run does."""
     began = perf_counter()
-    prompts = write_prompts(exam, conditions, model, None)
+    prompts = write_paper(exam, conditions, model).prompts
     prepared = scorer.prepare(prompts)
     shared = prepared.prefix_tokens
     pairs = _seen(shared) + sum(_seen(shared + length) - _seen(shared) for length in prepared.lengths)

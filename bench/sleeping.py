@@ -22,6 +22,7 @@ from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from workers.channel import Channel
 from workers.context import WorkerContext
+from workers.drain import drain
 from workers.engines.base import Engine, LoadRequest, Skill, Tokenizer
 from workers.engines.chat_template import ChatTemplate
 from workers.engines.detokenizer import Detokenizer
@@ -30,7 +31,6 @@ from workers.engines.generation import Generator
 from workers.engines.scoring import PackScores, Prepared
 from workers.models.held import Load, Models
 from workers.run.task_events import TaskEvents
-from workers.sit import drain
 
 T = TypeVar("T")
 QUESTION_TOKENS = 100

@@ -59,7 +59,7 @@ def worker() -> WorkerContext:
 def work() -> None:
     """Answer a bell: claim and sit Runs until nothing suits, or until told to stop."""
     channel().beat()
-    from workers.sit import drain
+    from workers.drain import drain
 
     try:
         ours = worker()  # torch comes with it
@@ -116,7 +116,7 @@ def import_ahead() -> None:
     """Import what work takes, torch above all, before the first bell. What fails fails there again, and is told."""
     try:
         import workers.child
-        import workers.sit  # noqa: F401 -- seconds
+        import workers.drain  # noqa: F401 -- seconds
     except Exception:
         log.exception("importing ahead failed")
 

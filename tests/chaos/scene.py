@@ -26,7 +26,7 @@ from tests.support import wait_until
 from workers.engines.base import LoadRequest
 from workers.engines.devices import TorchDevice
 from workers.models.loading import engine_loader
-from workers.sit import write_prompts
+from workers.run.paper import write_paper
 
 QUESTIONS = 400  # a subject: half a second of work, and half of that is the middle
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
@@ -126,7 +126,7 @@ def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, 
         spec = run.spec
         model = engine_loader(device, Path("unused"))(LoadRequest(spec.model, spec.quant, spec.dtype))
         exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
-        prompts = write_prompts(exam, spec.conditions, model, None)
+        prompts = write_paper(exam, spec.conditions, model).prompts
         prepared = model.prepare(prompts)
         for pack in compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded):
             scores = model.answer(prepared, pack).options_logprob

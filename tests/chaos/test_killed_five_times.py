@@ -22,12 +22,12 @@ from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scor
 from tests.integration.desks import CountedLink, make_desk
 from tests.models import of_hf
 from workers.channel import Channel
+from workers.drain import drain
 from workers.engines.base import Engine, LoadRequest
 from workers.engines.scoring import PackScores, Prepared, Scorer
 from workers.models.held import Models
 from workers.models.loading import engine_loader
 from workers.run.noise import spread
-from workers.sit import drain
 
 KILLS = 5
 PACKS = 3  # that each life records, before it is killed at the next

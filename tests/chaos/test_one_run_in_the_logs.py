@@ -43,7 +43,7 @@ def test_one_run_is_followed_through_submitter_parent_child_and_launcher(
             wait_until(lambda: run_one(store).status == RunStatus.DONE, "the Run was done")
     way = [told for told in said(settings.home / "logs", tmp_path) if told.get("run_id") == 1]
     steps = [(told["run"], told["logger"], told["pid"] == launcher.pid) for told in way]
-    submitted, rung, begun = ("run-1", "scheduler.submit", False), ("run-1", "workers.celery", False), "workers.sit"
+    submitted, rung, begun = ("run-1", "scheduler.submit", False), ("run-1", "workers.celery", False), "workers.drain"
     given_back = ("run-1.1", "proctor.store.runs.attempts", True)
     order = [submitted, rung, ("run-1.1", begun, False), given_back, ("run-1.2", begun, False)]
     assert [step for step in dict.fromkeys(steps) if step in order] == order

@@ -30,10 +30,10 @@ from workers.context import WorkerContext
 from workers.conversation.server import ConversationServer
 from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
+from workers.drain import drain
 from workers.engines.base import INEXACT, Engine, LoadRequest, Skill
 from workers.models.held import Models
 from workers.parent.requests import ChatRequests
-from workers.sit import drain
 
 GREEDY = Sampling(temperature=0, max_tokens=30)
 # What the model gives the letters behind "Answer:".

@@ -45,10 +45,10 @@ from tests.chaos.scene import (
 from tests.integration.desks import ME, CountedLink, make_desk
 from workers.channel import Channel
 from workers.context import WorkerContext
+from workers.drain import attempt, drain
 from workers.engines.base import Engine, LoadRequest
 from workers.models.held import Models
 from workers.models.loading import engine_loader
-from workers.sit import attempt, drain
 
 
 def broken(_: LoadRequest) -> Engine:

@@ -18,12 +18,12 @@ from tests import tiny
 from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
 from tests.models import of_hf, on
+from workers.drain import drain
 from workers.engines.base import Engine, LoadRequest
 from workers.engines.scoring import PackScores, Prepared, Scorer
 from workers.models.held import Models
 from workers.models.loading import engine_loader
 from workers.run.splitting import size_of
-from workers.sit import drain
 
 ROOM = 150  # tokens
 

@@ -1,0 +1,137 @@
+"""A Run in a worker's hands: its lease, what it costs, and its one way to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from proctor.nouns.exams import Pack
+from proctor.nouns.runs import Claim
+from workers.context import WorkerContext
+from workers.engines.base import INEXACT, Engine, Skill, require
+from workers.engines.scoring import PackScores, Prepared
+from workers.run.costs import AttemptCosts
+from workers.run.lease import Lease
+from workers.run.mixture import check_same_prompts, check_same_way, continued_by
+from workers.run.noise import check_noise
+from workers.run.paper import Paper, write_paper
+from workers.run.splitting import SplittingScorer, with_cut
+
+
+@contextmanager
+def hold(worker: WorkerContext, claim: Claim) -> Iterator[HeldRun]:
+    """Renew a Run's lease and measure what it costs, within the block. The memory of other models goes first."""
+    spec = claim.spec
+    with Lease(worker.store, claim, worker.retry, worker.liveness) as lease, ExitStack() as measured:
+        worker.models.make_room(spec.model, spec.quant, claim.dtype)
+        costs = measured.enter_context(AttemptCosts(worker.device))
+        yield HeldRun(worker, claim, lease, costs, measured.close)
+
+
+@dataclass
+class HeldRun:
+    """What happens to one claimed Run, step by step. What goes wrong raises, and is filed by who claimed it.
+
+    Attributes
+    ----------
+    recorded
+        Indexes of the packs whose Answers are recorded, by whichever attempt; from `begin` on.
+    """
+
+    worker: WorkerContext
+    claim: Claim
+    lease: Lease
+    costs: AttemptCosts
+    stop_measuring: Callable[[], None]
+    recorded: set[int] = field(default_factory=set)
+
+    def load(self) -> Engine:
+        """Load the claim's model, at no cost where it is held already. A hub or a disk that is away is waited for.
+
+        Errors as of `Models.get`, and `CantBeAsked` where its engine can't score.
+        """
+        models, spec = self.worker.models, self.claim.spec
+        before = models.held
+        get = partial(models.get, spec.model, spec.quant, self.claim.dtype, spec.conditions.pack_tokens)
+        engine = self.worker.retry(get)
+        if engine is not before:
+            self.costs.loaded(engine.load_cost)
+            self.worker.channel.hold(self.worker.held)
+        require(engine, Skill.SCORE)
+        return engine
+
+    def write_paper(self, engine: Engine) -> Paper:
+        """The Run's prompts for this model. Errors as of `workers.run.paper.write_paper`."""
+        return write_paper(self.lease.load_exam(), self.claim.spec.conditions, engine, self.claim.template_date)
+
+    def prepare(self, engine: Engine, paper: Paper) -> Prepared:
+        """Tokenize the prompts, and compute once what all begin with. Errors as of `Engine.prepare`."""
+        prepared = engine.prepare(paper.prompts)
+        self.costs.prepared(prepared)
+        return prepared
+
+    def begin(self, engine: Engine, paper: Paper) -> SplittingScorer:
+        """Say what this attempt computes with, and see what is recorded. Packs are then cut as the Run's record says.
+
+        Raises
+        ------
+        OtherWay
+            where earlier packs were computed in another way than this worker's.
+        BadInput
+            where they were asked in other words.
+        """
+        made = paper.recorded_in(engine.provenance)
+        if Skill.EXACT not in engine.skills:
+            made = replace(made, notes=(*made.notes, INEXACT))
+        mine = with_cut(made, self.worker.models.cut_tokens)
+        found = self.lease.begin(mine)
+        check_same_way(found, mine)
+        told = continued_by(found, mine)
+        if told != found:
+            self.lease.amend(told)
+        self.recorded |= self.lease.committed_packs()
+        if self.recorded:
+            check_same_prompts(self.lease.recorded_prompts(), paper.prompts)
+
+        def remember(tokens: int) -> None:
+            self.worker.models.remember_cut(tokens)
+            self.lease.amend(with_cut(told, tokens))
+
+        def make_room() -> bool:
+            kept = self.worker.chat.let_go()
+            self.worker.device.release()
+            return kept
+
+        return SplittingScorer(engine, told.cut_tokens, remember, make_room)
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether the worker was told to stop, or the sweep was paused."""
+        return self.worker.channel.stopped or self.lease.paused
+
+    def record(self, paper: Paper, pack: Pack, scores: PackScores) -> None:
+        """Mark a pack and record its Answers, all or none, once. Raises `LeaseLost`."""
+        answers = paper.mark(pack, scores)
+        self.costs.scored(scores)
+        with self.costs.writing():
+            self.lease.record(pack.index, answers, scores.cost)
+        self.worker.liveness.beat()
+        self.recorded.add(pack.index)
+
+    def hand_back(self) -> bool:
+        """Give the Run back before its end: False, it isn't done. Raises `LeaseLost`."""
+        self.stop_measuring()
+        self.lease.hand_back(self.costs.measures, why_handed_back(self.worker))
+        return False
+
+    def finish(self, scorer: SplittingScorer, prepared: Prepared) -> bool:
+        """Measure the noise where that was asked for, and end the Run: True, it is done. Raises `LeaseLost`."""
+        self.stop_measuring()
+        self.lease.finish(self.costs.measures, check_noise(self.claim, self.lease, scorer, prepared))
+        return True
+
+
+def why_handed_back(worker: WorkerContext) -> str:
+    return "the worker was told to stop" if worker.channel.stopped else "its sweep was paused"
