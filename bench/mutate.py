@@ -1,7 +1,7 @@
 """Would the tests notice? Single small changes of a room's sources, one at a time, and which of them no test notices.
 
     python -m bench.mutate analysis --sample 80 --seed 1
-    python -m bench.mutate workers --tests 'tests/unit/*' --tests 'tests/integration/test_sit*.py'
+    python -m bench.mutate workers --tests 'tests/unit/workers/*' --tests 'tests/integration/test_sit*.py'
     python -m bench.mutate analysis --again survivors.jsonl     # what survived then, after tests were written
 
 Works in a copy of the tree, never in place. The tests are run once under coverage, to know which of them run a line and
@@ -143,15 +143,15 @@ def copy_of_tree(folder: Path) -> Path:
         if name and source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    for beside, channel in ((ROOT / ".cache", tree / ".cache"), (ROOT.parent / "shared", folder / "shared")):
+    for beside, link in ((ROOT / ".cache", tree / ".cache"), (ROOT.parent / "shared", folder / "shared")):
         if beside.exists():
-            channel.symlink_to(beside.resolve(), target_is_directory=True)
+            link.symlink_to(beside.resolve(), target_is_directory=True)
     return tree
 
 
 def tests_for(tree: Path, room: str, wanted: Sequence[str]) -> list[str]:
     """Test files that fit `wanted`; without it those that name the room, or import a helper of the tests that does."""
-    files = sorted(str(path.relative_to(tree)) for path in tree.glob("tests/*/test_*.py"))
+    files = sorted(str(path.relative_to(tree)) for path in tree.glob("tests/**/test_*.py"))
     if wanted:
         return [path for path in files if any(fnmatch(path, pattern) for pattern in wanted)]
     dotted = room.strip("/").replace("/", ".")

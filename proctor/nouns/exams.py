@@ -69,7 +69,7 @@ class Exam:
 
 @dataclass(frozen=True)
 class Conditions:
-    """How an Exam is put to a model. Runs are compared only where these agree."""
+    """How an Exam is put to a model. Runs are compared where these agree; packs of another size differ by rounding."""
 
     shots: int = SHOTS
     chat_template: bool = False

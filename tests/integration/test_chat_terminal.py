@@ -210,7 +210,7 @@ def test_save_load_and_clear(seen: Seen, bird: Parrot, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../out.json", "/out.json", "link/out.json", "..", "."])
 def test_files_of_a_chat_stay_in_its_folder(seen: Seen, folder: Path, name: str) -> None:
-    (folder / "channel").symlink_to(folder.parent)
+    (folder / "link").symlink_to(folder.parent)
     seen.say("hello", "out 1")
     seen.say(f"/save {name}", "is not a file in")
     seen.say(f"/load {name}", "is not a file in")

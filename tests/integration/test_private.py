@@ -136,11 +136,11 @@ def test_a_conversation_and_what_was_typed_are_their_owners(home: Path) -> None:
 
 
 def test_what_belongs_to_somebody_else_and_what_is_no_file_are_left_alone(tmp_path: Path) -> None:
-    file, channel = tmp_path / "file", tmp_path / "channel"
+    file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("")
     file.chmod(0o644)
-    channel.symlink_to(file)
-    for path in (channel, Path(os.devnull), tmp_path / "none"):
+    link.symlink_to(file)
+    for path in (link, Path(os.devnull), tmp_path / "none"):
         private.tighten(path)
     assert mode(file) == 0o644
     assert stat.S_IMODE(Path(os.devnull).stat().st_mode) & 0o077
