@@ -2,7 +2,7 @@
 
 with connected(settings, say) as place:
     place.client.chat("smollm2").say("Hello")
-    place.ask(Inquiry(new_id(), What.CONVERSATIONS))
+    place.ask(Inquiry(new_id(), InquiryKind.CONVERSATIONS))
 """
 
 from __future__ import annotations

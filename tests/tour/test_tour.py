@@ -1,6 +1,6 @@
 """A tour of Proctor in ten tests, to be read from top to bottom.
 
-Each is a step of the way from a question to a verdict, in the words of `proctor/nouns.py`. A tiny model with random
+Each is a step of the way from a question to a verdict, in the words of `proctor/nouns`. A tiny model with random
 weights stands in for a real one; everything else is the real thing.
 """
 
