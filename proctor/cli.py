@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, but a command that isn't there brings the nearest ones along."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = get_close_matches(args[0].lower(), COMMANDS, n=2, cutoff=0.5)
+            near = get_close_matches(args[0].lower(), COMMANDS, n=2, cutoff=0.65)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)

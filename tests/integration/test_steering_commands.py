@@ -139,7 +139,19 @@ def test_a_cancelled_sweep_ends_with_a_code_of_its_own(lone_store: Store, capsys
     assert "Cancelled: 2 Runs of 2 did not end" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("word", "hint"), [("reprot", " Did you mean report"), ("xyzzy", "")])
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("reprot", " Did you mean report"),
+        ("stauts", " Did you mean status?"),
+        ("compar", " Did you mean compare?"),
+        ("sho", " Did you mean show?"),
+        ("quantize", " Did you mean quant?"),
+        ("nope", ""),
+        ("sweep", ""),
+        ("xyzzy", ""),
+    ],
+)
 def test_an_unknown_command_is_offered_the_nearest(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(proctor, "proctor", [word]) == 2
     said = capsys.readouterr().err
