@@ -23,7 +23,7 @@ LIMIT_S = 3600.0  # a bound for hangs: 8 bit takes minutes on a busy machine
 LEAST, MOST = 0.6, 1.4
 WORDS = (
     "submit-sweep", "-m", "smollm2", "-q", "none", "-q", "8bit", "-q", "4bit", "--benchmark", "demo",
-    "-s", "arithmetic", "-s", "everyday_science", "--shots", "2", "--device", "cpu",
+    "-s", "arithmetic", "-s", "everyday_science", "--shots", "2", "--limit", "20", "--device", "cpu",
 )  # fmt: skip
 
 

@@ -28,13 +28,13 @@ from workers.engines.devices import TorchDevice
 from workers.models.loading import engine_loader
 from workers.run.paper import write_paper
 
-QUESTIONS = 400  # a subject: half a second of work, and half of that is the middle
+QUESTIONS = 1600  # a subject: more than a second of work, half of which is the middle
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
 GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
 
 
-def make_exam(subject: str) -> Exam:
-    questions = tuple(
+def make_exam(subject: str, questions: int = QUESTIONS) -> Exam:
+    made = tuple(
         Question(
             id=hashlib.sha256(f"{subject} {index}".encode()).hexdigest()[:16],
             index=index,
@@ -42,9 +42,9 @@ def make_exam(subject: str) -> Exam:
             choices=("0", "1", "2", "3"),
             answer=index * 7919 % 4,
         )
-        for index in range(QUESTIONS)
+        for index in range(questions)
     )
-    return Exam("made", subject, (), questions, content_hash(subject, (), questions))
+    return Exam("made", subject, (), made, content_hash(subject, (), made))
 
 
 def submit(
@@ -55,13 +55,14 @@ def submit(
     *,
     check_noise: bool = False,
     conditions: Conditions = CONDITIONS,
+    questions: int = QUESTIONS,
 ) -> int:
-    """A sweep of one model on so many subjects; returns its number."""
-    made = [make_exam(f"subject_{number}") for number in range(subjects)]
+    """A sweep of one model on so many subjects of so many questions; returns its number."""
+    made = [make_exam(f"subject_{number}", questions) for number in range(subjects)]
     for exam in made:
         exams.save_exam(store, exam)
     specs = [
-        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, QUESTIONS, conditions)
+        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, questions, conditions)
         for exam in made
     ]
     names = tuple(exam.subject for exam in made)
@@ -96,7 +97,7 @@ def assert_every_answer_once(store: Store, sweep: int) -> None:
     records = runs_of(store, sweep)
     assert [run.status for run in records] == [RunStatus.DONE] * len(records), [run.reason for run in records]
     found = [(answer.run_id, answer.question_index) for answer in reads.answers_after(store, sweep, 0, 10**6).answers]
-    assert sorted(found) == [(run.run_id, index) for run in records for index in range(QUESTIONS)]
+    assert sorted(found) == [(run.run_id, index) for run in records for index in range(run.spec.questions)]
 
 
 def outcomes(store: Store, sweep: int) -> list[str]:

@@ -18,7 +18,7 @@ from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import tiny
-from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
+from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
 from tests.integration.desks import CountedLink, make_desk
 from tests.models import of_hf
 from workers.channel import Channel
@@ -31,6 +31,7 @@ from workers.run.noise import spread
 
 KILLS = 5
 PACKS = 3  # that each life records, before it is killed at the next
+QUESTIONS = 80  # more packs than five lives record
 
 # Each life is a process of its own, forked from one that has imported everything.
 processes = multiprocessing.get_context("forkserver")
@@ -95,9 +96,9 @@ def scores_of(store: Store, sweep: int) -> Sequence[tuple[str, tuple[float, ...]
 def test_a_run_killed_five_times_is_the_undisturbed_run_bit_for_bit(
     settings: Settings, store: Store, model: ModelRef, quant: Quant
 ) -> None:
-    undisturbed = submit(store, model, 1, quant)
+    undisturbed = submit(store, model, 1, quant, questions=QUESTIONS)
     assert exit_code(settings) == 0
-    disturbed = submit(store, model, 1, quant)
+    disturbed = submit(store, model, 1, quant, questions=QUESTIONS)
     answered = []
     for _ in range(KILLS):
         assert exit_code(settings, PACKS) == -signal.SIGKILL
@@ -113,9 +114,9 @@ def test_a_run_killed_five_times_is_the_undisturbed_run_bit_for_bit(
 def test_a_run_killed_in_its_noise_check_has_the_noise_of_an_undisturbed_one_and_its_answers_once(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
-    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True, questions=QUESTIONS)
     assert exit_code(settings) == 0
-    disturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    disturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True, questions=QUESTIONS)
     assert exit_code_of(live_until_the_noise_pass, settings) == -signal.SIGKILL
     (killed,) = runs_of(store, disturbed)
     assert (killed.status, killed.answered, killed.noise) == (RunStatus.RUNNING, QUESTIONS, None)

@@ -76,7 +76,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
 def test_a_pack_too_large_is_cut_the_run_goes_on_and_the_lane_remembers(
     store: Store, settings: Settings, model: ModelRef
 ) -> None:
-    sweep = submit(store, model, subjects=2)
+    sweep = submit(store, model, subjects=2, questions=80)
     models = TightModels(settings.cache, ROOM)
     drain(make_desk(store, settings, models=models))
     assert_every_answer_once(store, sweep)
@@ -94,9 +94,9 @@ def test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way(
     store: Store, settings: Settings, model: ModelRef
 ) -> None:
     """In 8 bit, where numbers depend on what goes through the model together."""
-    undisturbed, tight = submit(store, model, 1, Quant.EIGHT_BIT), TightModels(settings.cache, ROOM)
+    undisturbed, tight = submit(store, model, 1, Quant.EIGHT_BIT, questions=80), TightModels(settings.cache, ROOM)
     drain(make_desk(store, settings, models=tight))
-    disturbed = submit(store, model, 1, Quant.EIGHT_BIT)
+    disturbed = submit(store, model, 1, Quant.EIGHT_BIT, questions=80)
     before, after = TightModels(settings.cache, ROOM), TightModels(settings.cache, 10_000)
     drain(make_desk(store, settings, CountedLink(6), before))
     assert before.seen
@@ -110,7 +110,7 @@ def test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way(
 
 
 def test_a_run_that_another_device_goes_on_with_says_so(store: Store, settings: Settings, model: ModelRef) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit(store, model, subjects=1, questions=80)
     drain(make_desk(store, settings, CountedLink(6)))
     (begun,) = runs_of(store, sweep)
     assert 0 < begun.answered < 40
