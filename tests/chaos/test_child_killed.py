@@ -126,8 +126,8 @@ def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)
-    request = ReplySettings(model.name, sampling=Sampling(temperature=0, max_tokens=100)).request(
-        new_id(), [Utterance(Role.USER, "Why does the moon show the same face?")]
+    request = ReplySettings(model.name, sampling=Sampling(temperature=0, max_tokens=400)).request(
+        new_id(), [Utterance(Role.USER, "How far is the moon from the earth?")]
     )
     with embedded(settings, "cpu") as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
@@ -144,6 +144,7 @@ def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
     found = conversations.find_turn(store, reply.turn)
     assert found is not None
     assert (found.status, found.content) == (TurnStatus.DONE, reply.reader.text)
+    assert reply.reader.tokens > 200  # it has no short reply, so that its middle can be hit
 
 
 def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
