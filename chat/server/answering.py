@@ -24,7 +24,7 @@ SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 AT_ONCE = 16  # prompts of a request that are asked at once: a lane has room for more, others' among them
 
 
-async def whole(desk: FleetClient, http: Request, requests: Sequence[TurnRequest], shape: CompletionShape) -> Response:
+async def whole(fleet: FleetClient, http: Request, requests: Sequence[TurnRequest], shape: CompletionShape) -> Response:
     """The whole answer, a choice for each request; a client that leaves stops them.
 
     Raises
@@ -39,7 +39,7 @@ async def whole(desk: FleetClient, http: Request, requests: Sequence[TurnRequest
 
     async def ask(request: TurnRequest) -> EndedReply:
         async with room:
-            reply = await desk.client.ask(request)
+            reply = await fleet.client.ask(request)
             replies.append(reply)
             return await _hear(reply, shape)
 
@@ -54,20 +54,20 @@ async def whole(desk: FleetClient, http: Request, requests: Sequence[TurnRequest
             task.cancel()
         await asyncio.gather(leaving, *asking, return_exceptions=True)
         await asyncio.gather(*(_stop(reply) for reply in replies))
-    desk.answered(shape.model)
+    fleet.answered(shape.model)
     return JSONResponse(shape.whole(heard))
 
 
 async def streamed(
-    desk: FleetClient, http: Request, request: TurnRequest, shape: CompletionShape, *, include_usage: bool
+    fleet: FleetClient, http: Request, request: TurnRequest, shape: CompletionShape, *, include_usage: bool
 ) -> StreamingResponse:
     """The answer as it comes. Raises as `whole` what is known before its first word."""
-    reply = await desk.client.ask(request)
+    reply = await fleet.client.ask(request)
     first = await _first_words(reply)
     if isinstance(first, Ending) and first.finish is Finish.FAILED:
         raise TurnFailed(first, shape.asked)
     if first is not None:
-        desk.answered(shape.model)
+        fleet.answered(shape.model)
     body = _stopped_by_leaving(http, reply, _stream(reply, first, shape, include_usage=include_usage))
     return StreamingResponse(body, media_type="text/event-stream", headers=SSE_HEADERS)
 

@@ -40,19 +40,18 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def create_app(service: Service) -> Gate:
     """The application, to be served by any ASGI server. Opens nothing before its first request."""
-    desk = FleetClient(service)
+    fleet = FleetClient(service)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        await desk.close()
+        await fleet.close()
 
     app = FastAPI(title="Proctor", version=__version__, lifespan=life, docs_url=None, redoc_url=None, responses=ERRORS)
-    app.state.desk = desk
     _add_faults(app)
-    _add_completions(app, desk)
-    _add_state(app, desk)
-    page.add(app, desk)
+    _add_completions(app, fleet)
+    _add_state(app, fleet)
+    page.add(app, fleet)
     return Gate(app, service.token)
 
 
@@ -75,15 +74,15 @@ def _add_faults(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, no_route)
 
 
-def _add_completions(app: FastAPI, desk: FleetClient) -> None:
+def _add_completions(app: FastAPI, fleet: FleetClient) -> None:
     @app.post("/v1/chat/completions", response_model=None, responses=page.STREAMED)
     async def chat_completions(form: ChatForm, http: Request) -> Response:
         """Reply to a conversation."""
         request = form.request()
         shape = CompletionShape(request.turn, form.model, chat=True, scored=form.logprobs)
         if form.stream:
-            return await streamed(desk, http, request, shape, include_usage=form.include_usage)
-        return await whole(desk, http, [request], shape)
+            return await streamed(fleet, http, request, shape, include_usage=form.include_usage)
+        return await whole(fleet, http, [request], shape)
 
     @app.post("/v1/completions", response_model=None, responses=page.STREAMED)
     async def completions(form: CompletionForm, http: Request) -> Response:
@@ -92,20 +91,20 @@ def _add_completions(app: FastAPI, desk: FleetClient) -> None:
         scored = form.logprobs is not None
         shape = CompletionShape(requests[0].turn, form.model, chat=False, scored=scored, silent=form.silent)
         if form.stream:
-            return await streamed(desk, http, requests[0], shape, include_usage=form.include_usage)
-        return await whole(desk, http, requests, shape)
+            return await streamed(fleet, http, requests[0], shape, include_usage=form.include_usage)
+        return await whole(fleet, http, requests, shape)
 
 
-def _add_state(app: FastAPI, desk: FleetClient) -> None:
+def _add_state(app: FastAPI, fleet: FleetClient) -> None:
     @app.get("/v1/models", response_model=None)
     async def models() -> dict[str, Any]:
         """Models that can be asked for without a wait for files. Others can be named too: a worker fetches them."""
-        return {"object": "list", "data": [_model(name) for name in await desk.models()]}
+        return {"object": "list", "data": [_model(name) for name in await fleet.models()]}
 
     @app.get("/v1/models/{name:path}", response_model=None)
     async def model(name: str) -> dict[str, Any] | Response:
         """One of them."""
-        if name in await desk.models() or name in await desk.models(now=True):
+        if name in await fleet.models() or name in await fleet.models(now=True):
             return _model(name)
         return errors.answer(errors.OF_FAULT[Fault.BAD_MODEL], f"{name[:200]!r} is not among the models here.", "model")
 
@@ -113,7 +112,7 @@ def _add_state(app: FastAPI, desk: FleetClient) -> None:
     async def health() -> JSONResponse:
         """Whether a worker answers."""
         try:
-            workers = len(await desk.held())
+            workers = len(await fleet.held())
         except Exception as error:  # noqa: BLE001 -- whatever it is: the question was whether all is well
             return JSONResponse({"status": "unavailable", "cause": type(error).__name__}, 503)
         status = "ok" if workers else "no worker"
@@ -122,10 +121,10 @@ def _add_state(app: FastAPI, desk: FleetClient) -> None:
     @app.get("/metrics", response_model=None, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """For Prometheus."""
-        if desk.service.metrics is None:
+        if fleet.service.metrics is None:
             return errors.answer(Kind(404, errors.INVALID, "not_found"), "This server has no database to measure.")
         try:
-            text = await asyncio.to_thread(desk.service.metrics)
+            text = await asyncio.to_thread(fleet.service.metrics)
         except StoreUnavailable as error:
             return errors.answer(Kind(503, "server_error", "unavailable"), str(error))
         return PlainTextResponse(text, media_type=METRICS_TYPE)

@@ -79,7 +79,7 @@ class UndoForm(Form):
     summary: int = Field(ge=1, le=1 << 53)
 
 
-def add(app: FastAPI, desk: FleetClient) -> None:
+def add(app: FastAPI, fleet: FleetClient) -> None:
     """The page's routes."""
 
     @app.get("/", include_in_schema=False)
@@ -92,32 +92,32 @@ def add(app: FastAPI, desk: FleetClient) -> None:
         text: Annotated[str, Query(max_length=200)] = "", limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, Any]:
         """Conversations, those touched last first."""
-        found = await desk.inquire(Inquiry(new_id(), InquiryKind.CONVERSATIONS, text=text, limit=limit))
+        found = await fleet.inquire(Inquiry(new_id(), InquiryKind.CONVERSATIONS, text=text, limit=limit))
         return {"conversations": [json.loads(to_json(each)) for each in found.conversations]}
 
     @app.get("/api/conversations/{conversation}", response_model=None)
     async def conversation(conversation: str) -> dict[str, Any]:
         """All of one."""
-        found = await desk.inquire(Inquiry(new_id(), InquiryKind.CONVERSATION, conversation))
+        found = await fleet.inquire(Inquiry(new_id(), InquiryKind.CONVERSATION, conversation))
         return _told(found.story)
 
     @app.post("/api/conversations/{conversation}/undo", response_model=None)
     async def undo(conversation: str, form: UndoForm) -> dict[str, Any]:
         """Take a summary back."""
         asked = Inquiry(new_id(), InquiryKind.UNDO_SUMMARY, conversation, summary=form.summary)
-        return _told((await desk.inquire(asked)).story)
+        return _told((await fleet.inquire(asked)).story)
 
     @app.post("/api/turns", response_model=None, responses=STREAMED)
     async def turns(form: TurnForm) -> Response:
         """Say something; what comes is told as events. Leaving stops nothing."""
-        reply = await desk.client.ask(form.request())
+        reply = await fleet.client.ask(form.request())
         return StreamingResponse(_entries(reply), media_type="text/event-stream", headers=SAFE_HEADERS)
 
     @app.post("/api/turns/{turn}/stop", response_model=None)
     async def stop(turn: str) -> dict[str, Any]:
         """Stop a reply; what came is kept."""
         check_id("turn", turn)
-        await desk.client.stop(turn)
+        await fleet.client.stop(turn)
         return {"stopping": turn}
 
 

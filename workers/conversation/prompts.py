@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chat.context import window as context
 from chat.context.summary import Method, extract
 from chat.context.thread import Thread, facts, fold, in_force, read_thread, show, through
-from chat.context.window import BETWEEN, ContextTooLong, Policy
+from chat.context.window import BETWEEN, ContextTooLong, Policy, accept
 from proctor.errors import BadInput
 from proctor.nouns.conversations import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
 from proctor.nouns.models import Lane
@@ -90,7 +89,7 @@ class PromptBuilder:
         folding = fold(self.renderer, self._policy(claim), thread, found[1] if found else None)
         if folding is None:
             return
-        made = context.accept(self.renderer, folding, extract(folding, self._count, Method.FACTS))
+        made = accept(self.renderer, folding, extract(folding, self._count, Method.FACTS))
         if made is not None:
             conversations.add_summary(
                 self.store,

@@ -26,7 +26,7 @@ from proctor.store.conversations import conversations, turns
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from workers.launcher.identity import tell_launcher
-from workers.parent import state as mine
+from workers.parent import state as parent
 from workers.parent.watch import Watch
 
 TICK_S = 0.5
@@ -113,10 +113,10 @@ class ParentLoop(bootsteps.StartStopStep):
     def __init__(self, consumer: Consumer, **options: Any) -> None:
         super().__init__(consumer, **options)
         self.settings, self.me, self.channel, self.chat_requests = (
-            mine.settings(),
-            mine.me(),
-            mine.channel(),
-            mine.chat_requests(),
+            parent.settings(),
+            parent.me(),
+            parent.channel(),
+            parent.chat_requests(),
         )
         self.store = Store(self.settings.database_url, timeout_s=STORE_S)
         self.rhythm = Schedule()

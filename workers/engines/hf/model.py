@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from workers.engines.hf.generation import attention as lines
+from workers.engines.hf.generation.attention import NAME as BATCH
 from workers.engines.hf.generation.attention import BatchLayout
-from workers.engines.hf.scoring import cascade as attention
 from workers.engines.hf.scoring import last_layer
+from workers.engines.hf.scoring.cascade import NAME as CASCADE
 from workers.engines.hf.scoring.layout import CascadeLayout
 
 
@@ -57,23 +57,22 @@ class CausalModel:
 
         `places` (T,) are the tokens' positions in their own prompts, `cascade` says which of them see each other.
         """
-        with self._attending(attention.NAME):
+        with self._attending(CASCADE):
             places = places[None].to(self.model.device)
             if not self._narrow:
                 return self._forward(tokens[None], reads, position_ids=places, cascade=cascade)[0]
             read = {last_layer.READS: reads.to(self.model.device)}
-            return self._forward(tokens[None], torch.arange(len(reads)), position_ids=places, cascade=cascade, **read)[
-                0
-            ]
+            kept = torch.arange(len(reads))
+            return self._forward(tokens[None], kept, position_ids=places, cascade=cascade, **read)[0]
 
     @torch.inference_mode()
     def line_logits(
-        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, lines_: BatchLayout
+        self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, layout: BatchLayout
     ) -> torch.Tensor:
         """The same for a row of parts of conversations, each behind what its own line has read: (K, V)."""
-        with self._attending(lines.NAME):
+        with self._attending(BATCH):
             places = places[None].to(self.model.device)
-            return self._forward(tokens[None], reads, position_ids=places, lines=lines_)[0]
+            return self._forward(tokens[None], reads, position_ids=places, lines=layout)[0]
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, **more: object) -> torch.Tensor:
         tokens, positions = tokens.to(self.model.device), positions.to(self._reads_device)
