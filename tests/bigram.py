@@ -1,7 +1,8 @@
 """A second engine, without torch and without any library: a bigram model of bytes, counted over a text.
 
 It is whole, if small: it scores, streams, echoes, and reads a chat template. What works with it needs nothing of
-transformers (tests/integration/test_engine_seam.py); what `workers.engines.base` promises can be read off it.
+transformers (tests/integration/conversation/test_engine_seam.py). What `workers.engines.base` promises can be read
+off it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 An engine takes and gives texts, token ids and numbers. Tensors and the tokenizers of libraries stay inside it, and so
 do the field's machines: prefix caching behind `prepare`, continuous batching with chunked prefill over a KV cache
 behind `stream`. `workers.engines.hf` is the engine of transformers on torch. Another one is a module beside it and a
-row of `workers.models.loading.ENGINES`; tests/integration/test_engine_seam.py has a small one, without torch.
+row of `workers.models.loading.ENGINES`. tests/integration/conversation/test_engine_seam.py has a small one, without
+torch.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import tiny
 from tests.integration.broker_settings import on_sqlite
-from tests.integration.conversation.desk import ME, Desk
+from tests.integration.conversation.desk import Desk
+from tests.integration.desks import ME
 from workers.parent.requests import ChatRequests
 
 

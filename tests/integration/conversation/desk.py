@@ -9,11 +9,11 @@ from collections.abc import Callable
 from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.turns import Ending, Progress, TurnRequest
 from proctor.nouns.conversations import Role, Sampling, Utterance
-from proctor.nouns.models import Device
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.session import Store
+from tests.integration.desks import ME
 from tests.models import on_cpu
 from workers.channel import Channel
 from workers.conversation.server import ConversationServer
@@ -21,7 +21,6 @@ from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.run.liveness import Liveness
 
-ME = WorkerCard("cpu@here:1", "here", Device.CPU, "test CPU", 1 << 40)
 ANOTHER = dataclasses.replace(ME, name="cpu@here:2")
 GREEDY = Sampling(temperature=0, max_tokens=20)
 

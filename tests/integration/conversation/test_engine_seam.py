@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
 from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.turns import Ending, Piece, Progress, TokenScore, TurnRequest
 from proctor.catalog.resolve import resolve
-from proctor.embedded.command import embedded
 from proctor.nouns.conversations import Fault, Finish, Role, Sampling, Utterance
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import DType, ModelRef, Quant
 from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
-from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import bigram, tiny
 from tests.bigram import BigramEngine, PlainDevice, score
 from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
-from tests.integration.broker_settings import on_sqlite
-from tests.integration.desks import ME, CountedLink, make_desk
+from tests.integration.desks import CountedLink, make_desk
 from workers.channel import Channel
 from workers.context import WorkerContext
 from workers.conversation.server import ConversationServer
@@ -33,7 +29,6 @@ from workers.conversation.streams import ReplyStreams
 from workers.drain import drain
 from workers.engines.base import INEXACT, Engine, LoadRequest, Skill
 from workers.models.held import Models
-from workers.parent.requests import ChatRequests
 
 GREEDY = Sampling(temperature=0, max_tokens=30)
 # What the model gives the letters behind "Answer:".
@@ -45,34 +40,6 @@ Loads = Callable[[LoadRequest], Engine]
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
     """A name that can be resolved; of its files this engine reads none."""
     return resolve(str(tiny.make(tmp_path_factory.mktemp("models") / "tiny-llama")))
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded(on_sqlite(tmp_path_factory.mktemp("fleet")), devices=None) as crew:
-        yield crew.broker_url
-
-
-@pytest.fixture
-def settings(tmp_path: Path, broker: str) -> Settings:
-    return on_sqlite(tmp_path, broker)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    with open_store(settings) as opened:
-        yield opened
-
-
-@pytest.fixture
-def client(broker: str, store: Store) -> Iterator[Client]:
-    with Client(broker) as found:
-        found.redis.flushdb()
-        chat_requests = ChatRequests(broker, store, ME, lambda _: None)
-        chat_requests.start()
-        yield found
-        chat_requests.stop()
-        chat_requests.join()
 
 
 def worker(

@@ -18,7 +18,8 @@ from proctor.store.conversations import conversations
 from proctor.store.conversations.tables import ReplyRow
 from proctor.store.database.session import Store
 from tests import tiny
-from tests.integration.conversation.desk import ANOTHER, ME, Clock, Desk, accepted, ended, ending, request
+from tests.integration.conversation.desk import ANOTHER, Clock, Desk, accepted, ended, ending, request
+from tests.integration.desks import ME
 from workers.conversation import turn_taking
 from workers.engines.generation import NextToken
 from workers.engines.hf.generation.continuous import ContinuousBatcher
@@ -67,19 +68,24 @@ def test_what_cannot_be_loaded_here_is_left_until_it_is_asked_for(
     assert desk.models.held is None
 
 
+def stop_after_seven_steps(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is told to stop in the middle of its replies."""
+    step, steps = ContinuousBatcher.step, iter(range(100))
+
+    def stepped(generator: ContinuousBatcher) -> list[NextToken]:
+        if next(steps) == 7:
+            desk.channel.stop()
+        return step(generator)
+
+    monkeypatch.setattr(ContinuousBatcher, "step", stepped)
+
+
 def test_a_worker_that_is_to_stop_hands_its_replies_to_another(
     client: Client, desk: Desk, settings: Settings, store: Store, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = ended(client, desk, request(model))
     (reply,) = accepted(client, request(model))
-    step, steps = ContinuousBatcher.step, iter(range(100))
-
-    def stop_after_seven(generator: ContinuousBatcher) -> list[object]:
-        if next(steps) == 7:
-            desk.channel.stop()
-        return step(generator)  # type: ignore[return-value]
-
-    monkeypatch.setattr(ContinuousBatcher, "step", stop_after_seven)
+    stop_after_seven_steps(desk, monkeypatch)
     desk.work()
     waiting = conversations.find_turn(store, reply.turn)
     assert waiting is not None
@@ -126,14 +132,7 @@ def test_a_worker_that_is_to_stop_between_two_packs_hands_its_replies_to_another
     monkeypatch.setattr(turn_taking, "SLICE_S", 600.0)  # however slow this machine is
     (whole,) = ended(client, desk, request(model))
     (reply,) = accepted(client, request(model))
-    step, steps = ContinuousBatcher.step, iter(range(100))
-
-    def stop_after_seven(generator: ContinuousBatcher) -> list[object]:
-        if next(steps) == 7:
-            desk.channel.stop()
-        return step(generator)  # type: ignore[return-value]
-
-    monkeypatch.setattr(ContinuousBatcher, "step", stop_after_seven)
+    stop_after_seven_steps(desk, monkeypatch)
     desk.chat.answer_between_packs()
     waiting = conversations.find_turn(store, reply.turn)
     assert waiting is not None

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from proctor.nouns.conversations import Finish
 from workers.engines.devices import TorchDevice
 from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, last_piece
 from workers.engines.hf.generation.attention import BatchLayout, BatchPart
 from workers.engines.hf.generation.kv_cache import KVCache, PrefixCache, begin_scored, token_bytes
-from workers.engines.hf.generation.sampling import choose, score_prompt
+from workers.engines.hf.generation.sampling import next_token, score_prompt
 from workers.engines.hf.model import CausalModel
 
 PORTION = 512  # tokens of prompts in one pass
@@ -164,17 +163,8 @@ class ContinuousBatcher:
             reply.line.scores = reply.scores
 
     def _say(self, reply: _Sequence, logits: torch.Tensor) -> NextToken:
-        request = reply.request
-        chosen = choose(logits, request.sampling, (*request.prompt, *reply.tokens), len(reply.tokens))
-        finish = None
-        if chosen.token in self._ends:
-            finish = Finish.STOP
-        else:
-            reply.tokens.append(chosen.token)
-            if len(reply.tokens) >= request.limit:
-                finish = Finish.LENGTH
-        prompt, reply.scores = tuple(reply.scores), []
-        return NextToken(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+        prompt, reply.scores = reply.scores, []
+        return next_token(logits, reply.request, reply.tokens, self._ends, prompt)
 
 
 def _reads(reply: _Sequence, part: BatchPart, *, ready: bool) -> list[int]:

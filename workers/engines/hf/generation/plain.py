@@ -17,10 +17,9 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicSlidingWindowLayer
 
-from proctor.nouns.conversations import Finish
 from workers.engines.devices import TorchDevice
 from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, common_beginning, last_piece
-from workers.engines.hf.generation.sampling import choose, score_prompt
+from workers.engines.hf.generation.sampling import next_token, score_prompt
 from workers.engines.hf.model import CausalModel
 
 KEPT = 8  # conversations, and as many replies at a time
@@ -34,9 +33,7 @@ class _Sequence:
     cache: Cache
     read: list[int]  # the tokens that went through the cache
     tokens: list[int] = field(default_factory=list)  # of the reply
-    scores: list[PromptLogprob] = field(
-        default_factory=list
-    )  # of the prompt's tokens from the second on, where it is echoed
+    scores: list[PromptLogprob] = field(default_factory=list)  # of the prompt's tokens from the second on, if echoed
 
     @property
     def unread(self) -> list[list[int]]:
@@ -104,17 +101,8 @@ class PlainGenerator:
             self._score(reply)
         for tokens in reply.unread:
             logits = self._forward(reply, tokens, **self._only_last)[-1]
-        before = (*request.prompt, *reply.tokens)
-        chosen = choose(logits, request.sampling, before, len(reply.tokens))
-        finish = None
-        if chosen.token in self._ends:
-            finish = Finish.STOP
-        else:
-            reply.tokens.append(chosen.token)
-            if len(reply.tokens) >= request.limit:
-                finish = Finish.LENGTH
-        prompt, reply.scores = tuple(reply.scores), []
-        return NextToken(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, prompt)
+        prompt, reply.scores = reply.scores, []
+        return next_token(logits, request, reply.tokens, self._ends, prompt)
 
     def _score(self, reply: _Sequence) -> None:
         """Read a portion of a prompt that is echoed; its last token is left for the reply's first."""

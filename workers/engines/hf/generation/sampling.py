@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
 
 from proctor.errors import BadScores
-from proctor.nouns.conversations import Sampling
-from workers.engines.generation import PromptLogprob, TokenLogprob
+from proctor.nouns.conversations import Finish, Sampling
+from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, TokenLogprob
 
 _FIRST_LOOK = 512  # tokens among which a nucleus is looked for before all are sorted
 
@@ -49,6 +50,29 @@ def choose(logits: torch.Tensor, sampling: Sampling, before: Sequence[int], plac
     best = logprobs.topk(sampling.rivals)
     rivals = tuple(TokenLogprob(*rank) for rank in zip(best.indices.tolist(), best.values.tolist(), strict=True))
     return Chosen(token, float(logprobs[token]), rivals)
+
+
+def next_token(
+    logits: torch.Tensor,
+    request: GenerationRequest,
+    tokens: list[int],
+    ends: AbstractSet[int],
+    prompt: Sequence[PromptLogprob],
+) -> NextToken:
+    """Choose the next token of a reply from its `logits` (V,), and add it to the reply's `tokens`, unless it ends it.
+
+    `ends` are the tokens that end replies; `prompt` is what is told of the prompt's tokens with this one. Raises
+    `BadScores` as `choose` does.
+    """
+    chosen = choose(logits, request.sampling, (*request.prompt, *tokens), len(tokens))
+    finish = None
+    if chosen.token in ends:
+        finish = Finish.STOP
+    else:
+        tokens.append(chosen.token)
+        if len(tokens) >= request.limit:
+            finish = Finish.LENGTH
+    return NextToken(request.id, chosen.token, chosen.logprob, chosen.rivals, finish, tuple(prompt))
 
 
 def score_prompt(logits: torch.Tensor, tokens: Sequence[int], rivals: int) -> list[PromptLogprob]:

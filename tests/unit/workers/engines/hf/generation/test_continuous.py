@@ -14,6 +14,7 @@ import transformers as hf
 from proctor.errors import BadScores
 from proctor.nouns.conversations import Finish, Sampling
 from tests import tiny
+from tests.unit.workers.engines.hf.generation.replies import run
 from workers.engines.generation import GenerationRequest, Generator, NextToken
 from workers.engines.hf.generation.attention import BatchLayout, BatchPart
 from workers.engines.hf.generation.choose import generator_for
@@ -66,17 +67,6 @@ def llama(folders: Callable[[str], Path]) -> CausalModel:
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> Way:
     return WAYS[request.param]
-
-
-def run(generator: Generator, *requests: GenerationRequest) -> dict[str, list[NextToken]]:
-    """All replies, to their ends."""
-    for request in requests:
-        generator.add(request)
-    said: dict[str, list[NextToken]] = {request.id: [] for request in requests}
-    while generator.live:
-        for token in generator.step():
-            said[token.id].append(token)
-    return said
 
 
 def ids(tokens: Sequence[NextToken]) -> list[int]:

@@ -12,7 +12,8 @@ import transformers as hf
 from proctor.errors import BadScores
 from proctor.nouns.conversations import Sampling
 from tests import tiny
-from workers.engines.generation import GenerationRequest, Generator, NextToken, PromptLogprob
+from tests.unit.workers.engines.hf.generation.replies import run
+from workers.engines.generation import GenerationRequest, Generator, PromptLogprob
 from workers.engines.hf.generation.continuous import ContinuousBatcher
 from workers.engines.hf.generation.plain import PlainGenerator
 from workers.engines.hf.model import CausalModel
@@ -49,17 +50,6 @@ def way(request: pytest.FixtureRequest) -> Way:
 def prompt(length: int, seed: int = 0) -> tuple[int, ...]:
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randint(20, 300, (length,), generator=generator).tolist())
-
-
-def run(generator: Generator, *requests: GenerationRequest) -> dict[str, list[NextToken]]:
-    """All replies, to their ends."""
-    for request in requests:
-        generator.add(request)
-    said: dict[str, list[NextToken]] = {request.id: [] for request in requests}
-    while generator.live:
-        for token in generator.step():
-            said[token.id].append(token)
-    return said
 
 
 def scores(generator: Generator, tokens: Sequence[int], sampling: Sampling = GREEDY) -> tuple[PromptLogprob, ...]:
