@@ -39,8 +39,9 @@ async def whole(fleet: FleetClient, http: Request, requests: Sequence[TurnReques
 
     async def ask(request: TurnRequest) -> EndedReply:
         async with room:
-            reply = await fleet.client.ask(request)
-            replies.append(reply)
+            reply = AsyncReply(fleet.client, request)
+            replies.append(reply)  # before it is sent: a client that leaves meanwhile stops it, too
+            await fleet.client.send(request)
             return await _hear(reply, shape)
 
     asking = [asyncio.create_task(ask(request)) for request in requests]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,7 @@ from workers.models.loading import engine_loader
 from workers.run.paper import write_paper
 
 QUESTIONS = 1600  # a subject: more than a second of work, half of which is the middle
+FEW = 80  # of a Run that nobody has to catch in its middle
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
 GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
 
@@ -70,6 +72,9 @@ def submit(
         (model.name,), (quant,), "made", names, "cpu", DType.FLOAT32, conditions, check_noise=check_noise
     )
     return sweeps.submit(store, request, specs, fresh=True).sweep_id
+
+
+submit_few = partial(submit, questions=FEW)
 
 
 def runs_of(store: Store, sweep: int) -> list[reads.RunRecord]:

@@ -18,7 +18,7 @@ from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from tests import tiny
-from tests.chaos.scene import assert_every_answer_once, recorded_scores, runs_of, submit
+from tests.chaos.scene import FEW, assert_every_answer_once, recorded_scores, runs_of, submit_few
 from tests.integration.desks import CountedLink, make_desk
 from tests.models import of_hf
 from workers.channel import Channel
@@ -31,7 +31,6 @@ from workers.run.noise import spread
 
 KILLS = 5
 PACKS = 3  # that each life records, before it is killed at the next
-QUESTIONS = 80  # more packs than five lives record
 
 # Each life is a process of its own, forked from one that has imported everything.
 processes = multiprocessing.get_context("forkserver")
@@ -96,14 +95,14 @@ def scores_of(store: Store, sweep: int) -> Sequence[tuple[str, tuple[float, ...]
 def test_a_run_killed_five_times_is_the_undisturbed_run_bit_for_bit(
     settings: Settings, store: Store, model: ModelRef, quant: Quant
 ) -> None:
-    undisturbed = submit(store, model, 1, quant, questions=QUESTIONS)
+    undisturbed = submit_few(store, model, 1, quant)
     assert exit_code(settings) == 0
-    disturbed = submit(store, model, 1, quant, questions=QUESTIONS)
+    disturbed = submit_few(store, model, 1, quant)
     answered = []
     for _ in range(KILLS):
         assert exit_code(settings, PACKS) == -signal.SIGKILL
         answered.append(runs_of(store, disturbed)[0].answered)
-    assert 0 < answered[0] < answered[1] < answered[2] < answered[3] < answered[4] < QUESTIONS
+    assert 0 < answered[0] < answered[1] < answered[2] < answered[3] < answered[4] < FEW
     assert exit_code(settings) == 0
     (run,) = runs_of(store, disturbed)
     assert (run.status, run.attempt, run.failures) == (RunStatus.DONE, KILLS + 1, 0)
@@ -114,12 +113,12 @@ def test_a_run_killed_five_times_is_the_undisturbed_run_bit_for_bit(
 def test_a_run_killed_in_its_noise_check_has_the_noise_of_an_undisturbed_one_and_its_answers_once(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
-    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True, questions=QUESTIONS)
+    undisturbed = submit_few(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
     assert exit_code(settings) == 0
-    disturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True, questions=QUESTIONS)
+    disturbed = submit_few(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
     assert exit_code_of(live_until_the_noise_pass, settings) == -signal.SIGKILL
     (killed,) = runs_of(store, disturbed)
-    assert (killed.status, killed.answered, killed.noise) == (RunStatus.RUNNING, QUESTIONS, None)
+    assert (killed.status, killed.answered, killed.noise) == (RunStatus.RUNNING, FEW, None)
     assert exit_code(settings) == 0
     (first,), (second,) = (runs_of(store, sweep) for sweep in (undisturbed, disturbed))
     assert (second.status, second.attempt, second.failures) == (RunStatus.DONE, 2, 0)
@@ -127,6 +126,6 @@ def test_a_run_killed_in_its_noise_check_has_the_noise_of_an_undisturbed_one_and
     assert scores_of(store, disturbed) == scores_of(store, undisturbed)
     assert first.noise is not None
     assert second.noise is not None
-    assert first.noise.questions == len(spread(QUESTIONS))
+    assert first.noise.questions == len(spread(FEW))
     assert first.noise.largest > 1e-3  # 8 bit: there is noise to see
     assert replace(second.noise, wall_s=0) == replace(first.noise, wall_s=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
+from chat.client.aio import AsyncClient
 from chat.protocol.turns import TurnRequest
 from chat.server.fleet import Service
 from proctor.embedded.valkey import Valkey
@@ -357,11 +359,11 @@ def test_log_probabilities_that_are_lost_are_never_an_empty_list(
 
 @contextmanager
 def held_back(bird: Parrot) -> Iterator[threading.Event]:
-    """Within it replies stand still after their first word; the event tells of it."""
-    spoken = threading.Event()
+    """Within it the replies to what is asked now stand still after their first word; the event tells of it."""
+    spoken, earlier = threading.Event(), frozenset(bird.requests)
 
     def hold(seq: int) -> None:
-        if seq == 1:
+        if seq == 1 and last(bird).turn not in earlier:
             bird.go_on.clear()
             spoken.set()
 
@@ -381,17 +383,40 @@ def test_a_client_that_leaves_stops_its_reply(client: openai.OpenAI, bird: Parro
         wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
 
 
-def test_a_client_that_leaves_stops_a_reply_that_is_not_streamed(url: str, bird: Parrot) -> None:
+@contextmanager
+def asking(url: str) -> Iterator[None]:
+    """A client that has asked for a completion, and leaves at the end."""
     address = urlsplit(url)
     assert address.hostname is not None
     told = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=300)) as connection:
+        connection.request("POST", "/v1/chat/completions", json.dumps({"model": "parrot", "messages": HELLO}), told)
+        yield
+
+
+def test_a_client_that_leaves_stops_a_reply_that_is_not_streamed(url: str, bird: Parrot) -> None:
     with held_back(bird) as spoken:
-        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=300)) as connection:
-            body = json.dumps({"model": "parrot", "messages": HELLO})
-            connection.request("POST", "/v1/chat/completions", body, told)
+        with asking(url):
             assert spoken.wait(timeout=300)
             turn = last(bird).turn
             assert not bird._redis.exists(f"chat.stop.{turn}")
+        wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
+
+
+def test_a_client_that_leaves_while_its_request_is_sent_stops_it_too(
+    url: str, bird: Parrot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = AsyncClient.send
+
+    async def sent_and_not_known(client: AsyncClient, request: TurnRequest) -> None:
+        await send(client, request)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AsyncClient, "send", sent_and_not_known)
+    with held_back(bird) as spoken:
+        with asking(url):
+            assert spoken.wait(timeout=300)
+            turn = last(bird).turn
         wait_until(lambda: bool(bird._redis.exists(f"chat.stop.{turn}")), "the stop was asked for")
 
 

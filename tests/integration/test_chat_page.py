@@ -45,9 +45,19 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with chromium(tmp_path_factory.mktemp("browser")) as found:
         yield found
+
+
+@pytest.fixture
+def browser(chrome: Page) -> Page:
+    """An empty tab of a desk's size, which has seen nothing yet: the test before had a server that is gone."""
+    chrome.size(1200, 800)
+    chrome.open("about:blank")
+    chrome.problems.clear()
+    chrome.requests.clear()
+    return chrome
 
 
 @pytest.fixture
@@ -68,9 +78,6 @@ def url(broker: Valkey, bird: Parrot) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Page, url: str) -> Iterator[Page]:
-    browser.size(1200, 800)
-    browser.problems.clear()
-    browser.requests.clear()
     browser.open(url)
     browser.wait_for("None yet.")
     yield browser
@@ -109,9 +116,6 @@ def test_a_conversation_by_keyboard_alone(page: Page, bird: Parrot) -> None:
 @pytest.mark.parametrize("end", ["", "/"])
 def test_the_page_works_under_a_path_of_a_proxys(browser: Page, broker: Valkey, bird: Parrot, end: str) -> None:
     with serving(Service(broker.url), under="/tools/proctor") as address:
-        browser.open("about:blank")  # the page of the test before asks a server that is gone
-        browser.problems.clear()
-        browser.requests.clear()
         browser.open(f"{address}/tools/proctor{end}")
         browser.wait_for("None yet.")
         say(browser, "Name three rivers.")

@@ -33,14 +33,14 @@ from scheduler.choose import choose
 from tests import templates, tiny
 from tests.chaos.scene import (
     CONDITIONS,
-    QUESTIONS,
+    FEW,
     assert_every_answer_once,
     make_exam,
     outcomes,
     recompute,
     recorded_scores,
     runs_of,
-    submit,
+    submit_few,
 )
 from tests.integration.desks import ME, CountedLink, make_desk
 from workers.channel import Channel
@@ -91,7 +91,7 @@ def desk_with(store: Store, settings: Settings) -> Callable[..., WorkerContext]:
 def test_runs_are_sat_until_none_is_left_and_the_model_is_loaded_once(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=2)
+    sweep = submit_few(store, model, subjects=2)
     drain(desk_with())
     assert_every_answer_once(store, sweep)
     assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
@@ -132,12 +132,12 @@ def test_a_run_records_how_many_shots_it_showed_where_the_window_held_no_more(
 def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_rest(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     channel = CountedLink(6)
     drain(desk_with(channel))
     (left,) = runs_of(store, sweep)
     assert (left.status, left.failures) == (RunStatus.PENDING, 0)
-    assert 0 < left.answered < QUESTIONS
+    assert 0 < left.answered < FEW
     drain(desk_with())
     assert_every_answer_once(store, sweep)
     assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
@@ -147,11 +147,11 @@ def test_a_worker_told_to_stop_keeps_its_pack_and_the_next_one_does_only_the_res
 def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1, check_noise=True)
+    sweep = submit_few(store, model, subjects=1, check_noise=True)
     drain(desk_with())
     (run,) = runs_of(store, sweep)
     assert run.noise is not None
-    assert (run.noise.questions, run.noise.flips, run.noise.pack_tokens) == (31, 0, 150)  # every 13th of 400
+    assert (run.noise.questions, run.noise.flips, run.noise.pack_tokens) == (20, 0, 150)  # every fourth of 80
     assert run.noise.largest < 1e-4
     assert_every_answer_once(store, sweep)
     assert recorded_scores(store, sweep) == recompute(store, sweep, tiny.CPU)
@@ -161,9 +161,9 @@ def test_the_noise_of_a_run_is_measured_once_and_changes_no_answer(
 def test_the_noise_of_a_resumed_run_is_that_of_an_undisturbed_one(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    undisturbed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    undisturbed = submit_few(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
     drain(desk_with())
-    resumed = submit(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
+    resumed = submit_few(store, model, 1, Quant.EIGHT_BIT, check_noise=True)
     drain(desk_with(CountedLink(6)))
     drain(desk_with())
     first, second = (runs_of(store, sweep)[0] for sweep in (undisturbed, resumed))
@@ -177,12 +177,12 @@ def test_the_noise_of_a_resumed_run_is_that_of_an_undisturbed_one(
 def test_a_cancelled_run_is_left_alone_and_the_next_one_is_sat(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    unwanted = submit(store, model, subjects=1)
-    wanted = submit(store, model, subjects=1)
+    unwanted = submit_few(store, model, subjects=1)
+    wanted = submit_few(store, model, subjects=1)
     drain(desk_with(CountedLink(6, lambda: sweeps.cancel(store, unwanted))))
     (cancelled,) = runs_of(store, unwanted)
     assert cancelled.status == RunStatus.CANCELLED
-    assert 0 < cancelled.answered < QUESTIONS
+    assert 0 < cancelled.answered < FEW
     assert_every_answer_once(store, wanted)
 
 
@@ -190,7 +190,7 @@ def test_a_model_whose_files_changed_fails_its_runs_at_once(
     store: Store, tmp_path: Path, desk_with: Callable[..., WorkerContext]
 ) -> None:
     folder = tiny.make(tmp_path / "model")
-    sweep = submit(store, resolve(str(folder)), subjects=1)
+    sweep = submit_few(store, resolve(str(folder)), subjects=1)
     tiny.make(folder, seed=1)
     drain(desk_with())
     (run,) = runs_of(store, sweep)
@@ -205,7 +205,7 @@ def test_a_model_that_gives_nan_fails_its_run_at_the_first_attempt(
     weights = load_file(folder / "model.safetensors")
     weights["model.norm.weight"].fill_(float("nan"))
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    sweep = submit(store, resolve(str(folder)), subjects=1)
+    sweep = submit_few(store, resolve(str(folder)), subjects=1)
     drain(desk_with())
     (run,) = runs_of(store, sweep)
     assert (run.status, run.answered, outcomes(store, sweep)) == (RunStatus.FAILED, 0, ["failed"])
@@ -216,7 +216,7 @@ def test_a_model_that_gives_nan_fails_its_run_at_the_first_attempt(
 def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceback(
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     drain(desk_with(models=Models(tiny.CPU, broken)))
     (run,) = runs_of(store, sweep)
     assert (run.status, outcomes(store, sweep)) == (RunStatus.FAILED, ["failed"] * 3)
@@ -227,7 +227,7 @@ def test_a_failure_that_nobody_foresaw_is_tried_three_times_and_keeps_its_traceb
 def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_broken(
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     worker = desk_with(models=Models(tiny.CPU, broken))
     held = runs.claim_best(store, ME, None, choose, lease_s=60.0)
     assert held is not None
@@ -240,7 +240,7 @@ def test_on_a_gpu_what_nobody_foresaw_ends_the_process_whose_device_it_may_have_
 def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_on(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     channel = CountedLink(6)
     drain(desk_with(channel))
     _pretend_another_attention(store, sweep)
@@ -255,7 +255,7 @@ def test_a_run_begun_in_another_way_is_never_mixed_and_left_to_those_who_can_go_
 def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undisturbed(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=2)
+    sweep = submit_few(store, model, subjects=2)
     drain(desk_with(CountedLink(6, then=lambda: steering.pause(store, sweep))))
     first, second = runs_of(store, sweep)
     assert (first.status, first.failures, second.status, second.attempt) == (
@@ -264,7 +264,7 @@ def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undistur
         RunStatus.PENDING,
         0,
     )
-    assert 0 < first.answered < QUESTIONS
+    assert 0 < first.answered < FEW
     assert [one.reason for one in first.attempts] == ["its sweep was paused"]
     steering.resume(store, sweep)
     drain(desk_with())
@@ -275,7 +275,7 @@ def test_a_pause_keeps_the_pack_at_hand_and_resuming_ends_the_run_as_if_undistur
 def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_on(
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=2)
+    sweep = submit_few(store, model, subjects=2)
     drain(desk_with(models=Models(tiny.CPU, full)))
     first, second = runs_of(store, sweep)
     assert [(run.status, run.attempt, run.failures) for run in (first, second)] == [
@@ -290,7 +290,7 @@ def test_a_model_that_does_not_fit_is_left_to_larger_workers_and_the_rest_goes_o
 def test_a_hub_that_is_away_is_waited_for_and_the_wait_is_shown(
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     channel, told = Channel(), []
     models = DistantModels(settings.cache)
     models.asked = lambda: told.append(channel.waits_for)
@@ -304,7 +304,7 @@ def test_a_hub_that_is_away_is_waited_for_and_the_wait_is_shown(
 def test_a_worker_that_is_to_stop_while_the_hub_is_away_gives_the_run_back_uncounted(
     store: Store, settings: Settings, model: ModelRef, desk_with: Callable[..., WorkerContext]
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     channel = Channel()
     models = DistantModels(settings.cache)
     models.asked = channel.stop
@@ -331,7 +331,7 @@ def chat_model(folder: Path, template: str) -> ModelRef:
 
 def sit_chat(store: Store, model: ModelRef, channel: Channel, desk_with: Callable[..., WorkerContext]) -> int:
     conditions = replace(CONDITIONS, chat_template=True)
-    sweep = submit(store, model, subjects=1, conditions=conditions)
+    sweep = submit_few(store, model, subjects=1, conditions=conditions)
     drain(desk_with(channel))
     return sweep
 
@@ -370,7 +370,7 @@ def test_a_template_without_a_place_for_the_description_sits_as_in_lm_eval_and_s
     model = chat_model(tmp_path / "m", template)
     sweep = sit_chat(store, model, Channel(), desk_with)
     assert_every_answer_once(store, sweep)
-    assert hashes(store, sweep) == theirs(model, make_exam("subject_0"))
+    assert hashes(store, sweep) == theirs(model, make_exam("subject_0", FEW))
     (run,) = runs_of(store, sweep)
     assert run.provenance is not None
     assert NO_SYSTEM in run.provenance.notes
@@ -381,7 +381,7 @@ def test_a_template_that_wants_parts_is_asked_each_question(
 ) -> None:
     sweep = sit_chat(store, chat_model(tmp_path / "m", templates.PARTS_ONLY), Channel(), desk_with)
     assert_every_answer_once(store, sweep)
-    assert len(set(hashes(store, sweep).values())) == QUESTIONS
+    assert len(set(hashes(store, sweep).values())) == FEW
     (run,) = runs_of(store, sweep)
     assert run.provenance is not None
     assert IN_PARTS in run.provenance.notes
@@ -401,15 +401,15 @@ def test_a_run_that_is_resumed_on_another_day_is_told_the_day_of_its_sweep(
 ) -> None:
     model = chat_model(tmp_path / "m", templates.DATED)
     conditions = replace(CONDITIONS, chat_template=True)
-    sweep = submit(store, model, subjects=1, conditions=conditions)
+    sweep = submit_few(store, model, subjects=1, conditions=conditions)
     with store.write() as session:
         day = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
         session.exec(update(SweepRow).where(col(SweepRow.id) == sweep).values(created_at=day))
     drain(desk_with(CountedLink(6)))
-    assert 0 < runs_of(store, sweep)[0].answered < QUESTIONS
+    assert 0 < runs_of(store, sweep)[0].answered < FEW
     drain(desk_with())
     assert_every_answer_once(store, sweep)
-    assert hashes(store, sweep) == theirs(model, make_exam("subject_0"), "29 Feb 2024 00:00:00")
+    assert hashes(store, sweep) == theirs(model, make_exam("subject_0", FEW), "29 Feb 2024 00:00:00")
     (run,) = runs_of(store, sweep)
     assert run.provenance is not None
     assert run.provenance.template_date == "2024-02-29"

@@ -20,7 +20,7 @@ from proctor.nouns.models import Lane
 
 MOST_LIVE = 32  # replies at a time
 FIRST_CLAIM = 4  # replies that are claimed before their model is loaded
-LOOK_S = 0.05  # between two looks into the store while replies are made
+LOOK_S = 0.05  # between two looks into the store while replies are under way
 ADMIT_S = 10.0  # of a slot between two Runs: replies that come later wait for the next slot
 SLICE_S = 0.25  # the shortest slot between two packs
 SHARE = 3.0  # of a slot between two packs: seconds of replies for a second of the pack before
@@ -95,8 +95,11 @@ def next_act(slot: Slot, standing: Standing) -> Act | Admit:
 
 
 def _look_is_due(slot: Slot, standing: Standing) -> bool:
-    room = standing.live < standing.most and not (standing.full and standing.live)  # alone any reply fits
-    return room and standing.now < slot.admits_until and standing.now >= standing.looked + LOOK_S
+    if standing.now >= slot.admits_until:
+        return False
+    if not standing.live:  # no step waits for the look; alone any reply fits
+        return True
+    return standing.live < standing.most and not standing.full and standing.now >= standing.looked + LOOK_S
 
 
 def is_worth_a_load(wanted: Lane, held: Lane | None, waited_s: float, least_s: float) -> bool:

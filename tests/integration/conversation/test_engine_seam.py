@@ -19,7 +19,7 @@ from proctor.store.conversations import conversations
 from proctor.store.database.session import Store
 from tests import bigram, tiny
 from tests.bigram import BigramEngine, PlainDevice, score
-from tests.chaos.scene import QUESTIONS, assert_every_answer_once, recorded_scores, runs_of, submit
+from tests.chaos.scene import FEW, assert_every_answer_once, recorded_scores, runs_of, submit_few
 from tests.integration.desks import CountedLink, make_desk
 from workers.channel import Channel
 from workers.context import WorkerContext
@@ -95,7 +95,7 @@ def likeliest(text: str, count: int) -> str:
 
 
 def test_a_run_is_sat_and_its_scores_are_those_of_the_model(store: Store, settings: Settings, model: ModelRef) -> None:
-    sweep = submit(store, model, subjects=2)
+    sweep = submit_few(store, model, subjects=2)
     drain(worker(store, settings))
     assert_every_answer_once(store, sweep)
     assert LETTERS[0] > LETTERS[1] > LETTERS[2] == LETTERS[3]
@@ -104,17 +104,17 @@ def test_a_run_is_sat_and_its_scores_are_those_of_the_model(store: Store, settin
     assert first.provenance is not None
     assert (first.provenance.products, first.provenance.attention) == ("plain Python", "none")
     assert first.measures is not None
-    assert first.measures.tokens_computed == 8 * QUESTIONS
+    assert first.measures.tokens_computed == 8 * FEW
     assert second.status == RunStatus.DONE
 
 
 def test_a_run_that_was_handed_back_is_finished_by_another_worker(
     store: Store, settings: Settings, model: ModelRef
 ) -> None:
-    sweep = submit(store, model, 1, conditions=Conditions(shots=0, pack_tokens=80), check_noise=True)
-    drain(worker(store, settings, channel=CountedLink(40)))
+    sweep = submit_few(store, model, 1, conditions=Conditions(shots=0, pack_tokens=80), check_noise=True)
+    drain(worker(store, settings, channel=CountedLink(8)))
     (halfway,) = runs_of(store, sweep)
-    assert 0 < halfway.answered < QUESTIONS
+    assert 0 < halfway.answered < FEW
     drain(worker(store, settings))
     assert_every_answer_once(store, sweep)
     (run,) = runs_of(store, sweep)
@@ -160,7 +160,7 @@ def test_options_are_weighed_behind_a_conversation(
 def test_a_run_on_an_engine_that_gives_no_log_probabilities_fails_with_the_reason(
     store: Store, settings: Settings, model: ModelRef
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     drain(worker(store, settings, without(Skill.SCORE)))
     (run,) = runs_of(store, sweep)
     assert run.status == RunStatus.FAILED
@@ -179,7 +179,7 @@ def test_a_reply_by_an_engine_that_cannot_converse_is_refused_with_the_reason(
 def test_a_run_says_where_its_engine_may_give_other_numbers_again(
     store: Store, settings: Settings, model: ModelRef, exact: bool
 ) -> None:
-    sweep = submit(store, model, subjects=1)
+    sweep = submit_few(store, model, subjects=1)
     drain(worker(store, settings, bigram.load if exact else without(Skill.EXACT)))
     (run,) = runs_of(store, sweep)
     assert run.provenance is not None

@@ -48,6 +48,7 @@ class Worker:
     live: list[int] = field(default_factory=list)  # tokens to come
     full: bool = False
     acts: list[tuple[float, Act | Admit]] = field(default_factory=list)
+    idle: set[float] = field(default_factory=set)  # when it looked without a reply under way
 
     def run(self, slot: Slot) -> None:
         """One slot, from its beginning to `LEAVE`."""
@@ -58,6 +59,7 @@ class Worker:
             if act is Act.LEAVE:
                 return
             if act is Act.LOOK:
+                self.idle |= set() if self.live else {self.now}
                 looked, waiting = self.now, any(at <= self.now for at, _ in self.arrivals)
                 self.now += self.look_s
             elif isinstance(act, Admit):
@@ -140,6 +142,12 @@ def test_the_store_is_asked_again_after_a_while() -> None:
     assert next_act(RUNS, replace(live, now=100.0 + LOOK_S)) is Act.LOOK
 
 
+def test_where_nothing_is_under_way_the_store_is_asked_at_once() -> None:
+    """A step may have handed all its replies back, for want of memory: they wait again."""
+    assert next_act(RUNS, replace(FRESH, looked=100.0)) is Act.LOOK
+    assert next_act(PACKS, replace(FRESH, looked=100.0)) is Act.LOOK
+
+
 def test_a_slot_between_packs_is_in_proportion_to_the_pack_and_never_shorter_than_a_slice() -> None:
     assert between_packs(100.0, left=98.0).ends == 100.0 + 2.0 * SHARE
     assert between_packs(100.0, left=100.0).ends == 100.0 + SLICE_S
@@ -212,7 +220,7 @@ def test_a_look_is_followed_by_a_step_before_the_next_look(worker: Worker) -> No
     worker.run(between_runs(0.0))
     looks = [*worker.of(Act.LOOK), math.inf]
     for look, later in itertools.pairwise(looks):
-        assert later >= look + LOOK_S
+        assert later >= look + LOOK_S or later in worker.idle
         assert later == math.inf or any(look <= at < later for at in worker.of(Act.STEP))
 
 
