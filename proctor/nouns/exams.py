@@ -34,6 +34,10 @@ class Question:
     answer: int | None = None  # index into choices; None where there are none
     reference: str = ""  # of a written answer, what it is marked against
     turns: tuple[str, ...] = ()  # what is said after `text`, a message a turn, once the turn before is answered
+    further: tuple[int, ...] = ()  # right choices besides `answer`, where there are several
+    contexts: tuple[str, ...] = ()  # one a choice, behind each of which `text` is scored; none: the choices are scored
+    opening: str = ""  # how the answer begins, put before it
+    shots: tuple[int, ...] = ()  # places in the Exam's dev questions: the examples drawn for this one, in their order
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -46,6 +50,8 @@ class Question:
             )
         if self.answer is None or not 0 <= self.answer < len(self.choices):
             raise BadInput(f"Question {self.index}: answer {self.answer} is not among its {len(self.choices)} choices.")
+        if self.contexts and len(self.contexts) != len(self.choices):
+            raise BadInput(f"Question {self.index}: {len(self.contexts)} contexts for {len(self.choices)} choices.")
 
     @property
     def key(self) -> int:
@@ -63,8 +69,9 @@ class Exam:
     subject: str
     dev: tuple[Question, ...]
     questions: tuple[Question, ...]
-    content_hash: str  # sha256 over dev and questions, 64 hex digits
+    content_hash: str  # sha256 over dev, questions and form, 64 hex digits
     duplicates_dropped: int = 0
+    form: str = ""  # how it is put and judged, `proctor.exams.tasks.form.Form` as JSON; "": as MMLU
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ class Scored:
     """The reply to a Choose."""
 
     options_logprob: tuple[float, ...]  # natural logarithms, one an option, in their order
+    greedy: tuple[bool, ...] = ()  # whether all tokens of an option are the likeliest at their place; empty: not known
 
 
 @dataclass(frozen=True)
