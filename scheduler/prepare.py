@@ -16,7 +16,7 @@ from proctor.catalog.resolve import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
 from proctor.catalog.weights import Weights
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
-from proctor.exams.benchmarks.registry import load_benchmark, scorable
+from proctor.exams.benchmarks.registry import load_benchmark, of_version
 from proctor.exams.chat_prompts import Habits, Unwritten, habits
 from proctor.exams.reading.assembly import NO_DEV
 from proctor.gpus import usable
@@ -82,7 +82,7 @@ def prepare(
     exams = () if benchmark is None else tuple(benchmark.exams.values())
     if benchmark is not None:
         request = replace(request, conditions=replace(request.conditions, prompt_version=benchmark.version))
-        tried(faults, partial(scorable, benchmark.version))
+        tried(faults, partial(of_version, benchmark.version))
     request, shots_told = fitted_shots(request, exams, default=default_shots)
     in_fleet = settings.broker_url is not None
     models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]

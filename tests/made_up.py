@@ -44,7 +44,7 @@ def ask(
     raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, examinee.window_tokens)
 
 
-def mark(question: Question, exchanges: Sequence[Exchange]) -> Mark:
+def mark(_exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
     """The first number of the reply, equal to the reference."""
     return _mark([question.reference], exchanges)
 
@@ -62,7 +62,7 @@ def ask_twice(
     return Write(f"{last.ask.text}{last.reply.text}\n{question.turns[len(so_far) - 1]}", LAST_LINE)
 
 
-def mark_twice(question: Question, exchanges: Sequence[Exchange]) -> Mark:
+def mark_twice(_exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
     """Half of the points a turn: the second asks for the double of the first."""
     return _mark([question.reference, str(2 * int(question.reference))], exchanges)
 
@@ -88,7 +88,7 @@ def sit(
     exchanges: list[Exchange] = []
     while (one := benchmark.ask(exam, question, conditions, EXAMINEE, tuple(exchanges))) is not None:
         exchanges.append(Exchange(one, reply(one)))
-    return benchmark.judged(put(question, exchanges[0].ask), exchanges)
+    return benchmark.judged(exam, put(question, exchanges[0].ask), exchanges)
 
 
 def _draft(subject: str, one: int, other: int, turns: tuple[str, ...] = ()) -> Draft:

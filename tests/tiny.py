@@ -15,7 +15,7 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from proctor.nouns.exams import Prompt, Question
+from proctor.nouns.exams import Choose, Prompt, Question
 from proctor.nouns.models import Device
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.quiet import quiet_libraries
@@ -189,7 +189,7 @@ def sentencepiece() -> hf.PreTrainedTokenizerFast:
 def prompt(text: str, options: tuple[str, ...] = (" A", " B", " C", " D"), index: int = 0) -> Prompt:
     """A prompt of any text, for what does not look at the question."""
     question = Question(f"{index:016x}", index, text, tuple(option.strip() or "?" for option in options), 0)
-    return Prompt(question, text, "0" * 64, 0, options)
+    return Prompt(question, Choose(text, options), "0" * 64)
 
 
 def make_gguf(path: Path, *, matrices: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F16) -> Path:

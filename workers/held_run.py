@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,14 +12,23 @@ from functools import partial
 from proctor.nouns.exams import Pack
 from proctor.nouns.runs import Claim
 from workers.context import WorkerContext
-from workers.engines.base import INEXACT, Engine, Skill, require
-from workers.engines.scoring import PackScores, Prepared
+from workers.engines.base import INEXACT, Engine, Skill
+from workers.engines.scoring import Prepared
+from workers.run.choosing import OptionScorer
 from workers.run.costs import AttemptCosts
 from workers.run.lease import Lease
 from workers.run.mixture import check_same_prompts, check_same_way, continued_by
 from workers.run.noise import check_noise
 from workers.run.paper import Paper, write_paper
-from workers.run.splitting import SplittingScorer, with_cut
+from workers.run.replies import PackReplies
+from workers.run.splitting import SplittingAnswerer, with_cut
+from workers.run.writing import Writer, prepare_writing
+
+BREATH_S = 1.0  # of a pack of written answers, before conversations get their share
+
+
+class BrokenOff(Exception):
+    """A pack of written answers was left in its middle: the Run is to be handed back."""
 
 
 @contextmanager
@@ -46,11 +57,12 @@ class HeldRun:
     costs: AttemptCosts
     stop_measuring: Callable[[], None]
     recorded: set[int] = field(default_factory=set)
+    _breathed: float = -math.inf
 
     def load(self) -> Engine:
         """Load the claim's model, at no cost where it is held already. A hub or a disk that is away is waited for.
 
-        Errors as of `Models.get`, and `CantBeAsked` where its engine can't score.
+        Errors as of `Models.get`.
         """
         models, spec = self.worker.models, self.claim.spec
         before = models.held
@@ -59,7 +71,6 @@ class HeldRun:
         if engine is not before:
             self.costs.loaded(engine.load_cost)
             self.worker.channel.hold(self.worker.held)
-        require(engine, Skill.SCORE)
         return engine
 
     def write_paper(self, engine: Engine) -> Paper:
@@ -67,12 +78,16 @@ class HeldRun:
         return write_paper(self.lease.load_exam(), self.claim.spec.conditions, engine, self.claim.template_date)
 
     def prepare(self, engine: Engine, paper: Paper) -> Prepared:
-        """Tokenize the prompts, and compute once what all begin with. Errors as of `Engine.prepare`."""
-        prepared = engine.prepare(paper.prompts)
+        """Tokenize the prompts, and compute once what all begin with where options are scored behind them.
+
+        Errors as of `Engine.prepare` and `prepare_writing`.
+        """
+        writes = paper.skill is Skill.STREAM
+        prepared = prepare_writing(engine, paper, self.worker.device) if writes else engine.prepare(paper.prompts)
         self.costs.prepared(prepared)
         return prepared
 
-    def begin(self, engine: Engine, paper: Paper) -> SplittingScorer:
+    def begin(self, engine: Engine, paper: Paper) -> SplittingAnswerer:
         """Say what this attempt computes with, and see what is recorded. Packs are then cut as the Run's record says.
 
         Raises
@@ -104,19 +119,21 @@ class HeldRun:
             self.worker.device.release()
             return kept
 
-        return SplittingScorer(engine, told.cut_tokens, remember, make_room)
+        writes = paper.skill is Skill.STREAM
+        answerer = Writer(engine, paper, self.worker.device, self._breathe) if writes else OptionScorer(engine)
+        return SplittingAnswerer(answerer, told.cut_tokens, remember, make_room)
 
     @property
     def must_stop(self) -> bool:
         """Whether the worker was told to stop, or the sweep was paused."""
         return self.worker.channel.stopped or self.lease.paused
 
-    def record(self, paper: Paper, pack: Pack, scores: PackScores) -> None:
+    def record(self, paper: Paper, pack: Pack, replies: PackReplies) -> None:
         """Mark a pack and record its Answers, all or none, once. Raises `LeaseLost`."""
-        answers = paper.mark(pack, scores)
-        self.costs.scored(scores)
+        answers = paper.mark(pack, replies)
+        self.costs.answered(replies)
         with self.costs.writing():
-            self.lease.record(pack.index, answers, scores.cost)
+            self.lease.record(pack.index, answers, replies.cost)
         self.worker.liveness.beat()
         self.recorded.add(pack.index)
 
@@ -126,11 +143,26 @@ class HeldRun:
         self.lease.hand_back(self.costs.measures, why_handed_back(self.worker))
         return False
 
-    def finish(self, scorer: SplittingScorer, prepared: Prepared) -> bool:
+    def finish(self, answerer: SplittingAnswerer, paper: Paper, prepared: Prepared) -> bool:
         """Measure the noise where that was asked for, and end the Run: True, it is done. Raises `LeaseLost`."""
         self.stop_measuring()
-        self.lease.finish(self.costs.measures, check_noise(self.claim, self.lease, scorer, prepared))
+        self.lease.finish(self.costs.measures, check_noise(self.claim, self.lease, answerer, paper, prepared))
         return True
+
+    def _breathe(self) -> None:
+        """Between two decode steps of a pack that takes a while: show life, and leave replies their share of the time.
+
+        Raises
+        ------
+        BrokenOff
+            where the Run is to be handed back.
+        """
+        self.worker.liveness.beat()
+        if self.must_stop:
+            raise BrokenOff
+        if time.monotonic() >= self._breathed + BREATH_S:
+            self.worker.chat.answer_between_packs()
+            self._breathed = time.monotonic()
 
 
 def why_handed_back(worker: WorkerContext) -> str:

@@ -8,14 +8,13 @@ model together never depends on what is left to do. tests/chaos kills each part 
 
 from __future__ import annotations
 
-from proctor.exams.packs import compose
 from proctor.nouns.runs import Claim
 from workers.context import WorkerContext
-from workers.held_run import hold
+from workers.held_run import BrokenOff, hold
 
 
 def sit(worker: WorkerContext, claim: Claim) -> bool:
-    """Sit one claimed Run: load, ask, pack, score, mark, record, finish. Whether it is done; else it was handed back.
+    """Sit one claimed Run: load, ask, pack, answer, mark, record, finish. Whether it is done; else it was handed back.
 
     Raises
     ------
@@ -32,13 +31,16 @@ def sit(worker: WorkerContext, claim: Claim) -> bool:
         engine = run.load()  # at no cost where it is held already
         paper = run.write_paper(engine)  # prompts, each fitted into the model's window
         prepared = run.prepare(engine, paper)  # token ids; what all prompts begin with, computed once
-        scorer = run.begin(engine, paper)  # in the way that earlier packs were computed, or not at all
-        for pack in compose(prepared.lengths, paper.conditions.pack_tokens, padded=prepared.padded):
+        answerer = run.begin(engine, paper)  # in the way that earlier packs were computed, or not at all
+        for pack in paper.packs(prepared):
             if pack.index in run.recorded:  # by an earlier attempt: resumed, not repeated
                 continue
             worker.chat.answer_between_packs()
             if run.must_stop:
                 return run.hand_back()
-            scores = scorer.answer(prepared, pack)  # in parts where memory runs out, and remembered so
-            run.record(paper, pack, scores)  # one transaction, fenced by the attempt
-        return run.finish(scorer, prepared)
+            try:
+                replies = answerer.answer(prepared, pack)  # in parts where memory runs out, and remembered so
+            except BrokenOff:
+                return run.hand_back()
+            run.record(paper, pack, replies)  # one transaction, fenced by the attempt
+        return run.finish(answerer, paper, prepared)

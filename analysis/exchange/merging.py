@@ -37,7 +37,7 @@ def check_exam(store: Store, sat: SatCopy) -> None:
         exam = load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
     except UnknownName:
         return
-    if content_hash(exam.subject, exam.dev, exam.questions) != exam.content_hash:
+    if content_hash(exam.subject, exam.dev, exam.questions, exam.form) != exam.content_hash:
         return  # it came with Answers, too
     known = {question.id for question in exam.questions}
     strange = next((each.question for each in sat.answers if each.question.id not in known), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Prompt, Question
+from proctor.nouns.exams import Choose, Prompt, Question
 from proctor.nouns.runs import Cost
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.packing import common_length, length_of, stem
@@ -50,7 +50,7 @@ def prompts(vocabulary: int, count: int, prefix: int, own: tuple[int, int], *, t
         lengths = [draw.randint(1, _LONGEST_OPTION) if text else 1 for _ in OPTIONS]
         options = tuple(Continuation((*line, *tokens(length)), length) for length in lengths)
         question = Question(f"{index:016x}", index, "random tokens", OPTIONS, 0)
-        found.append(EncodedPrompt(Prompt(question, "", "0" * 64, 0, OPTIONS), options))
+        found.append(EncodedPrompt(Prompt(question, Choose("", OPTIONS), "0" * 64), options))
     return tuple(found)
 
 

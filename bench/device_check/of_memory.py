@@ -13,12 +13,13 @@ from bench.device_check.results import Found
 from bench.device_check.workshop import Need, Workshop
 from proctor.catalog.memory import model_memory
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Conditions, Pack
+from proctor.nouns.exams import Conditions, Exchange, Pack, Scored
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.measure import PeakMemory
-from workers.engines.scoring import PackScores, Prepared, Scorer
-from workers.run.splitting import SplittingScorer
+from workers.engines.scoring import Prepared, Scorer
+from workers.run.replies import PackReplies
+from workers.run.splitting import SplittingAnswerer
 
 _MORE, _LESS = 1.1, 0.4  # measured over predicted: within these it was predicted
 _LARGE = 32_768  # tokens of a pack to be cut
@@ -87,15 +88,19 @@ class Answering:
 
     scorer: Scorer
 
-    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
-        return self.scorer.score(prepared, pack)
+    def answer(self, prepared: Prepared, pack: Pack) -> PackReplies:
+        found = self.scorer.score(prepared, pack)
+        asked = (prepared.prompts[member].ask for member in pack.members)
+        rows = tuple((Exchange(ask, Scored(row)),) for ask, row in zip(asked, found.options_logprob, strict=True))
+        return PackReplies(rows, found.tokens_computed, found.tokens_saved, found.cost)
 
 
 def through(scorer: Scorer, ready: Prepared, pack: Pack, cut_tokens: int | None = None) -> Cut:
     """Score a pack as a worker does, in parts where it must be."""
     told: list[int] = []
-    fits = SplittingScorer(Answering(scorer), cut_tokens, told.append)
-    numbers = fits.answer(ready, pack).options_logprob
+    fits = SplittingAnswerer(Answering(scorer), cut_tokens, told.append)
+    replies = [one.reply for row in fits.answer(ready, pack).exchanges for one in row]
+    numbers = tuple(reply.options_logprob for reply in replies if isinstance(reply, Scored))
     return Cut(tuple(told), numbers)
 
 

@@ -22,10 +22,9 @@ def compose(lengths: Sequence[int], budget_tokens: int, *, padded: bool = True) 
         raise ValueError(
             f"lengths and budget must be 1 or more, got budget {budget_tokens} and {min(lengths, default=1)}"
         )
-    longest_first = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     packs: list[list[int]] = []
     size = 0
-    for index in longest_first:
+    for index in longest_first(lengths):
         if packs and size + (lengths[packs[-1][0]] if padded else lengths[index]) <= budget_tokens:
             packs[-1].append(index)
         else:
@@ -33,3 +32,20 @@ def compose(lengths: Sequence[int], budget_tokens: int, *, padded: bool = True) 
             size = 0
         size += lengths[packs[-1][0]] if padded else lengths[index]
     return tuple(Pack(number, tuple(members)) for number, members in enumerate(packs))
+
+
+def compose_by_count(lengths: Sequence[int], count: int) -> tuple[Pack, ...]:
+    """Divide prompts into Packs of `count`, the last of what is left; from the longest to the shortest, as `compose`.
+
+    Raises ValueError for a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"a pack of {count} prompts holds nothing")
+    order = longest_first(lengths)
+    starts = range(0, len(order), count)
+    return tuple(Pack(number, tuple(order[start : start + count])) for number, start in enumerate(starts))
+
+
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """The indexes of these lengths from the longest to the shortest, equals in their order."""
+    return sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))

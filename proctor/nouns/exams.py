@@ -85,6 +85,7 @@ class Conditions:
     prompt_version: str = "mmlu-1.0"
     scoring: Scoring = Scoring.LETTERS
     template_date: str = ""  # YYYY-MM-DD, what a chat template is told; "": the day on which the sweep was submitted
+    shots_as_turns: bool = True  # of a chat; else description, examples and question are one message of the user's
 
     def __post_init__(self) -> None:
         if self.template_date and not self.chat_template:
@@ -117,6 +118,7 @@ class Choose:
     options: tuple[str, ...]  # " A", " B", … or "A", "B", …, or the choices' own texts
     characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
     shots: int = 0  # examples shown in `text`
+    contexts: tuple[str, ...] = ()  # the prompt of each option, where each has its own; `text` is the first of them
 
 
 @dataclass(frozen=True)
@@ -191,19 +193,26 @@ class Mark:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One Question as it is first put to a model, up to and including `Answer:`."""
+    """One Question as it is first put to a model."""
 
     question: Question
-    text: str
-    hash: str  # sha256 of text in UTF-8, 64 hex digits: the field lm-evaluation-harness calls prompt_hash
-    shots: int  # examples shown; fewer than asked for where the window was too small
-    options: tuple[str, ...] = ()  # what is scored after text; none: the model writes
-    characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
+    ask: Ask
+    hash: str  # sha256 of the text in UTF-8, 64 hex digits: the field lm-evaluation-harness calls prompt_hash
 
     @property
-    def choose(self) -> Choose:
-        """The ask of a Prompt with options."""
-        return Choose(self.text, self.options, self.characters, self.shots)
+    def text(self) -> str:
+        """What the model reads, up to and including `Answer:`."""
+        return self.ask.text
+
+    @property
+    def shots(self) -> int:
+        """Examples shown; fewer than asked for where the window was too small."""
+        return self.ask.shots
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What is scored behind the text; none: the model writes."""
+        return self.ask.options if isinstance(self.ask, Choose) else ()
 
 
 @dataclass(frozen=True)

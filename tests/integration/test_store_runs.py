@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from proctor.nouns.exams import Scored
 from proctor.nouns.models import DType, Lane, Quant
 from proctor.nouns.runs import Claim, Cost, Measures, RunStatus
 from proctor.nouns.workers import LaneLoad
@@ -383,7 +384,7 @@ def test_a_run_began_with_its_first_claim_after_a_retry_too(timed: Store, clock:
     assert [attempt.started_at for attempt in run.attempts] == [began, clock.now]
 
 
-def test_recorded_scores_are_those_of_the_run_that_asks(store: Store) -> None:
+def test_recorded_replies_are_those_of_the_run_that_asks(store: Store) -> None:
     submit(store, spec("org/a"), spec("org/b"))
     mine, other = claim(store, "one"), claim(store, "two")
     sent = pack_of(mine, 0)
@@ -392,8 +393,9 @@ def test_recorded_scores_are_those_of_the_run_that_asks(store: Store) -> None:
     runs.record(store, other, 0, theirs, Cost())
 
     asked = [question.id for question in exam().questions[:2]]  # the others of the pack are left out
-    assert runs.recorded_scores(store, mine, asked) == {one.question_id: one.options_logprob for one in sent[:2]}
-    assert runs.recorded_scores(store, mine, ["0" * 16]) == {}
+    wanted = {one.question_id: (Scored(one.options_logprob), *one.written) for one in sent[:2]}
+    assert runs.recorded_replies(store, mine, asked) == wanted
+    assert runs.recorded_replies(store, mine, ["0" * 16]) == {}
 
 
 def test_answers_are_to_test_questions_though_one_stands_among_the_examples_too(store: Store) -> None:

@@ -30,15 +30,13 @@ class Skill(StrEnum):
     """What an engine can be asked for."""
 
     SCORE = "score"  # log-probabilities of options that are given
-    WRITE = "write"  # whole texts, a pack of prompts at a time; no exam asks for it yet
-    STREAM = "stream"  # a token a step, for conversations
+    STREAM = "stream"  # a token a step, for conversations and for exams whose answers are written
     EXACT = "exact"  # the same pack gives the same bits on the same machine
 
 
 _LACKING = {
     Skill.SCORE: "gives no log-probabilities of options",
-    Skill.WRITE: "writes no texts",
-    Skill.STREAM: "can't converse",
+    Skill.STREAM: "writes no texts, and can't converse",
     Skill.EXACT: "doesn't compute the same twice",
 }
 INEXACT = "its engine may give other numbers to the same pack: a Run that was resumed may differ from one that wasn't"
@@ -165,7 +163,7 @@ class Engine(Protocol):
         """The natural log-probability of each option's tokens (at least one) behind `prompt`, each by itself."""
 
     def stream(self) -> Generator:
-        """A generator of replies, with nothing under way and nothing kept. The one before it isn't used any more."""
+        """A generator of replies, with nothing under way and nothing kept; a Run and conversations have one each."""
 
     def detokenizer(self, stops: Sequence[str] = (), behind: Sequence[int] = ()) -> Detokenizer:
         """Text from the tokens of one reply, which goes on with the tokens `behind` and ends before a stop string."""

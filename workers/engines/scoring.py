@@ -59,6 +59,7 @@ class PackScores:
     tokens_computed: int  # positions that went through the model, padding not counted
     tokens_saved: int  # positions that full prompts would have needed on top of that
     cost: Cost
+    greedy: tuple[tuple[bool, ...], ...] = ()  # whether all tokens of an option are the likeliest; empty: not known
 
 
 class Scorer(Protocol):

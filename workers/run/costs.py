@@ -10,7 +10,8 @@ from typing import Self
 from proctor.nouns.runs import Cost, Measures
 from workers.engines.base import ComputeDevice
 from workers.engines.measure import Meter, PeakMemory
-from workers.engines.scoring import PackScores, Prepared
+from workers.engines.scoring import Prepared
+from workers.run.replies import PackReplies
 
 
 class AttemptCosts:
@@ -31,10 +32,10 @@ class AttemptCosts:
         self._computed += prepared.prefix_tokens
         self._saved -= prepared.prefix_tokens  # each pack counts what it was spared, and once it was computed
 
-    def scored(self, scores: PackScores) -> None:
-        self._score += scores.cost
-        self._computed += scores.tokens_computed
-        self._saved += scores.tokens_saved
+    def answered(self, replies: PackReplies) -> None:
+        self._score += replies.cost
+        self._computed += replies.tokens_computed
+        self._saved += replies.tokens_saved
 
     @contextmanager
     def writing(self) -> Iterator[None]:

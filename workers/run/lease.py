@@ -12,7 +12,7 @@ from typing import Self
 from proctor import logs
 from proctor.errors import BadExam, LeaseLost, StoreUnavailable
 from proctor.exams.reading.identity import content_hash
-from proctor.nouns.exams import Answer, Exam
+from proctor.nouns.exams import Answer, Exam, Reply
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance
 from proctor.retry import OutageRetry
 from proctor.store.database.session import Store
@@ -53,7 +53,7 @@ class Lease:
         """
         spec = self.claim.spec
         exam = self.retry(partial(exams.load_exam, self.store, spec.benchmark, spec.subject, spec.exam_hash))
-        if content_hash(exam.subject, exam.dev, exam.questions) != spec.exam_hash:
+        if content_hash(exam.subject, exam.dev, exam.questions, exam.form) != spec.exam_hash:
             raise BadExam(
                 f"Exam {spec.benchmark}/{spec.subject} isn't here as a whole: it came with imported answers.",
                 "Submit a sweep on that subject here, which brings the exam along, then `proctor retry` this one.",
@@ -84,9 +84,9 @@ class Lease:
             # Only this attempt can have done so: the database went away between its commit and its answer to us.
             log.info("pack %d was recorded at the first try after all", pack_index)
 
-    def recorded_scores(self, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
-        """Log-probabilities that are recorded, by question id, by whichever attempt."""
-        return self.retry(partial(runs.recorded_scores, self.store, self.claim, question_ids))
+    def recorded_replies(self, question_ids: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
+        """Replies that are recorded, by question id, by whichever attempt."""
+        return self.retry(partial(runs.recorded_replies, self.store, self.claim, question_ids))
 
     def recorded_prompts(self) -> dict[str, str]:
         """Hashes of the prompts that are answered, by question id, by whichever attempt."""

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
-from proctor.exams.benchmarks.registry import scorable
-from proctor.nouns.exams import Answer, Conditions, Exam, Exchange, Pack, Prompt, Scored
+from proctor.exams.benchmarks.registry import of_version
+from proctor.exams.packs import compose, compose_by_count
+from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Exchange, Pack, Prompt, Write
 from proctor.nouns.runs import Provenance, ShotsShown
-from workers.engines.base import Engine
+from workers.engines.base import Engine, Skill, require
 from workers.engines.chat_template import ExamChat
-from workers.engines.scoring import PackScores
+from workers.engines.scoring import Prepared
+from workers.run.replies import PackReplies
+
+REPLIES_A_PACK = 64  # of written answers, the unit of record: a worker that is killed loses so many at most
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,41 @@ class Paper:
 
     conditions: Conditions
     benchmark: Benchmark
+    exam: Exam
+    examinee: Examinee
     prompts: Sequence[Prompt]
     chat: ExamChat | None = None  # None: the prompts are no conversation
 
-    def mark(self, pack: Pack, scores: PackScores) -> list[Answer]:
+    @property
+    def skill(self) -> Skill:
+        """What it asks of an engine."""
+        return Skill.STREAM if any(isinstance(prompt.ask, Write) for prompt in self.prompts) else Skill.SCORE
+
+    def packs(
+        self, prepared: Prepared, chosen: Sequence[int] | None = None, *, halved: bool = False
+    ) -> tuple[Pack, ...]:
+        """What goes through the model together, of the `chosen` prompts or all; `halved`: in packs of half the size.
+
+        A pure function of the paper, never of what is left to do.
+        """
+        places = range(len(prepared.lengths)) if chosen is None else chosen
+        lengths, part = [prepared.lengths[place] for place in places], 2 if halved else 1
+        if self.skill is Skill.STREAM:
+            packs = compose_by_count(lengths, REPLIES_A_PACK // part)
+        else:
+            packs = compose(lengths, self.conditions.pack_tokens // part or 1, padded=prepared.padded)
+        return tuple(Pack(pack.index, tuple(places[member] for member in pack.members)) for pack in packs)
+
+    def next_ask(self, member: int, so_far: Sequence[Exchange]) -> Ask | None:
+        """What prompt `member`'s question is asked behind these exchanges; None once nothing is left to ask."""
+        question = self.prompts[member].question
+        return self.benchmark.ask(self.exam, question, self.conditions, self.examinee, so_far)
+
+    def mark(self, pack: Pack, replies: PackReplies) -> list[Answer]:
         """The Answers to a pack's prompts."""
         return [
-            self.benchmark.judged(self.prompts[member], (Exchange(self.prompts[member].choose, Scored(row)),))
-            for member, row in zip(pack.members, scores.options_logprob, strict=True)
+            self.benchmark.judged(self.exam, self.prompts[member], exchanges)
+            for member, exchanges in zip(pack.members, replies.exchanges, strict=True)
         ]
 
     def recorded_in(self, provenance: Provenance) -> Provenance:
@@ -47,15 +78,18 @@ def write_paper(exam: Exam, conditions: Conditions, engine: Engine, day: date | 
     Raises
     ------
     CantBeAsked
-        where the model has no chat template, or its window is too small for a question.
+        where the model has no chat template, its window is too small for a question, or its engine can't do what the
+        exam asks.
     BadInput
-        for a benchmark that wants written answers.
+        for a version of prompts that isn't of this release.
     """
-    benchmark = scorable(conditions.prompt_version)
+    benchmark = of_version(conditions.prompt_version)
     tokenizer, chat = engine.tokenizer, None
     if conditions.chat_template and day is not None:
         chat = ExamChat(tokenizer.template, day, shots=conditions.shots > 0)
     examinee = Examinee(tokenizer.count, tokenizer.window, chat.text if chat is not None else None)
     questions = exam.questions[: conditions.limit]
     prompts = [ask_first(benchmark, exam, question, conditions, examinee) for question in questions]
-    return Paper(conditions, benchmark, prompts, chat)
+    paper = Paper(conditions, benchmark, exam, examinee, prompts, chat)
+    require(engine, paper.skill)
+    return paper

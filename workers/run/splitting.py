@@ -1,9 +1,9 @@
-"""A scorer that fits its packs into the memory there is: what is too large goes through the model in parts.
+"""An answerer that fits its packs into the memory there is: what is too large goes through the model in parts.
 
 The pack stays the unit of record; what changes is in whose company its questions are computed, which changes numbers
 (see `workers.run.noise`). So the size of the parts belongs to what a Run records: it is kept with the Run before
-anything that was scored in parts is, and every later pack and attempt of that Run goes by it, also where there is more
-memory. A Run that was resumed is then what it would have been undisturbed:
+anything that was answered in parts is, and every later pack and attempt of that Run goes by it, also where there is
+more memory. A Run that was resumed is then what it would have been undisturbed:
 `test_a_run_cut_for_memory_and_resumed_elsewhere_is_cut_the_same_way`.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from proctor.errors import OutOfMemory
 from proctor.exams.packs import compose
 from proctor.nouns.exams import Pack
-from proctor.nouns.runs import Cost, Provenance
-from workers.engines.scoring import PackScores, Prepared
+from proctor.nouns.runs import Provenance
+from workers.engines.scoring import Prepared
+from workers.run.replies import Answerer, PackReplies, joined
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +31,8 @@ class _Short:
     error: OutOfMemory
 
 
-class AnswersPacks(Protocol):
-    """Of an engine, what answers packs."""
-
-    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
-        """As `workers.engines.base.Engine.answer`."""
-
-
-class SplittingScorer:
-    """Answers packs by an engine: they go through whole, or in parts of at most `cut_tokens`.
+class SplittingAnswerer:
+    """The `Answerer` that cuts packs for another one: they go through whole, or in parts of at most `cut_tokens`.
 
     Where a part runs out of memory, `make_room` lets go of what others hold and says whether there was any: the pack is
     then tried once more as it is. Else `cut_tokens` becomes half of the part's size and `remember` is told, before the
@@ -48,33 +41,33 @@ class SplittingScorer:
 
     def __init__(
         self,
-        engine: AnswersPacks,
+        answerer: Answerer,
         cut_tokens: int | None,
         remember: Callable[[int], None],
         make_room: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._engine, self.cut_tokens, self._remember, self._make_room = engine, cut_tokens, remember, make_room
+        self._answerer, self.cut_tokens, self._remember, self._make_room = answerer, cut_tokens, remember, make_room
 
-    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
+    def answer(self, prepared: Prepared, pack: Pack) -> PackReplies:
         while True:
-            scored = self._answer_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
-            if not isinstance(scored, _Short):
-                return joined(scored)
+            answered = self._answer_parts(prepared, parts_of(prepared, pack, self.cut_tokens))
+            if not isinstance(answered, _Short):
+                return joined(answered)
             if self._make_room():
                 continue
-            if len(scored.part.members) < 2:
-                raise scored.error
-            self._cut(size_of(prepared, scored.part) // 2)
+            if len(answered.part.members) < 2:
+                raise answered.error
+            self._cut(size_of(prepared, answered.part) // 2)
 
-    def _answer_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackScores] | _Short:
-        scored: list[PackScores] = []
+    def _answer_parts(self, prepared: Prepared, parts: Sequence[Pack]) -> list[PackReplies] | _Short:
+        answered: list[PackReplies] = []
         for part in parts:
             try:
-                scored.append(self._engine.answer(prepared, part))
+                answered.append(self._answerer.answer(prepared, part))
             except OutOfMemory as error:
                 # Memory is given back by the caller: until this block is over the frames of the pass are alive.
                 return _Short(part, error.with_traceback(None))
-        return scored
+        return answered
 
     def _cut(self, tokens: int) -> None:
         log.warning("out of memory: packs go through in parts of %d tokens from now on", tokens)
@@ -95,16 +88,6 @@ def size_of(prepared: Prepared, part: Pack) -> int:
     """Tokens that go through the model for a part, padding included."""
     lengths = [prepared.lengths[member] for member in part.members]
     return max(lengths) * len(lengths) if prepared.padded else sum(lengths)
-
-
-def joined(parts: Sequence[PackScores]) -> PackScores:
-    """What the parts of one pack amount to."""
-    return PackScores(
-        tuple(row for part in parts for row in part.options_logprob),
-        sum(part.tokens_computed for part in parts),
-        sum(part.tokens_saved for part in parts),
-        sum((part.cost for part in parts), Cost()),
-    )
 
 
 def with_cut(provenance: Provenance, tokens: int | None) -> Provenance:

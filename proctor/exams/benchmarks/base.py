@@ -97,7 +97,7 @@ class Asking(Protocol):
 class Marking(Protocol):
     """What the replies to a question are worth. Pure."""
 
-    def __call__(self, question: Question, exchanges: Sequence[Exchange], /) -> Mark:
+    def __call__(self, exam: Exam, question: Question, exchanges: Sequence[Exchange], /) -> Mark:
         """The mark of a question whose last ask is answered. Raises `BadScores` for replies that are none."""
         ...
 
@@ -117,18 +117,14 @@ class Benchmark:
         """The exams of these subjects; errors as of `Rows`."""
         return self.rows(subjects)
 
-    def judged(self, prompt: Prompt, exchanges: Sequence[Exchange]) -> Answer:
+    def judged(self, exam: Exam, prompt: Prompt, exchanges: Sequence[Exchange]) -> Answer:
         """The Answer that these exchanges amount to; `prompt` is the first ask. Errors as of `Marking`."""
-        return answer_of(prompt, exchanges, self.mark(prompt.question, exchanges))
+        return answer_of(prompt, exchanges, self.mark(exam, prompt.question, exchanges))
 
 
 def put(question: Question, ask: Ask) -> Prompt:
     """The first ask as the Prompt by which it is known."""
-    match ask:
-        case Choose():
-            return Prompt(question, ask.text, prompt_hash(ask.text), ask.shots, ask.options, ask.characters)
-        case Write():
-            return Prompt(question, ask.text, prompt_hash(ask.text), ask.shots)
+    return Prompt(question, ask, prompt_hash(ask.text))
 
 
 def ask_first(

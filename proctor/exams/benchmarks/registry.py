@@ -10,7 +10,6 @@ from proctor.errors import BadInput, UnknownName
 from proctor.exams.benchmarks.base import Benchmark, ExamSet
 from proctor.exams.benchmarks.mmlu import MMLU
 from proctor.exams.benchmarks.own_files import DEMO, own_files
-from proctor.nouns.exams import Choose
 
 BUILT_IN = (DEMO, MMLU)
 NAMES = tuple(one.name for one in BUILT_IN)
@@ -61,20 +60,6 @@ def of_version(version: str) -> Benchmark:
         f"Prompt version {version!r} isn't made by this release, which makes {made}.",
         "Use the release that the sweep was submitted with.",
     )
-
-
-def scorable(version: str) -> Benchmark:
-    """The benchmark of this version, as of `of_version`, for an engine that scores options and writes no answers.
-
-    Raises `BadInput` where it wants written answers.
-    """
-    benchmark = of_version(version)
-    if benchmark.asks is not Choose:
-        raise BadInput(
-            f"{benchmark.name} wants written answers, and workers of this release score options alone.",
-            "Take a benchmark of multiple choice.",
-        )
-    return benchmark
 
 
 def _existing(path: str) -> Path | None:

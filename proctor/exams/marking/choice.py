@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 from proctor.errors import BadScores
 from proctor.exams.marking.answers import answer_of
-from proctor.nouns.exams import Answer, Choose, Exchange, Mark, Prompt, Question, Scored
+from proctor.nouns.exams import Answer, Choose, Exam, Exchange, Mark, Prompt, Question, Scored
 
 
-def mark(question: Question, exchanges: Sequence[Exchange]) -> Mark:
+def mark(_exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
+    """The mark of the last exchange; see `mark_choice`."""
+    return mark_choice(question, exchanges[-1])
+
+
+def mark_choice(question: Question, exchange: Exchange) -> Mark:
     """1 point where the key is picked: the one option whose log-probability is above all others.
 
     An exact tie for the first place picks nothing: it is counted as no answer, never given to the first letter, which
@@ -22,7 +27,7 @@ def mark(question: Question, exchanges: Sequence[Exchange]) -> Mark:
     BadScores
         for NaN, +inf, all options at −inf, or another number of values than options.
     """
-    ask, reply = exchanges[-1].ask, exchanges[-1].reply
+    ask, reply = exchange.ask, exchange.reply
     if not isinstance(ask, Choose) or not isinstance(reply, Scored):
         raise BadScores(f"{_where(question)} has a written reply where options were to be scored.")
     scores = reply.options_logprob
@@ -34,8 +39,8 @@ def mark(question: Question, exchanges: Sequence[Exchange]) -> Mark:
 
 def judge(prompt: Prompt, options_logprob: Sequence[float]) -> Answer:
     """The Answer that these log-probabilities (natural logarithms, one an option, in order) amount to; see `mark`."""
-    exchange = Exchange(prompt.choose, Scored(tuple(float(value) for value in options_logprob)))
-    return answer_of(prompt, (exchange,), mark(prompt.question, (exchange,)))
+    exchange = Exchange(prompt.ask, Scored(tuple(float(value) for value in options_logprob)))
+    return answer_of(prompt, (exchange,), mark_choice(prompt.question, exchange))
 
 
 def best_of(scores: Sequence[float]) -> int | None:

@@ -9,24 +9,32 @@ from collections.abc import Sequence
 from proctor.nouns.exams import Question
 
 
-def question_id(subject: str, text: str, choices: Sequence[str], turns: Sequence[str] = ()) -> str:
-    """16 hex digits of the sha256 over subject, text, choices and turns: what a model is shown of the question.
+def question_id(
+    subject: str,
+    text: str,
+    choices: Sequence[str],
+    turns: Sequence[str] = (),
+    contexts: Sequence[str] = (),
+    opening: str = "",
+) -> str:
+    """16 hex digits of the sha256 over all that a model is shown of the question, the subject included.
 
     Within a benchmark it is the question's own: the subject is part of it because real benchmarks ask the same text in
     two subjects. White space around the text doesn't count, for it isn't shown. The answer key is not part of it: a
     question whose key is mended stays the same question, while `content_hash` tells the two exams apart.
     """
-    return _sha256([subject, text.strip(), *choices, *_named(turns=list(turns))])[:16]
+    named = _named(turns=list(turns), contexts=list(contexts), opening=opening)
+    return _sha256([subject, text.strip(), *choices, *named])[:16]
 
 
-def content_hash(subject: str, dev: Sequence[Question], questions: Sequence[Question]) -> str:
+def content_hash(subject: str, dev: Sequence[Question], questions: Sequence[Question], form: str = "") -> str:
     """64 hex digits of the sha256 over all that decides an exam's prompts and marks, keys and order included.
 
     Where the files lie and what the benchmark is called doesn't count: the same questions have the same hash on every
     machine and in every format.
     """
     splits = [[_decisive(item) for item in split] for split in (dev, questions)]
-    return _sha256([subject, *splits])
+    return _sha256([subject, *splits, *_named(form=form)])
 
 
 def prompt_hash(text: str) -> str:
@@ -35,7 +43,15 @@ def prompt_hash(text: str) -> str:
 
 
 def _decisive(item: Question) -> list[object]:
-    return [item.text, *item.choices, item.answer, *_named(reference=item.reference, turns=list(item.turns))]
+    named = _named(
+        reference=item.reference,
+        turns=list(item.turns),
+        further=list(item.further),
+        contexts=list(item.contexts),
+        opening=item.opening,
+        shots=list(item.shots),
+    )
+    return [item.text, *item.choices, item.answer, *named]
 
 
 def _named(**parts: object) -> list[object]:

@@ -40,10 +40,12 @@ def conditions_of(stored: JsonObject) -> Conditions:
 
 
 def conditions_object(conditions: Conditions) -> JsonObject:
-    """Conditions as JSON. A date that nobody named goes unsaid: releases of before there was one read it too."""
+    """Conditions as JSON. What nobody asked for goes unsaid: releases of before it could be asked for read it too."""
     said = asdict(conditions)
     if not conditions.template_date:
         del said["template_date"]
+    if conditions.shots_as_turns:
+        del said["shots_as_turns"]
     return said
 
 

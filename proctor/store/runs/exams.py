@@ -38,6 +38,7 @@ def save_exam(store: Store, exam: Exam) -> None:
             subject=exam.subject,
             content_hash=exam.content_hash,
             duplicates_dropped=exam.duplicates_dropped,
+            form=exam.form,
         )
         session.add(row)
         session.flush()
@@ -67,6 +68,7 @@ def load_exam(store: Store, benchmark: str, subject: str, content_hash: str) -> 
         questions=_questions(rows, TEST),
         content_hash=found.content_hash,
         duplicates_dropped=found.duplicates_dropped,
+        form=found.form,
     )
 
 
@@ -87,7 +89,8 @@ def _check(exam: Exam) -> None:
     if len(set(ids)) < len(ids):
         raise BadExam(f"{where} holds a question twice.", "Drop the copies first.")
     for question in (*exam.dev, *exam.questions):
-        for text in (question.text, *question.choices, question.reference, *question.turns):
+        written = (*question.choices, *question.turns, *question.contexts)
+        for text in (question.text, question.reference, question.opening, *written):
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 raise BadExam(
                     f"{where}, question {question.index}, holds a character that isn't text: {text[:80]!r}.",
@@ -129,6 +132,10 @@ def question_rows(
             "answer": NO_KEY if question.answer is None else question.answer,
             "reference": question.reference,
             "turns": list(question.turns) or None,
+            "further": list(question.further) or None,
+            "contexts": list(question.contexts) or None,
+            "opening": question.opening,
+            "shots": list(question.shots) or None,
         }
         for position, question in zip(places, questions, strict=True)
     ]
@@ -144,6 +151,10 @@ def _questions(rows: Sequence[QuestionRow], split: str) -> tuple[Question, ...]:
             None if row.answer == NO_KEY else row.answer,
             row.reference,
             tuple(row.turns or ()),
+            tuple(row.further or ()),
+            tuple(row.contexts or ()),
+            row.opening,
+            tuple(row.shots or ()),
         )
         for row in rows
         if row.split == split

@@ -69,7 +69,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from proctor.errors import LeaseLost, ProctorError
-from proctor.nouns.exams import Answer
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Answer, Reply, Scored, Written
 from proctor.nouns.models import DType, Lane
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec, RunStatus
 from proctor.nouns.workers import WorkerCard
@@ -175,15 +176,29 @@ def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
         return provenance_of(run.provenance)
 
 
-def recorded_scores(store: Store, claim: Claim, question_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """Log-probabilities of the options, by question id, of those among these questions that have their Answer."""
+def recorded_replies(store: Store, claim: Claim, question_ids: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
+    """The replies, by question id, to those among these questions that have their Answer: scores, then what is written.
+
+    Of several asks to choose the scores of the last are kept.
+    """
     with store.read() as session:
-        found = session.exec(
+        scored = session.exec(
             select(QuestionRow.content_id, AnswerRow.options_logprob)
             .join(QuestionRow, col(QuestionRow.id) == col(AnswerRow.question_id))
             .where(col(AnswerRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
         )
-        return {question_id: tuple(scores) for question_id, scores in found}
+        found: dict[str, list[Reply]] = {
+            question_id: [Scored(tuple(scores))] if scores else [] for question_id, scores in scored
+        }
+        written = session.exec(
+            select(QuestionRow.content_id, WrittenRow)
+            .join(QuestionRow, col(QuestionRow.id) == col(WrittenRow.question_id))
+            .where(col(WrittenRow.run_id) == claim.run_id, col(QuestionRow.content_id).in_(question_ids))
+            .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
+        )
+        for question_id, row in written:
+            found[question_id].append(Written(row.text, tuple(row.token_ids), Finish(row.finish)))
+    return {question_id: tuple(replies) for question_id, replies in found.items()}
 
 
 def recorded_prompts(store: Store, claim: Claim) -> dict[str, str]:

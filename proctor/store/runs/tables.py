@@ -36,6 +36,7 @@ class ExamRow(Row, table=True):
     subject: str
     content_hash: str
     duplicates_dropped: int
+    form: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class QuestionRow(Row, table=True):
@@ -66,6 +67,10 @@ class QuestionRow(Row, table=True):
     answer: int  # index into choices, or NO_KEY
     reference: str = Field(default="", sa_column_kwargs={"server_default": ""})
     turns: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    further: list[int] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    contexts: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    opening: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    shots: list[int] | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 class SweepRow(Row, table=True):

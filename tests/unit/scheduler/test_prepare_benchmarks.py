@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proctor.errors import BadInput, SeveralFaults
 from proctor.exams.benchmarks import registry
 from proctor.exams.benchmarks.mmlu import MMLU
-from proctor.exams.benchmarks.registry import load_benchmark, scorable
-from proctor.nouns.exams import Choose, Conditions
+from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.nouns.exams import Conditions
 from proctor.nouns.models import DType, Quant
 from proctor.nouns.runs import SweepRequest
 from proctor.settings import Settings
@@ -41,12 +40,10 @@ def test_runs_are_planned_under_the_version_of_their_benchmark(tmp_path: Path, m
         prepared = planned(tmp_path, name)
         assert {run.conditions.prompt_version for run in prepared.plan.runs} == {version}
         assert prepared.plan.request.conditions.prompt_version == version
-    assert scorable("mmlu-9.0").asks is Choose
 
 
-def test_written_answers_are_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_answers_are_planned_as_others_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, SUMS))
-    with pytest.raises(SeveralFaults, match="sums wants written answers"):
-        planned(tmp_path, "sums")
-    with pytest.raises(BadInput, match="sums wants written answers"):
-        scorable("sums-1.0")
+    prepared = planned(tmp_path, "sums")
+    assert [run.subject for run in prepared.plan.runs] == ["one_digit", "two_digits"]
+    assert prepared.plan.request.conditions.prompt_version == "sums-1.0"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from proctor.nouns.runs import Cost, Measures
 from tests import tiny
-from workers.engines.scoring import PackScores, Prepared
+from workers.engines.scoring import Prepared
 from workers.run.costs import AttemptCosts
+from workers.run.replies import PackReplies
 
 
 def test_costs_of_the_same_kind_add_up_and_no_other() -> None:
     with AttemptCosts(tiny.CPU) as costs:
         costs.loaded(Cost(1.0))
         costs.prepared(Prepared((), (), tokenizing=Cost(2.0), padded=False, prefilling=Cost(4.0), prefix_tokens=7))
-        costs.scored(PackScores((), tokens_computed=100, tokens_saved=14, cost=Cost(8.0)))
-        costs.scored(PackScores((), tokens_computed=10, tokens_saved=7, cost=Cost(16.0)))
+        costs.answered(PackReplies((), tokens_computed=100, tokens_saved=14, cost=Cost(8.0)))
+        costs.answered(PackReplies((), tokens_computed=10, tokens_saved=7, cost=Cost(16.0)))
         with costs.writing():
             pass
         with costs.writing():

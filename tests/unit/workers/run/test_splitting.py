@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from proctor.errors import OutOfMemory
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Pack
+from proctor.nouns.exams import Choose, Exchange, Pack, Scored
 from proctor.nouns.models import Device, DType
 from proctor.nouns.runs import Cost, Provenance
 from tests import tiny
-from workers.engines.scoring import PackScores, Prepared
-from workers.run.splitting import SplittingScorer, parts_of, size_of, with_cut
+from workers.engines.scoring import Prepared
+from workers.run.replies import PackReplies
+from workers.run.splitting import SplittingAnswerer, parts_of, size_of, with_cut
 
 LENGTHS = (90, 80, 60, 40, 30, 20, 10, 10)
 
@@ -25,11 +26,15 @@ class SmallDevice:
         self.tokens = tokens
         self.seen: list[tuple[int, ...]] = []
 
-    def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
+    def answer(self, prepared: Prepared, pack: Pack) -> PackReplies:
         if tokens_of(prepared, pack) > self.tokens:
             raise OutOfMemory("big", "a small device")
         self.seen.append(pack.members)
-        return PackScores(tuple((float(member),) for member in pack.members), tokens_of(prepared, pack), 1, Cost(1.0))
+        return PackReplies(tuple(map(reply_of, pack.members)), tokens_of(prepared, pack), 1, Cost(1.0))
+
+
+def reply_of(member: int) -> tuple[Exchange]:
+    return (Exchange(Choose("x", ()), Scored((float(member),))),)
 
 
 def tokens_of(ready: Prepared, part: Pack) -> int:
@@ -45,10 +50,10 @@ def prepared(lengths: tuple[int, ...], *, padded: bool = False) -> Prepared:
 def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() -> None:
     told: list[int] = []
     device = SmallDevice(150)
-    scorer = SplittingScorer(device, None, told.append)
+    scorer = SplittingAnswerer(device, None, told.append)
     ready = prepared(LENGTHS)
     found = scorer.answer(ready, Pack(0, (0, 1, 2)))
-    assert found.options_logprob == ((0.0,), (1.0,), (2.0,))
+    assert found.exchanges == (reply_of(0), reply_of(1), reply_of(2))
     assert (found.tokens_computed, found.tokens_saved, found.cost) == (230, 3, Cost(3.0))
     scorer.answer(ready, Pack(1, (3, 4, 5, 6, 7)))
     assert told == [115]
@@ -58,7 +63,7 @@ def test_a_pack_that_is_too_large_goes_through_in_halves_and_the_size_stays() ->
 def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
     device = SmallDevice(100)
     seen_when_told: list[int] = []
-    scorer = SplittingScorer(device, None, lambda _: seen_when_told.append(len(device.seen)))
+    scorer = SplittingAnswerer(device, None, lambda _: seen_when_told.append(len(device.seen)))
     scorer.answer(prepared((60, 50, 10)), Pack(0, (0, 1, 2)))
     assert seen_when_told == [0]
     assert device.seen == [(0,), (1, 2)]
@@ -66,7 +71,7 @@ def test_the_new_size_is_told_before_anything_is_computed_with_it() -> None:
 
 def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
     told: list[int] = []
-    scorer = SplittingScorer(SmallDevice(50), None, told.append)
+    scorer = SplittingAnswerer(SmallDevice(50), None, told.append)
     scorer.answer(prepared((40,) * 8), Pack(0, tuple(range(8))))
     assert told == [160, 80, 40]
     with pytest.raises(OutOfMemory):
@@ -75,14 +80,16 @@ def test_it_halves_again_until_it_fits_and_gives_up_on_one_question() -> None:
 
 def test_padding_counts_in_the_half_of_what_was_too_large() -> None:
     told: list[int] = []
-    scorer = SplittingScorer(SmallDevice(200), None, told.append)
+    scorer = SplittingAnswerer(SmallDevice(200), None, told.append)
     scorer.answer(prepared((90, 10, 10, 10), padded=True), Pack(0, (0, 1, 2, 3)))
     assert told == [180]  # half of 4 × 90, where the members have 120 tokens together
 
 
 def test_a_recorded_size_is_kept_to_where_there_is_memory_for_more() -> None:
     device = SmallDevice(10_000)
-    SplittingScorer(device, 100, lambda _: pytest.fail("nothing ran out")).answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
+    SplittingAnswerer(device, 100, lambda _: pytest.fail("nothing ran out")).answer(
+        prepared(LENGTHS), Pack(0, (0, 1, 2))
+    )
     assert device.seen == [(0,), (1,), (2,)]
 
 
@@ -119,13 +126,13 @@ def test_what_others_keep_is_let_go_before_a_pack_is_cut() -> None:
         device.tokens = 300
         return grown
 
-    scorer = SplittingScorer(device, None, lambda _: pytest.fail("there was room"), let_go)
+    scorer = SplittingAnswerer(device, None, lambda _: pytest.fail("there was room"), let_go)
     scorer.answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert device.seen == [(0, 1, 2)]
 
 
 def test_a_pack_is_cut_where_nobody_has_anything_to_let_go() -> None:
     told: list[int] = []
-    scorer = SplittingScorer(SmallDevice(150), None, told.append, lambda: False)
+    scorer = SplittingAnswerer(SmallDevice(150), None, told.append, lambda: False)
     scorer.answer(prepared(LENGTHS), Pack(0, (0, 1, 2)))
     assert told == [115]

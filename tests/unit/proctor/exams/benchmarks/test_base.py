@@ -111,8 +111,8 @@ def test_multiple_choice_through_the_seam_is_what_it_is_without(conditions: Cond
     prompt = ask_first(MMLU, DEMO, question, conditions, EXAMINEE)
 
     assert prompt == fit(DEMO, question, conditions, EXAMINEE.count_tokens, EXAMINEE.window_tokens)
-    exchange = Exchange(prompt.choose, Scored(scores))
-    assert MMLU.judged(prompt, (exchange,)) == judge(prompt, scores)
+    exchange = Exchange(prompt.ask, Scored(scores))
+    assert MMLU.judged(DEMO, prompt, (exchange,)) == judge(prompt, scores)
     assert MMLU.ask(DEMO, question, conditions, EXAMINEE, (exchange,)) is None
 
 
@@ -121,7 +121,7 @@ def test_options_are_not_marked_by_a_text() -> None:
     prompt = ask_first(MMLU, DEMO, question, Conditions(shots=0), EXAMINEE)
 
     with pytest.raises(BadScores, match="written reply"):
-        MMLU.judged(prompt, (Exchange(prompt.choose, Written("A")),))
+        MMLU.judged(DEMO, prompt, (Exchange(prompt.ask, Written("A")),))
 
 
 def test_every_built_in_benchmark_is_found_by_its_name_and_its_version() -> None:

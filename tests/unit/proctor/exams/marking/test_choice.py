@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from proctor.errors import BadScores
 from proctor.exams.marking.choice import judge, per_character
-from proctor.nouns.exams import Prompt, Question
+from proctor.nouns.exams import Choose, Prompt, Question
 
 QUESTION = Question("0123456789abcdef", 7, "Which?", ("w", "x", "y", "z"), answer=2)
-PROMPT = Prompt(QUESTION, "Which?\nAnswer:", "f" * 64, shots=3, options=(" A", " B", " C", " D"))
+PROMPT = Prompt(QUESTION, Choose("Which?\nAnswer:", (" A", " B", " C", " D"), shots=3), "f" * 64)
 
 
 def test_the_most_probable_option_is_picked_and_marked_by_the_key() -> None:
@@ -69,7 +69,7 @@ def test_the_picked_option_beats_every_other(scores: list[float]) -> None:
 
 
 def test_per_character_a_long_option_is_no_worse_for_its_length() -> None:
-    prompt = replace(PROMPT, options=(" no", " certainly", " x", " y"), characters=(2, 9, 1, 1))
+    prompt = replace(PROMPT, ask=Choose("Which?\nAnswer:", (" no", " certainly", " x", " y"), (2, 9, 1, 1)))
     answer = judge(prompt, [-4.0, -9.0, -20.0, -2.0])
     assert (answer.picked, answer.correct, answer.correct_norm) == (3, False, False)
     key = replace(prompt, question=replace(QUESTION, answer=1))
@@ -80,7 +80,7 @@ def test_per_character_a_long_option_is_no_worse_for_its_length() -> None:
 
 
 def test_a_tie_per_character_is_not_correct() -> None:
-    prompt = replace(PROMPT, characters=(2, 4, 2, 2))
+    prompt = replace(PROMPT, ask=Choose("Which?\nAnswer:", (" A", " B", " C", " D"), (2, 4, 2, 2)))
     assert not judge(prompt, [-8.0, -8.0, -4.0, -9.0]).correct_norm
 
 

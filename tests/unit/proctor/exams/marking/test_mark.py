@@ -14,7 +14,7 @@ from proctor.nouns.exams import Exchange, Mark, Prompt, Question, Write, Written
 POINTS = st.floats(0, 1)
 PICKED = st.none() | st.integers(0, 25)
 EXTRACTED = st.none() | st.text(max_size=5)
-PROMPT = Prompt(Question("0" * 16, 0, "1 + 1 =", reference="2"), "1 + 1 =", "f" * 64, shots=0)
+PROMPT = Prompt(Question("0" * 16, 0, "1 + 1 =", reference="2"), Write("1 + 1 ="), "f" * 64)
 
 
 @st.composite
