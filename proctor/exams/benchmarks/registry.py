@@ -7,11 +7,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proctor.errors import BadInput, UnknownName
+from proctor.exams.benchmarks.arc import ARC_CHALLENGE, ARC_EASY
 from proctor.exams.benchmarks.base import Benchmark, ExamSet
+from proctor.exams.benchmarks.blimp import BLIMP
+from proctor.exams.benchmarks.boolq import BOOLQ
+from proctor.exams.benchmarks.commonsense_qa import COMMONSENSE_QA
+from proctor.exams.benchmarks.hellaswag import HELLASWAG
+from proctor.exams.benchmarks.lambada import LAMBADA_OPENAI
 from proctor.exams.benchmarks.mmlu import MMLU
+from proctor.exams.benchmarks.nq_open import NQ_OPEN
+from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
+from proctor.exams.benchmarks.piqa import PIQA
+from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
+from proctor.exams.benchmarks.winogrande import WINOGRANDE
 
-BUILT_IN = (DEMO, MMLU)
+BUILT_IN = (
+    DEMO,
+    MMLU,
+    ARC_CHALLENGE,
+    ARC_EASY,
+    BLIMP,
+    BOOLQ,
+    COMMONSENSE_QA,
+    HELLASWAG,
+    LAMBADA_OPENAI,
+    NQ_OPEN,
+    OPENBOOKQA,
+    PIQA,
+    SOCIAL_IQA,
+    WINOGRANDE,
+)
 NAMES = tuple(one.name for one in BUILT_IN)
 
 

@@ -1,0 +1,166 @@
+"""How a question of an exam in a form is put: parts joined into a prompt, plain or as a chat. Pure.
+
+Plain: DESCRIPTION, TEXT SHOT_DELIMITER ANSWER FEWSHOT_DELIMITER …, TEXT; the description has no delimiter behind it.
+In a chat the description is the system's message and no delimiter appears, unless `Conditions.shots_as_turns` is false:
+then examples and question are one message of the user's, with the delimiters in it. An answer that begins in a given
+way (`Question.opening`) is joined to it by one delimiter, unless white space stands at the seam; in a chat it is a last
+message of the assistant's, which the template must leave open. All as in lm-evaluation-harness 0.4.13, to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proctor.errors import BadExam, BadInput, QuestionTooLong
+from proctor.exams.benchmarks.base import Examinee
+from proctor.exams.chat_prompts import Message
+from proctor.exams.tasks.form import Form, Kind, read_form
+from proctor.nouns.conversations import Sampling
+from proctor.nouns.exams import Ask, Choose, Conditions, Exam, Exchange, Question, Write
+
+FORM_VERSION = "form-1.0"  # of the joining and the judging: `Conditions.prompt_version` of Runs on exams in a form
+
+
+@dataclass(frozen=True)
+class Part:
+    """A message, and what stands behind it in a plain prompt."""
+
+    role: str
+    text: str
+    delimiter: str = ""
+
+
+def ask(
+    exam: Exam, question: Question, conditions: Conditions, examinee: Examinee, so_far: Sequence[Exchange]
+) -> Ask | None:
+    """One ask a question, or as many as the form wants replies (`repeats`), each with a seed of its own; see `Asking`.
+
+    Where it and what is to come behind it are longer than the window, examples are dropped from the front, one by one;
+    `shots` of the ask says how many are left. The question itself is never cut.
+
+    Raises
+    ------
+    QuestionTooLong
+        if it doesn't fit even without examples.
+    BadInput
+        for a prompt version that isn't made here, or a chat without a template.
+    """
+    form = _checked(exam, conditions, examinee)
+    if len(so_far) >= (form.repeats if form.kind is Kind.WRITE else 1):
+        return None
+    tokens = 0
+    for dropped in range(len(question.shots) + 1):
+        shots = [exam.dev[place] for place in question.shots[dropped:]]
+        made = _made(form, shots, question, conditions, examinee, len(so_far))
+        tokens = _tokens(made, examinee.count_tokens)
+        if tokens <= examinee.window_tokens:
+            return made
+    raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, examinee.window_tokens)
+
+
+def parts(form: Form, shots: Sequence[Question], question: Question, text: str, delimiter: str) -> list[Part]:
+    """The messages of a prompt, description first; `text` is the question's, before an opening that is joined by
+    `delimiter`."""
+    made = [Part("system", form.description)] if form.description else []
+    for shot in shots:
+        made += _example(form, shot)
+    seam = delimiter if _parted(text, question.opening) else ""
+    made.append(Part("user", text, seam))
+    if question.opening:
+        made.append(Part("assistant", question.opening))
+    return made
+
+
+def as_chat(made: Sequence[Part], *, turns: bool) -> list[Message]:
+    """The messages as a chat; without `turns` all but the system's and an open last one are one of the user's."""
+    if turns:
+        return [Message(part.role, part.text) for part in made]
+    system = [part for part in made[:1] if part.role == "system"]
+    opened = [part for part in made[-1:] if part.role == "assistant"]
+    said = made[len(system) : len(made) - len(opened)]
+    text = "".join(part.text + part.delimiter for part in said[:-1]) + said[-1].text
+    return [Message(part.role, part.text) for part in (*system, Part("user", text), *opened)]
+
+
+def answer_of(shot: Question) -> str:
+    """What an example shows as its answer; "" for none."""
+    return shot.choices[shot.key] if shot.choices else shot.reference
+
+
+def joined(before: str, behind: str, delimiter: str = " ") -> str:
+    """Two texts with the delimiter between them, unless one is empty or white space stands at the seam."""
+    return before + (delimiter if before and behind and _parted(before, behind) else "") + behind
+
+
+def _parted(before: str, behind: str) -> bool:
+    """Whether neither side of a seam has white space at it."""
+    return bool(before and behind) and not before[-1].isspace() and not behind[0].isspace()
+
+
+def _example(form: Form, shot: Question) -> list[Part]:
+    answer = answer_of(shot)
+    if not answer:
+        seam = form.shot_delimiter if _parted(shot.text, shot.opening) else ""
+        opening = [Part("assistant", shot.opening)] if shot.opening else []
+        return [Part("user", shot.text, seam), *opening]
+    seam = form.shot_delimiter if not shot.opening or _parted(shot.text, shot.opening) else ""
+    return [
+        Part("user", shot.text, seam),
+        Part("assistant", joined(shot.opening, answer), form.fewshot_delimiter),
+    ]
+
+
+def _checked(exam: Exam, conditions: Conditions, examinee: Examinee) -> Form:
+    if conditions.prompt_version != FORM_VERSION:
+        raise BadInput(
+            f"Prompt version {conditions.prompt_version!r} isn't made by this release, which makes {FORM_VERSION!r}.",
+            "Use the release that the sweep was submitted with.",
+        )
+    if conditions.chat_template and examinee.template is None:
+        raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
+    return read_form(exam.form)
+
+
+def _made(
+    form: Form,
+    shots: Sequence[Question],
+    question: Question,
+    conditions: Conditions,
+    examinee: Examinee,
+    seed: int,
+) -> Ask:
+    def prompt(text: str, delimiter: str) -> str:
+        made = parts(form, shots, question, text, delimiter)
+        if conditions.chat_template and examinee.template is not None:
+            return examinee.template(as_chat(made, turns=conditions.shots_as_turns))
+        return "".join(part.text + part.delimiter for part in made)
+
+    if form.kind is Kind.WRITE:
+        return Write(prompt(question.text, form.target_delimiter), sampling_of(form, seed), len(shots))
+    if form.kind is Kind.LOGLIKELIHOOD:
+        return Choose(prompt(question.text, form.target_delimiter), (question.reference,), (), len(shots))
+    if form.kind is Kind.CHOOSE:
+        delimiter = form.chat_delimiter if conditions.chat_template else form.target_delimiter
+        characters = tuple(len(choice) for choice in question.choices)
+        if not question.contexts:
+            options = tuple(delimiter + choice for choice in question.choices)
+            return Choose(prompt(question.text, form.target_delimiter), options, characters, len(shots))
+        contexts = tuple(prompt(context, "") for context in question.contexts)
+        options = (delimiter + question.text,) * len(contexts)
+        return Choose(contexts[0], options, characters, len(shots), contexts)
+    raise BadExam(f"{form.source.task!r} is asked in windows of a page, which this release doesn't do.")
+
+
+def sampling_of(form: Form, seed: int) -> Sampling:
+    """How a reply to an exam in this form is written; a greedy one has no seed."""
+    drawn = seed if form.temperature else None
+    return Sampling(form.temperature, form.top_p, form.top_k, 1.0, form.until, drawn, form.max_tokens)
+
+
+def _tokens(made: Ask, count: Callable[[str], int]) -> int:
+    """Tokens that the model must hold: prompt and longest reply, or prompt and option but for its last token."""
+    if isinstance(made, Write):
+        return count(made.text) + (made.sampling.max_tokens or 0)
+    contexts = made.contexts or (made.text,) * len(made.options)
+    return max(count(context + option) for context, option in zip(contexts, made.options, strict=True)) - 1

@@ -1,0 +1,49 @@
+"""Every built-in benchmark asks to the byte what lm-evaluation-harness 0.4.13 asks on the same rows, in every mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proctor.errors import BadExam
+from proctor.exams.benchmarks.registry import BUILT_IN
+from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
+from proctor.exams.tasks.definition import Settings, Task
+from tests.support import shared_data
+from tests.unit.proctor.exams.tasks.goldens import FOLDER, differences
+
+GOLDEN = FOLDER / "golden"
+NAMES = (
+    sorted(path.name.removesuffix(".jsonl") for path in GOLDEN.glob("*.jsonl")) if GOLDEN.is_dir() else ["arc_easy.0"]
+)
+ROWS = {"truthfulqa_mc1": "truthfulqa_mc", "truthfulqa_mc2": "truthfulqa_mc", "gsm8k_cot": "gsm8k"}
+GROUPS = ("mmlu_pro", "mgsm", "bbh", "blimp")  # several tasks of one folder
+
+
+def rows_of(name: str) -> Path:
+    group = next((group for group in GROUPS if name.startswith(f"{group}_")), None)
+    return FOLDER / (group or ROWS.get(name, name))
+
+
+def built_in(name: str) -> Task | None:
+    for benchmark in BUILT_IN:
+        if isinstance(benchmark, TaskBenchmark):
+            try:
+                found = [task for task in benchmark.tasks(Settings()) if task.name == name]
+            except BadExam as missing:
+                if name.startswith(benchmark.name):
+                    pytest.skip(str(missing))
+                continue
+            if found:
+                return found[0]
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_built_in_benchmark_asks_what_the_release_asks(name: str) -> None:
+    golden = shared_data(f"benchmarks/golden/{name}.jsonl")
+    task = built_in(name.rpartition(".")[0])
+    if task is None:
+        pytest.skip("it isn't built in")
+    assert list(differences(task, rows_of(task.name), golden)) == []
