@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from proctor.exams.chat_prompts import Turns
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Choose, Pack, Prompt
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from workers.engines.base import LoadRequest, Skill
@@ -42,6 +42,20 @@ def logprob(before: int, token: int) -> float:
 
 def score(before: int, tokens: Sequence[int]) -> float:
     return math.fsum(logprob(*pair) for pair in pairwise([before, *tokens]))
+
+
+def is_greedy(before: int, tokens: Sequence[int]) -> bool:
+    """Whether each token is the likeliest behind the one before it."""
+    return all(
+        token == max(range(END + 1), key=lambda each: (logprob(one, each), -each))
+        for one, token in pairwise([before, *tokens])
+    )
+
+
+def lines_of(ask: Choose) -> Iterator[tuple[int, bytes]]:
+    """The last byte before each option, `END` where there is none, and the option."""
+    for context, option in zip(ask.contexts or (ask.text,) * len(ask.options), ask.options, strict=True):
+        yield [END, *context.encode()][-1], option.encode()
 
 
 @dataclass(frozen=True)
@@ -168,11 +182,11 @@ class BigramEngine:
 
     def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
         with Meter(PlainDevice()) as meter:
-            rows = []
-            for prompt in (prepared.prompts[index] for index in pack.members):
-                *_, last = prompt.text.encode()
-                rows.append(tuple(score(last, option.encode()) for option in prompt.options))
-        return PackScores(tuple(rows), sum(prepared.lengths[index] for index in pack.members), 0, meter.cost)
+            asks = [prepared.prompts[index].ask for index in pack.members]
+            lines = [list(lines_of(ask)) for ask in asks if isinstance(ask, Choose)]
+            rows = tuple(tuple(score(*line) for line in some) for some in lines)
+            greedy = tuple(tuple(is_greedy(*line) for line in some) for some in lines)
+        return PackScores(rows, sum(prepared.lengths[index] for index in pack.members), 0, meter.cost, greedy)
 
     def score_options(self, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> tuple[float, ...]:
         return tuple(score(prompt[-1], option) for option in options)

@@ -119,6 +119,7 @@ class Choose:
     characters: tuple[int, ...] = ()  # of each option, without the space before it; empty: all have as many
     shots: int = 0  # examples shown in `text`
     contexts: tuple[str, ...] = ()  # the prompt of each option, where each has its own; `text` is the first of them
+    greedy: bool = False  # whether it is also asked if all tokens of an option are the likeliest at their place
 
 
 @dataclass(frozen=True)

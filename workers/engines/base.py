@@ -149,7 +149,10 @@ class Engine(Protocol):
         """
 
     def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
-        """Log-probabilities of the options of a pack; `prepared` is of this engine.
+        """Log-probabilities of the options of a pack, and where asked whether they are greedy; `prepared` is its own.
+
+        Each option stands behind its prompt, or behind a context of its own (`Choose.contexts`). Where that is empty,
+        it stands behind the token that begins a text, or else ends one, as in lm-evaluation-harness.
 
         Raises
         ------

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from proctor.catalog.template import render
 from proctor.errors import CantBeAsked
 from proctor.exams.chat_prompts import Message, Turns
-from proctor.nouns.exams import Prompt
+from proctor.nouns.exams import Choose, Prompt
 from workers.engines.chat_template import ChatTemplate
 from workers.engines.hf.token_bytes import TokenBytes
 from workers.engines.scoring import Continuation, EncodedPrompt
@@ -87,7 +87,7 @@ class HfTokenizer:
         CantBeAsked
             where an option adds no token of its own, or a line is longer than the window.
         """
-        texts = [text for prompt in prompts for text in _texts(prompt)]
+        texts = [text for prompt in prompts for pair in _pairs(prompt) for text in pair]
         known = {text: self._lately[text] for text in texts if text in self._lately}
         new = list(dict.fromkeys(text for text in texts if text not in known))
         known |= dict(zip(new, self._many(new), strict=True))
@@ -95,10 +95,7 @@ class HfTokenizer:
         return tuple(self._encoded(prompt, known) for prompt in prompts)
 
     def _encoded(self, prompt: Prompt, ids: Mapping[str, list[int]]) -> EncodedPrompt:
-        alone, *wholes = (ids[text] for text in _texts(prompt))
-        lines = tuple(
-            Continuation(tuple(alone + whole[len(alone) :]), scored=len(whole) - len(alone)) for whole in wholes
-        )
+        lines = tuple(self._line(ids[before], ids[whole]) for before, whole in _pairs(prompt))
         encoded = EncodedPrompt(prompt, lines)
         if min(line.scored for line in lines) < 1:
             raise CantBeAsked(
@@ -115,6 +112,23 @@ class HfTokenizer:
                 "Ask with fewer shots, or take a model with a longer window.",
             )
         return encoded
+
+    def _line(self, before: list[int], whole: list[int]) -> Continuation:
+        """An option behind what is read before it: the token that begins or else ends texts, where that is nothing."""
+        begin = [] if before else self._beginning
+        return Continuation((*begin, *before, *whole[len(before) :]), scored=len(whole) - len(before))
+
+    @cached_property
+    def _beginning(self) -> list[int]:
+        specials = (self.library.bos_token_id, self.library.eos_token_id)
+        found = next((token for token in specials if isinstance(token, int)), None)
+        if found is None:
+            raise CantBeAsked(
+                self.model,
+                "its tokenizer has no token that begins or ends texts, and nothing stands before the option",
+                "Take a benchmark whose questions have a text.",
+            )
+        return [found]
 
     def _many(self, texts: Sequence[str]) -> list[list[int]]:
         begin = self.library.bos_token
@@ -146,11 +160,11 @@ def rendered(library: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *
     return render(library.get_chat_template(), turns, moment, library.special_tokens_map, opened=opened)
 
 
-def _texts(prompt: Prompt) -> tuple[str, ...]:
-    """What is tokenized for a prompt: it alone, then with each option."""
-    text = prompt.text.rstrip()
-    space = prompt.text[len(text) :]
-    return (text, *(text + space + option for option in prompt.options))
+def _pairs(prompt: Prompt) -> list[tuple[str, str]]:
+    """What is tokenized for each option of a prompt: what stands before it, and that with the option."""
+    ask = prompt.ask
+    contexts = ask.contexts if isinstance(ask, Choose) and ask.contexts else (prompt.text,) * len(prompt.options)
+    return [(context.rstrip(), context + option) for context, option in zip(contexts, prompt.options, strict=True)]
 
 
 def _leading_specials(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workers.engines.generation import common_beginning
 from workers.engines.hf.scoring.layout import Segment
 from workers.engines.scoring import EncodedPrompt
 
@@ -42,20 +43,24 @@ def common_length(prompts: Sequence[EncodedPrompt]) -> int:
     It is found on the ids of full prompts. The text of a common beginning, tokenized alone, may end in other tokens.
     """
     stems = [stem(prompt) for prompt in prompts]
-    first, last = min(stems), max(stems)
-    longest = min(len(one) for one in stems) - 1
-    return next((n for n in range(longest) if first[n] != last[n]), longest)
+    shortest = min(len(one) for one in stems)
+    return min(common_beginning(min(stems), max(stems)), shortest - 1)
 
 
 def stem(prompt: EncodedPrompt) -> tuple[int, ...]:
-    """A prompt's own tokens, before its options; at least 1, the same for all options."""
-    option = prompt.options[0]
-    return option.line[: len(option.line) - option.scored]
+    """The tokens that all lines of a prompt read before what is scored; at least 1.
+
+    They are all of the prompt, unless each option has a prompt of its own.
+    """
+    unscored = [option.line[: len(option.line) - option.scored] for option in prompt.options]
+    first, last = min(unscored), max(unscored)
+    return first[: common_beginning(first, last)]
 
 
 def length_of(prompt: EncodedPrompt, shared: int) -> int:
     """Tokens that a prompt adds to a row whose prefix has `shared` tokens."""
-    return len(stem(prompt)) - shared + sum(option.scored - 1 for option in prompt.options)
+    own = len(stem(prompt))
+    return own - shared + sum(len(option.line) - own - 1 for option in prompt.options)
 
 
 def row_of(members: Sequence[EncodedPrompt], shared: int) -> PackedRow:
@@ -72,12 +77,17 @@ def row_of(members: Sequence[EncodedPrompt], shared: int) -> PackedRow:
         end = len(reads)
         reads.append(len(tokens) - 1)
         for o, option in enumerate(member.options):
-            first, *rest = option.line[len(own) :]
-            wanted.append(WantedLogits(m, o, end, first))
-            wanted += (WantedLogits(m, o, len(reads) + n, token) for n, token in enumerate(rest))
-            reads += range(len(tokens), len(tokens) + len(rest))
-            tokens += option.line[len(own) : -1]
+            branch = option.line[len(own) :]
+            scored = range(len(branch) - option.scored, len(branch))
+            if 0 in scored:
+                wanted.append(WantedLogits(m, o, end, branch[0]))
+            rest = scored[1:] if 0 in scored else scored
+            wanted += (WantedLogits(m, o, len(reads) + n, branch[place]) for n, place in enumerate(rest))
+            reads += (len(tokens) + place - 1 for place in rest)
+            tokens += branch[:-1]
             positions += range(len(own), len(option.line) - 1)
-        branches = tuple(option.scored - 1 for option in member.options if option.scored > 1)
+        branches = tuple(
+            length for option in member.options if (length := len(option.line) - len(own) - 1) > 0
+        )  # fmt: skip
         segments.append(Segment(len(own) - shared, branches))
     return PackedRow(tuple(tokens), tuple(positions), tuple(segments), tuple(reads), tuple(wanted))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from proctor.errors import BadScores
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Choose, Pack, Prompt
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.layout import Prefix
@@ -69,18 +69,19 @@ class PlainScorer:
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
         members = members_of(prepared, pack)
         lines = lines_of(members)
-        sums = [[0.0] * len(member.options) for member in members]
+        found = Sums(members)
         with Meter(self.device) as meter, self.device.reporting_shortage(self.tokenizer.model):
-            found = self._log_probabilities(lines)
-            targets = (target for line in lines for target in line.targets)
-            for target, value in zip(targets, found, strict=True):
-                sums[target.member][target.option] += value
-        scores = tuple(tuple(row) for row in sums)
-        check(scores, members, self.tokenizer.model)
-        return PackScores(scores, sum(len(line.tokens) for line in lines), 0, meter.cost)
+            values, likeliest = self._log_probabilities(lines, with_greedy=found.asks_for_greedy)
+            targets = [target for line in lines for target in line.targets]
+            for target, value in zip(targets, values, strict=True):
+                found.add(target.member, target.option, value)
+            for target, is_likeliest in zip(targets, likeliest, strict=False):
+                found.note_likeliest(target.member, target.option, likeliest=is_likeliest)
+        check(found.scores, members, self.tokenizer.model)
+        return PackScores(found.scores, sum(len(line.tokens) for line in lines), 0, meter.cost, found.greedy)
 
-    def _log_probabilities(self, lines: Sequence[PaddedLine]) -> list[float]:
-        """One number a target, line by line."""
+    def _log_probabilities(self, lines: Sequence[PaddedLine], *, with_greedy: bool) -> tuple[list[float], list[bool]]:
+        """One number a target, line by line; and whether each target is the likeliest token, where that is asked."""
         length = max(len(line.tokens) for line in lines)
         rows = [line.tokens + (self.model.padding,) * (length - len(line.tokens)) for line in lines]
         positions = sorted({target.position for line in lines for target in line.targets})
@@ -91,7 +92,35 @@ class PlainScorer:
         chosen, which = torch.unique(torch.stack([b, k]), dim=1, return_inverse=True)
         logprobs = logits[chosen[0], chosen[1]].float().log_softmax(-1)  # (positions that are read, V)
         values: list[float] = logprobs[which, token].tolist()
-        return values
+        likeliest: list[bool] = (logprobs.argmax(-1)[which] == token).tolist() if with_greedy else []
+        return values, likeliest
+
+
+class Sums:
+    """What is summed up of a pack, option by option: log-probabilities, and whether all tokens were the likeliest."""
+
+    def __init__(self, members: Sequence[EncodedPrompt]) -> None:
+        self.asks_for_greedy = any(isinstance(one.prompt.ask, Choose) and one.prompt.ask.greedy for one in members)
+        self._sums = [[0.0] * len(member.options) for member in members]
+        self._greedy = [[True] * len(member.options) for member in members]
+
+    def add(self, member: int, option: int, logprob: float) -> None:
+        """Add a token's log-probability to its option's."""
+        self._sums[member][option] += logprob
+
+    def note_likeliest(self, member: int, option: int, *, likeliest: bool) -> None:
+        """Take in whether one of an option's tokens is the likeliest at its place."""
+        self._greedy[member][option] &= likeliest
+
+    @property
+    def scores(self) -> tuple[tuple[float, ...], ...]:
+        """The log-probability of each member's options."""
+        return tuple(tuple(row) for row in self._sums)
+
+    @property
+    def greedy(self) -> tuple[tuple[bool, ...], ...]:
+        """Whether each member's options are greedy; empty where nobody asked."""
+        return tuple(tuple(row) for row in self._greedy) if self.asks_for_greedy else ()
 
 
 def members_of(prepared: Prepared, pack: Pack) -> list[EncodedPrompt]:

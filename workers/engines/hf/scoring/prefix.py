@@ -12,7 +12,7 @@ from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.cascade import NAME
 from workers.engines.hf.scoring.layout import CascadeLayout, Prefix, Segment
 from workers.engines.hf.scoring.packing import common_length, length_of, row_of, stem
-from workers.engines.hf.scoring.plain import HfPrepared, check, members_of, own
+from workers.engines.hf.scoring.plain import HfPrepared, Sums, check, members_of, own
 from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import Meter
 from workers.engines.scoring import EncodedPrompt, PackScores, Prepared
@@ -51,10 +51,11 @@ class PrefixScorer:
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
         members = members_of(prepared, pack)
         with Meter(self.device) as meter, self.device.reporting_shortage(self.tokenizer.model):
-            scores = score_row(self.model, members, own(prepared).prefix)
+            scores, greedy = score_row(self.model, members, own(prepared).prefix)
         check(scores, members, self.tokenizer.model)
         computed = sum(prepared.lengths[index] for index in pack.members)
-        return PackScores(scores, computed, sum(full_length(member) for member in members) - computed, meter.cost)
+        saved = sum(full_length(member) for member in members) - computed
+        return PackScores(scores, computed, saved, meter.cost, greedy)
 
 
 def prefill(model: CausalModel, tokens: Sequence[int]) -> Prefix:
@@ -67,19 +68,25 @@ def prefill(model: CausalModel, tokens: Sequence[int]) -> Prefix:
     return prefix
 
 
-def score_row(model: CausalModel, members: Sequence[EncodedPrompt], prefix: Prefix) -> tuple[tuple[float, ...], ...]:
-    """Log-probabilities of each member's options, behind the prefix that all of them begin with."""
+def score_row(
+    model: CausalModel, members: Sequence[EncodedPrompt], prefix: Prefix
+) -> tuple[tuple[tuple[float, ...], ...], tuple[tuple[bool, ...], ...]]:
+    """Log-probabilities of each member's options, behind the prefix that all begin with; and whether each is greedy."""
     row = row_of(members, prefix.length)
     cascade = CascadeLayout(row.segments, prefix, model.model.device)
     logits = model.row_logits(
         torch.tensor(row.tokens), torch.tensor(row.positions), torch.tensor(row.reads), cascade
     )  # (K, V)
     read, token = torch.tensor([(w.read, w.token) for w in row.wanted], device=logits.device).T
-    found: list[float] = logits.float().log_softmax(-1)[read, token].tolist()
-    sums = [[0.0] * len(member.options) for member in members]
-    for want, value in zip(row.wanted, found, strict=True):
-        sums[want.member][want.option] += value
-    return tuple(tuple(values) for values in sums)
+    logprobs = logits.float().log_softmax(-1)
+    found = Sums(members)
+    likeliest = (logprobs.argmax(-1)[read] == token).tolist() if found.asks_for_greedy else ()
+    values: list[float] = logprobs[read, token].tolist()
+    for want, value in zip(row.wanted, values, strict=True):
+        found.add(want.member, want.option, value)
+    for want, is_likeliest in zip(row.wanted, likeliest, strict=False):
+        found.note_likeliest(want.member, want.option, likeliest=is_likeliest)
+    return found.scores, found.greedy
 
 
 def full_length(prompt: EncodedPrompt) -> int:

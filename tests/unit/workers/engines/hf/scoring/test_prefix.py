@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from proctor.errors import BadScores
 from proctor.exams.packs import compose
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Choose, Pack, Prompt
 from proctor.nouns.models import DType, Quant
 from tests import tiny
 from tests.support import ROOT
@@ -35,7 +36,23 @@ def asked(beginning: str, options: tuple[str, ...], questions: tuple[str, ...] =
     return tuple(tiny.prompt(beginning + text, options, index) for index, text in enumerate(questions))
 
 
+def in_contexts(beginning: str, *sentences: tuple[str, str, str]) -> tuple[Prompt, ...]:
+    """The same ending behind a context an option: two names, of which one fits."""
+    asks = (
+        Choose(f"{beginning}{start}{names[0]}", (end,) * 2, contexts=tuple(beginning + start + name for name in names))
+        for start, end, *names in ((start, end, *pair.split("/")) for start, pair, end in sentences)
+    )
+    return tuple(replace(tiny.prompt(ask.text, ask.options, index), ask=ask) for index, ask in enumerate(asks))
+
+
+SENTENCES = (
+    ("The moon turns because the ", "earth/largest planet", " pulls it."),
+    ("The ", "sun/earth", " is larger than the moon, and so it pulls."),
+)
 CASES = {
+    "a context an option": in_contexts(SHOTS, *SENTENCES),
+    "a context an option, no shots": in_contexts("", *SENTENCES),
+    "nothing before the option": asked("", WORDS, ("",) * 2),
     "shots": asked(SHOTS, LETTERS),
     "no shots": asked("", LETTERS),
     "words": asked(SHOTS, WORDS),
@@ -72,6 +89,38 @@ def largest_difference(engine: LoadedModel, scorer: Scorer, prompts: tuple[Promp
     plain, fast = scores(PlainScorer(engine.model, engine.tokenizer, tiny.CPU), prompts), scores(scorer, prompts)
     assert plain.argmax(1).tolist() == fast.argmax(1).tolist()
     return float((plain - fast).abs().max())
+
+
+@pytest.mark.parametrize("case", ["words", "nothing before the option", "a context an option"])
+def test_an_option_is_greedy_where_all_its_tokens_are_the_likeliest(llama: LoadedModel, case: str) -> None:
+    prompts = tuple(with_the_likeliest(llama, prompt) for prompt in CASES[case])
+    pack = Pack(0, tuple(range(len(prompts))))
+    plain, fast = (
+        PlainScorer(llama.model, llama.tokenizer, tiny.CPU),
+        PrefixScorer(llama.model, llama.tokenizer, tiny.CPU),
+    )
+    lines = [[greedy(llama, option) for option in one.options] for one in plain.prepare(prompts).encoded]
+    assert any(row[-1] for row in lines)
+    assert not any(all(row) for row in lines)
+    for scorer in (plain, fast):
+        assert [list(row) for row in scorer.score(scorer.prepare(prompts), pack).greedy] == lines
+        assert scorer.score(scorer.prepare(CASES[case]), pack).greedy == ()
+
+
+def with_the_likeliest(llama: LoadedModel, prompt: Prompt) -> Prompt:
+    """The prompt with the likeliest of the words as one more option, and asked whether options are greedy."""
+    assert isinstance(prompt.ask, Choose)
+    ids = llama.tokenizer.ids(prompt.text) or [llama.tokenizer.library.bos_token_id]
+    logits = llama.model.model(torch.tensor([ids])).logits[0, -1]
+    best = llama.tokenizer.decode([int(logits.argmax())])
+    contexts = (*prompt.ask.contexts, prompt.ask.text) if prompt.ask.contexts else ()
+    return replace(prompt, ask=replace(prompt.ask, options=(*prompt.options, best), contexts=contexts, greedy=True))
+
+
+def greedy(llama: LoadedModel, option: Continuation) -> bool:
+    """Whether each scored token is the likeliest behind those before it."""
+    likeliest: list[int] = llama.model.model(torch.tensor([option.line[:-1]])).logits[0].argmax(-1).tolist()
+    return likeliest[-option.scored :] == list(option.line[-option.scored :])
 
 
 @pytest.mark.parametrize("case", CASES)
