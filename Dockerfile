@@ -27,7 +27,7 @@ FROM light AS worker
 ARG PIP_EXTRA_INDEX_URL=""
 USER root
 WORKDIR /opt/proctor
-RUN python -m pip install --constraint constraints.txt ".[worker]"
+RUN python -m pip install --constraint constraints.txt ".[worker,judging]"
 WORKDIR /var/lib/proctor
 USER proctor
 # SIGTERM: the pack at hand is finished and kept, the Run goes back. Give it longer than the 10 s of `docker stop`.

@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip==26.3"
 	@echo "Installing the packages of constraints.txt (one to three minutes, once) ..."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[worker]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[worker,judging]" --group dev
 	@touch $@
 
 demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a report

@@ -9,6 +9,7 @@ from proctor.errors import BadExam
 from proctor.exams.judging import filters, task_filters
 from proctor.exams.judging.arguments import Reader
 from proctor.exams.judging.filters import Filter, Piece
+from proctor.exams.judging.maths import answers
 from proctor.exams.judging.replies import ReadReply, Standing
 from proctor.exams.tasks.form import Chain, Step
 from proctor.nouns.exams import Question
@@ -30,6 +31,9 @@ FILTERS: Mapping[str, Callable[[Reader], Filter]] = {
     "code_behind_prompt": task_filters.code_behind_prompt,
     "code_behind_prompt_to_fence": task_filters.code_behind_prompt_to_fence,
     "code_block": task_filters.code_block,
+    "between_dollars": answers.between_dollars,
+    "final_answer": answers.final_answer,
+    "last_boxed": answers.last_boxed,
 }
 
 

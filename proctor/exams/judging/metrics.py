@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from proctor.errors import BadExam
-from proctor.exams.judging import choices, likelihoods, sets, texts
+from proctor.exams.judging import choices, likelihoods, likenesses, sets, texts
 from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.ifeval import following
+from proctor.exams.judging.maths import hendrycks, minerva
 from proctor.exams.judging.sets import Summary
 from proctor.exams.judging.worth import Item, Worth
 from proctor.exams.tasks.form import Kind, Metric
@@ -63,6 +65,22 @@ OF_TEXTS: Mapping[str, TextMeasure] = {
     "weighted_f1": TextMeasure(texts.pair, sets.weighted_f1),
     "macro_f1": TextMeasure(texts.pair, sets.macro_f1),
     "mcc": TextMeasure(texts.pair, sets.mcc),
+    "bleu": TextMeasure(likenesses.bleu, likenesses.corpus_bleu),
+    "chrf": TextMeasure(likenesses.chrf, likenesses.corpus_chrf),
+    "chrf++": TextMeasure(likenesses.chrf_with_words, likenesses.corpus_chrf_with_words),
+    "ter": TextMeasure(likenesses.ter, likenesses.corpus_ter),
+    **{
+        f"{by}_{what}": TextMeasure(likenesses.truthful(by, what))
+        for by in ("bleu", "rouge1", "rouge2", "rougeL")
+        for what in ("max", "acc", "diff")
+    },
+    "prompt_level_strict_acc": TextMeasure(following.of_prompt(loose=False)),
+    "inst_level_strict_acc": TextMeasure(following.of_instructions(loose=False), sets.each_flag),
+    "prompt_level_loose_acc": TextMeasure(following.of_prompt(loose=True)),
+    "inst_level_loose_acc": TextMeasure(following.of_instructions(loose=True), sets.each_flag),
+    "hendrycks_math": TextMeasure(hendrycks.hendrycks_math),
+    "minerva_math": TextMeasure(minerva.minerva_math),
+    "math_verify": TextMeasure(minerva.math_verify),
 }
 _OF_SCORED: Mapping[Kind, Mapping[str, Measure]] = {
     Kind.CHOOSE: OF_CHOICES,

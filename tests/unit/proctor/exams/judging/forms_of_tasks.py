@@ -117,4 +117,17 @@ GOLDEN: Mapping[str, Golden] = {
     "mmlu_pro_law": Golden(MMLU_PRO, "mmlu_pro", "category law"),
     "mmlu_pro_math": Golden(MMLU_PRO, "mmlu_pro", "category math"),
     "nq_open": Golden(form(STRIPPED, regexes_to_ignore=ARTICLES, **PLAIN), "nq_open", "list"),
+    "truthfulqa_gen": Golden(
+        Form(
+            Kind.WRITE,
+            tuple(
+                Metric(f"{by}_{what}")
+                for by in ("bleu", "rouge1", "rouge2", "rougeL")
+                for what in ("max", "acc", "diff")
+            ),
+            Headline("bleu_acc", "none"),
+        ),
+        "truthfulqa_gen",
+        "both lists",
+    ),
 }

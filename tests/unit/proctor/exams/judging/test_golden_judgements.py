@@ -45,6 +45,7 @@ RULES: Mapping[str, Callable[[Row], str]] = {
     "number": lambda row: str(row["answer"]).rpartition("####")[2].strip(),
     "letter of four": lambda row: "ABCD"[row["answer"]],
     "(letter) of four": lambda row: f"({'ABCD'[row['answer']]})",
+    "both lists": lambda row: json.dumps({name: row[name] for name in ("correct_answers", "incorrect_answers")}),
     "list": lambda row: json.dumps(row["answer"]),
     "category law": lambda row: str(row["answer"]),
     "category math": lambda row: str(row["answer"]),

@@ -1,0 +1,1 @@
+"""Answers in mathematics: read out of a reply, written alike, and compared by value."""

@@ -1,0 +1,61 @@
+"""Filters that read the final answer out of a solution in LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.filters import Filter, each
+
+_FINAL = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
+NO_ANSWER = "[invalidanswer]"
+
+
+def between_dollars(_: Reader) -> Filter:
+    """hendrycks_math: what stands between the first `$` and the last; the whole reply where two are missing."""
+
+    def extract(text: str, _: object) -> str:
+        first, last = text.find("$"), text.rfind("$")
+        return text[first + 1 : last] if first < last else text
+
+    return each(extract)
+
+
+def final_answer(_: Reader) -> Filter:
+    """minerva_math: what follows `Final Answer: The final answer is`, the sentence after it needn't have come."""
+
+    def extract(text: str, _: object) -> str | None:
+        found = _FINAL.search(text + "I hope it is correct.")
+        return found.group(1).strip() if found else None
+
+    return each(extract, NO_ANSWER)
+
+
+def last_boxed(_: Reader) -> Filter:
+    r"""The content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
+    return each(lambda text, _: boxed(text), NO_ANSWER)
+
+
+def boxed(text: str) -> str | None:
+    r"""The content of the last `\boxed{…}`, or of the last `\fbox{…}`; None where there is none that closes.
+
+    `\boxed 5$` without braces goes up to the next dollar.
+    """
+    if "\\boxed " in text:
+        return text.rpartition("\\boxed ")[2].partition("$")[0]
+    for command in ("\\boxed", "\\fbox"):
+        start = text.rfind(command)
+        if start >= 0:
+            return _braced(text[start + len(command) :])
+    return None
+
+
+def _braced(text: str) -> str | None:
+    if not text.startswith("{"):
+        return None
+    depth = 0
+    for place, one in enumerate(text):
+        depth += (one == "{") - (one == "}")
+        if not depth:
+            return text[1:place]
+    return None
