@@ -9,17 +9,26 @@ from pathlib import Path
 from proctor.errors import BadInput, UnknownName
 from proctor.exams.benchmarks.arc import ARC_CHALLENGE, ARC_EASY
 from proctor.exams.benchmarks.base import Benchmark, ExamSet
+from proctor.exams.benchmarks.bbh import BBH
 from proctor.exams.benchmarks.blimp import BLIMP
 from proctor.exams.benchmarks.boolq import BOOLQ
 from proctor.exams.benchmarks.commonsense_qa import COMMONSENSE_QA
+from proctor.exams.benchmarks.gsm8k import GSM8K, GSM8K_COT
 from proctor.exams.benchmarks.hellaswag import HELLASWAG
+from proctor.exams.benchmarks.humaneval import HUMANEVAL, HUMANEVAL_INSTRUCT
+from proctor.exams.benchmarks.ifeval import IFEVAL
 from proctor.exams.benchmarks.lambada import LAMBADA_OPENAI
+from proctor.exams.benchmarks.mbpp import MBPP
+from proctor.exams.benchmarks.mgsm import MGSM, MGSM_EN_COT
 from proctor.exams.benchmarks.mmlu import MMLU
+from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
 from proctor.exams.benchmarks.nq_open import NQ_OPEN
 from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
+from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
+from proctor.exams.benchmarks.wikitext import WIKITEXT
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
 
 BUILT_IN = (
@@ -27,15 +36,29 @@ BUILT_IN = (
     MMLU,
     ARC_CHALLENGE,
     ARC_EASY,
+    BBH,
     BLIMP,
     BOOLQ,
     COMMONSENSE_QA,
+    GSM8K,
+    GSM8K_COT,
     HELLASWAG,
+    HUMANEVAL,
+    HUMANEVAL_INSTRUCT,
+    IFEVAL,
     LAMBADA_OPENAI,
+    MBPP,
+    MGSM,
+    MGSM_EN_COT,
+    MMLU_PRO,
     NQ_OPEN,
     OPENBOOKQA,
     PIQA,
     SOCIAL_IQA,
+    TRUTHFULQA_GEN,
+    TRUTHFULQA_MC1,
+    TRUTHFULQA_MC2,
+    WIKITEXT,
     WINOGRANDE,
 )
 NAMES = tuple(one.name for one in BUILT_IN)

@@ -93,6 +93,7 @@ class Judging:
     repeats: int = 1
     headline: Headline | None = None  # None: the first metric on the first chain
     reference: Column | None = None  # a mapping of what the metrics need of a row; None: the target
+    right: Column | None = None  # places of all right choices; None: the target
 
 
 @dataclass(frozen=True)

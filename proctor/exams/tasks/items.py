@@ -40,7 +40,8 @@ def question_of(task: Task, fields: Fields, row: Row, index: int, shape: Shape) 
         raise _bad(task, index, f"its text is {text!r}, and others' is none that is a number")
     if task.kind is Kind.CHOOSE:
         choices = fields.choices(row)
-        answer, *further = _right(task, target, choices, index)
+        named = task.judging.right(row) if task.judging.right else target
+        answer, *further = _right(task, named, choices, index)
         identity = question_id(task.name, text, choices, (), (), opening)
         return Question(identity, index, text, choices, answer, further=tuple(further), opening=opening)
     identity = question_id(task.name, text, (), (), (), opening)
@@ -72,7 +73,7 @@ def _in_contexts(task: Task, fields: Fields, row: Row, index: int) -> Question:
     return Question(identity, index, text, contexts, right, contexts=contexts, opening=opening)
 
 
-def _right(task: Task, target: Target, choices: Sequence[str], index: int) -> list[int]:
+def _right(task: Task, target: object, choices: Sequence[str], index: int) -> list[int]:
     """Places of the right choices, the first first."""
     named = target if isinstance(target, list | tuple) else [target]
     places = [choices.index(one) if isinstance(one, str) and one in choices else one for one in named]

@@ -36,6 +36,7 @@ def read_judging(keys: Keys, kind: Kind) -> Judging:
         (NO_FILTER,) if chains is None else tuple(_chain(keys, chain) for chain in chains),
         keys.count("repeats") or 1,
         reference=results.reference if results else None,
+        right=results.right if results else None,
     )
 
 

@@ -18,6 +18,7 @@ class Results:
 
     metrics: Mapping[str, str]  # of a figure's name the metric's
     reference: Column | None = None
+    right: Column | None = None
 
 
 @dataclass(frozen=True)
