@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from proctor.errors import BadScores
 from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.references import choices_of
 from proctor.nouns.exams import LETTERS, Question
 
 INVALID = "[invalid]"  # the fallback where none is given
@@ -108,21 +109,21 @@ def lettered(choices: Sequence[str], text: str, place: int, plain: Plainer) -> s
     return f"({by_letter})" if by_letter else None
 
 
-def choice_by(choices_of: Callable[[Question], Sequence[str]], read: Reader) -> Filter:
+def choice_by(offered: Callable[[Question], Sequence[str]], read: Reader) -> Filter:
     """A match of `regex_pattern`; else the choice that the reply names by its wording or its letter, as `(A)`."""
     pattern = read.pattern("regex_pattern", GSM8K_ANSWER)
     place, fallback = read.number("group_select", 0), read.text("fallback", INVALID)
     plain = plainer(read)
 
     def extract(text: str, question: Question) -> str | None:
-        return select(pattern, text, place) or lettered(choices_of(question), text, place, plain)
+        return select(pattern, text, place) or lettered(offered(question), text, place, plain)
 
     return each(extract, fallback)
 
 
 def multi_choice_regex(read: Reader) -> Filter:
-    """`multi_choice_regex`, over the question's choices."""
-    return choice_by(lambda question: question.choices, read)
+    """`multi_choice_regex`, over the question's choices, or `choices` of its reference."""
+    return choice_by(choices_of, read)
 
 
 def mapped(read: Reader) -> Filter:

@@ -46,6 +46,7 @@ OF_CHOICES: Mapping[str, Measure] = {
     "f1": Measure(choices.pair, sets.f1),
     "weighted_f1": Measure(choices.pair, sets.weighted_f1),
     "macro_f1": Measure(choices.pair, sets.macro_f1),
+    "micro_f1": Measure(choices.pair, sets.micro_f1),
     "mcc": Measure(choices.pair, sets.mcc),
 }
 OF_ONE_TEXT: Mapping[str, Measure] = {
@@ -64,6 +65,7 @@ OF_TEXTS: Mapping[str, TextMeasure] = {
     "f1": TextMeasure(texts.pair, sets.f1),
     "weighted_f1": TextMeasure(texts.pair, sets.weighted_f1),
     "macro_f1": TextMeasure(texts.pair, sets.macro_f1),
+    "micro_f1": TextMeasure(texts.pair, sets.micro_f1),
     "mcc": TextMeasure(texts.pair, sets.mcc),
     "bleu": TextMeasure(likenesses.bleu, likenesses.corpus_bleu),
     "chrf": TextMeasure(likenesses.chrf, likenesses.corpus_chrf),

@@ -57,6 +57,12 @@ def macro_f1(items: Sequence[Item]) -> float:
     return sum(_f1_of(pairs, label) for label in labels) / len(labels)
 
 
+def micro_f1(items: Sequence[Item]) -> float:
+    """F1 of all labels together: where each question has one label, the share that is right."""
+    pairs = _pairs(items)
+    return sum(right == given for right, given in pairs) / len(pairs)
+
+
 def mcc(items: Sequence[Item]) -> float:
     """Matthews' correlation coefficient, for any number of labels (Gorodkin 2004); 0 where a side has one alone."""
     pairs = _pairs(items)

@@ -20,7 +20,8 @@ def exact_match(question: Question, text: str, read: Reader) -> Worth:
     """`exact_match`: equal to a right answer, once what is to be ignored is off both.
 
     Off go, in this order and as flagged, `regexes_to_ignore`, case, ASCII punctuation, ASCII digits. White space stays,
-    but NUL at an end, which the arrays of lm-evaluation-harness lose.
+    but NUL at an end, which the arrays of lm-evaluation-harness lose. They also cut a text whose lower case is longer
+    (`İ`) to its length before; here it stays whole.
     """
     regexes, case = read.patterns("regexes_to_ignore"), read.flag("ignore_case")
     punctuation, digits = read.flag("ignore_punctuation"), read.flag("ignore_numbers")

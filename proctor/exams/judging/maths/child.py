@@ -50,7 +50,7 @@ def main() -> None:
 def _tried(way: Callable[[str, str], bool], given: str, right: str) -> bool:
     try:
         return way(given, right)
-    except Exception:  # noqa: BLE001  # what a reply makes of a parser: it isn't equal
+    except Exception:  # noqa: BLE001 -- what a reply makes of a parser: it isn't equal
         return False
 
 

@@ -60,7 +60,7 @@ def _started() -> subprocess.Popen[str]:
     for name in ("math_verify", "sympy", "antlr4"):
         check_installed(name)
     command = [sys.executable, "-I", "-m", CHILD]
-    process = subprocess.Popen(  # noqa: S603  # our own module, nothing of a reply in the command
+    process = subprocess.Popen(  # noqa: S603 -- our own module, nothing of a reply in the command
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

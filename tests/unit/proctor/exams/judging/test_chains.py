@@ -84,6 +84,11 @@ def test_a_choice_is_known_by_the_pattern_then_its_wording_then_its_letter(reply
     assert extracted(Step("multi_choice_regex", arguments), reply, CHOSEN) == answer
 
 
+def test_choices_stand_in_the_reference_where_the_question_has_none() -> None:
+    asked = Question("0" * 16, 0, "Which?", reference='{"right": "(B)", "choices": ["red", "blue"]}')
+    assert extracted(Step("multi_choice_regex"), "It is blue.", asked) == "(B)"
+
+
 def test_the_next_filter_is_given_the_fallback_and_what_it_finds_there_is_not_found() -> None:
     outcome = sent(regex("x", fallback="B"), "lowercase", replies=("y",))
     assert (outcome.text, outcome.extracted, outcome.standing) == ("b", None, Standing.NOTHING)

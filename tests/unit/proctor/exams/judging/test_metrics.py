@@ -114,6 +114,9 @@ def test_a_page_s_perplexities_are_per_word_and_per_byte_over_the_set() -> None:
         ('["Red", "blue"]', "green", {}, 0),
         ("[2,5)", "[2,5)", {}, 1),
         ("[1, 2]", "[1, 2]", {}, 1),
+        ('{"right": "red", "choices": ["blue", "red"]}', "red", {}, 1),
+        ('{"right": ["red", "pink"]}', "pink", {}, 1),
+        ("{1, 2}", "{1, 2}", {}, 1),
     ],
 )
 def test_a_text_matches_once_what_is_to_be_ignored_is_off_both(
@@ -178,5 +181,6 @@ def test_f1_of_many_labels_is_weighted_by_how_often_each_is_right() -> None:
     pairs = [("a", "a"), ("a", "b"), ("b", "b"), ("c", "[invalid]")]
     assert sets.weighted_f1(pairs) == pytest.approx((2 * (2 / 3) + 1 * (2 / 3) + 0) / 4)
     assert sets.macro_f1(pairs) == pytest.approx((2 / 3 + 2 / 3 + 0 + 0) / 4)
+    assert sets.micro_f1(pairs) == 0.5
     assert sets.mcc([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)]) == 1
     assert sets.mcc([(0.0, -1.0), (1.0, -1.0)]) == 0
