@@ -33,6 +33,8 @@ class Result:
 def mark(exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
     """The mark by the headline of the exam's form. Nothing extracted is no answer and has no points.
 
+    Nor is a program, as long as it hasn't been run (`proctor.exams.judging.programs`).
+
     Raises
     ------
     BadScores
@@ -47,8 +49,8 @@ def mark(exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
         reply = _scored(form, question, exchanges)
         worth = metrics.of_scored(form.kind, metric, question, reply)
         return Mark(worth.points, worth.picked, correct_norm=_normed(form, question, reply))
-    outcome = _through(form, next(one for one in form.chains if one.name == head.chain), question, exchanges)
-    if outcome.extracted is None:
+    outcome = headline_outcome(form, question, exchanges)
+    if outcome.extracted is None or metric.name in metrics.OF_PROGRAMS:
         return Mark(0.0)
     return Mark(metrics.of_text(metric, question, outcome.text).points, extracted=outcome.extracted)
 
@@ -57,6 +59,7 @@ def results(form: Form, question: Question, exchanges: Sequence[Exchange]) -> tu
     """All metrics on all chains that they are computed on, chains in the form's order. Raises as `mark`.
 
     A metric is given a fallback's text too, as lm-evaluation-harness does: these are the figures of its samples files.
+    Metrics of programs, which would have to be run, are left out.
     """
     if form.kind is not Kind.WRITE:
         reply = _scored(form, question, exchanges)
@@ -66,17 +69,26 @@ def results(form: Form, question: Question, exchanges: Sequence[Exchange]) -> tu
         Result(metric, metrics.of_text(metric, question, outcome.text), outcome.chain, outcome)
         for outcome in outcomes
         for metric in form.metrics
-        if metric.chain in {"", outcome.chain}
+        if metric.chain in {"", outcome.chain} and metric.name not in metrics.OF_PROGRAMS
     )
 
 
+def headline_outcome(form: Form, question: Question, exchanges: Sequence[Exchange]) -> Outcome:
+    """What the headline's chain makes of the written replies. Raises as `mark`."""
+    chain = next(one for one in form.chains if one.name == form.headline.chain)
+    return _through(form, chain, question, exchanges)
+
+
 def check(form: Form) -> None:
-    """Raise `BadExam` where this release can't judge by a form: filters, metrics, summaries, their arguments."""
+    """Raise `BadExam` where this release can't judge by a form: filters, metrics, summaries, their arguments.
+
+    Raises `BadInput` where a library that a metric needs isn't installed.
+    """
     for chain in form.chains:
         for step in chain.steps:
             made(step)
     for metric in form.metrics:
-        metrics.summary_of(form.kind, metric)
+        metrics.check(form.kind, metric)
     head = form.headline
     if not any(one.name == head.metric and one.chain in {"", head.chain} for one in form.metrics):
         raise BadExam(f"The headline's metric {head.metric!r} isn't computed on the chain {head.chain!r}.")

@@ -10,7 +10,8 @@ from proctor.errors import BadExam
 from proctor.exams.judging import choices, likelihoods, likenesses, sets, texts
 from proctor.exams.judging.arguments import Reader
 from proctor.exams.judging.ifeval import following
-from proctor.exams.judging.maths import hendrycks, minerva
+from proctor.exams.judging.libraries import check_installed
+from proctor.exams.judging.maths import equivalence, hendrycks, minerva
 from proctor.exams.judging.sets import Summary
 from proctor.exams.judging.worth import Item, Worth
 from proctor.exams.tasks.form import Kind, Metric
@@ -35,6 +36,8 @@ class TextMeasure:
 
     worth: OfText
     summary: Summary = sets.mean
+    takes: tuple[str, ...] = ()  # names of its arguments
+    needs: tuple[str, ...] = ()  # modules of the extra
 
 
 OF_CHOICES: Mapping[str, Measure] = {
@@ -58,32 +61,34 @@ OF_PAGES: Mapping[str, Measure] = {
     "byte_perplexity": Measure(likelihoods.per_byte, sets.weighted_perplexity),
     "bits_per_byte": Measure(likelihoods.per_byte, sets.bits),
 }
+_BLEU, _IFEVAL = ("sacrebleu",), ("langdetect", "nltk")
 OF_TEXTS: Mapping[str, TextMeasure] = {
-    "exact_match": TextMeasure(texts.exact_match),
-    "contains": TextMeasure(texts.contains),
+    "exact_match": TextMeasure(texts.exact_match, takes=texts.IGNORED),
+    "contains": TextMeasure(texts.contains, takes=("ignore_case",)),
     "number": TextMeasure(texts.number),
     "f1": TextMeasure(texts.pair, sets.f1),
     "weighted_f1": TextMeasure(texts.pair, sets.weighted_f1),
     "macro_f1": TextMeasure(texts.pair, sets.macro_f1),
     "micro_f1": TextMeasure(texts.pair, sets.micro_f1),
     "mcc": TextMeasure(texts.pair, sets.mcc),
-    "bleu": TextMeasure(likenesses.bleu, likenesses.corpus_bleu),
-    "chrf": TextMeasure(likenesses.chrf, likenesses.corpus_chrf),
-    "chrf++": TextMeasure(likenesses.chrf_with_words, likenesses.corpus_chrf_with_words),
-    "ter": TextMeasure(likenesses.ter, likenesses.corpus_ter),
+    "bleu": TextMeasure(likenesses.bleu, likenesses.corpus_bleu, needs=_BLEU),
+    "chrf": TextMeasure(likenesses.chrf, likenesses.corpus_chrf, needs=_BLEU),
+    "chrf++": TextMeasure(likenesses.chrf_with_words, likenesses.corpus_chrf_with_words, needs=_BLEU),
+    "ter": TextMeasure(likenesses.ter, likenesses.corpus_ter, needs=_BLEU),
     **{
-        f"{by}_{what}": TextMeasure(likenesses.truthful(by, what))
+        f"{by}_{what}": TextMeasure(likenesses.truthful(by, what), needs=(*_BLEU, "rouge_score"))
         for by in ("bleu", "rouge1", "rouge2", "rougeL")
         for what in ("max", "acc", "diff")
     },
-    "prompt_level_strict_acc": TextMeasure(following.of_prompt(loose=False)),
-    "inst_level_strict_acc": TextMeasure(following.of_instructions(loose=False), sets.each_flag),
-    "prompt_level_loose_acc": TextMeasure(following.of_prompt(loose=True)),
-    "inst_level_loose_acc": TextMeasure(following.of_instructions(loose=True), sets.each_flag),
+    "prompt_level_strict_acc": TextMeasure(following.of_prompt(loose=False), needs=_IFEVAL),
+    "inst_level_strict_acc": TextMeasure(following.of_instructions(loose=False), sets.each_flag, needs=_IFEVAL),
+    "prompt_level_loose_acc": TextMeasure(following.of_prompt(loose=True), needs=_IFEVAL),
+    "inst_level_loose_acc": TextMeasure(following.of_instructions(loose=True), sets.each_flag, needs=_IFEVAL),
     "hendrycks_math": TextMeasure(hendrycks.hendrycks_math),
-    "minerva_math": TextMeasure(minerva.minerva_math),
-    "math_verify": TextMeasure(minerva.math_verify),
+    "minerva_math": TextMeasure(minerva.minerva_math, needs=equivalence.MODULES),
+    "math_verify": TextMeasure(minerva.math_verify, needs=equivalence.MODULES),
 }
+OF_PROGRAMS = frozenset({"pass_at_1", "pass_at_k"})  # known once they have run: `proctor.exams.judging.programs`
 _OF_SCORED: Mapping[Kind, Mapping[str, Measure]] = {
     Kind.CHOOSE: OF_CHOICES,
     Kind.LOGLIKELIHOOD: OF_ONE_TEXT,
@@ -128,6 +133,8 @@ def summed_up(kind: Kind, metric: Metric, items: Sequence[Item]) -> float:
 
 def summary_of(kind: Kind, metric: Metric) -> Summary:
     """How a metric is summed up. Raises as `summed_up`."""
+    if kind is Kind.WRITE and metric.name in OF_PROGRAMS:
+        return sets.mean
     own = _measure(OF_TEXTS, metric) if kind is Kind.WRITE else _measure(_OF_SCORED[kind], metric)
     if own.summary is not sets.mean or metric.aggregation == "mean":
         return own.summary
@@ -137,6 +144,20 @@ def summary_of(kind: Kind, metric: Metric) -> Summary:
             f"There are mean, {', '.join(sorted(SUMMARIES))}.",
         )
     return SUMMARIES[metric.aggregation]
+
+
+def check(kind: Kind, metric: Metric) -> None:
+    """Raise `BadExam` for an unknown metric, aggregation or argument, and `BadInput` for a library that isn't there."""
+    summary_of(kind, metric)
+    if kind is not Kind.WRITE or metric.name in OF_PROGRAMS:
+        return
+    measure = _measure(OF_TEXTS, metric)
+    if unknown := sorted(set(metric.arguments) - {FUNCTION, *measure.takes}):
+        raise BadExam(f"The metric {metric.name} knows no argument {', '.join(unknown)}.", "Mend the task's file.")
+    for module in measure.needs:
+        check_installed(module)
+    if measure.takes:  # of which the values are read when it is computed
+        of_text(metric, Question("", 0, "", reference="-"), "-")
 
 
 def _measure(table: Mapping[str, T], metric: Metric) -> T:

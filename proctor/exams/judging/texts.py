@@ -11,6 +11,7 @@ from proctor.exams.judging.references import right_texts
 from proctor.exams.judging.worth import Worth, all_or_none
 from proctor.nouns.exams import Question
 
+IGNORED = ("regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers")  # arguments of `exact_match`
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NO_DIGITS = str.maketrans("", "", string.digits)
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")

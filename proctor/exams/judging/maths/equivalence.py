@@ -18,6 +18,7 @@ from proctor.errors import BadInput
 from proctor.exams.judging.libraries import check_installed
 
 CHILD = "proctor.exams.judging.maths.child"
+MODULES = ("math_verify", "sympy", "antlr4")
 LIMIT_S = 10  # for one question, after which the kernel ends the process
 
 
@@ -57,7 +58,7 @@ class Algebra:
 
 
 def _started() -> subprocess.Popen[str]:
-    for name in ("math_verify", "sympy", "antlr4"):
+    for name in MODULES:
         check_installed(name)
     command = [sys.executable, "-I", "-m", CHILD]
     process = subprocess.Popen(  # noqa: S603 -- our own module, nothing of a reply in the command

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import replace
 
 import pytest
 
-from proctor.errors import BadExam, BadScores
+from proctor.errors import BadExam, BadInput, BadScores
+from proctor.exams.judging import metrics
 from proctor.exams.judging.marking import check, mark, results
 from proctor.exams.judging.replies import Standing
 from proctor.exams.tasks.form import Form, Headline, Kind, Metric
@@ -132,5 +134,23 @@ def test_a_form_is_checked_before_anything_is_asked() -> None:
         check(replace(COT, chains=(*COT.chains, replace(NONE, steps=(replace(FIRST, function="guess"),)))))
     with pytest.raises(BadExam, match="No metric is called 'bleu'"):
         check(replace(CHOOSE, metrics=(Metric("acc"), Metric("bleu"))))
+    with pytest.raises(BadExam, match="knows no argument ignore_caps"):
+        check(replace(COT, metrics=(Metric("exact_match", {"ignore_caps": True}),)))
+    with pytest.raises(BadExam, match="ignore_case = 1"):
+        check(replace(COT, metrics=(Metric("exact_match", {"ignore_case": 1}),)))
     with pytest.raises(BadExam, match="isn't computed on the chain"):
         check(replace(COT, metrics=(Metric("exact_match", chain="flexible-extract"),)))
+
+
+@pytest.mark.parametrize("name", sorted(metrics.OF_TEXTS))
+def test_a_library_that_a_metric_needs_is_missed_before_anything_is_asked(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = replace(COT, metrics=(Metric(name),), headline=Headline(name, "strict-match"))
+    check(form)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    if needs := metrics.OF_TEXTS[name].needs:
+        with pytest.raises(BadInput, match=rf"{needs[0]}, which isn't installed.*proctor-exams\[judging\]"):
+            check(form)
+    else:
+        check(form)
