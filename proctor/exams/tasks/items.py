@@ -88,13 +88,26 @@ def _reference(task: Task, fields: Fields, row: Row, shape: Shape, text: str) ->
         return json.dumps(task.judging.reference(row), ensure_ascii=False)
     if task.kind is Kind.ROLLING:
         return json.dumps({"words": len(re.split(r"\s+", text)), "bytes": len(text.encode())})
+    right = _right_texts(fields, row, shape)
+    if offered := _offered(task, row):
+        return json.dumps({"right": right, "choices": offered}, ensure_ascii=False)
+    return right if isinstance(right, str) else json.dumps(right, ensure_ascii=False)
+
+
+def _right_texts(fields: Fields, row: Row, shape: Shape) -> str | list[str]:
     target, choices = fields.target(row), fields.choices(row)
     if choices and isinstance(target, int) and 0 <= target < len(choices):
         return choices[target]
     if shape.several:
-        every = target if isinstance(target, list | tuple) else [target]
-        return json.dumps([str(one) for one in every], ensure_ascii=False)
+        return [str(one) for one in (target if isinstance(target, list | tuple) else [target])]
     return str(target)
+
+
+def _offered(task: Task, row: Row) -> list[str]:
+    """The row's `choices`, where a filter looks for their wording in the reply; else none."""
+    named = any(step.function == "multi_choice_regex" for chain in task.judging.chains for step in chain.steps)
+    choices = row.get("choices")
+    return [str(one) for one in choices] if named and isinstance(choices, list) else []
 
 
 def _only(task: Task, target: Target, index: int) -> str:
