@@ -18,7 +18,7 @@ from proctor.exams.benchmarks.hellaswag import HELLASWAG
 from proctor.exams.benchmarks.humaneval import HUMANEVAL, HUMANEVAL_INSTRUCT
 from proctor.exams.benchmarks.ifeval import IFEVAL
 from proctor.exams.benchmarks.lambada import LAMBADA_OPENAI
-from proctor.exams.benchmarks.mbpp import MBPP
+from proctor.exams.benchmarks.mbpp import MBPP, MBPP_INSTRUCT
 from proctor.exams.benchmarks.mgsm import MGSM, MGSM_EN_COT
 from proctor.exams.benchmarks.mmlu import MMLU
 from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
@@ -48,6 +48,7 @@ BUILT_IN = (
     IFEVAL,
     LAMBADA_OPENAI,
     MBPP,
+    MBPP_INSTRUCT,
     MGSM,
     MGSM_EN_COT,
     MMLU_PRO,

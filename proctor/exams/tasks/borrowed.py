@@ -32,7 +32,10 @@ def borrowed(folder: Path | None, places: Sequence[str], keys: Sequence[str], sh
     """
     root = folder or installed()
     if root is None:
-        raise BadExam(f"Its examples are others' text, which stands in {places[0]} of lm_eval's task files.", _NEXT)
+        raise BadExam(
+            f"The benchmark shows others' texts, which stand in lm_eval's task file {places[0]}, and none is at hand.",
+            _NEXT,
+        )
     found = [_values(root / place, keys) for place in places]
     if (digest := digest_of(found)) != sha256:
         raise BadExam(f"{root / places[0]} isn't the text of lm_eval 0.4.13 (its digest is {digest[:12]}…).", _NEXT)

@@ -71,11 +71,15 @@ class Keys:
         """The part of the piece that stands for a function; None where there is none, see `raise_missing`."""
         if not isinstance(value, Reference):
             raise self.bad(key, "a !function is needed")
-        piece = piece_of(value)
+        piece = self.known(value)
         found = part(piece) if piece else None
         if not found:
             self._missing.append(f"{value.name} for {key} (sha256 {value.sha256[:12] or 'of no file'})")
         return found or None
+
+    def known(self, value: object) -> Piece | None:
+        """The piece that stands for a function; None for what is none, or isn't known."""
+        return piece_of(value) if isinstance(value, Reference) else None
 
     def field(self, key: str, value: object) -> Field:
         """A field of the task: a template is looked at, a function is a piece of ours."""

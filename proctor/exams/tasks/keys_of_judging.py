@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from proctor.errors import BadExam
 from proctor.exams.judging.metrics import FUNCTION
 from proctor.exams.reading.problems import shown
-from proctor.exams.tasks.definition import Judging
+from proctor.exams.tasks.definition import Column, Judging
 from proctor.exams.tasks.form import NO_FILTER, Chain, Kind, Metric, Step
 from proctor.exams.tasks.keys import Keys
-from proctor.exams.tasks.pieces import Results
+from proctor.exams.tasks.pieces import OWN, Results
 from proctor.exams.tasks.task_files import Reference
 
 DEFAULTS = {  # where a file names no metric
@@ -35,7 +35,7 @@ def read_judging(keys: Keys, kind: Kind) -> Judging:
         tuple(metric for metric in metrics if metric),
         (NO_FILTER,) if chains is None else tuple(_chain(keys, chain) for chain in chains),
         keys.count("repeats") or 1,
-        reference=results.reference if results else None,
+        reference=results.reference if results else _reference(keys, entries),
         right=results.right if results else None,
     )
 
@@ -58,11 +58,17 @@ def _metric(keys: Keys, kind: Kind, entry: object, results: Results | None) -> M
         arguments |= _other(name, results.metrics[name])
     if isinstance(how, Reference):
         piece = keys.piece("metric_list", how, lambda piece: piece.aggregation)
-        arguments |= _other(name, piece or name)
+        arguments |= _other(name, name if piece in {None, OWN} else str(piece))
         how = "mean"
     if how is not None and not isinstance(how, str):
         raise keys.bad("metric_list", "an aggregation by name is needed")
     return Metric(name, arguments, "", how or "mean", bool(entry.get("higher_is_better", True)))
+
+
+def _reference(keys: Keys, entries: Sequence[object]) -> Column | None:
+    """What a metric by a piece of ours needs of a row; None where none needs more than the target."""
+    pieces = [keys.known(entry["metric"]) for entry in entries if isinstance(entry, Mapping) and "metric" in entry]
+    return next((piece.reference for piece in pieces if piece and piece.reference), None)
 
 
 def _other(name: str, function: str) -> dict[str, object]:

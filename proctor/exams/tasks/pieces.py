@@ -7,9 +7,11 @@ file is another function. Which are known stands in `proctor.exams.tasks.known_f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proctor.exams.tasks.definition import Column, Prepare
+
+OWN = "own"  # an aggregation that is how the metric is summed up here anyway
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,6 @@ class Piece:
     samples: bool = False  # examples that are written out in the Python file, read as data
     results: Results | None = None  # process_results
     metric: str = ""  # of metric_list
-    aggregation: str = ""
+    aggregation: str = ""  # the metric that is summed up so, or OWN
     step: str = ""  # a filter
-    arguments: Mapping[str, object] = field(default_factory=dict)  # of the metric or the filter
+    reference: Column | None = None  # what the metric needs of a row

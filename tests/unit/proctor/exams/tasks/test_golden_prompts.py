@@ -11,6 +11,8 @@ from proctor.errors import BadExam
 from proctor.exams.benchmarks.registry import BUILT_IN
 from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.tasks.definition import Settings, Task
+from proctor.exams.tasks.installed import installed
+from proctor.exams.tasks.task_folder import open_folder
 from tests.support import shared_data
 from tests.unit.proctor.exams.tasks.goldens import FOLDER, differences
 
@@ -22,9 +24,16 @@ ROWS = {
     "truthfulqa_mc1": "truthfulqa_mc",
     "truthfulqa_mc2": "truthfulqa_mc",
     "gsm8k_cot": "gsm8k",
+    "gsm8k_cot_llama": "gsm8k",
+    "gsm8k_cot_zeroshot": "gsm8k",
     "humaneval_instruct": "humaneval",
+    "mbpp_instruct": "mbpp",
+    "arc_challenge_chat": "arc_challenge",
+    "lambada_openai_cloze_yaml": "lambada_openai",
+    "leaderboard_bbh_snarks": "bbh",
 }
-TASKS = Path(os.environ["LM_EVAL_TASKS"]) if "LM_EVAL_TASKS" in os.environ else None  # as in docs/experiments.md
+TASKS = Path(os.environ["LM_EVAL_TASKS"]) if "LM_EVAL_TASKS" in os.environ else installed()
+RUNS_CODE = ("humaneval", "mbpp")  # their files are read once replies that are programs can be judged
 GROUPS = ("mmlu_pro", "mgsm", "bbh", "blimp")  # several tasks of one folder
 
 
@@ -53,3 +62,15 @@ def test_a_built_in_benchmark_asks_what_the_release_asks(name: str) -> None:
     if task is None:
         pytest.skip("it isn't built in")
     assert list(differences(task, rows_of(task.name), golden)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_file_of_the_release_asks_what_the_release_asks(name: str) -> None:
+    golden = shared_data(f"benchmarks/golden/{name}.jsonl")
+    if TASKS is None:
+        pytest.skip("no lm_eval 0.4.13 is installed, and LM_EVAL_TASKS names no folder of its task files")
+    task_name = name.rpartition(".")[0]
+    if task_name.startswith(RUNS_CODE):
+        pytest.skip("its replies are programs, which aren't judged yet")
+    (task,) = open_folder(TASKS).tasks(task_name)
+    assert list(differences(task, rows_of(task_name), golden)) == []
