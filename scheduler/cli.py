@@ -47,15 +47,25 @@ what_to_run = options(
                  type=click.Choice(["none", "8bit", "4bit"]), help="Quantization of the weights. Repeat for more."),
     click.option("-s", "--subjects", multiple=True, default=["all"], show_default=True, metavar="SUBJECT",
                  help="Subjects, groups (stem, humanities, social_sciences, other) or all; repeat, or part by commas."),
-    click.option("--benchmark", default="mmlu", show_default=True, metavar="NAME|PATH",
-                 help="mmlu, demo, or a file or folder of CSV, JSONL or Parquet with question, choices, answer "
-                      "(and subject)."),
+    click.option("-b", "--benchmark", "benchmarks", multiple=True, default=["mmlu"], show_default=True,
+                 metavar="NAME|PATH[:SUBJECTS]",
+                 help="A built-in one (`proctor benchmarks` lists them), a task file of lm-evaluation-harness, or a "
+                      "file or folder of CSV, JSONL or Parquet with question, choices, answer (and subject). Repeat "
+                      "for more; with subjects of its own behind a colon."),
+    click.option("--data", type=click.Path(exists=True, file_okay=False), metavar="FOLDER",
+                 help="Where a benchmark's rows lie (test.jsonl, train.jsonl, …) in its data set's columns, instead of "
+                      "the hub; of several benchmarks, in a folder of its name each."),
+    click.option("--tasks", type=click.Path(exists=True, file_okay=False), metavar="FOLDER",
+                 help="Where task files lie, for benchmarks by a task's name. Default: an installed lm_eval's."),
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
                  help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
                  show_default=True, help="auto is the checkpoint's own where the device computes in it, else float32."),
     click.option("--shots", type=click.IntRange(0, 100),
-                 help="Examples from the dev split before each question. Default: 5, or 0 without a dev split."),
+                 help="Examples before each question. Default: the benchmark's own number; for mmlu and files of "
+                      "yours 5, or 0 without a dev split."),
+    click.option("--shots-as", type=click.Choice(["turns", "text"]), default="turns", show_default=True,
+                 help="With a chat template: each example is a turn, or all stand in one message with the question."),
     click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
     click.option("--template-date", default="", metavar="YYYY-MM-DD",
                  help="The date that a chat template is told, where it asks for one. Default: that of the submission."),
@@ -104,6 +114,8 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m smollm2 --benchmark demo
       submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct -q none -q 4bit -s astronomy
       submit-sweep -m ./my-model --benchmark questions.csv --verbose
+      submit-sweep -m smollm2 -b hellaswag -b gsm8k -b mmlu:stem --limit 200
+      submit-sweep -m smollm2 -b my_task.yaml --shots 3
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
@@ -116,6 +128,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     """
     from proctor.allotment import Allotment, memory_bytes
     from proctor.settings import Settings
+    from scheduler.prepare import RowSource
     from scheduler.submit import Way, submit_sweep
 
     way = Way(
@@ -126,6 +139,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         as_json=given["as_json"],
         allotment=Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
         default_shots=given["shots"] is None,
+        rows=RowSource(*(Path(given[one]) if given[one] else None for one in ("data", "tasks"))),
     )
     settings = Settings.read(os.environ)
     if given["log_format"]:
@@ -148,7 +162,8 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
     return SweepRequest(
         models=tuple(dict.fromkeys(given["models"])),
         quants=tuple(dict.fromkeys(Quant(quant) for quant in given["quants"])),
-        benchmark=given["benchmark"],
+        benchmark=given["benchmarks"][0],
+        further=tuple(dict.fromkeys(given["benchmarks"][1:])),
         subjects=tuple(dict.fromkeys(part for part in subjects if part)) or ("all",),
         device=given["device"],
         dtype=DType(given["dtype"]),
@@ -159,6 +174,7 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
             given["pack_tokens"],
             scoring=Scoring(given["scoring"]),
             template_date=given["template_date"],
+            shots_as_turns=given["shots_as"] == "turns",
         ),
         priority=given["priority"],
         name=given["name"],

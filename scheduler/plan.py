@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
-from proctor.nouns.exams import LETTERS, Exam, Scoring
+from proctor.exams.tasks.asking import FORM_VERSION
+from proctor.nouns.exams import LETTERS, Conditions, Exam, Scoring
 from proctor.nouns.models import Device, Lane, ModelRef, Quant
 from proctor.nouns.runs import RunSpec, SweepRequest
 from proctor.statistical_power import smallest_difference
@@ -113,8 +114,16 @@ def run_spec(request: SweepRequest, model: ModelRef, quant: Quant, device: Devic
         subject=exam.subject,
         exam_hash=exam.content_hash,
         questions=questions_asked(request, exam),
-        conditions=request.conditions,
+        conditions=conditions_of(request.conditions, exam),
     )
+
+
+def conditions_of(asked: Conditions, exam: Exam) -> Conditions:
+    """The conditions of one exam. One in a form scores what its options say, behind the examples drawn for it."""
+    if not exam.form:
+        return asked
+    shots = max((len(question.shots) for question in exam.questions), default=0)
+    return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=Scoring.TEXT)
 
 
 def questions_asked(request: SweepRequest, exam: Exam) -> int:
@@ -157,7 +166,7 @@ def undecided(targets: Sequence[Target], begun: Device | None) -> list[ProctorEr
 def exam_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[ProctorError]:
     shots = request.conditions.shots
     faults: list[ProctorError] = []
-    short = [exam for exam in exams if len(exam.dev) < shots]
+    short = [exam for exam in exams if len(exam.dev) < shots and not exam.form]
     if short:
         fewest = min(len(exam.dev) for exam in short)
         names = ", ".join(exam.subject for exam in short[:5]) + (", …" if len(short) > 5 else "")
@@ -184,6 +193,7 @@ def blank_option_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[Pr
     blank = [
         f"question {question.index} of {exam.subject}, option {LETTERS[number]}"
         for exam in exams
+        if not exam.form
         for question in exam.questions[: request.conditions.limit]
         for number, choice in enumerate(question.choices)
         if not choice.strip()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from proctor.allotment import WHOLE, Allotment, group_name
@@ -16,9 +17,11 @@ from proctor.catalog.resolve import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
 from proctor.catalog.weights import Weights
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
+from proctor.exams.benchmarks.base import ExamSet
 from proctor.exams.benchmarks.registry import load_benchmark, of_version
 from proctor.exams.chat_prompts import Habits, Unwritten, habits
 from proctor.exams.reading.assembly import NO_DEV
+from proctor.exams.tasks.definition import Settings as TaskSettings
 from proctor.gpus import usable
 from proctor.hardware import Machine, look
 from proctor.nouns.exams import Exam
@@ -59,6 +62,7 @@ def prepare(
     *,
     default_shots: bool = False,
     fresh: bool = False,
+    rows: RowSource | None = None,
 ) -> Prepared:
     """Plan a request against what is there: nothing is written, nothing is started.
 
@@ -78,11 +82,9 @@ def prepare(
         faults.append(
             BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")
         )
-    benchmark = tried(faults, partial(load_benchmark, request.benchmark, request.subjects))
-    exams = () if benchmark is None else tuple(benchmark.exams.values())
-    if benchmark is not None:
-        request = replace(request, conditions=replace(request.conditions, prompt_version=benchmark.version))
-        tried(faults, partial(of_version, benchmark.version))
+    sets = loaded(request, rows or RowSource(), faults, default_shots=default_shots)
+    exams = tuple(exam for one in sets for exam in one.exams.values())
+    request = versioned(request, sets, faults)
     request, shots_told = fitted_shots(request, exams, default=default_shots)
     in_fleet = settings.broker_url is not None
     models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]
@@ -101,7 +103,7 @@ def prepare(
         faults.append(BadInput(f"--device cuda: {machine.gpus_unusable}.", "Mend that, or use --device cpu."))
     else:
         plan = tried(faults, partial(expand, settled, candidates, exams, targets, others_may_come=in_fleet))
-    if faults or benchmark is None or plan is None:
+    if faults or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(settled, candidates, targets) if in_fleet else []
     told = (*shots_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
@@ -110,8 +112,60 @@ def prepare(
         *told,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
-    found_notes = [note for note in benchmark.notes if request.conditions.shots or not note.startswith(NO_DEV)]
+    found_notes = [
+        note for one in sets for note in one.notes if request.conditions.shots or not note.startswith(NO_DEV)
+    ]
     return Prepared(replace(plan, request=request), exams, (*found_notes, *notes), told)
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """Where rows and task files lie, where a person said so; None: on the hub, and with an installed lm_eval."""
+
+    data: Path | None = None
+    tasks: Path | None = None
+
+    def of(self, name: str, benchmarks: int) -> Path | None:
+        """The folder of a benchmark's rows: of one of several it is that of its name."""
+        return self.data / name if self.data is not None and benchmarks > 1 else self.data
+
+
+def loaded(
+    request: SweepRequest, source: RowSource, faults: list[ProctorError], *, default_shots: bool
+) -> list[ExamSet]:
+    """The exams of each benchmark of the request. What is wrong with them is added to `faults`."""
+    found: list[ExamSet] = []
+    for named in request.benchmarks:
+        name, subjects = parted(named, request.subjects)
+        settings = TaskSettings(
+            shots=None if default_shots else request.conditions.shots,
+            folder=source.of(name, len(request.benchmarks)),
+            tasks=source.tasks,
+        )
+        one = tried(faults, partial(load_benchmark, name, subjects, settings))
+        found += [one] if one is not None else []
+    names = [one.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    faults += [BadInput(f"Two benchmarks are called {name}.", "Name each once.") for name in twice]
+    return found
+
+
+def versioned(request: SweepRequest, sets: Sequence[ExamSet], faults: list[ProctorError]) -> SweepRequest:
+    """The request under the version of its benchmarks; exams in a form have one of their own."""
+    versions = sorted({one.version for one in sets if not all(exam.form for exam in one.exams.values())})
+    for version in versions:
+        tried(faults, partial(of_version, version))
+    if len(versions) > 1:
+        faults.append(BadInput(f"Prompts of two versions, {' and '.join(versions)}.", "Submit a sweep for each."))
+    return replace(request, conditions=replace(request.conditions, prompt_version=versions[0])) if versions else request
+
+
+def parted(named: str, subjects: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """A benchmark and its subjects: those behind its colon, else those of the whole request."""
+    name, colon, own = named.rpartition(":")
+    if not colon or not own or Path(named).exists():
+        return named, subjects
+    return name, tuple(part.strip() for part in own.split(",") if part.strip())
 
 
 def fitted_shots(
@@ -121,6 +175,7 @@ def fitted_shots(
 
     By `default` alone: a number that a person asked for stays, and is an error where the exams have fewer.
     """
+    exams = [exam for exam in exams if not exam.form]
     if not default or not exams or any(exam.dev for exam in exams):
         return request, ()
     said = f"{exams[0].benchmark} has no dev split, so no examples stand before its questions (--shots 0)."

@@ -24,7 +24,7 @@ from proctor.store.reads import records
 from proctor.store.runs import sweeps
 from proctor.store.runs.exams import save_exam
 from scheduler import local
-from scheduler.prepare import Prepared, prepare
+from scheduler.prepare import Prepared, RowSource, prepare
 from scheduler.watch import wording
 from scheduler.watch.follow import follow
 
@@ -43,7 +43,8 @@ class Way:
     plan_only: bool = False
     as_json: bool = False
     allotment: Allotment = field(default_factory=Allotment)  # of each worker that is started here
-    default_shots: bool = False  # nobody said how many: an exam without a dev split is asked with none
+    default_shots: bool = False  # nobody said how many: each benchmark's own number, none without a dev split
+    rows: RowSource = field(default_factory=RowSource)  # where benchmarks' rows and task files lie
 
 
 def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
@@ -57,7 +58,9 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         where the database or the broker can't be used.
     """
     with open_store(settings) as store:
-        prepared = prepare(request, settings, store, way.allotment, default_shots=way.default_shots, fresh=way.fresh)
+        prepared = prepare(
+            request, settings, store, way.allotment, default_shots=way.default_shots, fresh=way.fresh, rows=way.rows
+        )
         if way.plan_only:
             say_plan(prepared, as_json=way.as_json)
             return ALL_DONE

@@ -14,7 +14,7 @@ from proctor.errors import BadInput, ProctorError, SeveralFaults, UnknownName
 
 LIMIT_BYTES = 100_000  # bytes; PyYAML reads some 100 KB a second
 # Written in the plural too, as lists read better so.
-PLURALS = {"models": "model", "quants": "quant", "subject": "subjects"}
+PLURALS = {"benchmarks": "benchmark", "models": "model", "quants": "quant", "subject": "subjects"}
 
 
 def read(path: Path, command: click.Command) -> dict[str, Any]:

@@ -54,6 +54,12 @@ class SweepRequest:
     priority: int = 0  # higher goes first
     name: str = ""
     check_noise: bool = False  # score a slice of each Run again, in other packs; changes no Answer
+    further: tuple[str, ...] = ()  # benchmarks beside the first
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """All that were named, each with its own subjects where it was said so (`mmlu:stem,law`)."""
+        return (self.benchmark, *self.further)
 
 
 @dataclass(frozen=True)

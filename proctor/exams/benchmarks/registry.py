@@ -29,7 +29,9 @@ from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
 from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
 from proctor.exams.benchmarks.wikitext import WIKITEXT
+from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
+from proctor.exams.tasks.definition import Settings
 
 BUILT_IN = (
     DEMO,
@@ -63,12 +65,14 @@ BUILT_IN = (
     WINOGRANDE,
 )
 NAMES = tuple(one.name for one in BUILT_IN)
+DEFAULT = Settings()
 
 
-def load_benchmark(name_or_path: str, subjects: Sequence[str] = ()) -> ExamSet:
+def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Settings = DEFAULT) -> ExamSet:
     """The exams of the benchmark of this name, or of the one in a file or folder; `./mmlu` is always a path.
 
     `subjects` are those wanted, as `proctor.exams.reading.subjects.select` takes them: names, groups, none for all.
+    `settings` are for exams in a form: shots, seed, and where rows lie.
 
     Raises
     ------
@@ -77,7 +81,8 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = ()) -> ExamSet:
     UnknownName
         for an unknown benchmark or subject.
     """
-    return find(name_or_path).load(subjects)
+    benchmark = find(name_or_path)
+    return (benchmark.settled(settings) if isinstance(benchmark, TaskBenchmark) else benchmark).load(subjects)
 
 
 def find(name_or_path: str) -> Benchmark:

@@ -139,16 +139,17 @@ def _made(
     if form.kind is Kind.WRITE:
         return Write(prompt(question.text, form.target_delimiter), sampling_of(form, seed), len(shots))
     if form.kind is Kind.LOGLIKELIHOOD:
-        return Choose(prompt(question.text, form.target_delimiter), (question.reference,), (), len(shots))
+        return Choose(prompt(question.text, form.target_delimiter), (question.reference,), (), len(shots), greedy=True)
     if form.kind is Kind.CHOOSE:
         delimiter = form.chat_delimiter if conditions.chat_template else form.target_delimiter
         characters = tuple(len(choice) for choice in question.choices)
+        greedy = any(metric.name == "exact_match" for metric in form.metrics)
         if not question.contexts:
             options = tuple(delimiter + choice for choice in question.choices)
-            return Choose(prompt(question.text, form.target_delimiter), options, characters, len(shots))
+            return Choose(prompt(question.text, form.target_delimiter), options, characters, len(shots), greedy=greedy)
         contexts = tuple(prompt(context, "") for context in question.contexts)
         options = (delimiter + question.text,) * len(contexts)
-        return Choose(contexts[0], options, characters, len(shots), contexts)
+        return Choose(contexts[0], options, characters, len(shots), contexts, greedy)
     raise BadExam(f"{form.source.task!r} is asked in windows of a page, which this release doesn't do.")
 
 

@@ -82,6 +82,7 @@ def request_of(stored: JsonObject) -> SweepRequest:
         priority=stored["priority"],
         name=stored["name"],
         check_noise=stored.get("check_noise", False),
+        further=tuple(stored.get("further", ())),
     )
 
 
