@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
 from proctor.exams.tasks.asking import FORM_VERSION
+from proctor.exams.tasks.form import Kind, read_form
 from proctor.nouns.exams import LETTERS, Conditions, Exam, Scoring
 from proctor.nouns.models import Device, Lane, ModelRef, Quant
 from proctor.nouns.runs import RunSpec, SweepRequest
@@ -16,6 +17,7 @@ from proctor.statistical_power import smallest_difference
 # one league differ on about 30 %, a model and its 4-bit self on about 10 %.
 DISCORDANCE_BETWEEN_MODELS = 0.30
 DISCORDANCE_OF_QUANTIZATION = 0.10
+SCORED = {Kind.CHOOSE: Scoring.TEXT, Kind.WRITE: Scoring.WRITTEN}  # of exams in a form
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,12 @@ def run_spec(request: SweepRequest, model: ModelRef, quant: Quant, device: Devic
 
 
 def conditions_of(asked: Conditions, exam: Exam) -> Conditions:
-    """The conditions of one exam. One in a form scores what its options say, behind the examples drawn for it."""
+    """The conditions of one exam. One in a form says itself what is scored, behind the examples drawn for it."""
     if not exam.form:
         return asked
     shots = max((len(question.shots) for question in exam.questions), default=0)
-    return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=Scoring.TEXT)
+    scored = SCORED.get(read_form(exam.form).kind, Scoring.ONE_TEXT)
+    return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=scored)
 
 
 def questions_asked(request: SweepRequest, exam: Exam) -> int:

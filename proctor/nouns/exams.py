@@ -17,10 +17,12 @@ SHOTS = 5  # examples before a question, where nobody says how many: the usual n
 
 
 class Scoring(StrEnum):
-    """What of an option is scored: the letter before which it stands in the prompt, or its own text."""
+    """What is scored: of each option its letter or its own text, one text alone, or what the model writes."""
 
     LETTERS = "letters"
     TEXT = "text"
+    ONE_TEXT = "one text"
+    WRITTEN = "written"
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ def aside(runs: Sequence[RunProgress]) -> str:
     `45.8% (37.2 to 54.7) right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
     """
     answered, tied = sum(run.answered for run in runs), sum(run.tied for run in runs)
-    by_text = any(run.scoring is Scoring.TEXT for run in runs)
+    by_text = all(run.scoring is Scoring.TEXT for run in runs)
     norm = f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character" if answered else ""
-    parts = [shots(runs), norm if by_text else "", f"{tied} tied" if tied else "", _noise(runs)]
+    written = all(run.scoring is Scoring.WRITTEN for run in runs)
+    without = f"{tied} {'without an answer' if written else 'tied'}" if tied else ""
+    parts = [shots(runs), norm if by_text else "", without, _noise(runs)]
     return ", ".join(part for part in parts if part)
 
 
