@@ -64,7 +64,7 @@ what_to_run = options(
     click.option("--shots", type=click.IntRange(0, 100),
                  help="Examples before each question. Default: the benchmark's own number; for mmlu and files of "
                       "yours 5, or 0 without a dev split."),
-    click.option("--shots-as", type=click.Choice(["turns", "text"]), default="turns", show_default=True,
+    click.option("--examples", type=click.Choice(["turns", "text"]), default="turns", show_default=True,
                  help="With a chat template: each example is a turn, or all stand in one message with the question."),
     click.option("--chat-template", is_flag=True, help="Put the exam as a conversation, by the model's own template."),
     click.option("--template-date", default="", metavar="YYYY-MM-DD",
@@ -174,7 +174,7 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
             given["pack_tokens"],
             scoring=Scoring(given["scoring"]),
             template_date=given["template_date"],
-            shots_as_turns=given["shots_as"] == "turns",
+            shots_as_turns=given["examples"] == "turns",
         ),
         priority=given["priority"],
         name=given["name"],

@@ -27,9 +27,9 @@ from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
+from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
 from proctor.exams.benchmarks.wikitext import WIKITEXT
-from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
 from proctor.exams.tasks.definition import Settings
 
