@@ -23,11 +23,16 @@ LIMIT_S = 10  # for one question, after which the kernel ends the process
 
 
 class Algebra:
-    """One such process, for as long as it lives; calls take turns."""
+    """One such process, for as long as it lives; calls take turns. A fork of ours starts its own."""
 
     def __init__(self) -> None:
-        self._lock, self._owner = Lock(), os.getpid()
         self._process: subprocess.Popen[str] | None = None
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Leave the process to whom it belongs, and the lock to whoever holds it there."""
+        self._lock, self._process = Lock(), None
 
     def equal(self, how: str, given: str, right: str) -> bool:
         """Whether `given` equals `right`, `how` being `difference` or `verify`; not where the limits came first.
@@ -35,8 +40,6 @@ class Algebra:
         Raises `BadInput` where the libraries aren't installed.
         """
         with self._lock:
-            if self._owner != os.getpid():  # after a fork the process is the parent's
-                self._owner, self._process = os.getpid(), None
             process = self._process = self._process or _started()
             answer = _asked(process, json.dumps([how, given, right, LIMIT_S]))
             if not answer:
@@ -44,10 +47,9 @@ class Algebra:
             return answer.strip() == "true"
 
     def close(self) -> None:
-        """End the process, if it is this one's."""
+        """End the process, if there is one."""
         with self._lock:
-            if self._owner == os.getpid():
-                self._end()
+            self._end()
 
     def _end(self) -> None:
         process, self._process = self._process, None

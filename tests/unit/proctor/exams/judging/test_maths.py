@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -134,6 +135,18 @@ def test_threads_take_turns(algebra: Algebra) -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda n: algebra.equal("difference", str(n % 2), "1"), range(12)))
     assert answers == [n % 2 == 1 for n in range(12)]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # of a fork, from Python 3.12 on
+def test_a_fork_has_a_process_of_its_own(algebra: Algebra) -> None:
+    assert algebra.equal("difference", "1", "1")
+    child = os.fork()
+    if not child:
+        asked = algebra.equal("difference", "2", "1+1")
+        algebra.close()
+        os._exit(0 if asked else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert algebra.equal("difference", "3", "3")
 
 
 def test_a_library_that_isn_t_there_is_named_with_its_extra() -> None:
