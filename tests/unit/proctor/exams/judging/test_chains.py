@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from proctor.errors import BadExam, BadScores
 from proctor.exams.judging.chains import FILTERS, Outcome, through
+from proctor.exams.judging.filters import select
+from proctor.exams.judging.number_words import PHRASE, value_of
 from proctor.exams.judging.replies import ReadReply, Standing
 from proctor.exams.tasks.form import Chain, Step
 from proctor.nouns.exams import Question
@@ -74,6 +76,7 @@ def test_what_a_filter_extracts(step: Step, reply: str, answer: str | None) -> N
     [
         ("guilty OF romance, I say", "(B)"),
         ("Guilty!", "(A)"),
+        ("Guilty… of “Romance”", "(B)"),
         ("(C) or Guilty", "(C)"),
         ("Answer: C", "(C)"),
         ("Answer: D", None),
@@ -82,6 +85,84 @@ def test_what_a_filter_extracts(step: Step, reply: str, answer: str | None) -> N
 def test_a_choice_is_known_by_the_pattern_then_its_wording_then_its_letter(reply: str, answer: str | None) -> None:
     arguments = {"regex_pattern": r"(\([A-Z]\))", "ignore_case": True, "ignore_punctuation": True}
     assert extracted(Step("multi_choice_regex", arguments), reply, CHOSEN) == answer
+
+
+def test_without_choices_the_pattern_alone_finds_one() -> None:
+    step = Step("multi_choice_regex", {"regex_pattern": r"(\([A-Z]\))"})
+    assert [extracted(step, reply) for reply in ("(B)", ": B", "")] == ["(B)", None, None]
+
+
+NUMBERS = {
+    0: "zero",
+    8: "eight",
+    13: "thirteen",
+    21: "twenty one",
+    38: "thirty-eight",
+    40: "forty",
+    77: "seventy, seven",
+    100: "hundred",
+    119: "hundred nineteen",
+    1_000: "thousand",
+    2_515: "two thousand five hundred & fifteen",
+    3_000_060: "three million and sixty",
+    4_000_000_000: "four billion",
+    12_000_000_000_000: "twelve trillion",
+}
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+def test_numbers_in_words_have_their_value(value: int) -> None:
+    assert value_of(NUMBERS[value]) == value
+
+
+@pytest.mark.parametrize(
+    "word", ["one", "two", "three", "four", "five", "six", "seven", "nine", "ten", "eleven", "fourteen", "sixteen"]
+)
+def test_each_number_word_stands_between_its_neighbours(word: str) -> None:
+    order = [
+        *[
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+        ],
+        *["sixteen", "seventeen", "eighteen", "nineteen", "twenty"],
+    ]
+    assert value_of(word) == order.index(word)
+
+
+@pytest.mark.parametrize("phrase", ["", "and", "million million", "two thousand thousand"])
+def test_what_is_no_number_in_words_has_no_value(phrase: str) -> None:
+    assert value_of(phrase) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("it is two hundred, and forty one.", "two hundred, and forty one"),
+        ("seventy-eight", "seventy"),
+        ("someone", "one"),
+        ("six", None),
+        ("sixty six", "sixty"),
+        ("two million", "two million"),
+        ("eight", None),
+        ("eighteen", "eighteen"),
+    ],
+)
+def test_numbers_in_words_are_found_as_the_release_finds_them(text: str, phrase: str | None) -> None:
+    assert select(PHRASE, text, 0) == phrase
 
 
 def test_choices_stand_in_the_reference_where_the_question_has_none() -> None:
