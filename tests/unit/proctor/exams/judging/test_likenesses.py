@@ -32,6 +32,11 @@ def test_the_same_text_has_all_points_and_another_none(name: str) -> None:
     assert best == pytest.approx(0 if name == "ter" else 100)
 
 
+def test_of_five_words_one_to_change_leaves_four_fifths() -> None:
+    assert of("ter", "the cat sat on mats", "the cat sat on chairs").points == pytest.approx(0.8)
+    assert figure("ter", of("ter", "the cat sat on mats", "the cat sat on chairs").item) == pytest.approx(20)
+
+
 def test_bleu_of_a_set_is_of_its_counts_and_no_mean() -> None:
     near = of("bleu", "the cat sat on the mat today", "the cat sat on the mat").item
     far = of("bleu", "a red cat sat on the mat", "the cat sat on the red mat").item

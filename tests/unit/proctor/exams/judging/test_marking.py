@@ -119,6 +119,8 @@ def test_one_text_and_a_page_are_marked_too() -> None:
         (wrote("red"), "has a written reply"),
         (scored(-1, -2), "has 3 options and got 2 scores"),
         (scored(-1, -2, math.nan), "no log-probabilities"),
+        (scored(-1, -2, math.inf), "no log-probabilities"),
+        (scored(-1, -2, -3, greedy=(True,)), "1 of greedy"),
         (scored(*[-math.inf] * 3), "probability 0"),
     ],
 )
