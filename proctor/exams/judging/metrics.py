@@ -12,6 +12,7 @@ from proctor.exams.judging.arguments import Reader
 from proctor.exams.judging.ifeval import following
 from proctor.exams.judging.libraries import check_installed
 from proctor.exams.judging.maths import equivalence, hendrycks, minerva
+from proctor.exams.judging.maths.answers import EXTRACTED
 from proctor.exams.judging.sets import Summary
 from proctor.exams.judging.worth import Item, Worth
 from proctor.exams.tasks.form import Kind, Metric
@@ -84,8 +85,8 @@ OF_TEXTS: Mapping[str, TextMeasure] = {
     "inst_level_strict_acc": TextMeasure(following.of_instructions(loose=False), sets.each_flag, needs=_IFEVAL),
     "prompt_level_loose_acc": TextMeasure(following.of_prompt(loose=True), needs=_IFEVAL),
     "inst_level_loose_acc": TextMeasure(following.of_instructions(loose=True), sets.each_flag, needs=_IFEVAL),
-    "hendrycks_math": TextMeasure(hendrycks.hendrycks_math),
-    "minerva_math": TextMeasure(minerva.minerva_math, needs=equivalence.MODULES),
+    "hendrycks_math": TextMeasure(hendrycks.hendrycks_math, takes=(EXTRACTED,)),
+    "minerva_math": TextMeasure(minerva.minerva_math, takes=(EXTRACTED,), needs=equivalence.MODULES),
     "math_verify": TextMeasure(minerva.math_verify, needs=equivalence.MODULES),
 }
 OF_PROGRAMS = frozenset({"pass_at_1", "pass_at_k"})  # known once they have run: `proctor.exams.judging.programs`
@@ -157,7 +158,7 @@ def check(kind: Kind, metric: Metric) -> None:
     for module in measure.needs:
         check_installed(module)
     if measure.takes:  # of which the values are read when it is computed
-        of_text(metric, Question("", 0, "", reference="-"), "-")
+        of_text(metric, Question("", 0, "", reference="-"), "")
 
 
 def _measure(table: Mapping[str, T], metric: Metric) -> T:

@@ -9,31 +9,34 @@ from proctor.exams.judging.filters import Filter, each
 
 _FINAL = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
 NO_ANSWER = "[invalidanswer]"
+EXTRACTED = "extracted"  # the argument by which a metric leaves to a filter what it would read out itself
 
 
 def between_dollars(_: Reader) -> Filter:
-    """hendrycks_math: what stands between the first `$` and the last; the whole reply where two are missing."""
-
-    def extract(text: str, _: object) -> str:
-        first, last = text.find("$"), text.rfind("$")
-        return text[first + 1 : last] if first < last else text
-
-    return each(extract)
+    """The filter of `in_dollars`."""
+    return each(lambda text, _: in_dollars(text))
 
 
 def final_answer(_: Reader) -> Filter:
-    """minerva_math: what follows `Final Answer: The final answer is`, the sentence after it needn't have come."""
-
-    def extract(text: str, _: object) -> str | None:
-        found = _FINAL.search(text + "I hope it is correct.")
-        return found.group(1).strip() if found else None
-
-    return each(extract, NO_ANSWER)
+    """The filter of `finally_said`."""
+    return each(lambda text, _: finally_said(text), NO_ANSWER)
 
 
 def last_boxed(_: Reader) -> Filter:
     r"""The content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
     return each(lambda text, _: boxed(text), NO_ANSWER)
+
+
+def in_dollars(text: str) -> str:
+    """hendrycks_math: what stands between the first `$` and the last; the whole reply where two are missing."""
+    first, last = text.find("$"), text.rfind("$")
+    return text[first + 1 : last] if first < last else text
+
+
+def finally_said(text: str) -> str | None:
+    """minerva_math: what stands between `Final Answer: The final answer is` and `I hope it is correct.`, or a space."""
+    found = _FINAL.search(text + "I hope it is correct.")
+    return found.group(1).strip() if found else None
 
 
 def boxed(text: str) -> str | None:

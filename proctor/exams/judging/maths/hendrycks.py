@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.maths.answers import EXTRACTED, in_dollars
 from proctor.exams.judging.maths.references import answer_of
 from proctor.exams.judging.worth import Worth, all_or_none
 from proctor.nouns.exams import Question
@@ -26,9 +27,13 @@ _DECIMALS = (("\\%", ""), (" .", " 0."), ("{.", "{0."))
 _ROOT = re.compile(r"\\sqrt(?!\{)(.)")
 
 
-def hendrycks_math(question: Question, text: str, _: Reader) -> Worth:
-    """Both answers are the same text once they are written alike."""
-    return all_or_none(same(text, answer_of(question)))
+def hendrycks_math(question: Question, text: str, read: Reader) -> Worth:
+    """`exact_match` of hendrycks_math: what stands between dollars is the answer, once both are written alike.
+
+    With `extracted`, the text is the answer already.
+    """
+    given = text if read.flag(EXTRACTED) else in_dollars(text)
+    return all_or_none(same(given, answer_of(question)))
 
 
 def same(given: str, right: str) -> bool:

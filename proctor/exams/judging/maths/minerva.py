@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.maths.answers import EXTRACTED, NO_ANSWER, finally_said
 from proctor.exams.judging.maths.equivalence import equal
 from proctor.exams.judging.maths.references import answer_of, solution_of
 from proctor.exams.judging.worth import Worth, all_or_none
@@ -59,9 +60,13 @@ _WRITTEN = (
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+")
 
 
-def minerva_math(question: Question, text: str, _: Reader) -> Worth:
-    """`exact_match` of minerva_math 3.1: the same text once normalized, or the difference is 0 by sympy."""
-    given, right = normalized(text), normalized(answer_of(question))
+def minerva_math(question: Question, text: str, read: Reader) -> Worth:
+    """`exact_match` of minerva_math 3.1: what is said finally is the same text once normalized, or the difference is 0.
+
+    With `extracted`, the text is the answer already.
+    """
+    answer = text if read.flag(EXTRACTED) else finally_said(text) or NO_ANSWER
+    given, right = normalized(answer), normalized(answer_of(question))
     return all_or_none(bool(given) and (given == right or equal("difference", given, right)))
 
 

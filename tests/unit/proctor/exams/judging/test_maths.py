@@ -39,8 +39,8 @@ def ended() -> Iterator[None]:
     equivalence._algebra.close()
 
 
-def points(name: str, text: str, question: Question = HALF) -> float:
-    return metrics.of_text(Metric(name), question, text).points
+def points(name: str, text: str, question: Question = HALF, **arguments: object) -> float:
+    return metrics.of_text(Metric(name, arguments), question, text).points
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,12 @@ def test_minerva_normalizes(answer: str, plain: str) -> None:
     ("name", "text", "worth"),
     [
         ("hendrycks_math", "0.5", 1),
-        ("minerva_math", "0.5", 1),
-        ("minerva_math", r"\frac{2}{4}", 1),
-        ("minerva_math", "[invalidanswer]", 0),
+        ("hendrycks_math", "So it is $0.5$.", 1),
+        ("hendrycks_math", "So it is 0.5.", 0),
+        ("minerva_math", "Final Answer: The final answer is $0.5$. I hope it is correct.", 1),
+        ("minerva_math", r"Final Answer: The final answer is $\frac{2}{4}$. ", 1),
+        ("minerva_math", "Final Answer: The final answer is $0.5$. I hope", 0),
+        ("minerva_math", "0.5", 0),
         ("minerva_math", "", 0),
         ("math_verify", "So the answer is $0.50$.", 1),
         ("math_verify", "So the answer is $0.6$.", 0),
@@ -117,10 +120,21 @@ def test_answers_are_compared_by_value(name: str, text: str, worth: float) -> No
     assert points(name, text) == worth
 
 
+def test_what_a_filter_has_extracted_is_taken_as_it_is() -> None:
+    assert points("minerva_math", "0.5", extracted=True) == points("hendrycks_math", "0.5", extracted=True) == 1
+    dollars = Question("0" * 16, 0, "How much?", reference="a$b$c")
+    assert points("hendrycks_math", "a$b$c", dollars, extracted=True) == 1
+    assert points("hendrycks_math", "a$b$c", dollars) == 0
+
+
 def test_the_solution_is_read_where_there_is_one() -> None:
     reference = json.dumps({"answer": "(1,2)", "solution": r"We get $\boxed{(1,2)}$."})
     question = Question("0" * 16, 0, "Where?", reference=reference)
-    assert points("math_verify", "It is $(1, 2)$", question) == points("minerva_math", "(1,2)", question) == 1
+    assert (
+        points("math_verify", "It is $(1, 2)$", question)
+        == points("minerva_math", "(1,2)", question, extracted=True)
+        == 1
+    )
 
 
 def test_what_runs_without_end_is_ended_and_the_next_is_answered(
