@@ -40,6 +40,8 @@ class Algebra:
         Raises `BadInput` where the libraries aren't installed.
         """
         with self._lock:
+            if self._process and self._process.poll() is not None:  # it was ended while it had nothing to do
+                self._end()
             process = self._process = self._process or _started()
             answer = _asked(process, json.dumps([how, given, right, LIMIT_S]))
             if not answer:

@@ -123,6 +123,12 @@ nineteen twenty
 
 def test_each_number_word_stands_between_its_neighbours() -> None:
     assert [value_of(word) for word in UP_TO_TWENTY.split()] == list(range(21))
+    tens = "ten twenty thirty forty fifty sixty seventy eighty ninety hundred"
+    assert [value_of(word) for word in tens.split()] == list(range(10, 101, 10))
+
+
+def test_without_a_list_in_the_question_no_words_are_sorted() -> None:
+    assert extracted(Step("sorted_words"), "apple pear", CHOSEN) is None
 
 
 @pytest.mark.parametrize("phrase", ["", "and", "million million", "two thousand thousand"])

@@ -63,5 +63,6 @@ def test_nothing_said_is_worth_nothing() -> None:
 
 
 def test_without_both_lists_it_is_said_so() -> None:
-    with pytest.raises(BadExam, match="no lists of correct_answers"):
-        of("bleu_acc", "blue", "blue")
+    for reference in ("blue", '{"correct_answers": [1], "incorrect_answers": []}', '{"correct_answers": ["blue"]}'):
+        with pytest.raises(BadExam, match="no lists of correct_answers"):
+            of("bleu_acc", reference, "blue")

@@ -132,6 +132,11 @@ def test_replies_that_are_none_are_refused(exchanges: list[Exchange], problem: s
 def test_a_form_is_checked_before_anything_is_asked() -> None:
     check(COT)
     check(CHOOSE)
+    check(
+        replace(
+            COT, metrics=(Metric("contains", {"ignore_case": True}),), headline=Headline("contains", "strict-match")
+        )
+    )
     with pytest.raises(BadExam, match="No filter is called"):
         check(replace(COT, chains=(*COT.chains, replace(NONE, steps=(replace(FIRST, function="guess"),)))))
     with pytest.raises(BadExam, match="No metric is called 'bleu'"):

@@ -75,6 +75,8 @@ def test_the_answer_is_read_out_of_a_solution(filter_name: str, reply: str, answ
         ("50\\%", "50", True),
         (r"90^\circ", "90", True),
         ("a/b", "a/b", True),
+        (r"\frac1{72}", r"\frac{1}{72}", True),
+        (r"\frac1", r"\frac{1}", False),
         ("a/b ", "a/b", False),
         (r"\frac", r"\frac", True),
         ("5", "6", False),
@@ -143,6 +145,14 @@ def test_what_runs_without_end_is_ended_and_the_next_is_answered(
     monkeypatch.setattr(equivalence, "LIMIT_S", 1)
     assert not algebra.equal("difference", "9^{9^{9^{9}}}", "1")
     assert algebra.equal("difference", "x+1", "1+x")
+
+
+def test_one_that_was_killed_between_two_questions_costs_no_answer(algebra: Algebra) -> None:
+    assert algebra.equal("difference", "1", "1")
+    assert algebra._process
+    algebra._process.kill()
+    algebra._process.wait()
+    assert algebra.equal("difference", "2", "2")
 
 
 def test_threads_take_turns(algebra: Algebra) -> None:

@@ -150,6 +150,10 @@ def test_a_text_can_contain_an_answer() -> None:
     assert of_text("Seine", "the river seine", "contains") == 0
 
 
+def test_without_reference_and_choices_nothing_but_nothing_matches() -> None:
+    assert [of_text("", text, "exact_match") for text in ("", "x")] == [1, 0]
+
+
 def test_unknown_metrics_arguments_and_aggregations_are_named() -> None:
     with pytest.raises(BadExam, match="No metric is called 'acc'"):
         of_text("x", "x", "acc")
