@@ -27,7 +27,7 @@ from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
-from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
+from proctor.exams.benchmarks.task_benchmark import TaskBenchmark, in_folder, of_file
 from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
 from proctor.exams.benchmarks.wikitext import WIKITEXT
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
@@ -81,22 +81,36 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Se
     UnknownName
         for an unknown benchmark or subject.
     """
-    benchmark = find(name_or_path)
+    benchmark = find(name_or_path, settings.tasks)
     return (benchmark.settled(settings) if isinstance(benchmark, TaskBenchmark) else benchmark).load(subjects)
 
 
-def find(name_or_path: str) -> Benchmark:
-    """The benchmark of this name, or the one in a file or folder. Raises `UnknownName`."""
+def find(name_or_path: str, tasks: Path | None = None) -> Benchmark:
+    """The benchmark of this name, or the one in a file or folder: of questions, or a task file (`.yaml`).
+
+    With a folder of `tasks`, the name of a task, group or tag in it goes before one of ours.
+
+    Raises
+    ------
+    UnknownName
+        for a name that isn't known.
+    BadExam
+        for task files that can't be read.
+    """
+    path = _existing(name_or_path)
+    if path is not None and path.suffix == ".yaml":
+        return of_file(path, tasks)
+    if tasks is not None and (found := in_folder(name_or_path, tasks)):
+        return found
     for benchmark in BUILT_IN:
         if benchmark.name == name_or_path:
             return benchmark
-    path = _existing(name_or_path)
     if path is None:
         raise UnknownName(
             "benchmark",
             name_or_path,
             difflib.get_close_matches(name_or_path, NAMES),
-            f"Give {' or '.join(NAMES)}, or the path of a file or folder of questions.",
+            f"There are {', '.join(NAMES)}; or give the path of a file or folder of questions, or of a task file.",
         )
     return own_files(path)
 

@@ -114,7 +114,10 @@ def task_of(config: Config, *, release: str = "", sha256: str = "") -> Task:
         keys.flag("unsafe_code"),
     )
     keys.raise_missing()
-    check(form_of(task, ""))
+    try:
+        check(form_of(task, ""))
+    except BadExam as fault:
+        raise BadExam(f"{task.name!r} can't be judged: {fault.problem}", fault.next_step) from fault
     return task
 
 

@@ -216,7 +216,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             _within(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
-    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR6301,RUF100 -- Jinja's
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
         if isinstance(owner, str) and name == "replace":
             return _bounded_replace(owner, *args, **kwargs)
