@@ -27,7 +27,7 @@ from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
-from proctor.exams.benchmarks.task_benchmark import TaskBenchmark, in_folder, of_file
+from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
 from proctor.exams.benchmarks.wikitext import WIKITEXT
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
@@ -98,10 +98,13 @@ def find(name_or_path: str, tasks: Path | None = None) -> Benchmark:
         for task files that can't be read.
     """
     path = _existing(name_or_path)
-    if path is not None and path.suffix == ".yaml":
-        return of_file(path, tasks)
-    if tasks is not None and (found := in_folder(name_or_path, tasks)):
-        return found
+    if tasks is not None or (path is not None and path.suffix == ".yaml"):
+        from proctor.exams.benchmarks.from_task_files import in_folder, of_file  # here: they bring Jinja and YAML
+
+        if path is not None and path.suffix == ".yaml":
+            return of_file(path, tasks)
+        if tasks is not None and (found := in_folder(name_or_path, tasks)):
+            return found
     for benchmark in BUILT_IN:
         if benchmark.name == name_or_path:
             return benchmark

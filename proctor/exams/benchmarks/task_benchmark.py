@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from proctor.errors import BadExam
 from proctor.exams.benchmarks.base import Benchmark, ExamSet
@@ -42,36 +41,6 @@ def benchmark_of(name: str, kind: Kind, tasks: Tasks) -> TaskBenchmark:
 def fixed(*tasks: Task, name: str = "") -> TaskBenchmark:
     """The benchmark of tasks that need nothing but their rows, called as the first unless a name is given."""
     return benchmark_of(name or tasks[0].name, tasks[0].kind, lambda _: tasks)
-
-
-def of_file(path: Path, folder: Path | None = None) -> TaskBenchmark:
-    """The benchmark of a task file of lm-evaluation-harness, or of a group's; members are looked for in `folder`.
-
-    Errors as of `proctor.exams.tasks.task_folder.tasks_of_file`.
-    """
-    from proctor.exams.tasks.task_folder import tasks_of_file
-
-    return _read(path.stem, tasks_of_file(path, folder))
-
-
-def in_folder(name: str, folder: Path) -> TaskBenchmark | None:
-    """The benchmark of a task, group or tag of a folder; None for another name.
-
-    Errors as of `TaskFolder.tasks`.
-    """
-    from proctor.exams.tasks.task_folder import open_folder
-
-    found = open_folder(folder)
-    return _read(name, found.tasks(name)) if name in found.names else None
-
-
-def _read(name: str, tasks: Sequence[Task]) -> TaskBenchmark:
-    if not tasks:
-        raise BadExam(f"{name!r} holds no tasks.")
-    writes = any(task.kind is Kind.WRITE for task in tasks)
-    return benchmark_of(
-        tasks[0].name if len(tasks) == 1 else name, Kind.WRITE if writes else Kind.CHOOSE, lambda _: tasks
-    )
 
 
 def _written_out(name: str, tasks: Tasks, settings: Settings, wanted: Sequence[str]) -> ExamSet:
