@@ -40,6 +40,7 @@ COMMANDS = {
     "imports": "analysis.import_cli:imports",
     "export": "analysis.cli:export",
     "verify": "analysis.verify_cli:verify",
+    "benchmarks": "scheduler.benchmarks_cli:benchmarks",
     "models": "workers.cli:models",
     "worker": "workers.cli:worker",
     "chat": "chat.cli:chat",
