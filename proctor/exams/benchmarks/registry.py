@@ -20,6 +20,7 @@ from proctor.exams.benchmarks.ifeval import IFEVAL
 from proctor.exams.benchmarks.lambada import LAMBADA_OPENAI
 from proctor.exams.benchmarks.mbpp import MBPP, MBPP_INSTRUCT
 from proctor.exams.benchmarks.mgsm import MGSM, MGSM_EN_COT
+from proctor.exams.benchmarks.minerva_math import MINERVA_MATH
 from proctor.exams.benchmarks.mmlu import MMLU
 from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
 from proctor.exams.benchmarks.nq_open import NQ_OPEN
@@ -53,6 +54,7 @@ BUILT_IN = (
     MBPP_INSTRUCT,
     MGSM,
     MGSM_EN_COT,
+    MINERVA_MATH,
     MMLU_PRO,
     NQ_OPEN,
     OPENBOOKQA,

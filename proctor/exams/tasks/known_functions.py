@@ -13,7 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from proctor.exams.benchmarks import hellaswag, humaneval, ifeval, mbpp, mmlu_pro, truthfulqa, wikitext, winogrande
+from proctor.exams.benchmarks import (
+    hellaswag,
+    humaneval,
+    ifeval,
+    mbpp,
+    minerva_math,
+    mmlu_pro,
+    truthfulqa,
+    wikitext,
+    winogrande,
+)
 from proctor.exams.tasks import native
 from proctor.exams.tasks.pieces import OWN, Piece, Results
 from proctor.exams.tasks.task_files import Reference
@@ -49,6 +59,12 @@ _SINGLE: Mapping[str, Mapping[str, Piece]] = {  # by name, of one Python file
         "doc_to_text": Piece(column=mmlu_pro.question),
         "fewshot_to_text": Piece(column=mmlu_pro.question),
         "fewshot_to_target": Piece(column=mmlu_pro.solution),
+    },
+    "minerva_math": {
+        "doc_to_text": Piece(column=minerva_math.problem),
+        "process_docs": Piece(prepare=minerva_math.prepared),
+        "list_fewshot_samples": Piece(samples=True),
+        "process_results": Piece(results=Results(minerva_math.FIGURES, minerva_math.solution)),
     },
     "humaneval": {
         "build_predictions": Piece(step="code_behind_prompt"),

@@ -12,8 +12,8 @@ from proctor.exams.tasks.task_files import Reference, sha256_of
 
 def literals_of(reference: Reference) -> list[object]:
     """The list that the function of a task file returns. Raises `BadExam` where it isn't one return of literals."""
-    returned = [node.value for node in _body(reference) if isinstance(node, ast.Return)]
-    value = _literal(returned[0]) if len(returned) == 1 else None
+    body = [node for node in _body(reference) if not isinstance(node, ast.Expr)]  # a docstring is one
+    value = _literal(body[0].value) if len(body) == 1 and isinstance(body[0], ast.Return) else None
     if not isinstance(value, list):
         raise BadExam(f"{reference.name} is no function that returns a list of literals.")
     return value
