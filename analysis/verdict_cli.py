@@ -164,7 +164,7 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
       proctor suspects helm_mmlu -n 50
     """
     from analysis.data.sets import of_set
-    from analysis.report.leads import NO_OPTIONS, suspects_table
+    from analysis.report.leads import suspects_table, why_left_out
     from analysis.verdicts.suspects import scored_keys
     from analysis.verdicts.suspects import suspects as find
 
@@ -172,7 +172,8 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     panels = _level_panels(sweeps)
     tables = [of_set(suspects_table(chosen(panel)), name) for panel, name in panels]
     outvoted = "No key is outvoted (it takes three models)."
-    _say(tables, outvoted if any(p.has_options for p, _ in panels) else NO_OPTIONS, most, as_json=as_json)
+    left_out = None if any(p.has_keys for p, _ in panels) else why_left_out([p for p, _ in panels])
+    _say(tables, left_out or outvoted, most, as_json=as_json)
 
 
 @click.command(context_settings=HELP)
@@ -197,7 +198,9 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         row = panel.questions.iloc[place]
         about = {name: row[name] for name in ("subject", "question_id", "question")}
-        asked = about | {"choices": list(row["choices"]), "answer": int(row["answer"])}
+        key = int(row["answer"])
+        asked = about | {"choices": list(row["choices"]), "answer": None if key < 0 else key}
+        asked |= {name: row[name] for name in ("further", "reference") if row.get(name)}
         click.echo(json.dumps(asked | {"answers": objects(table)}, indent=1))
         return
     tell(question_text(panel, place))

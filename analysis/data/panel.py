@@ -23,6 +23,11 @@ from proctor.nouns.exams import Scoring
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
 UNKNOWN = "unknown"  # prompt version of imported results, and their scoring where nothing says it
+SAID_OF_SCORING = {
+    Scoring.TEXT: "scored by text",
+    Scoring.ONE_TEXT: "one text scored",
+    Scoring.WRITTEN: "answers written",
+}
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
 
 
@@ -69,8 +74,8 @@ class Terms:
             known.append("chat template" if self.chat_template else "no chat template")
         if not self.imported:
             known.append(f"prompt {self.prompt_version}")
-        if self.scoring == Scoring.TEXT:
-            known.append("scored by text")
+        if self.scoring in SAID_OF_SCORING:
+            known.append(SAID_OF_SCORING[Scoring(self.scoring)])
         where = f"{self.benchmark}, imported" if self.imported else self.benchmark
         unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
         return ", ".join([where, *known, *unknown])
@@ -167,8 +172,31 @@ class Panel:
 
     @cached_property
     def has_options(self) -> bool:
-        """Whether every question has options, one of which is its key: what calibration, ties and chance are about."""
-        return bool((self.choices > 0).all())
+        """Whether every question has options that were scored: what ties, picks and chance are about."""
+        return self.terms.scoring not in (Scoring.WRITTEN, Scoring.ONE_TEXT) and bool((self.choices > 0).all())
+
+    @cached_property
+    def has_keys(self) -> bool:
+        """Whether of every question's options one alone is right: what calibration and suspect keys are about."""
+        return self.has_options and not self.further.any()
+
+    @cached_property
+    def further(self) -> NDArray[np.int8]:
+        """(Q,) right options besides the key."""
+        if "further" not in self.questions:
+            return np.zeros(len(self.questions), dtype=np.int8)
+        return self.questions["further"].map(len).to_numpy(dtype=np.int8)
+
+    @cached_property
+    def right_options(self) -> NDArray[np.bool_]:
+        """(Q, K) whether an option is right."""
+        most = int(self.choices.max(initial=0)) if self.logprob is None else self.logprob.shape[-1]
+        right = np.zeros((len(self.questions), most), dtype=bool)
+        keyed = np.flatnonzero(self.key >= 0)
+        right[keyed, self.key[keyed]] = True
+        for place in np.flatnonzero(self.further):
+            right[place, list(self.questions["further"].iloc[place])] = True
+        return right
 
     @cached_property
     def graded(self) -> bool:
@@ -252,12 +280,12 @@ class Panel:
 
     @property
     def chance(self) -> float:
-        """Accuracy of blind guessing: the mean of 1 over a question's number of choices.
+        """Accuracy of blind guessing: the mean share of a question's choices that are right.
 
         Not a number where nobody can guess among options, or answers are worth parts of a point.
         """
         known = self.choices.size and self.has_options and not self.graded
-        return float((1 / self.choices).mean()) if known else float("nan")
+        return float(((1 + self.further) / self.choices).mean()) if known else float("nan")
 
     @property
     def unanswered(self) -> NDArray[np.int64]:
@@ -293,9 +321,10 @@ class Panel:
     def picked_norm(self) -> NDArray[np.int8] | None:
         """(C, Q) the option with the highest log-probability per character, negative for a tie.
 
-        None where options are letters, all of one length, or log-probabilities aren't known.
+        None where options are letters, all of one length, answers are worth parts of a point, or log-probabilities
+        aren't known.
         """
-        if self.logprob is None or self.terms.scoring != Scoring.TEXT:
+        if self.logprob is None or self.terms.scoring != Scoring.TEXT or self.graded:
             return None
         lengths = np.zeros(self.logprob.shape[1:])  # (Q, K)
         for place, choices in enumerate(self.questions["choices"]):
@@ -310,7 +339,8 @@ class Panel:
         """Each contestant's accuracy by log-probability per character (`acc_norm`); None as in `picked_norm`."""
         if self.picked_norm is None:
             return None
-        right = ((self.picked_norm == self.key) & self.asked).sum(axis=1)
+        asked = self.asked & (self.picked_norm >= 0)
+        right = (self.right_options[np.arange(self.key.size), self.picked_norm] & asked).sum(axis=1)
         return tuple(wilson(int(r), int(a)) for r, a in zip(right, self.asked.sum(axis=1), strict=True))
 
     @cached_property

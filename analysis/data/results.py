@@ -186,7 +186,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
     seat = {record.run_id: place[contestant_of(record)] for record in records}
     questions = question_columns(store, list(seat))
     shape = (len(contestants), questions.question.size)
-    widest = max(map(len, questions.choices), default=0)
+    widest = max(map(len, questions.choices), default=0) or 1  # without choices, one text may be scored
     asked, correct = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     picked, logprob = np.full(shape, -1, dtype=np.int8), np.full((*shape, widest), -np.inf, dtype=np.float32)
     prompt, shots = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.int8)
@@ -255,5 +255,6 @@ def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
             "choices": pd.Series(questions.choices, dtype=object),
             "answer": questions.key.astype(np.int8),
             **({"reference": questions.reference} if any(questions.reference) else {}),
+            **({"further": pd.Series(questions.further, dtype=object)} if any(questions.further) else {}),
         }
     )

@@ -18,10 +18,11 @@ from analysis.data.panel import QUESTION_COLUMNS
 from analysis.data.panel_rows import Imported
 from analysis.data.tables import harmless
 from proctor.exams.benchmarks.mmlu_prompts import characters
+from proctor.exams.judging.sets import perplexity
 from proctor.exams.marking.choice import best_of, per_character
-from proctor.nouns.exams import LETTERS
+from proctor.nouns.exams import LETTERS, Scoring
 from proctor.store.database.session import Store
-from proctor.store.reads.export import ExportRow, export_rows, tells_of_points
+from proctor.store.reads.export import ExportRow, export_rows, in_forms, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.copies import RUN_COLUMNS, pack_object, run_columns
 
@@ -33,6 +34,8 @@ COLUMNS = (
 ONCE = ("measures", "provenance", "run")  # in a Run's first row only
 # Behind them, where an Answer was written or is worth a part of a point; those of replies are lists, an entry a turn.
 WRITTEN = ("reference", "turns", "replies", "reply_ends", "reply_tokens", "extracted", "points")
+# Behind those, where an exam is in a form: what more its questions have; the form itself stands in `run`.
+IN_FORM = ("further", "contexts", "opening", "examples")
 Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
 ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at once
 
@@ -40,9 +43,12 @@ ROWS_AT_A_TIME = 10_000  # in a Parquet file's row group: what is in memory at o
 def rows_of(store: Store, sweep_ids: Sequence[int]) -> Iterator[Cells]:
     """A row an Answer of these sweeps. What is long and the same in all rows of a Run stands in its first row.
 
-    With the columns of `WRITTEN` where any of the Answers has something to tell there.
+    With the columns of `WRITTEN` where any of the Answers has something to tell there, and those of `IN_FORM` too where
+    any exam is in a form.
     """
-    columns = (*COLUMNS, *WRITTEN) if tells_of_points(store, sweep_ids) else COLUMNS
+    formed = bool(in_forms(store, sweep_ids))
+    written = formed or tells_of_points(store, sweep_ids)
+    columns = (*COLUMNS, *(WRITTEN if written else ()), *(IN_FORM if formed else ()))
     for run, rows in groupby(export_rows(store, sweep_ids), key=attrgetter("run")):
         of_run = run_columns(run)
         for row in rows:
@@ -113,7 +119,7 @@ def as_object(row: ExportRow, of_run: Mapping[str, Any], columns: Sequence[str] 
     norm = picked_norm(row)
     derived = {
         "picked_norm": norm,
-        "correct_norm": norm == row.answer if row.options_logprob else None,
+        "correct_norm": norm in row.right if row.choices and row.options_logprob else None,
         "pack": pack_object(row.pack),
         "replies": [one.text for one in row.written],
         "reply_ends": [one.finish.value for one in row.written],
@@ -162,8 +168,8 @@ def _imported_row(one: Imported, seat: int, place: int) -> Cells:
 
 
 def picked_norm(row: ExportRow) -> int | None:
-    """The option with the highest log-probability per character; None for a tie, or where none was scored."""
-    if not row.options_logprob:
+    """The option with the highest log-probability per character; None for a tie, or where no option was scored."""
+    if not row.choices or not row.options_logprob:
         return None
     return best_of(per_character(row.options_logprob, characters(row.choices, row.scoring)))
 
@@ -198,6 +204,7 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
         "picked_norm": pa.int8(), "correct_norm": pa.bool_(),
         "sweep_id": whole, "run_id": whole, "attempt": whole, "turns": pa.list_(text), "replies": pa.list_(text),
         "reply_ends": pa.list_(text), "reply_tokens": pa.list_(pa.list_(whole)), "points": pa.float64(),
+        "further": pa.list_(whole), "contexts": pa.list_(text), "examples": pa.list_(whole),
     }  # fmt: skip
     columns, rows = _with_columns(rows)
     schema = pa.schema([(name, types.get(name, text)) for name in columns])
@@ -250,10 +257,12 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
 
 def _by_option(rows: Sequence[ExportRow]) -> dict[str, Any]:
     """What is told of a Run by its options, or of one without any by what was extracted."""
-    if not rows[0].choices:
-        return {"unanswered": sum(row.extracted is None for row in rows)}
+    if rows[0].scoring is Scoring.ONE_TEXT:
+        return {"perplexity": perplexity([row.options_logprob[0] for row in rows])}
+    if not rows[0].options_logprob:
+        return {"unanswered": sum(row.picked is None and row.extracted is None for row in rows)}
     return {
-        "accuracy_norm": sum(picked_norm(row) == row.answer for row in rows) / len(rows),
+        "accuracy_norm": sum(picked_norm(row) in row.right for row in rows) / len(rows),
         "tied": sum(row.picked is None for row in rows),
     }
 
@@ -264,9 +273,13 @@ def _question(row: ExportRow) -> dict[str, Any]:
         "question": row.question,
         "choices": list(row.choices),
         "correct_answer": row.reference if row.answer is None else LETTERS[row.answer],
-        "predicted_answer": row.extracted if row.picked is None else LETTERS[row.picked],
+        "predicted_answer": LETTERS[row.picked] if row.choices and row.picked is not None else row.extracted,
         "is_correct": row.correct,
         "options_logprob": list(row.options_logprob),
+        **({"correct_answers": [LETTERS[place] for place in row.right]} if row.further else {}),
+        **({"contexts": list(row.contexts)} if row.contexts else {}),
+        **({"answer_begins": row.opening} if row.opening else {}),
+        **({"points": row.points} if 0 < row.points < 1 else {}),
     }
     if not row.written:
         return found

@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import inf
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from analysis.data.files import lines_of
 from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.panel_rows import Row, Sheet, check_size
-from analysis.data.tables import harmless
+from analysis.exchange.exported_rows import (
+    Cells,
+    answer_in_form,
+    answer_of,
+    bare,
+    object_of,
+    question_of,
+    scores_of,
+    typed,
+)
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
-from proctor.exams.benchmarks.mmlu_prompts import characters
-from proctor.exams.marking.choice import best_of, per_character
 from proctor.exams.reading.identity import question_id
-from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Answer, Mark, Question, Scoring, Written
-from proctor.store.runs.copies import AnswerCopy, RunCopy, SatCopy, pack_of, run_of
+from proctor.nouns.exams import Question, Scoring
+from proctor.store.runs.copies import AnswerCopy, RunCopy, SatCopy, run_of
 
 OURS = {"question_id", "prompt_hash", "options_logprob", "picked", "run_id", "attempt"}  # no other file has them all
-LISTS = ("choices", "options_logprob", "turns", "replies", "reply_ends", "reply_tokens")
 OBJECTS = ("conditions", "measures", "provenance", "run", "pack")
-NUMBERS = ("question_index", "answer", "shots", "picked", "sweep_id", "run_id", "attempt")
 ROWS_AT_A_TIME = 1000  # of Parquet
 LONGEST_CELL = 16 << 20  # characters
-Cells = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def read_export(path: Path) -> Export:
     for number, cells in enumerate(_rows(path), start=1):
         check_size(number)
         try:
-            reading.take(_typed(cells) if _kind(path) == "csv" else cells)
+            reading.take(typed(cells) if _kind(path) == "csv" else cells)
         except BadInput as error:
             raise BadInput(f"{path}, row {number}: {error.problem}", error.next_step or "") from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -115,14 +116,16 @@ class _Reading:
         if cells["run"] is not None and run_id in self.runs:
             raise BadInput(f"it describes Run {run_id}, as a row above does.", "Import files one by one.")
         if cells["run"] is not None:
-            self.runs[run_id] = run_of(cells | {name: _object(cells[name]) for name in OBJECTS})
-        self.answers.setdefault(run_id, []).append(_answer(cells, question))
+            self.runs[run_id] = run_of(cells | {name: object_of(cells[name]) for name in OBJECTS})
+        read = answer_in_form if run_id in self.runs and self.runs[run_id].form else answer_of
+        self.answers.setdefault(run_id, []).append(read(cells, question))
 
     def _question(self, cells: Cells) -> Question:
-        names = ("subject", "question", "question_index", "answer", "question_id")
-        key = (*(cells[name] for name in names), cells.get("reference"), *cells["choices"], *(cells.get("turns") or ()))
+        names = ("subject", "question", "question_index", "answer", "question_id", "reference", "opening")
+        lists = ("choices", "turns", "further", "contexts", "examples")
+        key = (*(cells.get(name) for name in names), *(tuple(cells.get(name) or ()) for name in lists))
         if key not in self.questions:
-            self.questions[key] = _question(cells)
+            self.questions[key] = question_of(cells)
         return self.questions[key]
 
 
@@ -171,107 +174,18 @@ def _of_parquet(path: Path) -> Iterator[Cells]:
         raise BadInput(f"{path} can't be read as Parquet: {error}.") from error
 
 
-def _typed(cells: Mapping[str, str]) -> Cells:
-    """A CSV's cells as JSON has them: an empty one is None. Raises `BadInput` where some are missing."""
-    if None in cells or None in cells.values():
-        raise BadInput("it has not as many cells as the header.")
-    found: Cells = {name: value or None for name, value in cells.items()}
-    for name in LISTS:
-        if found.get(name) is not None:
-            found[name] = json.loads(found[name])
-    for name in ("reference", "extracted"):
-        if found.get(name) is not None:
-            found[name] = _bare(found[name])
-    for name in NUMBERS:
-        found[name] = None if found[name] is None else int(found[name])
-    return found
-
-
-def _object(value: object) -> Any:
-    """A JSON object that may still be text."""
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _question(cells: Cells) -> Question:
-    """The question of a row, with the text that its id is a hash of."""
-    text, subject, choices = cells["question"] or "", cells["subject"] or "", tuple(map(str, cells["choices"]))
-    turns = tuple(map(str, cells.get("turns") or ()))
-    for one, of in ((text, subject), (_bare(text), subject), (text, _bare(subject)), (_bare(text), _bare(subject))):
-        if question_id(of, one, choices, turns) == cells["question_id"]:
-            reference = cells.get("reference") or ""
-            return Question(
-                cells["question_id"], cells["question_index"], one, choices, cells["answer"], reference, turns
-            )
-    raise BadInput("its question isn't the one that its id says.", "Leave the columns as they were exported.")
-
-
-def _bare(text: str) -> str:
-    """Without the apostrophe that an export put before what a spreadsheet would run."""
-    return text[1:] if text[:1] == "'" and harmless(text[1:]) == text else text
-
-
-def _scores(cells: Cells) -> tuple[float, ...] | None:
-    found = cells["options_logprob"]
-    return None if found is None else tuple(-inf if score is None else float(score) for score in found)
-
-
-def _answer(cells: Cells, question: Question) -> AnswerCopy:
-    pack = pack_of(_object(cells["pack"]), int(cells["attempt"]))
-    if cells.get("replies"):
-        return AnswerCopy(question, _written(cells, question), pack)
-    scores = _scores(cells)
-    if scores is None or len(scores) != len(question.choices):
-        raise BadInput("it has no log-probability of each option.", "Export it again.")
-    lengths = characters(question.choices, Scoring(cells["scoring"]))
-    answer = Answer(
-        question_id=question.id,
-        prompt_hash=bytes.fromhex(cells["prompt_hash"]).hex(),
-        shots=int(cells["shots"]),
-        options_logprob=scores,
-        picked=cells["picked"],
-        correct=cells["picked"] == question.answer,
-        correct_norm=best_of(per_character(scores, lengths)) == question.answer,
-    )
-    if answer.picked != best_of(scores):
-        raise BadInput("what was picked isn't the option that scored highest.", "Leave the columns as they were.")
-    points = cells.get("points")
-    if points is not None and 0 < float(points) < 1:
-        answer = replace(answer, partial=float(points), correct=False)
-    return AnswerCopy(question, answer, pack)
-
-
-def _written(cells: Cells, question: Question) -> Answer:
-    """An Answer in words, as it was marked. Raises ValueError for points that no mark can have."""
-    mark = Mark(float(cells["points"]), cells["picked"], cells["extracted"])
-    written = tuple(
-        Written(str(text), tuple(map(int, tokens)), Finish(end))
-        for text, tokens, end in zip(cells["replies"], cells["reply_tokens"], cells["reply_ends"], strict=True)
-    )
-    return Answer(
-        question_id=question.id,
-        prompt_hash=bytes.fromhex(cells["prompt_hash"]).hex(),
-        shots=int(cells["shots"]),
-        options_logprob=(),
-        picked=mark.picked,
-        correct=mark.correct is True,
-        partial=mark.points if 0 < mark.points < 1 else None,
-        extracted=mark.extracted,
-        written=written,
-    )
-
-
 def _who(cells: Cells) -> tuple[Contestant, Terms]:
     """Who answered a row without a Run, and how it was asked, as far as the row says."""
-    said = _object(cells.get("conditions")) or {}
+    said = object_of(cells.get("conditions")) or {}
     contestant = Contestant(
-        _bare(cells["model"]), cells["revision"] or "", cells["quant"] or "none", cells.get("device") or "",
+        bare(cells["model"]), cells["revision"] or "", cells["quant"] or "none", cells.get("device") or "",
         cells["dtype"] or "",
     )  # fmt: skip
     scoring = cells.get("scoring") or UNKNOWN
     if scoring not in (*Scoring, UNKNOWN):
         raise ValueError(scoring)
     template = said.get("chat_template")
-    return contestant, Terms(_bare(cells["benchmark"]), UNKNOWN, cells["shots"], template, str(scoring))
+    return contestant, Terms(bare(cells["benchmark"]), UNKNOWN, cells["shots"], template, str(scoring))
 
 
 def _foreign(cells: Cells, question: Question, contestant: Contestant) -> Row:
@@ -279,14 +193,14 @@ def _foreign(cells: Cells, question: Question, contestant: Contestant) -> Row:
         raise ValueError(question.id)
     return Row(
         contestant, _subject(cells, question), question.index, question.text, question.choices, question.answer,
-        cells["picked"], _scores(cells), cells["prompt_hash"] or "",
+        cells["picked"], scores_of(cells), cells["prompt_hash"] or "",
     )  # fmt: skip
 
 
 def _subject(cells: Cells, question: Question) -> str:
     """The subject that the question's id is a hash of."""
     said = cells["subject"] or ""
-    return said if question_id(said, question.text, question.choices) == question.id else _bare(said)
+    return said if question_id(said, question.text, question.choices) == question.id else bare(said)
 
 
 def by_sweep(sat: Sequence[SatCopy]) -> list[tuple[SatCopy, ...]]:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from analysis.data.files import exists, new_file
 from analysis.data.groups import contestant_of
+from analysis.data.phrases import listed
 from analysis.exchange.lm_eval_format import Task, results, samples, sanitized
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 from proctor.nouns.models import Quant
 from proctor.store.database.session import Store
-from proctor.store.reads.export import export_rows, tells_of_points
+from proctor.store.reads.export import export_rows, in_forms, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.exams import load_exam
 
@@ -47,6 +48,11 @@ def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, forc
         can't be written.
     """
     batches = _batches(runs(store, sweep_ids))
+    if formed := in_forms(store, sweep_ids):
+        raise BadInput(
+            f"Answers to {listed(formed)} can't be given as samples of lm-evaluation-harness yet.",
+            "Take --format jsonl, which has their questions, log-probabilities and replies in full.",
+        )
     if tells_of_points(store, sweep_ids):
         raise BadInput(
             "Written answers can't be given as samples of lm-evaluation-harness yet.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from analysis.data.panel import Panel
 from analysis.data.phrases import counted
 from analysis.data.tables import POINTS, Column, Table, p_value
@@ -152,9 +154,9 @@ def _questions_table(found: Comparison, name: str, places: Sequence[int]) -> Tab
 
 
 def _keys(panel: Panel, places: Sequence[int]) -> list[str]:
-    """The key's letter; without options the reference."""
+    """The right options' letters; without options the reference."""
     if panel.has_options:
-        return [LETTERS[int(panel.key[place])] for place in places]
+        return ["/".join(LETTERS[one] for one in np.flatnonzero(panel.right_options[place])) for place in places]
     if "reference" not in panel.questions:
         return ["–"] * len(places)
     return [_short(str(one)) for one in panel.questions["reference"].iloc[list(places)]]

@@ -12,6 +12,9 @@ from analysis.verdicts.suspects import Suspect, suspects
 
 MOST_SHOWN, LONGEST_TEXT = 25, 300
 NO_OPTIONS = "Left out: models outvote a key by picking other options, and these questions have none."
+SEVERAL = (
+    "Left out: models outvote a key by picking another option, and some of these questions have several right ones."
+)
 ABOUT = (
     "These are leads, not verdicts: questions on which the models, weighted by their accuracy, vote for another option "
     "than the key. On published MMLU results about half of the questions on which 14 strong models agreed against the "
@@ -22,15 +25,20 @@ ABOUT = (
 def leads_section(panel: Panel) -> Section | None:
     """The table of suspect keys; None with fewer than three models, or where no key is outvoted.
 
-    Without options a sentence says why there is none.
+    Without options, or with several right ones, a sentence says why there is none.
     """
-    if not panel.has_options:
-        return Section("suspects", "Suspect answer keys", (Text(NO_OPTIONS),))
+    if not panel.has_keys:
+        return Section("suspects", "Suspect answer keys", (Text(why_left_out([panel])),))
     found = suspects(panel)
     if not found:
         return None
     heading = f"{counted(len(found), 'answer key')} of {len(panel.questions):,} outvoted by the models."
     return Section("suspects", "Suspect answer keys", (Text(heading), Text(ABOUT), suspects_table(found)))
+
+
+def why_left_out(panels: Sequence[Panel]) -> str:
+    """Why no key of these panels can be outvoted."""
+    return SEVERAL if any(panel.has_options for panel in panels) else NO_OPTIONS
 
 
 def suspects_table(found: Sequence[Suspect]) -> Table:

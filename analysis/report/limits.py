@@ -23,6 +23,7 @@ from proctor.statistical_power import questions_needed
 FEWEST_SUBJECTS = 10
 ENOUGH_TO_DRAW = 200  # questions; with fewer, the bins of a reliability graph hold a handful each
 NO_OPTIONS = "Left out: calibration is of the options' probabilities, and these questions have none."
+SEVERAL = "Left out: calibration is of the one right option, and some of these questions have several."
 CALIBRATION = (
     "Brier's score is 0 for a perfect model, 0.75 for an even guess among four options. The expected calibration error "
     "is shown from 1,000 questions on: with fewer, a perfectly calibrated model shows an error too. "
@@ -31,9 +32,9 @@ CALIBRATION = (
 
 
 def calibration_section(panel: Panel) -> Section | None:
-    """Graph and table; None where log-probabilities aren't known. Without options: why there are none."""
-    if not panel.has_options:
-        return Section("calibration", "Calibration", (Text(NO_OPTIONS),))
+    """Graph and table; None where log-probabilities aren't known. Else: why it is left out."""
+    if not panel.has_keys:
+        return Section("calibration", "Calibration", (Text(SEVERAL if panel.has_options else NO_OPTIONS),))
     logprob = panel.logprob
     if logprob is None:
         return None

@@ -74,7 +74,7 @@ def noise_section(panel: Panel, measured: Mapping[Contestant, Floor]) -> Section
 def _ties_table(panel: Panel) -> Table:
     rows: list[tuple[Value, ...]] = []
     for place in panel.ranking:
-        near = None if panel.logprob is None else near_ties(_known(panel.logprob[place]))
+        near = None if panel.logprob is None or not panel.has_options else near_ties(_known(panel.logprob[place]))
         share = None if near is None else near / max(1, len(panel.questions))
         rows.append((panel.labels[place], int(panel.unanswered[place]), near, share))
     columns = (

@@ -39,11 +39,11 @@ def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:
 
 
 def question_text(panel: Panel, place: int) -> str:
-    """The question with its options, the key marked by a star; without options its reference."""
-    row, key = panel.questions.iloc[place], int(panel.key[place])
+    """The question with its options, what is right marked by a star; without options its reference."""
+    row, right = panel.questions.iloc[place], panel.right_options[place]
     head = f"{row['subject']}:{row['question_index']} ({row['question_id']})"
     options = [
-        f"{'*' if number == key else ' '} {LETTERS[number]}. {visible(choice)}"
+        f"{'*' if right[number] else ' '} {LETTERS[number]}. {visible(choice)}"
         for number, choice in enumerate(row["choices"])
     ]
     if not options and row.get("reference"):

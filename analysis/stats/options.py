@@ -92,10 +92,9 @@ def mean_divergence(base: LogProbs, changed: LogProbs) -> float:
     return float(np.where(first > 0, first * ratio, 0.0).sum(axis=1).mean())
 
 
-def key_shift(base: LogProbs, changed: LogProbs, key: NDArray[np.int8]) -> float:
-    """Mean change of the key's probability from `base` to `changed`, as a fraction."""
-    rows = np.arange(key.size)
-    return float((probabilities(changed)[rows, key] - probabilities(base)[rows, key]).mean())
+def key_shift(base: LogProbs, changed: LogProbs, right: NDArray[np.bool_]) -> float:
+    """Mean change of the probability of what is `right` (Q, K) from `base` to `changed`, as a fraction."""
+    return float(((probabilities(changed) - probabilities(base)) * right).sum(axis=1).mean())
 
 
 def near_ties(logprob: LogProbs, nats: float = NEAR_TIE_NATS) -> int:

@@ -23,8 +23,8 @@ class Change:
     changed: int
     verdict: Verdict  # its p-values are adjusted by Holm, each over all quantizations of the panel
     other_picks: int | None  # questions on which another option was picked, right or wrong; None without options
-    divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without log-probabilities
-    key_shift: float | None  # mean change of the key's probability, a fraction
+    divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without options
+    key_shift: float | None  # mean change of the right options' probability, a fraction
     silence: Silence  # discordant questions that one of them left without a single answer
 
     @property
@@ -50,9 +50,9 @@ def quantization_changes(panel: Panel, margin: float) -> list[Change]:
 
 def _change(panel: Panel, base: int, changed: int, verdict: Verdict) -> Change:
     divergence = shift = None
-    if panel.logprob is not None:
+    if panel.logprob is not None and panel.has_options:
         divergence = mean_divergence(panel.logprob[base], panel.logprob[changed])
-        shift = key_shift(panel.logprob[base], panel.logprob[changed], panel.key)
+        shift = key_shift(panel.logprob[base], panel.logprob[changed], panel.right_options)
     return Change(
         base,
         changed,

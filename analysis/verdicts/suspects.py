@@ -36,10 +36,10 @@ def scored_keys(panel: Panel) -> list[Suspect]:
     """Every question with the votes on its key, the most suspect first; one that isn't outvoted is no suspect.
 
     One vote a model, of its least quantized contestant. Fewer than three models can't outvote a key in earnest, so
-    nothing is scored then, nor without options.
+    nothing is scored then, nor where a question has no options, or several right ones.
     """
     models = panel.one_a_model()
-    if len(models.contestants) < 3 or not panel.has_options:
+    if len(models.contestants) < 3 or not panel.has_keys:
         return []
     scores = key_scores(models.picked, models.key, models.asked, models.subject_of, models.choices)
     order = np.argsort(-scores.score, kind="stable")

@@ -58,6 +58,7 @@ class QuestionColumns:
     choices: tuple[tuple[str, ...], ...]
     key: IntColumn  # NO_KEY where there are no choices
     reference: tuple[str, ...]
+    further: tuple[tuple[int, ...], ...]  # right choices besides the key
 
 
 ANSWER: tuple[Any, ...] = (
@@ -68,6 +69,7 @@ ANSWER: tuple[Any, ...] = (
 QUESTION: tuple[Any, ...] = (
     QuestionRow.id, ExamRow.benchmark, ExamRow.subject, ExamRow.content_hash, QuestionRow.content_id,
     QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer, QuestionRow.reference,
+    QuestionRow.further,
 )  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
                 .order_by(col(QuestionRow.id))
             )
         ]
-    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys, references = (
+    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys, references, further = (
         zip(*sorted(rows, key=lambda row: row[0]), strict=True) if rows else [()] * len(QUESTION)
     )
     return QuestionColumns(
@@ -149,6 +151,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
         choices=tuple(map(tuple, choices)),
         key=np.array(keys, dtype=np.int64),
         reference=references,
+        further=tuple(tuple(one or ()) for one in further),
     )
 
 

@@ -31,7 +31,8 @@ from proctor.store.runs.tables import (
 EXPORT: tuple[Any, ...] = (
     QuestionRow.content_id, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer,
     AnswerRow.prompt_hash, AnswerRow.shots, AnswerRow.options_logprob, AnswerRow.picked, AnswerRow.correct,
-    QuestionRow.id, QuestionRow.reference, QuestionRow.turns, AnswerRow.extracted, AnswerRow.partial,
+    QuestionRow.id, QuestionRow.reference, QuestionRow.turns, QuestionRow.further, QuestionRow.contexts,
+    QuestionRow.opening, QuestionRow.shots, AnswerRow.extracted, AnswerRow.partial,
     PackRow.attempt, PackRow.pack_index, PackRow.recorded_at, PackRow.wall_s, PackRow.cpu_s, PackRow.gpu_s,
 )  # fmt: skip
 
@@ -67,6 +68,15 @@ class ExportRow:
     points: float = 0.0
     turns: tuple[str, ...] = ()  # of the question, behind its text
     written: tuple[Written, ...] = ()  # replies, one a turn
+    further: tuple[int, ...] = ()  # right choices besides `answer`
+    contexts: tuple[str, ...] = ()  # one a choice, where each has its own
+    opening: str = ""  # how the answer begins
+    examples: tuple[int, ...] = ()  # places in the exam's dev questions of those drawn for this one
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        """Indexes of all right choices, the first first; none where there are no choices."""
+        return () if self.answer is None else (self.answer, *self.further)
 
 
 def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
@@ -98,6 +108,7 @@ def _copy(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attemp
         ),
         spec=spec_of(run, exam),
         duplicates_dropped=exam.duplicates_dropped,
+        form=exam.form,
         answered=run.answered,
         status=RunStatus(run.status),
         attempt=run.attempt,
@@ -171,10 +182,15 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 points=float(correct) if partial is None else partial,
                 turns=tuple(turns or ()),
                 written=tuple(replies.get(question_id, ())),
+                further=tuple(further or ()),
+                contexts=tuple(contexts or ()),
+                opening=opening,
+                examples=tuple(examples or ()),
             )
             for (
                 content_id, index, text, choices, key, prompt_hash, shots, options_logprob, picked, correct,
-                question_id, reference, turns, extracted, partial, attempt, pack, recorded_at, *cost,
+                question_id, reference, turns, further, contexts, opening, examples, extracted, partial, attempt,
+                pack, recorded_at, *cost,
             ) in rows
         ]  # fmt: skip
 
@@ -189,6 +205,18 @@ def _replies(session: Session, run_id: int) -> dict[int, list[Written]]:
     ):
         found.setdefault(row.question_id, []).append(Written(row.text, row.token_ids, Finish(row.finish)))
     return found
+
+
+def in_forms(store: Store, sweep_ids: Sequence[int]) -> list[str]:
+    """The benchmarks of these sweeps whose exams are in a form, by name."""
+    with store.read() as session:
+        found = session.exec(
+            sqlmodel.select(ExamRow.benchmark)
+            .join(RunRow, col(RunRow.exam_id) == col(ExamRow.id))
+            .where(col(RunRow.sweep_id).in_(sweep_ids), col(ExamRow.form) != "")
+            .distinct()
+        )
+        return sorted(found)
 
 
 def tells_of_points(store: Store, sweep_ids: Sequence[int]) -> bool:

@@ -67,6 +67,7 @@ class RunCopy:
     measures: Measures | None
     noise: Noise | None
     attempts: tuple[AttemptCopy, ...]
+    form: str = ""  # of the exam, as JSON; "": as MMLU
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def run_columns(copy: RunCopy) -> JsonObject:
             "traceback": copy.traceback,
             "noise": None if copy.noise is None else asdict(copy.noise),
             "attempts": [_attempt_object(each) for each in copy.attempts],
+            **({"form": copy.form} if copy.form else {}),
         },
     }
 
@@ -198,6 +200,7 @@ def _run(cells: Mapping[str, Any], run: Mapping[str, Any]) -> RunCopy:
         measures=None if measures is None else measures_of(measures),
         noise=noise_of(run["noise"]),
         attempts=tuple(map(_attempt, run["attempts"])),
+        form=str(run.get("form", "")),
     )
 
 

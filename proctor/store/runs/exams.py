@@ -101,6 +101,7 @@ def _check(exam: Exam) -> None:
 def _fill(session: Session, known: ExamRow, exam: Exam) -> None:
     """Write what an Exam lacks; its questions were placed by their index, which keeps the order."""
     assert known.id is not None
+    known.form = exam.form
     held = session.exec(
         select(QuestionRow.split, QuestionRow.content_id, QuestionRow.position).where(
             col(QuestionRow.exam_id) == known.id

@@ -139,6 +139,7 @@ def _questions(store: Store, session: Session, sat: SatCopy) -> tuple[int, dict[
             subject=spec.subject,
             content_hash=spec.exam_hash,
             duplicates_dropped=sat.run.duplicates_dropped,
+            form=sat.run.form,
         )
         session.add(exam)
         session.flush()

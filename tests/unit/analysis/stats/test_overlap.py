@@ -258,6 +258,8 @@ def test_nobody_picked_anything_says_nothing_about_the_same_option() -> None:
     assert np.isnan(same_wrong_option(np.zeros((2, 0), dtype=bool), np.zeros((2, 0), dtype=np.int8))).all()
 
 
-def test_the_shift_of_the_key_is_its_change_of_probability() -> None:
+def test_the_shift_of_what_is_right_is_its_change_of_probability() -> None:
     base, changed = np.log([[0.7, 0.1, 0.1, 0.1]]), np.log([[0.4, 0.4, 0.1, 0.1]])
-    assert key_shift(base, changed, np.array([0], dtype=np.int8)) == pytest.approx(-0.3)
+    right = np.array([[True, False, False, False]])
+    assert key_shift(base, changed, right) == pytest.approx(-0.3)
+    assert key_shift(base, changed, right | np.array([[False, True, False, False]])) == pytest.approx(0.0)

@@ -1,0 +1,114 @@
+"""Exams in a form, exported and imported: questions, form, replies and marks are what they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from analysis.data.results import read_results
+from analysis.exchange.export import export_questions, export_to_file
+from analysis.exchange.exported import read_export
+from analysis.exchange.lm_eval_export import export_lm_eval
+from analysis.exchange.merging import merge
+from proctor.errors import BadInput
+from proctor.nouns.exams import Exam
+from proctor.settings import Settings
+from proctor.store.database.open import open_store
+from proctor.store.database.session import Store
+from proctor.store.reads import records
+from proctor.store.runs.exams import load_exam, save_exam
+from tests import in_forms
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Store]:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with open_store(Settings(folder, folder, f"sqlite:///{folder / 'proctor.db'}")) as opened:
+        yield opened
+
+
+def stored(store: Store, exam: Exam) -> Exam:
+    return load_exam(store, exam.benchmark, exam.subject, exam.content_hash)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_exams_in_a_form_come_back_with_all_that_their_questions_have(
+    kind: str, store: Store, other: Store, tmp_path: Path
+) -> None:
+    sent = in_forms.sit_forms(store)
+    export_to_file(store, [sent], kind, tmp_path / f"sent.{kind}")
+    (came,) = merge(other, read_export(tmp_path / f"sent.{kind}").sat)
+    here, there = records.runs(store, [sent]), records.runs(other, [came.sweep_id])
+    assert [asdict(replace(one, run_id=0, sweep_id=0)) for one in there] == [
+        asdict(replace(one, run_id=0, sweep_id=0)) for one in here
+    ]
+    for made in in_forms.ALL:
+        assert stored(other, made()) == replace(made(), dev=())  # the examples before the questions don't come along
+    export_to_file(other, [came.sweep_id], kind, tmp_path / f"back.{kind}")
+    assert (tmp_path / f"back.{kind}").read_bytes() == (tmp_path / f"sent.{kind}").read_bytes()
+
+
+def test_what_came_without_its_examples_is_filled_by_a_submission(store: Store, other: Store, tmp_path: Path) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.sums()])
+    export_to_file(store, [sent], "jsonl", tmp_path / "sent.jsonl")
+    merge(other, read_export(tmp_path / "sent.jsonl").sat)
+    save_exam(other, in_forms.sums())
+    assert stored(other, in_forms.sums()) == in_forms.sums()
+
+
+def test_a_changed_pick_or_mark_of_an_exam_in_a_form_is_refused(store: Store, tmp_path: Path) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.colours()])
+    path = tmp_path / "sent.jsonl"
+    export_to_file(store, [sent], "jsonl", path)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    other_pick = next(n for n in range(3) if n != rows[1]["picked"])
+    for change, said in (
+        ({"picked": other_pick}, "row 2: what was picked isn't the option that scored highest"),
+        ({"points": 2.0}, "row 2: it is no row of an export"),
+        ({"options_logprob": [-1.0]}, "row 2: it has no log-probability of each option"),
+        ({"opening": "It was"}, "row 2: its question isn't the one that its id says"),
+    ):
+        changed = [row | change if place == 1 else row for place, row in enumerate(rows)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in changed), "utf-8")
+        with pytest.raises(BadInput, match=said):
+            read_export(path)
+
+
+def test_question_files_say_what_of_each_kind_was_asked_and_answered(store: Store, tmp_path: Path) -> None:
+    files = export_questions(store, [in_forms.sit_forms(store)], tmp_path / "out")
+    by_subject = {found["subject"]: found for path in files if (found := json.loads(path.read_text("utf-8")))}
+    assert set(by_subject) == {one().subject for one in in_forms.ALL}
+    assert by_subject["endings"]["perplexity"] > 1
+    assert "tied" not in by_subject["sums"]
+    assert by_subject["sums"]["unanswered"] == sum(
+        one["predicted_answer"] is None for one in by_subject["sums"]["questions"]
+    )
+    colours, gaps = by_subject["colours"]["questions"][0], by_subject["gaps"]["questions"][0]
+    assert (colours["correct_answers"], colours["answer_begins"]) == (["A", "C"], "It is")
+    assert gaps["contexts"] == gaps["choices"]
+    assert 0 < by_subject["shares"]["questions"][0]["points"] < 1
+    assert by_subject["endings"]["questions"][0]["correct_answer"] == " 0"
+
+
+def test_what_several_options_answer_is_right_wherever_it_is_counted(store: Store) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.colours()])
+    (panel,) = read_results(store, [sent]).panels
+    assert panel.right_options.sum(axis=1).tolist() == [2, 1, 1] * 4
+    assert panel.chance == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3)
+    assert (panel.has_options, panel.has_keys) == (True, False)
+    assert (panel.right_options[range(12), panel.picked] == panel.correct).all()
+    runs = records.runs(store, [sent])
+    norm = panel.accuracies_norm
+    assert norm is not None
+    assert sorted(round(12 * one.estimate) for one in norm) == sorted(run.correct_norm for run in runs)
+
+
+def test_exams_in_a_form_are_not_given_as_samples_of_others_by_mistake(store: Store, tmp_path: Path) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.colours(), in_forms.sums()])
+    with pytest.raises(BadInput, match="Answers to colours and sums can't be given as samples"):
+        export_lm_eval(store, [sent], tmp_path / "out")
