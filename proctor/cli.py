@@ -36,6 +36,7 @@ COMMANDS = {
     "overlap": "analysis.verdict_cli:overlap",
     "suspects": "analysis.verdict_cli:suspects",
     "show": "analysis.verdict_cli:show",
+    "mark": "analysis.mark_cli:mark",
     "import": "analysis.import_cli:import_",
     "imports": "analysis.import_cli:imports",
     "export": "analysis.cli:export",

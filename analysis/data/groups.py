@@ -53,7 +53,9 @@ def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
 def terms_of(record: RunRecord) -> Terms:
     """What must agree with another Run's for the two to be compared."""
     said = record.spec.conditions
-    return Terms(record.spec.benchmark, said.prompt_version, said.shots, said.chat_template, said.scoring.value)
+    judged_by = "" if record.provenance is None else record.provenance.judged_by
+    benchmark, scoring = record.spec.benchmark, said.scoring.value
+    return Terms(benchmark, said.prompt_version, said.shots, said.chat_template, scoring, judged_by)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class Terms:
     shots: int | None
     chat_template: bool | None
     scoring: str = Scoring.LETTERS.value
+    judged_by: str = ""  # filter chain of written answers; "": the one of the exam's form
 
     @property
     def imported(self) -> bool:
@@ -76,6 +77,8 @@ class Terms:
             known.append(f"prompt {self.prompt_version}")
         if self.scoring in SAID_OF_SCORING:
             known.append(SAID_OF_SCORING[Scoring(self.scoring)])
+        if self.judged_by:
+            known.append(f"judged by the filter {self.judged_by}")
         where = f"{self.benchmark}, imported" if self.imported else self.benchmark
         unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
         return ", ".join([where, *known, *unknown])
@@ -88,6 +91,9 @@ class Terms:
         found = []
         if not self.imported and not other.imported and self.benchmark != other.benchmark:
             found.append(f"benchmark {self.benchmark} against {other.benchmark}")
+        if self.judged_by != other.judged_by:
+            mine, theirs = (one.judged_by or "that of the exam" for one in (self, other))
+            found.append(f"judged by the filter {mine} against {theirs}")
         names = {
             Condition.PROMPTS: "prompt version",
             Condition.SHOTS: "shots",

@@ -142,6 +142,7 @@ class Provenance:
     products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it
     template_date: str = ""  # YYYY-MM-DD, where the chat template writes the date into the prompts
     shots: ShotsShown | None = None  # None: not recorded, by an earlier release
+    judged_by: str = ""  # filter chain by which written answers were marked again; "": the one of the exam's form
 
 
 @dataclass(frozen=True)

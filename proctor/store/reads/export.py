@@ -8,12 +8,12 @@ from typing import Any
 
 import sqlmodel
 from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlmodel import col
 
-from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import Scoring, Written
 from proctor.nouns.runs import Attempt, Cost, RunStatus
 from proctor.store.database.session import Store
+from proctor.store.reads.replies import replies_of
 from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
 from proctor.store.runs.copies import AttemptCopy, PackCopy, RunCopy, SweepCopy
 from proctor.store.runs.tables import (
@@ -141,7 +141,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
         attempts = session.exec(
             sqlmodel.select(AttemptRow).where(col(AttemptRow.run_id) == run.id).order_by(col(AttemptRow.number))
         ).all()
-        replies = _replies(session, run.id)
+        replies = replies_of(session, run.id)
         copy = _copy(run, exam, sweep, attempts)
         rows = session.connection().execute(
             select(*EXPORT)
@@ -193,18 +193,6 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 pack, recorded_at, *cost,
             ) in rows
         ]  # fmt: skip
-
-
-def _replies(session: Session, run_id: int) -> dict[int, list[Written]]:
-    """The written replies of a Run, one a turn, by row id of their question."""
-    found: dict[int, list[Written]] = {}
-    for row in session.exec(
-        sqlmodel.select(WrittenRow)
-        .where(col(WrittenRow.run_id) == run_id)
-        .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
-    ):
-        found.setdefault(row.question_id, []).append(Written(row.text, row.token_ids, Finish(row.finish)))
-    return found
 
 
 def in_forms(store: Store, sweep_ids: Sequence[int]) -> list[str]:

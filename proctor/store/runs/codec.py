@@ -99,6 +99,7 @@ def provenance_object(provenance: Provenance) -> JsonObject:
         "products": provenance.products,
         "template_date": provenance.template_date,
         "shots": None if provenance.shots is None else asdict(provenance.shots),
+        **({"judged_by": provenance.judged_by} if provenance.judged_by else {}),
     }
 
 
@@ -115,6 +116,7 @@ def provenance_of(stored: JsonObject) -> Provenance:
         products=stored.get("products", "torch"),  # all there was, before there was a choice
         template_date=stored.get("template_date", ""),
         shots=None if stored.get("shots") is None else ShotsShown(**stored["shots"]),
+        judged_by=stored.get("judged_by", ""),
     )
 
 

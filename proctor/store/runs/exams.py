@@ -142,21 +142,22 @@ def question_rows(
     ]
 
 
-def _questions(rows: Sequence[QuestionRow], split: str) -> tuple[Question, ...]:
-    return tuple(
-        Question(
-            row.content_id,
-            row.source_index,
-            row.text,
-            tuple(row.choices),
-            None if row.answer == NO_KEY else row.answer,
-            row.reference,
-            tuple(row.turns or ()),
-            tuple(row.further or ()),
-            tuple(row.contexts or ()),
-            row.opening,
-            tuple(row.shots or ()),
-        )
-        for row in rows
-        if row.split == split
+def question_of(row: QuestionRow) -> Question:
+    """The question of a row."""
+    return Question(
+        row.content_id,
+        row.source_index,
+        row.text,
+        tuple(row.choices),
+        None if row.answer == NO_KEY else row.answer,
+        row.reference,
+        tuple(row.turns or ()),
+        tuple(row.further or ()),
+        tuple(row.contexts or ()),
+        row.opening,
+        tuple(row.shots or ()),
     )
+
+
+def _questions(rows: Sequence[QuestionRow], split: str) -> tuple[Question, ...]:
+    return tuple(question_of(row) for row in rows if row.split == split)

@@ -1,0 +1,55 @@
+"""`proctor mark`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from analysis.terminal import ids_of, our_store, print_captioned, print_table
+from proctor.help import HELP
+from proctor.prose import tell
+
+MOST = 20  # rows of what changed on a terminal; --json has all
+
+
+@click.command(context_settings=HELP)
+@click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
+@click.option("--with", "chain", default="", metavar="FILTER", help="Make this filter's marks those of the Answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def mark(sweeps: tuple[str, ...], chain: str, *, as_json: bool) -> None:
+    """Judge the stored replies of SWEEPs again, by every filter of their exams; nothing is generated.
+
+    SWEEP is a name or number; without any, the latest. Filters stand side by side (GSM8K's strict-match and
+    flexible-extract), each with what it could not read: nothing extracted, empty, cut by the limit, thinking
+    unfinished. Where this release marks an answer otherwise than it stands in the database, that is shown.
+
+    With --with the marks of that filter become those of the Answers, in every done Run whose exam has it; the Run
+    says so from then on, and is never compared with one that is marked by another. The filter of the exam brings the
+    first marks back.
+
+    \b
+    Examples:
+      proctor mark
+      proctor mark gsm8k --json
+      proctor mark gsm8k --with flexible-extract
+      proctor mark gsm8k --with strict-match
+    """
+    from analysis.report.marked import as_object, changed_table, figures_table, summary
+    from analysis.verdicts.marked import judge_again, keep
+    from proctor.printing import visible
+
+    with our_store() as store:
+        again = judge_again(store, ids_of(store, sweeps), chain)
+        if chain:
+            keep(store, again)
+    if as_json:
+        click.echo(json.dumps(as_object(again, written=bool(chain)), indent=1))
+        return
+    if again.runs:
+        print_table(figures_table(again))
+    changed = changed_table(again)
+    if changed.rows:
+        print_captioned(changed, MOST)
+    notes = [f"Note: {note}." for note in again.notes]
+    tell("\n".join(map(visible, [*(summary(again, written=bool(chain)) if again.runs else ()), *notes])))

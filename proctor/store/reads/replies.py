@@ -1,0 +1,85 @@
+"""Written replies with their questions, a Run at a time: what is judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlmodel
+from sqlmodel import Session, col
+
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Question, Written
+from proctor.store.database.session import Store
+from proctor.store.runs.exams import question_of
+from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow, WrittenRow
+
+
+@dataclass(frozen=True)
+class WrittenAnswer:
+    """A question, the replies to it, one a turn or repeat, and how they were marked."""
+
+    question: Question
+    replies: tuple[Written, ...]
+    points: float
+    extracted: str | None
+
+
+@dataclass(frozen=True)
+class WrittenRun:
+    """The written answers of a Run on an exam in a form, in the exam's order."""
+
+    run_id: int
+    form: str
+    answers: tuple[WrittenAnswer, ...]
+
+
+def written_runs(store: Store, run_ids: Sequence[int]) -> Iterator[WrittenRun]:
+    """Those of these Runs that are on an exam in a form and have written replies; one at a time is in memory."""
+    with store.read() as session:
+        forms = dict(
+            session.exec(
+                sqlmodel.select(RunRow.id, ExamRow.form)
+                .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+                .where(col(RunRow.id).in_(run_ids), col(ExamRow.form) != "")
+                .order_by(col(RunRow.id))
+            ).all()
+        )
+    for run_id, form in forms.items():
+        if run_id is None:
+            continue
+        with store.read() as session:
+            answers = _answers(session, run_id)
+        if any(answer.replies for answer in answers):
+            yield WrittenRun(run_id, form, tuple(answers))
+
+
+def replies_of(session: Session, run_id: int) -> dict[int, list[Written]]:
+    """The written replies of a Run, one a turn, by row id of their question."""
+    found: dict[int, list[Written]] = {}
+    for row in session.exec(
+        sqlmodel.select(WrittenRow)
+        .where(col(WrittenRow.run_id) == run_id)
+        .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
+    ):
+        found.setdefault(row.question_id, []).append(Written(row.text, row.token_ids, Finish(row.finish)))
+    return found
+
+
+def _answers(session: Session, run_id: int) -> list[WrittenAnswer]:
+    replies = replies_of(session, run_id)
+    rows = session.exec(
+        sqlmodel.select(QuestionRow, AnswerRow)
+        .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))
+        .where(col(AnswerRow.run_id) == run_id)
+        .order_by(col(QuestionRow.position))
+    )
+    return [
+        WrittenAnswer(
+            question_of(question),
+            tuple(replies.get(question.id or 0, ())),
+            float(answer.correct) if answer.partial is None else answer.partial,
+            answer.extracted,
+        )
+        for question, answer in rows
+    ]

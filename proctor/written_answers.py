@@ -1,0 +1,110 @@
+"""Stored replies, judged again from what is stored: nothing is generated. Above the store and the exams alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from proctor.errors import UnknownName
+from proctor.exams.judging.fared import Fared, fared
+from proctor.exams.judging.marking import Result, headline_outcome, mark_by, results
+from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
+from proctor.exams.judging.sets import mean
+from proctor.exams.tasks.form import Form, Headline, Metric, read_form
+from proctor.nouns.exams import Exchange, Mark, Question, Write
+from proctor.store.database.session import Store
+from proctor.store.reads.replies import WrittenAnswer, WrittenRun, written_runs
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a metric says of all answers of a Run on one filter chain, and how they fared in it."""
+
+    chain: str
+    metric: str
+    value: float
+    points: tuple[float, ...]  # of each answer; empty where the value isn't their mean
+    fared: Fared
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An answer that is marked in another way than it stands in the database."""
+
+    question: Question
+    before: tuple[float, str | None]  # points, extracted
+    after: tuple[float, str | None]
+
+
+def by_chain(form: Form, chain: str) -> Form:
+    """The form with the headline's metric on another filter chain; "" leaves it as it is.
+
+    Raises `UnknownName` where it has no such chain, or doesn't compute that metric on it.
+    """
+    if not chain:
+        return form
+    metric = form.headline.metric
+    of = [one.chain for one in form.metrics if one.name == metric]
+    known = [one.name for one in form.chains if {"", one.name} & set(of)]
+    if chain not in known:
+        near = f"There are {', '.join(known)}."
+        raise UnknownName(f"filter of {form.source.task or 'the exam'}", chain, [], near)
+    return replace(form, headline=Headline(metric, chain))
+
+
+def runs_programs(form: Form) -> bool:
+    """Whether a headline is known only once programs have run."""
+    return form.headline.metric in OF_PROGRAMS
+
+
+def how_they_fared(store: Store, run_ids: Sequence[int], chains: dict[int, str]) -> dict[int, Fared]:
+    """The counts of each of these Runs that is written and in a form, by run id.
+
+    Each is judged by the headline of its form, or by the filter chain that is named in `chains`.
+    """
+    return {
+        run.run_id: _fared(by_chain(read_form(run.form), chains.get(run.run_id, "")), run.answers)
+        for run in written_runs(store, run_ids)
+    }
+
+
+def figures(run: WrittenRun) -> Iterator[Figure]:
+    """All metrics on all filter chains of a Run, chains in the form's order. Raises as `marking.results`."""
+    form = read_form(run.form)
+    judged = [results(form, one.question, exchanges_of(one)) for one in run.answers]
+    for column in zip(*judged, strict=True):
+        yield _figure(form, column)
+
+
+def marks(run: WrittenRun, chain: str = "") -> list[Mark]:
+    """The mark of each answer by the headline of its form, or by another filter chain. Raises as `marking.mark`."""
+    form = by_chain(read_form(run.form), chain)
+    return [mark_by(form, one.question, exchanges_of(one)) for one in run.answers]
+
+
+def changed(run: WrittenRun, marked: Sequence[Mark]) -> list[Changed]:
+    """The answers whose points or extracted text are others by these marks."""
+    pairs = [
+        Changed(one.question, (one.points, one.extracted), (mark.points, mark.extracted))
+        for one, mark in zip(run.answers, marked, strict=True)
+    ]
+    return [one for one in pairs if one.before != one.after]
+
+
+def exchanges_of(answer: WrittenAnswer) -> list[Exchange]:
+    """The replies as the exchanges that they were; what was asked is not stored, and judges nothing."""
+    return [Exchange(Write(""), reply) for reply in answer.replies]
+
+
+def _fared(form: Form, answers: Sequence[WrittenAnswer]) -> Fared:
+    return fared((headline_outcome(form, one.question, exchanges_of(one)), one.points) for one in answers)
+
+
+def _figure(form: Form, column: Sequence[Result]) -> Figure:
+    metric: Metric = column[0].metric
+    points = tuple(one.worth.points for one in column)
+    items = [one.worth.item for one in column]
+    averaged = summary_of(form.kind, metric) is mean and points == tuple(items)
+    outcomes = [(one.outcome, one.worth.points) for one in column if one.outcome is not None]
+    value = summed_up(form.kind, metric, items)
+    return Figure(column[0].chain, metric.name, value, points if averaged else (), fared(outcomes))
