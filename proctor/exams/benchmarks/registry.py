@@ -22,6 +22,7 @@ from proctor.exams.benchmarks.mbpp import MBPP, MBPP_INSTRUCT
 from proctor.exams.benchmarks.mgsm import MGSM, MGSM_EN_COT
 from proctor.exams.benchmarks.minerva_math import MINERVA_MATH
 from proctor.exams.benchmarks.mmlu import MMLU
+from proctor.exams.benchmarks.mmlu_generative import MMLU_GENERATIVE
 from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
 from proctor.exams.benchmarks.nq_open import NQ_OPEN
 from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
@@ -55,6 +56,7 @@ BUILT_IN = (
     MGSM,
     MGSM_EN_COT,
     MINERVA_MATH,
+    MMLU_GENERATIVE,
     MMLU_PRO,
     NQ_OPEN,
     OPENBOOKQA,

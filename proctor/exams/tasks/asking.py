@@ -3,8 +3,9 @@
 Plain: DESCRIPTION, TEXT SHOT_DELIMITER ANSWER FEWSHOT_DELIMITER …, TEXT; the description has no delimiter behind it.
 In a chat the description is the system's message and no delimiter appears, unless `Conditions.shots_as_turns` is false:
 then examples and question are one message of the user's, with the delimiters in it. An answer that begins in a given
-way (`Question.opening`) is joined to it by one delimiter, unless white space stands at the seam; in a chat it is a last
-message of the assistant's, which the template must leave open. All as in lm-evaluation-harness 0.4.13, to the byte.
+way (`Question.opening`) is joined to it by one delimiter, unless white space stands at the seam; in a chat it stands
+behind what the template opens the assistant's turn with. All as in lm-evaluation-harness 0.4.13, to the byte; there, an
+opening is a last message that the template leaves open, which is the same where it writes messages as they are.
 """
 
 from __future__ import annotations
@@ -60,27 +61,22 @@ def ask(
 
 
 def parts(form: Form, shots: Sequence[Question], question: Question, text: str, delimiter: str) -> list[Part]:
-    """The messages of a prompt, description first; `text` is the question's, before an opening that is joined by
-    `delimiter`."""
+    """The messages of a prompt, description first; an opening is joined to the question's `text` by `delimiter`."""
     made = [Part("system", form.description)] if form.description else []
     for shot in shots:
         made += _example(form, shot)
-    seam = delimiter if _parted(text, question.opening) else ""
-    made.append(Part("user", text, seam))
-    if question.opening:
-        made.append(Part("assistant", question.opening))
+    made.append(Part("user", text, delimiter if _parted(text, question.opening) else ""))
     return made
 
 
 def as_chat(made: Sequence[Part], *, turns: bool) -> list[Message]:
-    """The messages as a chat; without `turns` all but the system's and an open last one are one of the user's."""
+    """The messages as a chat; without `turns` all but the system's are one of the user's."""
     if turns:
         return [Message(part.role, part.text) for part in made]
     system = [part for part in made[:1] if part.role == "system"]
-    opened = [part for part in made[-1:] if part.role == "assistant"]
-    said = made[len(system) : len(made) - len(opened)]
+    said = made[len(system) :]
     text = "".join(part.text + part.delimiter for part in said[:-1]) + said[-1].text
-    return [Message(part.role, part.text) for part in (*system, Part("user", text), *opened)]
+    return [Message(part.role, part.text) for part in (*system, Part("user", text))]
 
 
 def answer_of(shot: Question) -> str:
@@ -133,8 +129,8 @@ def _made(
     def prompt(text: str, delimiter: str) -> str:
         made = parts(form, shots, question, text, delimiter)
         if conditions.chat_template and examinee.template is not None:
-            return examinee.template(as_chat(made, turns=conditions.shots_as_turns))
-        return "".join(part.text + part.delimiter for part in made)
+            return examinee.template(as_chat(made, turns=conditions.shots_as_turns)) + question.opening
+        return "".join(part.text + part.delimiter for part in made) + question.opening
 
     if form.kind is Kind.WRITE:
         return Write(prompt(question.text, form.target_delimiter), sampling_of(form, seed), len(shots))

@@ -19,6 +19,7 @@ DEFAULTS = {  # where a file names no metric
     Kind.LOGLIKELIHOOD: ("perplexity", "acc"),
     Kind.ROLLING: ("word_perplexity", "byte_perplexity", "bits_per_byte"),
 }
+LOWER = frozenset({"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "ter"})  # the lower, the better
 _APART = frozenset({"metric", "aggregation", "higher_is_better"})  # what isn't an argument of a metric
 
 
@@ -62,7 +63,7 @@ def _metric(keys: Keys, kind: Kind, entry: object, results: Results | None) -> M
         how = "mean"
     if how is not None and not isinstance(how, str):
         raise keys.bad("metric_list", "an aggregation by name is needed")
-    return Metric(name, arguments, "", how or "mean", bool(entry.get("higher_is_better", True)))
+    return Metric(name, arguments, "", how or "mean", bool(entry.get("higher_is_better", name not in LOWER)))
 
 
 def _reference(keys: Keys, entries: Sequence[object]) -> Column | None:

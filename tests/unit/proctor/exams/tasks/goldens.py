@@ -40,9 +40,8 @@ def modes(text: str) -> Mode:
 
 
 def template(chat: Sequence[Message]) -> str:
-    """The template of the goldens, its last message left open where it is the assistant's."""
-    text = "".join(f"<|im_start|>{one.role}\n{one.content}<|im_end|>\n" for one in chat)
-    return text.removesuffix("<|im_end|>\n") if chat[-1].role == "assistant" else f"{text}<|im_start|>assistant\n"
+    """The template of the goldens."""
+    return "".join(f"<|im_start|>{one.role}\n{one.content}<|im_end|>\n" for one in chat) + "<|im_start|>assistant\n"
 
 
 EXAMINEE = Examinee(len, 10**9, template)

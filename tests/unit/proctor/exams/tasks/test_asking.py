@@ -24,8 +24,7 @@ POOL = SUMS[:1]
 
 
 def template(chat: Sequence[Message]) -> str:
-    text = "".join(f"<{one.role}>{one.content}</>" for one in chat)
-    return text.removesuffix("</>") if chat[-1].role == "assistant" else f"{text}<assistant>"
+    return "".join(f"<{one.role}>{one.content}</>" for one in chat) + "<assistant>"
 
 
 EXAMINEE = Examinee(len, 10_000, template)
