@@ -13,7 +13,7 @@ from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.chat_prompts import Message
 from proctor.exams.tasks.definition import Settings
 from proctor.exams.tasks.form import read_form
-from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Exam, Question, Write
+from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Exam, Question, Roll, Write
 from proctor.printing import printable
 from scheduler.plan import conditions_of
 from scheduler.prepare import parted
@@ -46,7 +46,7 @@ class ShownQuestion:
     number: int
     question: Question
     plain: Ask
-    chat: tuple[Message, ...]  # the same as a chat, for a model's own template
+    chat: tuple[Message, ...]  # the same as a chat, for a model's own template; none: it can't be one
     metrics: tuple[str, ...] = field(default=())
 
     def as_object(self) -> dict[str, Any]:
@@ -67,7 +67,8 @@ class ShownQuestion:
         said = [
             f"{self.benchmark} / {self.subject}, question {self.number} ({self.question.id}), {examples}",
             "--- as text", _safe(self.plain.text),
-            "--- as a chat", *(f"[{message.role}] {_safe(message.content)}" for message in self.chat),
+            *(["--- as a chat"] if self.chat else []),
+            *(f"[{message.role}] {_safe(message.content)}" for message in self.chat),
             "--- what is scored", *_scored(self.plain),
             "--- right", _safe(_right(self.question)),
         ]  # fmt: skip
@@ -130,7 +131,8 @@ def shown(named: str, number: int, settings: Settings) -> ShownQuestion:
         chat[:] = messages
         return "".join(message.content for message in messages)
 
-    _ask(benchmark, exam, question, replace(conditions, chat_template=True), Examinee(len, WINDOW, heard))
+    if not isinstance(plain, Roll):  # a page is never a chat
+        _ask(benchmark, exam, question, replace(conditions, chat_template=True), Examinee(len, WINDOW, heard))
     metrics = tuple(metric.name for metric in read_form(exam.form).metrics) if exam.form else ("acc", "acc_norm")
     return ShownQuestion(found.name, exam.subject, number, question, plain, tuple(chat), metrics)
 
@@ -147,6 +149,8 @@ def _scored(ask: Ask) -> list[str]:
         each = ask.contexts or ("",) * len(ask.options)
         return [f"{_quoted(option)}" + (f" behind {_quoted(text)}" if text else "") for option, text in zip(
             ask.options, each, strict=True)]  # fmt: skip
+    if isinstance(ask, Roll):
+        return ["the whole text, in windows as long as the model's"]
     stops = ", ".join(_quoted(stop) for stop in ask.sampling.stop) or "none"
     longest = ask.sampling.max_tokens or "the rest of the window"
     how = "greedy" if ask.sampling.greedy else f"temperature {ask.sampling.temperature:g}"

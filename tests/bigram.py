@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from proctor.exams.chat_prompts import Turns
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Choose, Pack, Prompt
+from proctor.nouns.exams import Ask, Choose, Pack, Prompt, Roll
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from workers.engines.base import LoadRequest, Skill
@@ -27,6 +27,7 @@ from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, TokenLogprob
 from workers.engines.measure import Meter
 from workers.engines.scoring import PackScores, Prepared
+from workers.engines.windows import windows_of
 
 READ = "The moon turns once in each orbit, and so it shows one face. Answer: A Answer: B The sun turns, too.\n"
 END = 256  # the token behind the bytes
@@ -52,8 +53,13 @@ def is_greedy(before: int, tokens: Sequence[int]) -> bool:
     )
 
 
-def lines_of(ask: Choose) -> Iterator[tuple[int, bytes]]:
-    """The last byte before each option, `END` where there is none, and the option."""
+def lines_of(ask: Ask) -> Iterator[tuple[int, Sequence[int]]]:
+    """The last byte before each option or window, `END` where there is none, and the option or what is scored of it."""
+    if isinstance(ask, Roll):
+        for window in windows_of(ask.text.encode(), Bytes.window, END):
+            yield window.line[-window.scored - 1], window.line[-window.scored :]
+    if not isinstance(ask, Choose):
+        return
     for context, option in zip(ask.contexts or (ask.text,) * len(ask.options), ask.options, strict=True):
         yield [END, *context.encode()][-1], option.encode()
 
@@ -177,13 +183,14 @@ class BigramEngine:
     closed: list[bool] = field(default_factory=list)
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        lengths = tuple(sum(self.tokenizer.count(option) for option in prompt.options) for prompt in prompts)
+        scored = [prompt.options or (prompt.text,) for prompt in prompts]
+        lengths = tuple(sum(self.tokenizer.count(one) for one in some) for some in scored)
         return Prepared(tuple(prompts), lengths, Cost(), padded=False)
 
     def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
         with Meter(PlainDevice()) as meter:
             asks = [prepared.prompts[index].ask for index in pack.members]
-            lines = [list(lines_of(ask)) for ask in asks if isinstance(ask, Choose)]
+            lines = [list(lines_of(ask)) for ask in asks]
             rows = tuple(tuple(score(*line) for line in some) for some in lines)
             greedy = tuple(tuple(is_greedy(*line) for line in some) for some in lines)
         return PackScores(rows, sum(prepared.lengths[index] for index in pack.members), 0, meter.cost, greedy)

@@ -133,14 +133,22 @@ class Write:
     shots: int = 0  # examples shown in `text`
 
 
-Ask = Choose | Write
+@dataclass(frozen=True)
+class Roll:
+    """Ask for the log-probability of a whole page, in windows as long as the model's."""
+
+    text: str
+    shots: int = 0  # a page stands alone
+
+
+Ask = Choose | Write | Roll
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The reply to a Choose."""
+    """The reply to a Choose or a Roll."""
 
-    options_logprob: tuple[float, ...]  # natural logarithms, one an option, in their order
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option, or one a window of a page, in their order
     greedy: tuple[bool, ...] = ()  # whether all tokens of an option are the likeliest at their place; empty: not known
 
 
@@ -214,7 +222,7 @@ class Prompt:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What is scored behind the text; none: the model writes."""
+        """What is scored behind the text; none: the model writes, or the text itself is scored."""
         return self.ask.options if isinstance(self.ask, Choose) else ()
 
 
@@ -233,7 +241,7 @@ class Answer:
     question_id: str
     prompt_hash: str
     shots: int
-    options_logprob: tuple[float, ...]  # natural logarithms, one an option; none where none was scored
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option or a window; none where none was scored
     picked: int | None  # None: no single best option (an exact tie), or there are no options
     correct: bool  # whether it has all points
     correct_norm: bool = False  # whether the best log-probability per character is the key's

@@ -140,10 +140,12 @@ class Engine(Protocol):
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
         """Tokenize a Run's prompts, and compute the prefix that all share. What that takes lives as long as the result.
 
+        Pages (`Roll`) are cut by `workers.engines.windows`; a Run's prompts are all pages, or none is.
+
         Raises
         ------
         CantBeAsked
-            where a prompt is longer than the model's window, or an option adds no token to it.
+            where a prompt is longer than the model's window, an option adds no token to it, or a page is empty.
         OutOfMemory
             where the prefix is too large for the device.
         """
@@ -152,7 +154,8 @@ class Engine(Protocol):
         """Log-probabilities of the options of a pack, and where asked whether they are greedy; `prepared` is its own.
 
         Each option stands behind its prompt, or behind a context of its own (`Choose.contexts`). Where that is empty,
-        it stands behind the token that begins a text, or else ends one, as in lm-evaluation-harness.
+        it stands behind the token that begins a text, or else ends one, as in lm-evaluation-harness. Of a page each
+        window is scored as an option is.
 
         Raises
         ------

@@ -24,7 +24,10 @@ class Continuation:
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """One Prompt as token ids: a line an option. Options of one token share all of their line but its last token."""
+    """One Prompt as token ids: a line an option, or a window of a page.
+
+    Options of one token share all of their line but its last token.
+    """
 
     prompt: Prompt
     options: tuple[Continuation, ...]
@@ -53,7 +56,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PackScores:
-    """A pack's result. `options_logprob[i][j]`: natural logarithm for option j of the pack's member i, in its order."""
+    """A pack's result. `options_logprob[i][j]`: natural logarithm for option j of the pack's member i, in its order.
+
+    Of a page, j is a window.
+    """
 
     options_logprob: tuple[tuple[float, ...], ...]
     tokens_computed: int  # positions that went through the model, padding not counted

@@ -1,4 +1,4 @@
-"""Choosing: a pack of questions whose options are scored."""
+"""Scoring: a pack of questions whose options, or pages, are scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.run.replies import PackReplies
 
 
 class OptionScorer:
-    """The `Answerer` of papers that ask to choose: the engine's scores, an exchange a question."""
+    """The `Answerer` of papers that ask to choose or to roll: the engine's scores, an exchange a question."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -25,6 +25,7 @@ from proctor.nouns.exams import (
     Mark,
     Prompt,
     Question,
+    Roll,
     Write,
 )
 
@@ -108,7 +109,7 @@ class Benchmark:
 
     name: str
     version: str  # of `ask` and `mark`: Runs of two versions are never compared
-    asks: type[Choose] | type[Write]  # known before anything starts: an engine that can't do it is refused
+    asks: type[Choose] | type[Write] | type[Roll]  # known before anything starts: an engine that can't do it is refused
     rows: Rows
     ask: Asking
     mark: Marking

@@ -15,8 +15,9 @@ from proctor.exams.tasks.asking import FORM_VERSION, ask
 from proctor.exams.tasks.definition import Settings, Task
 from proctor.exams.tasks.form import Kind
 from proctor.exams.tasks.forming import form_of
-from proctor.nouns.exams import Choose, Exam, Write
+from proctor.nouns.exams import Choose, Exam, Roll, Write
 
+ASKS = {Kind.CHOOSE: Choose, Kind.WRITE: Write, Kind.LOGLIKELIHOOD: Choose, Kind.ROLLING: Roll}
 Tasks = Callable[[Settings], Sequence[Task]]  # raises BadExam where what they need isn't there
 
 
@@ -33,7 +34,7 @@ class TaskBenchmark(Benchmark):
 
 def benchmark_of(name: str, kind: Kind, tasks: Tasks) -> TaskBenchmark:
     """The benchmark of tasks of one kind, each written out with its own number of shots and rows from the hub."""
-    asks = Write if kind is Kind.WRITE else Choose
+    asks = ASKS[kind]
     rows = partial(_written_out, name, tasks, Settings())
     return TaskBenchmark(name, FORM_VERSION, asks, rows, ask, mark, tasks)
 

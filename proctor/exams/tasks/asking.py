@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from proctor.errors import BadExam, BadInput, QuestionTooLong
+from proctor.errors import BadInput, QuestionTooLong
 from proctor.exams.benchmarks.base import Examinee
 from proctor.exams.chat_prompts import Message
 from proctor.exams.tasks.form import Form, Kind, read_form
 from proctor.nouns.conversations import Sampling
-from proctor.nouns.exams import Ask, Choose, Conditions, Exam, Exchange, Question, Write
+from proctor.nouns.exams import Ask, Choose, Conditions, Exam, Exchange, Question, Roll, Write
 
 FORM_VERSION = "form-1.0"  # of the joining and the judging: `Conditions.prompt_version` of Runs on exams in a form
 
@@ -37,19 +37,23 @@ def ask(
 ) -> Ask | None:
     """One ask a question, or as many as the form wants replies (`repeats`), each with a seed of its own; see `Asking`.
 
-    Where it and what is to come behind it are longer than the window, examples are dropped from the front, one by one;
-    `shots` of the ask says how many are left. The question itself is never cut.
+    Of a page the text alone is asked for, whatever its length: the engine cuts it into windows (`Roll`).
+
+    Where a prompt and what is to come behind it are longer than the window, examples are dropped from the front, one by
+    one; `shots` of the ask says how many are left. The question itself is never cut.
 
     Raises
     ------
     QuestionTooLong
         if it doesn't fit even without examples.
     BadInput
-        for a prompt version that isn't made here, or a chat without a template.
+        for a prompt version that isn't made here, a chat without a template, or a page that is to be one.
     """
     form = _checked(exam, conditions, examinee)
     if len(so_far) >= (form.repeats if form.kind is Kind.WRITE else 1):
         return None
+    if form.kind is Kind.ROLLING:
+        return _page(question, conditions)
     tokens = 0
     for dropped in range(len(question.shots) + 1):
         shots = [exam.dev[place] for place in question.shots[dropped:]]
@@ -125,7 +129,7 @@ def _made(
     conditions: Conditions,
     examinee: Examinee,
     seed: int,
-) -> Ask:
+) -> Choose | Write:
     def prompt(text: str, delimiter: str) -> str:
         made = parts(form, shots, question, text, delimiter)
         if conditions.chat_template and examinee.template is not None:
@@ -136,17 +140,21 @@ def _made(
         return Write(prompt(question.text, form.target_delimiter), sampling_of(form, seed), len(shots))
     if form.kind is Kind.LOGLIKELIHOOD:
         return Choose(prompt(question.text, form.target_delimiter), (question.reference,), (), len(shots), greedy=True)
-    if form.kind is Kind.CHOOSE:
-        delimiter = form.chat_delimiter if conditions.chat_template else form.target_delimiter
-        characters = tuple(len(choice) for choice in question.choices)
-        greedy = any(metric.name == "exact_match" for metric in form.metrics)
-        if not question.contexts:
-            options = tuple(delimiter + choice for choice in question.choices)
-            return Choose(prompt(question.text, form.target_delimiter), options, characters, len(shots), greedy=greedy)
-        contexts = tuple(prompt(context, "") for context in question.contexts)
-        options = (delimiter + question.text,) * len(contexts)
-        return Choose(contexts[0], options, characters, len(shots), contexts, greedy)
-    raise BadExam(f"{form.source.task!r} is asked in windows of a page, which this release doesn't do.")
+    delimiter = form.chat_delimiter if conditions.chat_template else form.target_delimiter
+    characters = tuple(len(choice) for choice in question.choices)
+    greedy = any(metric.name == "exact_match" for metric in form.metrics)
+    if not question.contexts:
+        options = tuple(delimiter + choice for choice in question.choices)
+        return Choose(prompt(question.text, form.target_delimiter), options, characters, len(shots), greedy=greedy)
+    contexts = tuple(prompt(context, "") for context in question.contexts)
+    options = (delimiter + question.text,) * len(contexts)
+    return Choose(contexts[0], options, characters, len(shots), contexts, greedy)
+
+
+def _page(question: Question, conditions: Conditions) -> Roll:
+    if conditions.chat_template:
+        raise BadInput("A whole page is scored as it is, and is no chat.", "Leave --chat-template away.")
+    return Roll(question.text)
 
 
 def sampling_of(form: Form, seed: int) -> Sampling:
@@ -155,7 +163,7 @@ def sampling_of(form: Form, seed: int) -> Sampling:
     return Sampling(form.temperature, form.top_p, form.top_k, 1.0, form.until, drawn, form.max_tokens)
 
 
-def _tokens(made: Ask, count: Callable[[str], int]) -> int:
+def _tokens(made: Choose | Write, count: Callable[[str], int]) -> int:
     """Tokens that the model must hold: prompt and longest reply, or prompt and option but for its last token."""
     if isinstance(made, Write):
         return count(made.text) + (made.sampling.max_tokens or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,13 +11,18 @@ import pytest
 from chat.client.client import Client, Reply, ReplySettings, new_id
 from chat.protocol.turns import Ending, Piece, Progress, TokenScore, TurnRequest
 from proctor.catalog.resolve import resolve
+from proctor.exams.reading.identity import content_hash
+from proctor.exams.tasks.asking import FORM_VERSION
+from proctor.exams.tasks.form import Form, Headline, Kind, Metric
 from proctor.nouns.conversations import Fault, Finish, Role, Sampling, Utterance
-from proctor.nouns.exams import Conditions
-from proctor.nouns.models import DType, ModelRef, Quant
-from proctor.nouns.runs import RunStatus
+from proctor.nouns.exams import Conditions, Exam, Question
+from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
 from proctor.store.database.session import Store
+from proctor.store.reads import records as reads
+from proctor.store.runs import exams, sweeps
 from tests import bigram, tiny
 from tests.bigram import BigramEngine, PlainDevice, score
 from tests.chaos.scene import FEW, assert_every_answer_once, recorded_scores, runs_of, submit_few
@@ -106,6 +112,25 @@ def test_a_run_is_sat_and_its_scores_are_those_of_the_model(store: Store, settin
     assert first.measures is not None
     assert first.measures.tokens_computed == 8 * FEW
     assert second.status == RunStatus.DONE
+
+
+def test_a_page_is_rolled_in_windows_and_judged_by_its_sum(store: Store, settings: Settings, model: ModelRef) -> None:
+    text = "The moon turns once. " * 150  # 3150 bytes, of which the model reads 2000
+    page = Question("0" * 16, 0, text)
+    form = Form(Kind.ROLLING, (Metric("byte_perplexity"),), Headline("byte_perplexity", "none")).json()
+    exam = Exam("pages", "pages", (), (page,), content_hash("pages", (), (page,), form), form=form)
+    exams.save_exam(store, exam)
+    conditions = Conditions(shots=0, prompt_version=FORM_VERSION)
+    spec = RunSpec(model, Quant.NONE, Device.CPU, DType.FLOAT32, "pages", "pages", exam.content_hash, 1, conditions)
+    asked_for = SweepRequest((model.name,), (Quant.NONE,), "pages", ("pages",), "cpu", DType.FLOAT32, conditions)
+    sweep = sweeps.submit(store, asked_for, [spec]).sweep_id
+    drain(worker(store, settings))
+    assert_every_answer_once(store, sweep)
+    (windows,) = recorded_scores(store, sweep).values()
+    tokens = text.encode()
+    assert windows == (score(bigram.END, tokens[:2000]), score(tokens[1999], tokens[2000:]))
+    (answer,) = reads.answers_after(store, sweep, 0, 9).answers
+    assert answer.partial == pytest.approx(math.exp(sum(windows) / len(tokens)))
 
 
 def test_a_run_that_was_handed_back_is_finished_by_another_worker(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from proctor.errors import UnknownName
 from proctor.exams.benchmarks.registry import BUILT_IN
 from proctor.exams.tasks.definition import Settings
-from proctor.nouns.exams import Choose, Write
+from proctor.nouns.exams import Choose, Roll, Write
 from scheduler.benchmarks import shown
 from scheduler.benchmarks_cli import benchmarks
 
@@ -56,6 +56,13 @@ def test_options_behind_contexts_of_their_own_are_shown_behind_them(tmp_path: Pa
     assert isinstance(found.plain, Choose)
     assert found.plain.options == (" was too big.",) * 2
     assert '" was too big." behind "The 2th cup did not fit the box, because the box"' in found.as_text()
+
+
+def test_a_page_is_shown_as_a_text_that_is_scored_in_windows(tmp_path: Path) -> None:
+    found = shown("wikitext", 0, rows(tmp_path, test=[{"page": " = Moon = \n \n It shows one face . \n"}]))
+    assert found.plain == Roll(" = Moon =\n\nIt shows one face.\n")
+    assert "--- what is scored\nthe whole text, in windows as long as the model's" in found.as_text()
+    assert "as a chat" not in found.as_text()
 
 
 def test_a_subject_and_a_number_of_examples_may_be_named() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from proctor.nouns.exams import Pack, Prompt
+from proctor.nouns.exams import Pack, Prompt, Roll
 from proctor.nouns.models import ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from workers.engines.base import ComputeDevice, Files, LoadRequest, Skill
@@ -23,6 +23,8 @@ from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
 from workers.engines.hf.scoring.options import score_options
+from workers.engines.hf.scoring.prefix import PrefixScorer
+from workers.engines.hf.scoring.rolling import Roller
 from workers.engines.hf.scoring.varlen_check import kernel_of
 from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import peaks_are_exact
@@ -60,10 +62,17 @@ class HfEngine:
         return self.loaded.bytes
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
-        return self.scorer.prepare(prompts)
+        return self._scorer_of(prompts).prepare(prompts)
 
     def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
-        return self.scorer.score(prepared, pack)
+        return self._scorer_of(prepared.prompts).score(prepared, pack)
+
+    def _scorer_of(self, prompts: Sequence[Prompt]) -> Scorer:
+        """What scores these prompts: all of a paper are pages, or none is."""
+        if not any(isinstance(prompt.ask, Roll) for prompt in prompts):
+            return self.scorer
+        packed = isinstance(self.scorer, PrefixScorer)
+        return Roller(self.model, self.tokenizer, self.device, packed=packed)
 
     def score_options(self, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> tuple[float, ...]:
         return score_options(self.model, prompt, options)

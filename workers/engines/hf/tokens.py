@@ -15,6 +15,7 @@ from proctor.nouns.exams import Choose, Prompt
 from workers.engines.chat_template import ChatTemplate
 from workers.engines.hf.token_bytes import TokenBytes
 from workers.engines.scoring import Continuation, EncodedPrompt
+from workers.engines.windows import windows_of
 
 _LATELY = 4096  # texts: a Run's, with some to spare
 
@@ -94,6 +95,26 @@ class HfTokenizer:
         self._lately.clear()
         return tuple(self._encoded(prompt, known) for prompt in prompts)
 
+    def encode_pages(self, prompts: Sequence[Prompt]) -> tuple[EncodedPrompt, ...]:
+        """Pages as windows of token ids (`workers.engines.windows`), as many as each needs, all texts in one call.
+
+        The first is read behind the token that begins, or else ends texts; one that the tokenizer puts before every
+        text comes on top and is scored, as in lm-evaluation-harness.
+
+        Raises
+        ------
+        CantBeAsked
+            where a page has no token, or the tokenizer none that begins or ends texts.
+        """
+        rows = self._many([prompt.text for prompt in prompts])
+        pages = [windows_of(row, self.window, self._beginning[0]) for row in rows]
+        for prompt, page in zip(prompts, pages, strict=True):
+            if not page:
+                raise CantBeAsked(
+                    self.model, f"page {prompt.question.index} is empty", "Take the page out of the benchmark's rows."
+                )
+        return tuple(EncodedPrompt(prompt, page) for prompt, page in zip(prompts, pages, strict=True))
+
     def _encoded(self, prompt: Prompt, ids: Mapping[str, list[int]]) -> EncodedPrompt:
         lines = tuple(self._line(ids[before], ids[whole]) for before, whole in _pairs(prompt))
         encoded = EncodedPrompt(prompt, lines)
@@ -125,7 +146,7 @@ class HfTokenizer:
         if found is None:
             raise CantBeAsked(
                 self.model,
-                "its tokenizer has no token that begins or ends texts, and nothing stands before the option",
+                "its tokenizer has no token that begins or ends texts, and nothing stands before what is scored",
                 "Take a benchmark whose questions have a text.",
             )
         return [found]

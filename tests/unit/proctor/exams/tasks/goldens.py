@@ -15,10 +15,9 @@ from proctor.exams.chat_prompts import Message
 from proctor.exams.tasks.asking import FORM_VERSION, ask
 from proctor.exams.tasks.definition import Task
 from proctor.exams.tasks.fields import of_question
-from proctor.exams.tasks.form import Kind
 from proctor.exams.tasks.splits import of_folder
 from proctor.exams.tasks.writing import write_out
-from proctor.nouns.exams import Choose, Conditions, Exam, Question, Write
+from proctor.nouns.exams import Choose, Conditions, Exam, Question, Roll, Write
 from tests.support import ROOT
 
 FOLDER = ROOT.parent / "shared" / "data" / "benchmarks"
@@ -49,13 +48,13 @@ EXAMINEE = Examinee(len, 10**9, template)
 
 def requests(task: Task, exam: Exam, question: Question, mode: Mode) -> list[list[object]]:
     """What is asked on a question, as the goldens have it."""
-    if task.kind is Kind.ROLLING:
-        return [[question.text]]
     conditions = Conditions(shots=0, chat_template=mode.chat, prompt_version=FORM_VERSION, shots_as_turns=mode.turns)
     match ask(exam, question, conditions, EXAMINEE, ()):
         case Choose() as made:
             contexts = made.contexts or (made.text,) * len(made.options)
             return [list(pair) for pair in zip(contexts, made.options, strict=True)]
+        case Roll() as made:
+            return [[made.text]]
         case Write() as made:
             return [[made.text, settings_of(task)]]
         case _:

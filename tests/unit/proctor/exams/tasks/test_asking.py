@@ -35,7 +35,7 @@ def asked(
 ) -> Choose | Write:
     written = exam(made, shots, [row], POOL)
     found = ask(written, written.questions[0], conditions, examinee, ())
-    assert found is not None
+    assert isinstance(found, Choose | Write)
     return found
 
 
