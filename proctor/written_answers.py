@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from proctor.errors import UnknownName
-from proctor.exams.judging.fared import Fared, fared
+from proctor.exams.judging.chains import Outcome
+from proctor.exams.judging.fared import fared
 from proctor.exams.judging.marking import Result, headline_outcome, mark_by, results
 from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
 from proctor.exams.judging.sets import mean
 from proctor.exams.tasks.form import Form, Headline, Metric, read_form
-from proctor.nouns.exams import Exchange, Mark, Question, Write
+from proctor.nouns.exams import Exchange, Mark, Question, Scoring, Write
+from proctor.nouns.runs import Fared
 from proctor.store.database.session import Store
+from proctor.store.reads.records import SweepProgress
 from proctor.store.reads.replies import WrittenAnswer, WrittenRun, written_runs
 
 
@@ -57,15 +60,22 @@ def runs_programs(form: Form) -> bool:
     return form.headline.metric in OF_PROGRAMS
 
 
-def how_they_fared(store: Store, run_ids: Sequence[int], chains: dict[int, str]) -> dict[int, Fared]:
-    """The counts of each of these Runs that is written and in a form, by run id.
+def outcomes(run: WrittenRun) -> list[Outcome]:
+    """What the filter chain by which a Run is marked makes of the replies to each question."""
+    form = by_chain(read_form(run.form), run.judged_by)
+    return [headline_outcome(form, one.question, exchanges_of(one)) for one in run.answers]
 
-    Each is judged by the headline of its form, or by the filter chain that is named in `chains`.
-    """
-    return {
-        run.run_id: _fared(by_chain(read_form(run.form), chains.get(run.run_id, "")), run.answers)
-        for run in written_runs(store, run_ids)
+
+def with_counts(store: Store, progress: SweepProgress) -> SweepProgress:
+    """The progress of a sweep with how the written answers of each Run fared; their replies are read for it."""
+    written = [run.run_id for run in progress.runs if run.scoring is Scoring.WRITTEN and run.answered]
+    if not written:
+        return progress
+    counts = {
+        run.run_id: fared(zip(outcomes(run), (one.points for one in run.answers), strict=True))
+        for run in written_runs(store, written)
     }
+    return replace(progress, runs=tuple(replace(run, fared=counts.get(run.run_id)) for run in progress.runs))
 
 
 def figures(run: WrittenRun) -> Iterator[Figure]:
@@ -96,15 +106,11 @@ def exchanges_of(answer: WrittenAnswer) -> list[Exchange]:
     return [Exchange(Write(""), reply) for reply in answer.replies]
 
 
-def _fared(form: Form, answers: Sequence[WrittenAnswer]) -> Fared:
-    return fared((headline_outcome(form, one.question, exchanges_of(one)), one.points) for one in answers)
-
-
 def _figure(form: Form, column: Sequence[Result]) -> Figure:
     metric: Metric = column[0].metric
     points = tuple(one.worth.points for one in column)
     items = [one.worth.item for one in column]
     averaged = summary_of(form.kind, metric) is mean and points == tuple(items)
-    outcomes = [(one.outcome, one.worth.points) for one in column if one.outcome is not None]
+    judged = [(one.outcome, one.worth.points) for one in column if one.outcome is not None]
     value = summed_up(form.kind, metric, items)
-    return Figure(column[0].chain, metric.name, value, points if averaged else (), fared(outcomes))
+    return Figure(column[0].chain, metric.name, value, points if averaged else (), fared(judged))

@@ -23,6 +23,7 @@ from proctor.store.database.session import Store
 from proctor.store.reads import records
 from proctor.store.runs import sweeps
 from proctor.store.runs.exams import save_exam
+from proctor.written_answers import with_counts
 from scheduler import local
 from scheduler.prepare import Prepared, RowSource, prepare
 from scheduler.watch import wording
@@ -138,7 +139,7 @@ def retry_sweep(settings: Settings, name_or_id: str) -> tuple[sweeps.Sweep, int]
 
 def conclude(store: Store, sweep_id: int, way: Way, *, stopped: bool = False, here: bool = True) -> int:
     """Say how it ended; the exit code says it too."""
-    progress = records.progress(store, sweep_id)
+    progress = with_counts(store, records.progress(store, sweep_id))
     if way.as_json:
         click.echo(json.dumps(wording.as_json(progress), ensure_ascii=False))
     else:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.data.replies import Replies
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.order import group_p
 from analysis.stats.paired import Paired
@@ -164,6 +165,7 @@ class Panel:
     exams: Mapping[str, str] = field(default_factory=dict)  # subject -> hash of its exam's content, where it is known
     runs: Mapping[Contestant, frozenset[int]] = field(default_factory=dict)  # ids of the Runs that were read
     points: NDArray[np.float64] | None = None  # (C, Q) from 0 to 1; None: 1 where correct, else 0
+    replies: Replies | None = None  # how written ones fared; None where none is known
     answered: NDArray[np.bool_] | None = None  # (C, Q) an option was picked or an answer extracted; None: as `picked`
 
     @cached_property
@@ -394,6 +396,7 @@ class Panel:
             shots=None if self.shots is None else self.shots[places][:, questions],
             points=None if self.points is None else self.points[places][:, questions],
             answered=None if self.answered is None else self.answered[places][:, questions],
+            replies=None if self.replies is None else self.replies.part(places, questions),
         )
 
     def _by_subject(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:

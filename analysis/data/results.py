@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.data.groups import comparable_groups, contestant_of, labels_of, terms_of
 from analysis.data.panel import Panel, Terms
+from analysis.data.replies import read_replies
 from analysis.data.shots import by_shots
 from proctor.contestants import Contestant
 from proctor.nouns.runs import RunStatus, ShotsShown
@@ -203,8 +204,9 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         logprob[who, which] = _padded(answers, widest)
         if answers.prompt is not None:
             prompt[who, which] = answers.prompt
+    terms = terms_of(records[0])
     panel = Panel(
-        terms_of(records[0]),
+        terms,
         contestants,
         _questions_frame(questions),
         asked,
@@ -218,6 +220,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         runs={who: frozenset(run for run in seat if contestants[seat[run]] == who) for who in contestants},
         points=points if ((points > 0) & (points < 1)).any() else None,
         answered=answered if (answered != (picked >= 0)).any() else None,
+        replies=read_replies(store, seat, questions.question, len(contestants), terms.scoring),
     )
     return panel.on(np.asarray(asked.any(axis=0)))
 

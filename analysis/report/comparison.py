@@ -12,6 +12,7 @@ from analysis.data.phrases import counted
 from analysis.data.tables import POINTS, Column, Table, p_value
 from analysis.stats.points import PairedPoints
 from analysis.verdicts.compare import Comparison
+from analysis.verdicts.replies import fared_sentences
 from analysis.verdicts.unanswered import silence_of
 from analysis.verdicts.wording import margin_words, points, unit_words, verdict_sentence, with_span
 from proctor.nouns.exams import LETTERS
@@ -64,9 +65,15 @@ def _per_character(found: Comparison) -> list[str]:
 
 
 def _ties(found: Comparison) -> list[str]:
-    """Questions on which no single option was best, which count as not right; nothing where there is none."""
+    """Questions without a single answer, which count as not right; nothing where there is none."""
     first, second = (int(ties) for ties in found.panel.unanswered)
-    lines = [f"no single answer: {found.first} on {first:,}, {found.second} on {second:,}"] if first or second else []
+    lines = (
+        fared_sentences(found.panel)
+        if found.panel.replies
+        else [f"no single answer: {found.first} on {first:,}, {found.second} on {second:,}"]
+        if first or second
+        else []
+    )
     silence = silence_of(found.panel, 0, 1)
     if silence.carries(found.verdict):
         lines.append(

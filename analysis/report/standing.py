@@ -17,9 +17,11 @@ from analysis.graphs.heatmap import accuracy_heatmap, deviation_heatmap, subject
 from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs_title
 from analysis.graphs.quantization import quantization_title
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
+from analysis.report.replies import replies_blocks
 from analysis.stats.intervals import AgainstChance
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.verdicts.quantization import quantization_changes
+from analysis.verdicts.replies import fared_sentences
 from analysis.verdicts.standings import Standings
 from analysis.verdicts.wording import chance_sentences, percent, silence_sentences, standing_title
 
@@ -36,7 +38,7 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
         only = f", {silent:,} of them only by questions without a single answer" if silent else ""
         sentences.append(f"{standings.told_apart:,} of {standings.pairs:,} pairs can be told apart{only}.")
     sentences += chance_sentences(panel, standings)
-    sentences += silence_sentences(panel)
+    sentences += fared_sentences(panel) if panel.replies else silence_sentences(panel)
     if len(panel.subjects) > 1:
         sentences.append(f"{subjects_title(panel)}.")
     changes = quantization_changes(panel, margin)
@@ -64,6 +66,7 @@ def overall_section(panel: Panel, standings: Standings) -> Section:
         (
             forest(panel, standings),
             accuracy_table(panel, standings),
+            *replies_blocks(panel),
             error_rate(panel, standings),
             Folded("Subjects, overall, heatmap and errors on one sheet", (model_comparison(panel, standings),)),
         ),

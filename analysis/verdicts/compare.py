@@ -177,6 +177,7 @@ def side_by_side(first: Candidate, second: Candidate, across: Collection[Conditi
         logprob=None if a.logprob is None or b.logprob is None else _stacked(a.logprob[0, left], b.logprob[0, right]),
         prompt=None if a.prompt is None or b.prompt is None else np.stack([a.prompt[0, left], b.prompt[0, right]]),
         shots=None if Condition.SHOTS in across else _shots(a, b, left, right),
+        replies=None if a.replies is None or b.replies is None else a.replies.beside(b.replies, left, right),
         exams={**b.exams, **a.exams},
         runs={**b.runs, **a.runs},
     )

@@ -129,6 +129,50 @@ class ShotsShown:
 
 
 @dataclass(frozen=True)
+class Fared:
+    """Counts over written answers on one filter chain; those without one are in one of the four before `unfinished`."""
+
+    answers: int = 0
+    nothing: int = 0  # ended by themselves, and no filter found an answer
+    empty: int = 0
+    cut: int = 0  # cut by the limit, and nothing extracted
+    thinking: int = 0  # cut by the limit within the thought
+    unfinished: int = 0  # with a reply that was cut by the limit, extracted from or not
+    finished_points: float = 0.0  # of those whose replies ended by themselves
+
+    def __add__(self, other: Fared) -> Fared:
+        return Fared(
+            self.answers + other.answers,
+            self.nothing + other.nothing,
+            self.empty + other.empty,
+            self.cut + other.cut,
+            self.thinking + other.thinking,
+            self.unfinished + other.unfinished,
+            self.finished_points + other.finished_points,
+        )
+
+    @property
+    def finished(self) -> int:
+        """Answers whose replies ended by themselves."""
+        return self.answers - self.unfinished
+
+    @property
+    def unanswered(self) -> int:
+        """Answers of which nothing was extracted."""
+        return self.nothing + self.empty + self.cut + self.thinking
+
+    def __str__(self) -> str:
+        """`3 with nothing extracted, 2 empty, 1 cut by the limit`; "" where an answer was extracted from all."""
+        parts = (
+            (self.nothing, "with nothing extracted"),
+            (self.empty, "empty"),
+            (self.cut, "cut by the limit"),
+            (self.thinking, "with thinking unfinished"),
+        )
+        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What produced a Run's numbers, fixed by the first attempt of which a pack is kept."""
 

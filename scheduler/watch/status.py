@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from proctor.store.reads import fleet, records
 from proctor.store.reads.fleet import Fleet
 from proctor.store.reads.records import SweepProgress, SweepSummary
 from proctor.store.runs import sweeps
+from proctor.written_answers import with_counts
 from scheduler.watch import wording
 from scheduler.watch.fleet_tables import Room, fleet_board, lanes_seen, sweeps_table
 from scheduler.watch.speed import beside
@@ -57,6 +58,8 @@ def show(settings: Settings, name_or_id: str | None, *, as_json: bool) -> None:
     """
     with open_store(settings) as store:
         seen = glance(store, _sweep_id(store, name_or_id))
+        if seen.sweep is not None:
+            seen = replace(seen, sweep=with_counts(store, seen.sweep))
     if as_json:
         click.echo(json.dumps(as_object(seen), ensure_ascii=False))
         return

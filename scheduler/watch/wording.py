@@ -199,6 +199,7 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,
                 **({"points": run.points} if run.partial else {}),
+                **({} if run.fared is None else {"written": {**asdict(run.fared), "finished": run.fared.finished}}),
             }
             for run in progress.runs
         ],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -15,8 +18,12 @@ from analysis.exchange.export import export_to_file, rows_of
 from analysis.exchange.exported import read_export
 from analysis.exchange.merging import merge
 from analysis.mark_cli import mark
+from analysis.report.comparison import summary
+from analysis.report.write import Options, write_report
 from analysis.verdicts.candidates import roll_of_sweep
 from analysis.verdicts.compare import compare
+from analysis.verdicts.replies import fared_of
+from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, UnknownName
 from proctor.nouns.exams import Mark
 from proctor.settings import Settings
@@ -25,6 +32,8 @@ from proctor.store.database.session import Store
 from proctor.store.reads import records
 from proctor.store.runs import sweeps
 from proctor.store.runs.marks import remark
+from proctor.written_answers import with_counts
+from scheduler.watch.aside import aside
 from tests import in_forms
 from tests.integration.store_world import request
 
@@ -152,3 +161,51 @@ def test_it_says_in_words_what_changed(mine: Store) -> None:
     assert "answers are marked otherwise now" in output
     assert "Answers that are marked otherwise than they stand in the database." in output
     assert "sums:" in output
+
+
+def test_status_counts_apart_what_was_not_read_out(mine: Store, home: Path) -> None:
+    shown = with_counts(mine, records.progress(mine, 1))
+    by_id = {run["run_id"]: run["figures"][0] for run in found("one")["runs"]}
+    written = [run for run in shown.runs if run.fared is not None]
+    assert {run.run_id for run in written} == set(by_id)
+    for run in written:
+        assert run.fared is not None
+        assert run.fared.unanswered == run.tied
+        assert run.fared.unfinished == by_id[run.run_id]["replies_cut"]
+        assert run.fared.finished_points == pytest.approx(
+            by_id[run.run_id]["accuracy_of_the_finished"] * run.fared.finished
+        )
+    words = aside(written)
+    assert "with nothing extracted" in words
+    assert "whose replies weren't cut" in words
+    assert "without an answer" not in words
+    assert "without an answer" in aside([replace(run, fared=None) for run in written])
+    status = CliRunner().invoke(command(COMMANDS["status"]), ["one", "--json"], catch_exceptions=False)
+    runs = json.loads(status.output)["runs"]
+    assert sum("written" in run for run in runs) == 3
+    assert all(run["written"]["answers"] == 12 for run in runs if "written" in run)
+
+
+def test_a_comparison_says_how_the_replies_of_both_fared(mine: Store) -> None:
+    in_forms.sit_forms(mine, "sums", [in_forms.sums()])
+    roll = roll_of_sweep(mine, "sums")
+    pair = compare(roll.candidate("Small", Path("/")), roll.candidate("Large 4 bit", Path("/")), 0.01)
+    said = [line for line in summary(pair) if "with nothing extracted" in line]
+    assert sorted(line.partition(":")[0] for line in said) == sorted([pair.first, pair.second])
+
+
+def test_the_report_says_first_how_the_replies_fared_and_who_is_right_of_the_finished(mine: Store, home: Path) -> None:
+    results = read_results(mine, [1])
+    report = write_report(results, home / "report", Options(("md", "csv")), datetime(2026, 11, 30, tzinfo=UTC))
+    page = (home / "report" / "report.md").read_text("utf-8")
+    sums = next(panel for panel in results.panels if panel.terms.benchmark == "sums")
+    fared = [fared_of(sums, place) for place in range(3)]
+    assert [one.unanswered for one in fared if one] == sums.unanswered.tolist()
+    sentences = " ".join(sentence for one in report.findings for sentence in one)
+    for one in fared:
+        assert one is not None
+        assert f"{one} of 12" in sentences
+        assert not one.unfinished or f"{one.unfinished} of its replies were cut by the limit" in sentences
+    assert page.count("How the written replies fared in the filter that counts.") == 1
+    half = sums.on(np.arange(12) < 6)
+    assert sum(one.answers for place in range(3) if (one := fared_of(half, place))) == 18

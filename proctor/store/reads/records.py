@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from proctor.errors import UnknownName
 from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
-from proctor.nouns.runs import Attempt, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
+from proctor.nouns.runs import Attempt, Fared, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
 from proctor.store.runs.tables import NO_KEY, AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
@@ -64,6 +64,7 @@ class RunProgress:
     scoring: Scoring = Scoring.LETTERS
     noise: Noise | None = None
     shots: ShotsShown | None = None  # None: it has not begun, or an earlier release did not record it
+    fared: Fared | None = None  # how written answers fared; `proctor.written_answers.with_counts` knows
 
     @property
     def points(self) -> float:

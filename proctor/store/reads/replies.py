@@ -9,7 +9,7 @@ import sqlmodel
 from sqlmodel import Session, col
 
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Question, Written
+from proctor.nouns.exams import Question, Scoring, Written
 from proctor.store.database.session import Store
 from proctor.store.runs.exams import question_of
 from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow, WrittenRow
@@ -19,6 +19,7 @@ from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow, W
 class WrittenAnswer:
     """A question, the replies to it, one a turn or repeat, and how they were marked."""
 
+    row: int  # id of the question's row
     question: Question
     replies: tuple[Written, ...]
     points: float
@@ -31,27 +32,26 @@ class WrittenRun:
 
     run_id: int
     form: str
+    judged_by: str  # filter chain by which its Answers are marked; "": the one of the form
     answers: tuple[WrittenAnswer, ...]
 
 
 def written_runs(store: Store, run_ids: Sequence[int]) -> Iterator[WrittenRun]:
     """Those of these Runs that are on an exam in a form and have written replies; one at a time is in memory."""
     with store.read() as session:
-        forms = dict(
-            session.exec(
-                sqlmodel.select(RunRow.id, ExamRow.form)
-                .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
-                .where(col(RunRow.id).in_(run_ids), col(ExamRow.form) != "")
-                .order_by(col(RunRow.id))
-            ).all()
-        )
-    for run_id, form in forms.items():
-        if run_id is None:
-            continue
+        found = session.exec(
+            sqlmodel.select(RunRow.id, ExamRow.form, RunRow.provenance)
+            .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+            .where(col(RunRow.id).in_(run_ids), col(ExamRow.form) != "")
+            .where(col(RunRow.conditions)["scoring"].as_string() == Scoring.WRITTEN)
+            .order_by(col(RunRow.id))
+        ).all()
+    for run_id, form, provenance in found:
+        assert run_id is not None
         with store.read() as session:
             answers = _answers(session, run_id)
-        if any(answer.replies for answer in answers):
-            yield WrittenRun(run_id, form, tuple(answers))
+        if answers:
+            yield WrittenRun(run_id, form, (provenance or {}).get("judged_by", ""), tuple(answers))
 
 
 def replies_of(session: Session, run_id: int) -> dict[int, list[Written]]:
@@ -76,8 +76,9 @@ def _answers(session: Session, run_id: int) -> list[WrittenAnswer]:
     )
     return [
         WrittenAnswer(
+            answer.question_id,
             question_of(question),
-            tuple(replies.get(question.id or 0, ())),
+            tuple(replies.get(answer.question_id, ())),
             float(answer.correct) if answer.partial is None else answer.partial,
             answer.extracted,
         )

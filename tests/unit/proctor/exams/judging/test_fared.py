@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from proctor.exams.judging.chains import Outcome
-from proctor.exams.judging.fared import Fared, fared
+from proctor.exams.judging.fared import fared
 from proctor.exams.judging.filters import Piece
 from proctor.exams.judging.replies import Standing
+from proctor.nouns.runs import Fared
 
 
 def outcome(standing: Standing, *, cut: bool = False) -> Outcome:
