@@ -22,7 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the main job: a real model's exam, in a database, with a report
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 -q none -q 4bit --benchmark demo --name demo
 	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 --benchmark demo --scoring text --name demo-text
-	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/proctor report demo demo-text -o demo-results/report
+	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/submit-sweep -m smollm2 --benchmark demo_words --name demo-words
+	PROCTOR_HOME=$(CURDIR)/demo-results $(BIN)/proctor report demo demo-text demo-words -o demo-results/report
 	@echo 'Asked for letters so small a model guesses;'
 	@echo 'by the text of the options (sweep demo-text) it is above chance.'
 	@echo 'The database is demo-results/proctor.db. To look at it with other commands:'

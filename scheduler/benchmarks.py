@@ -18,6 +18,7 @@ from proctor.printing import printable
 from scheduler.plan import conditions_of
 from scheduler.prepare import parted
 
+PACKAGED = "in the package"
 WINDOW = 1 << 30  # tokens: no example is left out
 ASKED = {"choose": "a choice", "write": "a text", "loglikelihood": "one word", "rolling": "a whole page"}
 
@@ -80,15 +81,16 @@ class ShownQuestion:
 def entry(benchmark: Benchmark) -> Entry:
     """What is known of a built-in benchmark without its rows."""
     if not isinstance(benchmark, TaskBenchmark):
-        data, licence = ("in the package", "CC0") if benchmark.name == "demo" else ("cais/mmlu", "MIT")
+        data, licence = (PACKAGED, "CC0") if benchmark.name == "demo" else ("cais/mmlu", "MIT")
         return Entry(benchmark.name, ASKED["choose"], data, licence, "", benchmark.version)
     try:
         tasks, needs = benchmark.tasks(Settings()), ""
     except BadExam as fault:
         tasks, needs = (), fault.next_step
     kinds = {task.kind.value for task in tasks} or {"write" if benchmark.asks is Write else "choose"}
-    data = ", ".join(sorted({task.rows.data for task in tasks}))
-    licence = ", ".join(sorted({task.rows.licence for task in tasks if task.rows.licence}))
+    data = PACKAGED if benchmark.at is not None else ", ".join(sorted({task.rows.data for task in tasks}))
+    licences = {task.rows.licence for task in tasks if task.rows.licence}
+    licence = "CC0" if benchmark.at is not None else ", ".join(sorted(licences))
     if any(task.runs_code for task in tasks):
         needs = "runs what the model wrote"
     asks = " or ".join(ASKED[kind] for kind in sorted(kinds))

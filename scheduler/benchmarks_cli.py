@@ -44,8 +44,11 @@ def benchmarks(ctx: click.Context, as_json: bool) -> None:
 @click.option("--tasks", type=click.Path(exists=True, file_okay=False), metavar="FOLDER",
               help="Where task files lie. Default: an installed lm_eval's.")  # fmt: skip
 @click.option("--shots", type=click.IntRange(0, 100), help="Examples. Default: the benchmark's own number.")
+@click.option("--judge", default="", metavar="WAY", help="Of a file of yours whose answers are written.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def show(name: str, number: int, data: str | None, tasks: str | None, shots: int | None, as_json: bool) -> None:
+def show(
+    name: str, number: int, data: str | None, tasks: str | None, shots: int | None, judge: str, as_json: bool
+) -> None:
     """Show question N (from 0) of a benchmark as it is put to a model: as text and as a chat, and what is scored.
 
     A prompt may be shorter for a model with a small window: examples are left out from the front.
@@ -58,11 +61,11 @@ def show(name: str, number: int, data: str | None, tasks: str | None, shots: int
     """
     from scheduler.benchmarks import shown
 
-    found = shown(name, number, _settings(data, tasks, shots))
+    found = shown(name, number, _settings(data, tasks, shots, judge))
     tell(json.dumps(found.as_object()) if as_json else found.as_text())
 
 
-def _settings(data: str | None, tasks: str | None, shots: int | None) -> Settings:
+def _settings(data: str | None, tasks: str | None, shots: int | None, judge: str) -> Settings:
     from proctor.exams.tasks.definition import Settings
 
-    return Settings(shots=shots, folder=Path(data) if data else None, tasks=Path(tasks) if tasks else None)
+    return Settings(shots=shots, folder=Path(data) if data else None, tasks=Path(tasks) if tasks else None, judge=judge)

@@ -56,7 +56,10 @@ what_to_run = options(
                  help="Where a benchmark's rows lie (test.jsonl, train.jsonl, …) in its data set's columns, instead of "
                       "the hub; of several benchmarks, in a folder of its name each."),
     click.option("--tasks", type=click.Path(exists=True, file_okay=False), metavar="FOLDER",
-                 help="Where task files lie, for benchmarks by a task's name. Default: an installed lm_eval's."),
+                 help="Where task files of lm-evaluation-harness lie: a task, group or tag in it can then be named."),
+    click.option("--judge", default="", metavar="WAY",
+                 help="Of files of yours whose answers are written (question, answer; or prompt, target): exact, "
+                      "number, contains, choice or regex:PATTERN."),
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
                  help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
@@ -116,6 +119,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m ./my-model --benchmark questions.csv --verbose
       submit-sweep -m smollm2 -b hellaswag -b gsm8k -b mmlu:stem --limit 200
       submit-sweep -m smollm2 -b my_task.yaml --shots 3
+      submit-sweep -m smollm2 -b sums.jsonl --judge number
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
@@ -139,7 +143,11 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         as_json=given["as_json"],
         allotment=Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
         default_shots=given["shots"] is None,
-        rows=RowSource(*(Path(given[one]) if given[one] else None for one in ("data", "tasks"))),
+        rows=RowSource(
+            data=Path(given["data"]) if given["data"] else None,
+            tasks=Path(given["tasks"]) if given["tasks"] else None,
+            judge=given["judge"],
+        ),
     )
     settings = Settings.read(os.environ)
     if given["log_format"]:

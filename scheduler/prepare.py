@@ -120,10 +120,11 @@ def prepare(
 
 @dataclass(frozen=True)
 class RowSource:
-    """Where rows and task files lie, where a person said so; None: on the hub, and with an installed lm_eval."""
+    """Where rows and task files lie, where a person said so; and how written answers to files of theirs are judged."""
 
     data: Path | None = None
     tasks: Path | None = None
+    judge: str = ""
 
     def of(self, name: str, benchmarks: int) -> Path | None:
         """The folder of a benchmark's rows: of one of several it is that of its name."""
@@ -141,6 +142,7 @@ def loaded(
             shots=None if default_shots else request.conditions.shots,
             folder=source.of(name, len(request.benchmarks)),
             tasks=source.tasks,
+            judge=source.judge,
         )
         one = tried(faults, partial(load_benchmark, name, subjects, settings))
         found += [one] if one is not None else []

@@ -27,6 +27,7 @@ from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
 from proctor.exams.benchmarks.nq_open import NQ_OPEN
 from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
+from proctor.exams.benchmarks.own_written import DEMO_WORDS, own_written
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
 from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
@@ -37,6 +38,7 @@ from proctor.exams.tasks.definition import Settings
 
 BUILT_IN = (
     DEMO,
+    DEMO_WORDS,
     MMLU,
     ARC_CHALLENGE,
     ARC_EASY,
@@ -76,7 +78,7 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Se
     """The exams of the benchmark of this name, or of the one in a file or folder; `./mmlu` is always a path.
 
     `subjects` are those wanted, as `proctor.exams.reading.subjects.select` takes them: names, groups, none for all.
-    `settings` are for exams in a form: shots, seed, and where rows lie.
+    `settings` are for exams in a form: shots, seed, where rows lie, and how written answers to own files are judged.
 
     Raises
     ------
@@ -85,7 +87,11 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Se
     UnknownName
         for an unknown benchmark or subject.
     """
-    benchmark = find(name_or_path, settings.tasks)
+    own = _existing(name_or_path) if settings.judge else None
+    if own is not None and own.suffix != ".yaml":
+        benchmark: Benchmark = own_written(own, settings.judge)
+    else:
+        benchmark = find(name_or_path, settings.tasks)
     return (benchmark.settled(settings) if isinstance(benchmark, TaskBenchmark) else benchmark).load(subjects)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from proctor.errors import BadExam
 from proctor.exams.benchmarks.base import Benchmark, ExamSet
@@ -26,9 +27,11 @@ class TaskBenchmark(Benchmark):
     """A benchmark of tasks, a subject each. Its exams depend on how they are to be written out: `settled`."""
 
     tasks: Tasks
+    at: Path | None = None  # where its rows lie, in a file or folder; None: on the hub
 
     def settled(self, settings: Settings) -> TaskBenchmark:
         """The benchmark with its rows as these settings say."""
+        settings = replace(settings, folder=settings.folder or self.at)
         return replace(self, rows=partial(_written_out, self.name, self.tasks, settings))
 
 
@@ -45,11 +48,11 @@ def fixed(*tasks: Task, name: str = "") -> TaskBenchmark:
 
 
 def _written_out(name: str, tasks: Tasks, settings: Settings, wanted: Sequence[str]) -> ExamSet:
-    from proctor.exams.tasks.splits import of_folder, of_hub
+    from proctor.exams.tasks.splits import of_hub, of_path
     from proctor.exams.tasks.writing import write_out  # here: only what writes exams out needs templates
 
     known = {task.name: task for task in tasks(settings)}
-    splits = of_folder(settings.folder) if settings.folder else of_hub
+    splits = of_path(settings.folder) if settings.folder else of_hub
     faults = Faults()
     exams: dict[str, Exam] = {}
     notes: list[str] = []

@@ -134,3 +134,4 @@ class Settings:
     seed: int = SEED
     folder: Path | None = None  # where rows lie, in files named by split; None: on the hub
     tasks: Path | None = None  # where task files lie; None: those of an installed lm_eval
+    judge: str = ""  # how answers to a file of one's own are judged that are written; "": it has choices

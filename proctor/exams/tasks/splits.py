@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from proctor.errors import BadExam, BadRow
@@ -29,6 +30,20 @@ def of_hub(rows: Rows, split: str) -> Sequence[Row]:
         arguments=rows.arguments,
         next_step="Without a network, give a folder with its rows: test.jsonl and, for examples, train.jsonl.",
     )
+
+
+def of_path(path: Path) -> Splits:
+    """Rows from a folder, or from one file, which has those that are asked and no others."""
+    return of_folder(path) if path.is_dir() else partial(_of_file, path)
+
+
+def _of_file(path: Path, rows: Rows, split: str) -> Sequence[Row]:
+    if split != rows.asked:
+        raise BadExam(
+            f"{path.name} is one file, whose questions are all asked: it has no examples to show.",
+            "Say --shots 0, or give a folder with test.jsonl and dev.jsonl.",
+        )
+    return read_rows(path)
 
 
 def of_folder(folder: Path) -> Splits:
@@ -65,7 +80,10 @@ def read_rows(path: Path) -> list[dict[str, object]]:
     try:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise BadExam(f"{path.name} has {size / 1e9:.1f} GB; {MAX_FILE_BYTES / 1e9:.1f} GB are read at most.")
-        rows = list(_READERS[path.suffix](path))
+        reader = _READERS.get(path.suffix.casefold())
+        if reader is None:
+            raise BadExam(f"{path.name} is no file of rows.", f"There are {', '.join(_READERS)}.")
+        rows = list(reader(path))
     except UnicodeDecodeError as error:
         raise BadExam(f"{path.name} is not UTF-8: {error.reason}.", "Save it as UTF-8.") from error
     except OSError as error:
