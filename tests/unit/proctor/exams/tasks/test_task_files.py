@@ -10,6 +10,7 @@ import pytest
 from proctor.errors import BadExam
 from proctor.exams.tasks import known_functions
 from proctor.exams.tasks.form import Chain, Kind, Metric, Step
+from proctor.exams.tasks.pieces import Piece
 from proctor.exams.tasks.task_files import Reference, digest, read_file, references, sha256_of
 from proctor.exams.tasks.task_keys import task_of
 from tests.unit.proctor.exams.tasks.made_up import SUMS, only
@@ -188,3 +189,20 @@ def test_a_files_identity_changes_with_what_it_includes(tmp_path: Path) -> None:
     part.write_text("x: 2\n")
     sha256_of.cache_clear()
     assert digest(path) != before
+
+
+def test_every_function_of_one_file_has_its_piece(tmp_path: Path) -> None:
+    reference = Reference("utils.f", tmp_path)
+    for piece, arguments, own in known_functions._table().values():
+        if piece not in {"format", "mmlu_prox"}:  # they read the file beside the task
+            made = known_functions.PIECES[piece](reference, arguments, own)
+            assert made != Piece(), (piece, own)
+            if made.results:
+                assert all(isinstance(name, str) for name in made.results.metrics), piece
+
+
+def test_a_data_set_and_its_splits_are_read_by_name(tmp_path: Path) -> None:
+    more = "dataset_name: small\ntraining_split: a\nvalidation_split: b\nfewshot_split: d\n"
+    rows = task_of(read_file(file(tmp_path, "sums.yaml", SUMS_FILE + more))).rows
+    assert (rows.data, rows.config, rows.training, rows.validation) == ("own/sums", "small", "a", "b")
+    assert (rows.test, rows.pool, rows.asked, rows.shown) == ("test", "d", "test", "d")
