@@ -39,6 +39,7 @@ sweeps_option = click.option(
 @click.argument("first")
 @click.argument("second")
 @sweeps_option
+@click.option("-b", "--benchmark", metavar="NAME", help="Of a sweep of several benchmarks, compare on this one.")
 @click.option(
     "--across", multiple=True, type=click.Choice(CONDITIONS), metavar="CONDITION",
     help=f"Compare although this differs: {', '.join(CONDITIONS)}. Repeat for more.",
@@ -46,10 +47,11 @@ sweeps_option = click.option(
 @margin_option
 @most_option
 @as_json_option
-def compare(
+def compare(  # noqa: PLR0913 -- an argument an option
     first: str,
     second: str,
     sweeps: tuple[str, ...],
+    benchmark: str | None,
     across: tuple[str, ...],
     margin: float,
     most: int,
@@ -78,6 +80,7 @@ def compare(
       proctor compare smollm2 smollm2:4bit
       proctor compare Qwen2.5-0.5B-Instruct Llama-3.2-1B-Instruct --margin 2
       proctor compare before after
+      proctor compare smollm2 smollm2:4bit --benchmark hellaswag
       proctor compare smollm2 smollm2 -s before -s after --json
       proctor compare smollm2 smollm2 -s no-shots -s five-shots --across shots
     """
@@ -88,7 +91,7 @@ def compare(
     from analysis.verdicts.compare import named_across
 
     conditions = tuple(map(Condition, dict.fromkeys(across)))
-    mine, theirs = _candidates((first, second), sweeps)
+    mine, theirs = _candidates((first, second), sweeps, benchmark)
     found = judge(*distinct(*named_across(mine, theirs, conditions)), margin / 100, conditions)
     if as_json:
         click.echo(json.dumps(as_object(found), indent=1))
@@ -143,8 +146,9 @@ def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     from analysis.data.sets import of_set
     from analysis.report.mistakes import pairs_table
 
-    tables = [of_set(pairs_table(panel), name) for panel, name in _level_panels(sweeps)]
-    _say(tables, "There is no pair to compare.", most, as_json=as_json)
+    panels = [(panel, name) for panel, name in _level_panels(sweeps) if panel.has_mistakes]
+    tables = [of_set(pairs_table(panel), name) for panel, name in panels]
+    _say(tables, "There is no pair to compare by mistakes.", most, as_json=as_json)
 
 
 @click.command(context_settings=HELP)
@@ -207,7 +211,7 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
     print_table(table)
 
 
-def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidate]:
+def _candidates(wanted: tuple[str, str], sweeps: Sequence[str], benchmark: str | None) -> list[Candidate]:
     from analysis.exchange.imports import kept
     from analysis.verdicts.candidates import pick, roll_of_panels, roll_of_sweep
 
@@ -217,7 +221,11 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str]) -> list[Candidat
         @cache
         def roll(name: str | None) -> Roll:
             taken = None if name is None else kept(name, our_settings().home)
-            return roll_of_sweep(store(), name) if name is None or taken is None else roll_of_panels(taken.panels, name)
+            if name is None or taken is None:
+                return roll_of_sweep(store(), name, benchmark)
+            if benchmark is not None:
+                raise click.UsageError(f"--benchmark is for sweeps, and {name} was imported.")
+            return roll_of_panels(taken.panels, name)
 
         here = Path.cwd()
         if not sweeps:

@@ -211,6 +211,11 @@ class Panel:
         """Whether there are points between 0 and 1."""
         return self.points is not None and bool(((self.points > 0) & (self.points < 1) & self.asked).any())
 
+    @cached_property
+    def has_mistakes(self) -> bool:
+        """Whether right and wrong tell answers apart: not where all are worth parts of a point, as shares are."""
+        return not self.graded or bool((self.correct & self.asked).any())
+
     @property
     def unit(self) -> str:
         """What an accuracy counts: answers that are right, or points."""

@@ -258,6 +258,7 @@ def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
             "choices": pd.Series(questions.choices, dtype=object),
             "answer": questions.key.astype(np.int8),
             **({"reference": questions.reference} if any(questions.reference) else {}),
+            **({"behind": questions.behind} if any(questions.behind) else {}),
             **({"further": pd.Series(questions.further, dtype=object)} if any(questions.further) else {}),
         }
     )

@@ -27,11 +27,16 @@ ABOUT = (
     "a pair far above the median pair shares mistakes beyond difficulty."
 )
 
+NO_RIGHT = (
+    "Left out: a mistake is an answer with less than all points, and here no answer can be told from one by that."
+)
 GRADED = "A question is missed here where it has less than all points."
 
 
 def mistakes_section(panel: Panel) -> Section:
-    """Distribution and pairs, with the tables behind them."""
+    """Distribution and pairs, with the tables behind them. In shares of a point: why there are none."""
+    if not panel.has_mistakes:
+        return Section("mistakes", "Overlap of mistakes", (Text(NO_RIGHT),))
     blocks: list[Block] = [mistake_distribution(panel), Folded("The figures", (distribution_table(panel),))]
     if len(panel.contestants) > 1:
         blocks += [Text(ABOUT), mistake_pairs(panel), Folded("All pairs", (pairs_table(panel),))]

@@ -130,13 +130,23 @@ def _incomparable(results: Results) -> list[str]:
     """What sets the panels apart, in words: from the first, or from the newer one under the same terms."""
     notes = []
     for number, panel in enumerate(results.panels[1:], start=2):
-        same = [place for place, one in enumerate(results.panels[: number - 1]) if one.terms == panel.terms]
-        other = same[0] if same else 0
+        former_ones = results.panels[: number - 1]
+        alike = [place for place, one in enumerate(former_ones) if _of_one_benchmark(one, panel)]
+        if not alike:
+            continue  # nobody expects two benchmarks in one set
+        same = [place for place in alike if former_ones[place].terms == panel.terms]
+        other = (same or alike)[0]
         former = results.panels[other]
         why = listed(why_apart(former, panel), most=6)
         newer = f" (set {other + 1} has the newer)" if same and former.exams != panel.exams else ""
         notes.append(f"Set {number} is never mixed with set {other + 1}: {why}{newer}.")
     return notes
+
+
+def _of_one_benchmark(first: Panel, second: Panel) -> bool:
+    """Whether two panels could be one set: imported results may be of any benchmark."""
+    imported = first.terms.imported or second.terms.imported
+    return imported or first.terms.benchmark == second.terms.benchmark
 
 
 def _passed_over(results: Results) -> list[str]:

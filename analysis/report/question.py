@@ -48,7 +48,8 @@ def question_text(panel: Panel, place: int) -> str:
     ]
     if not options and row.get("reference"):
         options = [f"* {visible(line)}" for line in str(row["reference"]).splitlines()]
-    lines = [visible(line) for line in str(row["question"]).splitlines()]
+    text = f"… {row['question']} (scored behind each of these)" if row.get("behind") else str(row["question"])
+    lines = [visible(line) for line in text.splitlines()]
     return "\n".join([visible(head), "", *lines, *options, ""])
 
 
@@ -71,8 +72,10 @@ def answers_table(panel: Panel, place: int) -> Table:
         if panel.logprob is not None:
             each = [float(p) for p in probabilities(panel.logprob[who, place][None, :options])[0]]
         pick = "–" if picked < 0 else LETTERS[picked]
-        rows.append((panel.labels[who], pick, bool(panel.correct[who, place]), *each))
-    columns = (Column("contestant"), Column("picked"), Column("right"), *chances)
+        worth = float(panel.marks[who, place]) if panel.graded else bool(panel.correct[who, place])
+        rows.append((panel.labels[who], pick, worth, *each))
+    right = Column("points", number(2), numeric=True) if panel.graded else Column("right")
+    columns = (Column("contestant"), Column("picked"), right, *chances)
     return Table("answers", "What each contestant answered, with the options' probabilities.", columns, rows)
 
 

@@ -45,7 +45,7 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
     if changes:
         sentences.append(f"{quantization_title(changes)}.")
     models = panel.one_a_model()
-    if len(models.contestants) > 1:
+    if len(models.contestants) > 1 and panel.has_mistakes:
         observed, expected = misses_observed(models.wrong), misses_expected(models.wrong, models.subject_of)
         sentences.append(f"{distribution_title(observed, expected, missed_in_silence(models))}.")
         sentences.append(f"{pairs_title(models, error_kappa(models.wrong))}.")

@@ -79,22 +79,27 @@ def pick(wanted: str, folder: Path, roll: Callable[[str | None], Roll]) -> Candi
         return other.only()
 
 
-def roll_of_sweep(store: Store, name: str | None) -> Roll:
+def roll_of_sweep(store: Store, name: str | None, benchmark: str | None = None) -> Roll:
     """The roll of a sweep by name or number, of the latest for None. The store must stay open as long as it is used.
+
+    With `benchmark`, of its Runs on that one alone.
 
     Raises
     ------
     UnknownName
-        where there is no such sweep.
+        where there is no such sweep, or no Run of it on that benchmark.
     BadInput
         where nothing in it is answered yet.
     """
     sweep = find(store, name)
     everything = runs(store, [sweep.id])
+    known = list(dict.fromkeys(run.spec.benchmark for run in everything))
+    if benchmark is not None and benchmark not in known:
+        raise UnknownName(f"benchmark in sweep {sweep.name}", benchmark, [], f"There are {listed(known, most=12)}.")
     who, names = contestants_of(everything), labels_of(everything)
     answered: dict[Contestant, list[RunRecord]] = {}
     for run in everything:
-        if run.answered:
+        if run.answered and benchmark in (None, run.spec.benchmark):
             answered.setdefault(who[run.run_id], []).append(run)
     if not answered:
         raise BadInput(f"No Run of sweep {sweep.name} has an answer yet.", "See how far they are with: proctor status")
@@ -106,6 +111,9 @@ def roll_of_sweep(store: Store, name: str | None) -> Roll:
         panel, *others = results.panels
         if others:
             kinds = [str(one.terms) for one in results.panels]
+            on = list(dict.fromkeys(one.terms.benchmark for one in results.panels))
+            if len(on) > 1:
+                raise BadInput(f"{called[place]} sat {listed(on, most=8)}.", "Name one of them with --benchmark.")
             raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
         return Candidate(called[place], panel, sweep.name, sweep.id)
 

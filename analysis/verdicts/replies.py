@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.data.panel import Panel
+from analysis.data.phrases import counted
 from analysis.data.replies import STANDINGS
 from analysis.stats.intervals import Interval
 from analysis.stats.points import mean_points
@@ -44,7 +45,7 @@ def fared_sentences(panel: Panel) -> list[str]:
         fared = fared_of(panel, place)
         if fared is None or not (fared.unanswered or fared.unfinished):
             continue
-        unread = [f"{fared!s} of {fared.answers:,}"] if fared.unanswered else []
+        unread = [f"of {fared.answers:,} answers {fared}"] if fared.unanswered else []
         finished = of_the_finished(panel, place)
         if fared.unfinished:
             rest = (
@@ -52,6 +53,6 @@ def fared_sentences(panel: Panel) -> list[str]:
                 if finished is None
                 else (f"of the other {fared.finished:,}, {with_span(finished)} {unit_words(panel)}")
             )
-            unread.append(f"{fared.unfinished:,} of its replies were cut by the limit, {rest}")
+            unread.append(f"{counted(fared.unfinished, 'reply', 'replies')} cut by the limit; {rest}")
         sentences.append(f"{panel.labels[place]}: {'; '.join(unread)}.")
     return sentences

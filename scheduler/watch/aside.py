@@ -15,15 +15,16 @@ def aside(runs: Sequence[RunProgress]) -> str:
 
     `45.8% (37.2 to 54.7) right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
     """
-    answered, tied = sum(run.answered for run in runs), sum(run.tied for run in runs)
-    by_text = all(run.scoring is Scoring.TEXT for run in runs)
-    norm = f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character" if answered else ""
-    written = all(run.scoring is Scoring.WRITTEN for run in runs)
-    without = f"{tied} {'without an answer' if written else 'tied'}" if tied else ""
-    if written and all(run.fared is not None or not run.answered for run in runs):
-        without = _fared(runs)
-    parts = [shots(runs), norm if by_text else "", without, _noise(runs)]
+    written = [run for run in runs if run.scoring is Scoring.WRITTEN]
+    scored = [run for run in runs if run.scoring is not Scoring.WRITTEN]
+    tied = sum(run.tied for run in scored)
+    parts = [shots(runs), _per_character(runs), f"{tied} tied" if tied else "", _unanswered(written), _noise(runs)]
     return ", ".join(part for part in parts if part)
+
+
+def several_benchmarks(runs: Sequence[RunProgress]) -> bool:
+    """Whether these Runs are of more than one benchmark, whose figures have no mean."""
+    return len({run.benchmark for run in runs}) > 1
 
 
 def shots(runs: Sequence[RunProgress]) -> str:
@@ -37,11 +38,31 @@ def shots(runs: Sequence[RunProgress]) -> str:
     return f"{number} shots, fewer than asked for on {short} of {sum(asked for _, asked in known)} questions"
 
 
+def _per_character(runs: Sequence[RunProgress]) -> str:
+    """Where all are of one benchmark, scored by their options' text, in whole points."""
+    answered = sum(run.answered for run in runs)
+    by_text = all(run.scoring is Scoring.TEXT and not run.partial for run in runs)
+    if not answered or not by_text or several_benchmarks(runs):
+        return ""
+    return f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character"
+
+
+def _unanswered(written: Sequence[RunProgress]) -> str:
+    """`3 with nothing extracted, 2 cut by the limit, 31.2% (14.2 to 55.6) of 16 whose replies weren't cut`
+
+    Where it isn't known how the replies fared, `5 without an answer`; nothing where all have one.
+    """
+    if any(run.fared is None and run.answered for run in written):
+        tied = sum(run.tied for run in written)
+        return f"{tied} without an answer" if tied else ""
+    return _fared(written)
+
+
 def _fared(runs: Sequence[RunProgress]) -> str:
-    """`3 with nothing extracted, 2 cut by the limit, 31.2% (14.2 to 55.6) of 16 whose replies weren't cut`"""
     found = sum((run.fared for run in runs if run.fared is not None), Fared())
     rest = f"{accuracy(found.finished_points, found.finished)} of {found.finished} whose replies weren't cut"
-    return ", ".join(part for part in (str(found), rest if found.unfinished else "") if part)
+    several = several_benchmarks(runs)
+    return ", ".join(part for part in (str(found), rest if found.unfinished and not several else "") if part)
 
 
 def _noise(runs: Sequence[RunProgress]) -> str:

@@ -6,6 +6,7 @@ those either, a subject is one character that fills.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
@@ -19,7 +20,7 @@ from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch.accuracy import accuracy, in_a_cell
-from scheduler.watch.aside import aside
+from scheduler.watch.aside import aside, several_benchmarks
 from scheduler.watch.speed import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -53,7 +54,8 @@ def board(
 
     Lanes that don't fit are counted. `names` are their labels where others are shown beside them.
     """
-    subjects = list(dict.fromkeys(run.subject for run in progress.runs))
+    called = subject_names(progress.runs)
+    subjects = list(dict.fromkeys(called.values()))
     lanes = lanes_of(progress.runs, names or grid_names(run.lane for run in progress.runs))
     said = {name: words for name, runs in lanes if (words := aside(runs))}
     layout = _layout(progress, lanes, subjects, width, min(height - 6 - len(said), MOST_STACKED))
@@ -89,20 +91,40 @@ def _layout(
 
 def _rows(name: str, runs: Sequence[RunProgress], subjects: Sequence[str], layout: Layout) -> Iterator[list[Text]]:
     """A lane in the grid: its name, what the layout shows of its subjects, its counts and its accuracy."""
-    total = [Text(_counts(runs)), Text(accuracy(sum(run.points for run in runs), sum(run.answered for run in runs)))]
+    total, called = [Text(_counts(runs)), Text(overall(runs))], subject_names(runs)
     if layout is Layout.ROWS:
         yield [Text(name), *total]
         for run in runs:
             right = "failed" if run.status is RunStatus.FAILED else accuracy(run.points, run.answered)
-            yield [Text(text, STYLES[run.status]) for text in (f"  {run.subject}", _counts([run]), right)]
+            yield [
+                Text(text, STYLES[run.status])
+                for text in (f"  {called[run.benchmark, run.subject]}", _counts([run]), right)
+            ]
         return
-    by_subject = {run.subject: run for run in runs}
+    by_subject = {called[run.benchmark, run.subject]: run for run in runs}
     cells = [cell(by_subject[subject], wide=layout is Layout.CELLS) for subject in subjects]
     yield [Text(name), *(cells if layout is Layout.CELLS else [Text().join(cells)]), *total]
 
 
 def _counts(runs: Sequence[RunProgress]) -> str:
     return f"{sum(run.answered for run in runs)}/{sum(run.questions for run in runs)}"
+
+
+def overall(runs: Sequence[RunProgress]) -> str:
+    """The accuracy of a lane's Runs together; of several benchmarks there is none."""
+    if several_benchmarks(runs):
+        return "several benchmarks"
+    return accuracy(sum(run.points for run in runs), sum(run.answered for run in runs))
+
+
+def subject_names(runs: Sequence[RunProgress]) -> dict[tuple[str, str], str]:
+    """What each (benchmark, subject) is called: by its subject, with the benchmark where two have one of that name."""
+    pairs = list(dict.fromkeys((run.benchmark, run.subject) for run in runs))
+    often = Counter(subject for _, subject in pairs)
+    return {
+        (benchmark, subject): subject if often[subject] == 1 else f"{benchmark}/{subject}"
+        for benchmark, subject in pairs
+    }
 
 
 def names_of(progress: SweepProgress) -> dict[Lane, str]:

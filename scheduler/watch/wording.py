@@ -15,7 +15,7 @@ from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan
 from scheduler.watch.accuracy import accuracy, amount
-from scheduler.watch.aside import aside
+from scheduler.watch.aside import aside, several_benchmarks
 from scheduler.watch.sweep_grid import lanes_of, names_of
 
 
@@ -130,17 +130,23 @@ def failed(progress: SweepProgress) -> list[RunProgress]:
 
 
 def outcome(progress: SweepProgress) -> str:
-    """A line a lane: accuracy with its 95 % interval; below it, what belongs beside that; then each failed Run."""
+    """A line a lane and benchmark: accuracy with its 95 % interval, below it what belongs beside; then failed Runs."""
     names = names_of(progress)
+    lanes = [
+        (label, [run for run in runs if run.benchmark == benchmark])
+        for label, runs in lanes_of(progress.runs, names)
+        for benchmark in dict.fromkeys(run.benchmark for run in runs)
+    ]
+    named = several_benchmarks(progress.runs)
     rows = [
         (
-            printable(label),
+            printable(f"{label}, {runs[0].benchmark}" if named else label),
             accuracy(sum(run.points for run in runs), sum(run.answered for run in runs)),
             f"{amount(sum(run.points for run in runs))} of {sum(run.answered for run in runs)}",
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
         )
-        for label, runs in lanes_of(progress.runs, names)
+        for label, runs in lanes
     ]
     width = max(len(label) for label, *_ in rows)
     lines = []

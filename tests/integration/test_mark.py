@@ -204,8 +204,8 @@ def test_the_report_says_first_how_the_replies_fared_and_who_is_right_of_the_fin
     sentences = " ".join(sentence for one in report.findings for sentence in one)
     for one in fared:
         assert one is not None
-        assert f"{one} of 12" in sentences
-        assert not one.unfinished or f"{one.unfinished} of its replies were cut by the limit" in sentences
+        assert f"of 12 answers {one}" in sentences
+        assert f"{one.unfinished} reply cut by the limit; of the other 11, " in sentences
     assert page.count("How the written replies fared in the filter that counts.") == 1
     half = sums.on(np.arange(12) < 6)
     assert sum(one.answers for place in range(3) if (one := fared_of(half, place))) == 18
