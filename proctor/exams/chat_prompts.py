@@ -82,7 +82,7 @@ def write(
     looked_at: Collection[str] = EXAM,
     parts_first: bool = False,
 ) -> RenderedChat:
-    """The text of a conversation, up to where the assistant speaks next, or of an exam up to where it has begun to.
+    """The text of a conversation, up to where the assistant speaks next.
 
     Messages are given as strings, then as lists of parts; with the system's, then without it where that fails.
 
@@ -104,25 +104,10 @@ def write(
             missing = first_missing(text, [message for message in said if message.role in looked_at])
             if missing is None:
                 system = [message for message in messages if message.role == "system"]
-                text = left_open(text, said) if looked_at == EXAM else text
                 return RenderedChat(text, first_missing(text, system) is None, in_parts)
             faults.append(f"its chat template leaves out what it is given ({missing.content[:60]!r})")
             break
     raise Unwritten(faults[0])
-
-
-def left_open(text: str, messages: Sequence[Message]) -> str:
-    """A text whose last message, where it is the assistant's, goes on: what the template writes behind it is cut off.
-
-    As transformers does it (`continue_final_message`); of white space around the message what the template left stays.
-    """
-    last = messages[-1]
-    begun = last.content.strip()
-    place = text.rfind(begun)
-    if last.role != "assistant" or not begun or place < 0:
-        return text
-    whole = last.content.lstrip()
-    return text[: place + len(whole if text.startswith(whole, place) else begun)]
 
 
 def first_missing(text: str, messages: Sequence[Message]) -> Message | None:

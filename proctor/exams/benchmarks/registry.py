@@ -36,7 +36,7 @@ from proctor.exams.benchmarks.wikitext import WIKITEXT
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
 from proctor.exams.tasks.definition import Settings
 
-BUILT_IN = (
+BUILT_IN: tuple[Benchmark, ...] = (
     DEMO,
     DEMO_WORDS,
     MMLU,
