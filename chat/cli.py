@@ -46,6 +46,12 @@ DEVICES = click.Choice(["auto", "cuda", "cpu"])
 )
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest reply.")
 @click.option("--benchmark", default="demo", show_default=True, metavar="NAME|PATH", help="What /probe asks from.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where its rows lie, as for submit-sweep, instead of the hub.",
+)
 @click.pass_context
 def chat(ctx: click.Context, /, **given: Any) -> None:  # fmt: skip
     """Talk to any model, on the fleet of PROCTOR_BROKER_URL, or else on this machine.

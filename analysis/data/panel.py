@@ -17,6 +17,7 @@ from analysis.data.replies import Replies
 from analysis.stats.intervals import Interval, wilson
 from analysis.stats.order import group_p
 from analysis.stats.paired import Paired
+from analysis.stats.perplexity import perplexity, perplexity_ratio
 from analysis.stats.points import mean_points, pair_marks
 from proctor.contestants import Contestant, labels, one_a_model
 from proctor.exams.benchmarks.mmlu_prompts import characters
@@ -355,6 +356,27 @@ class Panel:
         asked = self.asked & (self.picked_norm >= 0)
         right = (self.right_options[np.arange(self.key.size), self.picked_norm] & asked).sum(axis=1)
         return tuple(wilson(int(r), int(a)) for r, a in zip(right, self.asked.sum(axis=1), strict=True))
+
+    @cached_property
+    def text_logprob(self) -> NDArray[np.float64] | None:
+        """(C, Q) log-probability of the one text that each question scores; None where options or nothing is scored."""
+        if self.logprob is None or self.terms.scoring != Scoring.ONE_TEXT:
+            return None
+        return self.logprob[:, :, 0].astype(np.float64)
+
+    @cached_property
+    def perplexities(self) -> tuple[Interval, ...] | None:
+        """Each contestant's perplexity on what it was asked (`stats.perplexity`); None as `text_logprob`."""
+        if self.text_logprob is None:
+            return None
+        return tuple(perplexity(row[asked]) for row, asked in zip(self.text_logprob, self.asked, strict=True))
+
+    def perplexity_ratio(self, first: int, second: int) -> Interval | None:
+        """The second's perplexity over the first's, on the questions that both were asked alike; None as before."""
+        if self.text_logprob is None:
+            return None
+        both = self.alike([first, second])
+        return perplexity_ratio(self.text_logprob[first, both], self.text_logprob[second, both])
 
     @cached_property
     def ranking(self) -> tuple[int, ...]:

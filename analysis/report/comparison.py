@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def summary(found: Comparison) -> list[str]:
         f"{found.first}: {with_span(first)} {unit_words(found.panel)}; {found.second}: {with_span(second)}",
         *found.notes,
         *_per_character(found),
+        *_perplexities(found),
         *_ties(found),
         _counts(found),
         f"p = {p_value(verdict.p)} ({pair.test})",
@@ -62,6 +64,15 @@ def _per_character(found: Comparison) -> list[str]:
         return []
     first, second = map(with_span, norm)
     return [f"right per character: {found.first} {first}, {found.second} {second}"]
+
+
+def _perplexities(found: Comparison) -> list[str]:
+    """Both perplexities, and the second's over the first's; nothing where options were scored, or nothing was."""
+    each, ratio = found.panel.perplexities, found.panel.perplexity_ratio(0, 1)
+    if each is None or ratio is None:
+        return []
+    first, second, times = (f"{one.estimate:.2f} ({one.low:.2f} to {one.high:.2f})" for one in (*each, ratio))
+    return [f"perplexity: {found.first} {first}, {found.second} {second}; {found.second}'s is {times} times as large"]
 
 
 def _ties(found: Comparison) -> list[str]:
@@ -133,12 +144,22 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "questions_needed": verdict.questions_needed,
         "lost_questions": [ids[place] for place in found.lost],
         "gained_questions": [ids[place] for place in found.gained],
+        **_perplexities_object(found),
         **({"accuracies": [each.estimate for each in found.panel.accuracies]} if found.panel.graded else {}),
         "subjects": [
             {"subject": lead.subject, "lost": lead.pair.lost, "gained": lead.pair.gained, "p": lead.p}
             for lead in found.leads
         ],
     }
+
+
+def _perplexities_object(found: Comparison) -> dict[str, Any]:
+    each, ratio = found.panel.perplexities, found.panel.perplexity_ratio(0, 1)
+    if each is None or ratio is None:
+        return {}
+    known = ([one.estimate, one.low, one.high] for one in (*each, ratio))
+    first, second, times = ([value if isfinite(value) else None for value in one] for one in known)
+    return {"perplexities": [first, second], "perplexity_ratio": times}
 
 
 def _questions_table(found: Comparison, name: str, places: Sequence[int]) -> Table:

@@ -44,14 +44,19 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
         Column("other picks", numeric=True), Column("KL, nats", number(4), numeric=True),
         Column("key's probability", PERCENT, numeric=True),
     ) if panel.has_options else ()  # fmt: skip
+    of_one_text = tuple(
+        Column(heading, number(3), numeric=True) for heading in ("perplexity, times", "times, low", "times, high")
+    )
+    of_options = of_options if panel.text_logprob is None else of_one_text
     rows = [
         (
             panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
             v.p, v.within_p, _verdict_cell(change), v.detectable,
             *((change.other_picks, change.divergence, change.key_shift) if panel.has_options else ()),
+            *(() if ratio is None else (ratio.estimate, ratio.low, ratio.high)),
         )
         for change in changes
-        for v in (change.verdict,)
+        for v, ratio in ((change.verdict, change.perplexity_ratio),)
     ]  # fmt: skip
     return Table(
         "quantizations", "Quantized against unquantized, on the same questions.", (*columns, *of_options), rows

@@ -18,7 +18,7 @@ from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs
 from analysis.graphs.quantization import quantization_title
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.report.replies import replies_blocks
-from analysis.stats.intervals import AgainstChance
+from analysis.stats.intervals import AgainstChance, Interval
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.verdicts.quantization import quantization_changes
 from analysis.verdicts.replies import fared_sentences
@@ -87,10 +87,13 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
     guessed = not isnan(panel.chance)
     headings = ("right per character", "low per character", "high per character") if norm is not None else ()
     per_character = [Column(heading, PERCENT, numeric=True) for heading in headings]
+    perplexed = panel.perplexities
+    named = ("perplexity", "low perplexity", "high perplexity") if perplexed is not None else ()
     columns = (
         Column("contestant"), Column(panel.unit, PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),
         Column("no single answer", numeric=True), *_if(guessed, Column("against chance")), *per_character,
+        *(Column(heading, number(2), numeric=True) for heading in named),
         *_if(panel.graded, Column("sum of points", number(1), numeric=True)),
     )  # fmt: skip
     right, sums = panel.correct.sum(axis=1), panel.marks.sum(axis=1)
@@ -99,7 +102,8 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
             panel.labels[place], panel.accuracies[place].estimate, panel.accuracies[place].low,
             panel.accuracies[place].high, int(right[place]), int(panel.asked[place].sum()),
             int(panel.unanswered[place]), *_if(guessed, _against(standings.against_chance[place], panel.chance)),
-            *(() if norm is None else (norm[place].estimate, norm[place].low, norm[place].high)),
+            *(() if norm is None else _figures(norm[place])),
+            *(() if perplexed is None else _figures(perplexed[place])),
             *_if(panel.graded, float(sums[place])),
         )
         for place in standings.order
@@ -139,6 +143,10 @@ def subject_table(panel: Panel) -> Table:
 
 def _kind(panel: Panel) -> str:
     return "Student" if panel.graded else "Wilson"
+
+
+def _figures(interval: Interval) -> tuple[float, float, float]:
+    return interval.estimate, interval.low, interval.high
 
 
 def _if(holds: bool, value: T) -> tuple[T, ...]:

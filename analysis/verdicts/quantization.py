@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.data.panel import Panel
 from analysis.stats.families import holm
+from analysis.stats.intervals import Interval
 from analysis.stats.options import key_shift, mean_divergence
 from analysis.stats.points import lost_within_p
 from analysis.stats.verdict import Verdict, judge
@@ -25,6 +26,7 @@ class Change:
     other_picks: int | None  # questions on which another option was picked, right or wrong; None without options
     divergence: float | None  # mean KL(base ‖ changed) of the options, nats; None without options
     key_shift: float | None  # mean change of the right options' probability, a fraction
+    perplexity_ratio: Interval | None  # changed over base, where one text is scored
     silence: Silence  # discordant questions that one of them left without a single answer
 
     @property
@@ -60,5 +62,6 @@ def _change(panel: Panel, base: int, changed: int, verdict: Verdict) -> Change:
         int(np.count_nonzero(panel.picked[base] != panel.picked[changed])) if panel.has_options else None,
         divergence,
         shift,
+        panel.perplexity_ratio(base, changed),
         silence_of(panel, base, changed),
     )

@@ -44,6 +44,7 @@ class TerminalSession:
     folder: Path  # that files are named in
     edit: Callable[[str], str | None]  # a person's editor, on a text
     benchmark: str = "demo"
+    data: Path | None = None  # where its rows lie
     streaming: bool = True
 
     def story(self) -> Conversation:
@@ -232,7 +233,7 @@ def put_question(session: TerminalSession, rest: str) -> None:
         raise BadInput("/probe wants a subject and a question's number, from 0.", "/probe arithmetic:3")
     from chat.terminal import probe  # reads exams
 
-    question = probe.find_question(session.benchmark, asked[1], int(asked[2]))
+    question = probe.find_question(session.benchmark, asked[1], int(asked[2]), session.data)
     for line in probe.lines(probe.probe(session.talk, question)):
         session.screen.line(line)
 

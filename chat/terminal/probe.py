@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from chat.client.client import TurnFailed
 from chat.client.session import ChatSession
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.tasks.definition import Settings
 from proctor.nouns.conversations import Finish, History
 from proctor.nouns.exams import LETTERS, Question
 
@@ -33,15 +35,17 @@ def probe(talk: ChatSession, question: Question) -> Probe:
     return Probe(question, _score(talk, question, talk.reply_settings.history), _score(talk, question, History.OFF))
 
 
-def find_question(benchmark: str, subject: str, index: int) -> Question:
+def find_question(benchmark: str, subject: str, index: int, data: Path | None = None) -> Question:
     """The question of a subject that `proctor show SUBJECT:INDEX` shows: by its place in the split, from 0.
+
+    `data` is the folder in which the benchmark's rows lie; None: on the hub, or beside the benchmark.
 
     Raises
     ------
     BadInput
         where the benchmark, the subject or the question isn't there.
     """
-    exams = load_benchmark(benchmark, [subject]).exams
+    exams = load_benchmark(benchmark, [subject], Settings(folder=data)).exams
     if len(exams) != 1:
         raise BadInput(f"{subject!r} is {len(exams)} subjects.", f"Name one: {', '.join(exams)}.")
     (exam,) = exams.values()
@@ -58,21 +62,31 @@ def find_question(benchmark: str, subject: str, index: int) -> Question:
 
 
 def as_message(question: Question) -> str:
-    """The question as it is put to the model."""
-    options = "\n".join(f"{LETTERS[n]}. {choice}" for n, choice in enumerate(question.choices))
-    return f"{question.text.strip()}\n{options}\nAnswer with the letter of the right option only."
+    """The question as it is put to the model: its options lettered, in whole sentences where they are contexts."""
+    options = "\n".join(f"{LETTERS[n]}. {choice}" for n, choice in enumerate(_options(question)))
+    return f"{_asked(question)}\n{options}\nAnswer with the letter of the right option only."
 
 
 def lines(found: Probe) -> list[str]:
     """The result, a line an option: its letter (the key's with a star), log-probability and share here, then alone."""
     here, alone = shares(found.here), shares(found.alone)
-    rows = [found.question.text.strip(), "           here             alone"]
-    for n, choice in enumerate(found.question.choices):
-        key = "*" if n == found.question.key else " "
+    right = (found.question.key, *found.question.further)
+    rows = [_asked(found.question), "           here             alone"]
+    for n, choice in enumerate(_options(found.question)):
+        key = "*" if n in right else " "
         scores = f"{found.here[n]:>9.3f} {here[n]:>6.1%}  {found.alone[n]:>9.3f} {alone[n]:>6.1%}"
         rows.append(f"{LETTERS[n]}{key} {scores}  {choice}")
     picked = f"here it picks {LETTERS[_best(found.here)]}, alone {LETTERS[_best(found.alone)]}"
-    return [*rows, f"{picked}; the key is {LETTERS[found.question.key]}"]
+    return [*rows, f"{picked}; the key is {' and '.join(LETTERS[n] for n in sorted(right))}"]
+
+
+def _asked(question: Question) -> str:
+    return "Which of these is right?" if question.contexts else question.text.strip()
+
+
+def _options(question: Question) -> tuple[str, ...]:
+    """The choices, each context with the text that is scored behind it."""
+    return tuple(f"{one} {question.text}" for one in question.contexts) or question.choices
 
 
 def shares(logprobs: Sequence[float]) -> list[float]:

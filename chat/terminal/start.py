@@ -41,6 +41,7 @@ class ChatOptions:
     seed: int | None = None
     max_tokens: int | None = None
     benchmark: str = "demo"
+    data: Path | None = None  # where its rows lie
 
     def reply_settings(self, otherwise: ReplySettings) -> ReplySettings:
         """How to talk; `otherwise` has what wasn't asked for."""
@@ -83,7 +84,9 @@ def open_session(options: ChatOptions, place: Connection, screen: Screen) -> Ter
         talk.resume(story)
     if options.system:
         talk.set_system(options.system)
-    session = TerminalSession(talk, place, screen, Path.cwd(), edit=_edit, benchmark=options.benchmark)
+    session = TerminalSession(
+        talk, place, screen, Path.cwd(), edit=_edit, benchmark=options.benchmark, data=options.data
+    )
     if story is not None and screen.styled:
         recall(screen, story)
     return session

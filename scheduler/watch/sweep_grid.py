@@ -177,6 +177,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
     waiting = sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
     done, alone = sum(run.status is RunStatus.DONE for run in runs), len({run.lane for run in runs}) == 1
+    alone = alone and not several_benchmarks(runs)
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",

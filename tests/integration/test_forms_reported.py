@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from analysis.data.results import read_results
+from analysis.report.standing import accuracy_table
 from analysis.report.write import Options, write_report
+from analysis.verdicts.standings import stand
 from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, UnknownName
 from proctor.settings import Settings
@@ -104,6 +106,23 @@ def test_one_question_of_each_kind_is_shown_as_it_was_put() -> None:
     shown = json.loads(said("show", "sums:3", "--json").output)
     assert (shown["answer"], shown["reference"]) == (None, "6")
     assert json.loads(said("show", "colours:0", "--json").output)["further"] == [2]
+
+
+def test_perplexities_stand_beside_what_is_right_and_are_compared_by_question(all_kinds: Store) -> None:
+    found = json.loads(said("compare", "Large", "Large 4 bit", "-b", "endings", "--json").output)
+    (first, second), ratio = found["perplexities"], found["perplexity_ratio"]
+    assert ratio[0] == pytest.approx(second[0] / first[0])
+    assert first[1] < first[0] < first[2]
+    words = said("compare", "Large", "Large 4 bit", "-b", "endings").output
+    assert f"Large 4 bit's is {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}) times as large" in words
+    tables = json.loads(said("quant", "--json").output)
+    changes = [row for table in tables for row in table if "perplexity, times" in row]
+    assert [row["perplexity, times"] for row in changes] == pytest.approx([ratio[0]])
+    assert "KL, nats" not in changes[0]
+    panel = next(one for one in read_results(all_kinds, [1]).panels if one.terms.benchmark == "endings")
+    assert panel.perplexities is not None
+    headings = [column.heading for column in accuracy_table(panel, stand(panel)).columns]
+    assert headings[-3:] == ["perplexity", "low perplexity", "high perplexity"]
 
 
 def test_overlap_leaves_out_what_has_no_mistakes() -> None:

@@ -141,6 +141,20 @@ def test_a_probe_shows_scores_shares_the_key_and_what_is_picked() -> None:
     assert not Probe(QUESTION, here, here).moved
 
 
+def test_a_probe_of_contexts_asks_whole_sentences_and_marks_all_that_is_right() -> None:
+    contexts = ("Ann beat Bob because Ann", "Ann beat Bob because Bob")
+    asked = Question("b" * 16, 0, "won.", contexts, 0, further=(1,), contexts=contexts)
+    assert probe.as_message(asked).splitlines() == [
+        "Which of these is right?",
+        "A. Ann beat Bob because Ann won.",
+        "B. Ann beat Bob because Bob won.",
+        "Answer with the letter of the right option only.",
+    ]
+    shown = probe.lines(Probe(asked, (0.0, -1.0), (0.0, -1.0)))
+    assert [line[:2] for line in shown[2:4]] == ["A*", "B*"]
+    assert shown[-1].endswith("the key is A and B")
+
+
 class Ended(Listener):
     """Each of its replies has come to this end."""
 
