@@ -72,7 +72,7 @@ class Harvest:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """A samples file before its lines are read."""
 
     path: Path
@@ -96,16 +96,22 @@ def read_samples(paths: Sequence[Path], model: str | None = None) -> Harvest:
     BadInput
         for a line that isn't such a sample, with its number, and where there is none at all.
     """
-    files = list(dict.fromkeys(path.resolve() for path in _expanded(paths)))
-    notes: list[str] = []
-    found, passed_over = _newest(_named([_look(path, notes) for path in files], model))
+    found, notes = found_in(paths, model)
     read = list(_within_limit(map(_read, found)))
     if not any(file.samples for file in read):
         raise BadInput(
             f"{', '.join(map(str, paths))} holds no sample.",
             "Name samples_*.jsonl files that lm-evaluation-harness wrote with --log_samples, or their folder.",
         )
-    return Harvest(tuple(file for file in read if file.samples), (*dict.fromkeys(notes), *passed_over))
+    return Harvest(tuple(file for file in read if file.samples), notes)
+
+
+def found_in(paths: Sequence[Path], model: str | None = None) -> tuple[list[Found], tuple[str, ...]]:
+    """The samples files that count, before their lines are read, and in words the others; see `read_samples`."""
+    files = list(dict.fromkeys(path.resolve() for path in _expanded(paths)))
+    notes: list[str] = []
+    found, passed_over = _newest(_named([_look(path, notes) for path in files], model))
+    return found, (*dict.fromkeys(notes), *passed_over)
 
 
 def _within_limit(files: Iterator[SamplesFile]) -> Iterator[SamplesFile]:
@@ -124,7 +130,7 @@ def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _look(path: Path, notes: list[str]) -> _Found:
+def _look(path: Path, notes: list[str]) -> Found:
     named = FILE_NAME.fullmatch(path.name)
     task = named["task"] if named else path.name.removesuffix(".gz").removesuffix(".jsonl")
     if named:
@@ -133,7 +139,7 @@ def _look(path: Path, notes: list[str]) -> _Found:
         changed = path.stat().st_mtime if path.exists() else 0.0
         date, said = datetime.fromtimestamp(changed).isoformat().replace(":", "-"), About()  # noqa: DTZ006 -- as theirs
     who = Contestant(str(path.parent), said.revision, said.quant or Quant.NONE.value, dtype=said.dtype)
-    return _Found(path, task, date, said, who)
+    return Found(path, task, date, said, who)
 
 
 def _about(path: Path, date: str, task: str, notes: list[str]) -> About:
@@ -146,7 +152,7 @@ def _about(path: Path, date: str, task: str, notes: list[str]) -> About:
     return About()
 
 
-def _named(files: Sequence[_Found], model: str | None) -> list[_Found]:
+def _named(files: Sequence[Found], model: str | None) -> list[Found]:
     """The files with the names of their contestants: the model's, and what sets those of one name apart."""
     names = _short({file.path.parent for file in files})
     own = [replace(file.contestant, model=model or names[file.path.parent]) for file in files]
@@ -182,9 +188,9 @@ def _apart(one: About, others: Sequence[About]) -> str:
     return f" ({', '.join(differing)})" if differing else ""
 
 
-def _newest(files: Sequence[_Found]) -> tuple[list[_Found], list[str]]:
+def _newest(files: Sequence[Found]) -> tuple[list[Found], list[str]]:
     """Of each model, task and set of conditions the newest file, and in words the others."""
-    newest: dict[object, _Found] = {}
+    newest: dict[object, Found] = {}
     for file in files:
         held = newest.setdefault(_rerun_of(file), file)
         if file.date > held.date:
@@ -199,11 +205,11 @@ def _newest(files: Sequence[_Found]) -> tuple[list[_Found], list[str]]:
     return [file for file in files if newest[_rerun_of(file)] is file], notes
 
 
-def _rerun_of(file: _Found) -> tuple[object, ...]:
+def _rerun_of(file: Found) -> tuple[object, ...]:
     return file.contestant, file.task, file.about.identity
 
 
-def _read(file: _Found) -> SamplesFile:
+def _read(file: Found) -> SamplesFile:
     subject = file.task.removeprefix("mmlu_").removesuffix("_continuation")
     lines: list[_Line] = []
     for number, text in enumerate(lines_of(file.path), start=1):

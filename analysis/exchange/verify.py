@@ -117,7 +117,7 @@ def verify(store: Store, samples: Sequence[Sample], selection: Selection, tolera
     theirs = _of_one_model(samples, selection.subjects)
     records = runs(store, [_sweep(store, selection.sweep, theirs)])
     names = labels_of(records)
-    chosen = _one_contestant(records, names, selection)
+    chosen = one_contestant(records, names, selection)
     ours = list(export_rows(store, [chosen[0].sweep_id], [run.run_id for run in chosen]))
     by_hash = {row.prompt_hash: row for row in ours}
     unmet = [sample for sample in theirs if sample.row.prompt_hash not in by_hash]
@@ -198,7 +198,7 @@ def _sweep(store: Store, wanted: str | None, theirs: Sequence[Sample]) -> int:
     return latest
 
 
-def _one_contestant(
+def one_contestant(
     records: Sequence[RunRecord], names: Mapping[Contestant, str], selection: Selection
 ) -> list[RunRecord]:
     """The finished Runs that are meant: of one contestant, on the subjects asked for."""

@@ -47,7 +47,7 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
     of_one_text = tuple(
         Column(heading, number(3), numeric=True) for heading in ("perplexity, times", "times, low", "times, high")
     )
-    of_options = of_options if panel.text_logprob is None else of_one_text
+    of_scores: tuple[Column, ...] = of_options if panel.text_logprob is None else of_one_text
     rows = [
         (
             panel.labels[change.changed], v.change.estimate, v.change.low, v.change.high, v.pair.lost, v.pair.gained,
@@ -58,9 +58,7 @@ def changes_table(panel: Panel, changes: list[Change]) -> Table:
         for change in changes
         for v, ratio in ((change.verdict, change.perplexity_ratio),)
     ]  # fmt: skip
-    return Table(
-        "quantizations", "Quantized against unquantized, on the same questions.", (*columns, *of_options), rows
-    )
+    return Table("quantizations", "Quantized against unquantized, on the same questions.", (*columns, *of_scores), rows)
 
 
 def _verdict_cell(change: Change) -> str:

@@ -1,0 +1,126 @@
+"""Samples of lm-evaluation-harness of every kind, as 0.4.13 writes them: a line a question and filter.
+
+Nothing is read out of `doc`, which each task has in columns of its own: a question is known by its place (`doc_id`) and
+by the hash of its prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.data.files import lines_of
+from analysis.exchange.lm_eval_samples import HASH, Found
+from proctor.errors import BadInput
+from proctor.exams.reading.identity import prompt_hash
+
+MOST = 2_000_000  # lines of one verification
+
+
+@dataclass
+class Line:
+    """What lm-evaluation-harness has of one question: log-probabilities, or replies and what filters made of them."""
+
+    task: str
+    doc_id: int
+    prompt_hash: str
+    scores: tuple[float, ...] = ()
+    greedy: tuple[bool | None, ...] = ()
+    replies: tuple[str, ...] = ()
+    extracted: dict[str, str] = field(default_factory=dict)  # by filter
+    judged: dict[tuple[str, str], float] = field(default_factory=dict)  # by filter and metric
+
+
+@dataclass(frozen=True)
+class LinesFile:
+    """One task of one model."""
+
+    found: Found
+    lines: tuple[Line, ...]
+
+
+def is_mmlu(path: Path) -> bool:
+    """Whether a file's lines have the columns of MMLU, in which its samples are compared question by question."""
+    first = next((text for text in lines_of(path) if text.strip()), "{}")
+    try:
+        doc = json.loads(first)["doc"]
+        return {"question", "choices", "answer"} <= set(doc) and isinstance(doc["choices"], list)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return True  # whoever reads it so says what is wrong with it
+
+
+def read_lines(found: Found) -> LinesFile:
+    """The lines of a file, those of one question together.
+
+    Raises
+    ------
+    BadInput
+        for a line that is no sample, with its number.
+    """
+    by_id: dict[int, Line] = {}
+    for number, text in enumerate(lines_of(found.path), start=1):
+        if not text.strip():
+            continue
+        try:
+            _take(by_id, json.loads(text), found.task)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+            raise BadInput(
+                f"{found.path}, line {number} is no sample: {type(error).__name__} {str(error)[:200]}.",
+                "Take files that lm-evaluation-harness wrote with --log_samples.",
+            ) from error
+        if len(by_id) > MOST:
+            raise BadInput(f"{found.path} has more than {MOST:,} questions.", "Verify a part of them at a time.")
+    return LinesFile(found, tuple(by_id.values()))
+
+
+def _take(by_id: dict[int, Line], sample: Mapping[str, Any], task: str) -> None:
+    doc_id = int(sample["doc_id"])
+    line = by_id.get(doc_id)
+    if line is None:
+        line = by_id[doc_id] = Line(task, doc_id, _prompt(sample))
+        replies = [one for of_request in sample["resps"] for one in of_request]
+        if _is_text(replies[0]):
+            line.replies = tuple(_text(one) for one in replies)
+        else:
+            line.scores = tuple(float(score) for score, _ in replies)
+            line.greedy = tuple(_flag(greedy) for _, greedy in replies)
+    chain = str(sample.get("filter") or "none")
+    if line.replies:
+        line.extracted[chain] = _text(sample["filtered_resps"][0])
+    for metric in sample.get("metrics") or ():
+        value = sample.get(metric)
+        if isinstance(value, int | float):
+            line.judged[chain, metric] = float(value)
+
+
+def _is_text(reply: object) -> bool:
+    return isinstance(reply, str) or (isinstance(reply, list) and len(reply) == 1)
+
+
+def _text(reply: object) -> str:
+    while isinstance(reply, list):
+        reply = reply[0]
+    return str(reply)
+
+
+def _flag(value: object) -> bool | None:
+    return {"True": True, "False": False}.get(str(value))
+
+
+def _prompt(sample: Mapping[str, Any]) -> str:
+    said = str(sample.get("prompt_hash") or "")
+    if HASH.fullmatch(said):
+        return said
+    asked = sample.get("arguments") or {}
+    first: Any = next(iter(asked.values() if isinstance(asked, dict) else asked))
+    return prompt_hash(first["arg_0"] if isinstance(first, dict) else first[0])
+
+
+def of_one_model(files: Sequence[LinesFile]) -> None:
+    """Raise `BadInput` where these are files of several models."""
+    models = sorted({file.found.contestant.model for file in files})
+    if len(models) > 1:
+        raise BadInput(f"These are samples of several models: {', '.join(models)}.", "Name the folder of one of them.")
