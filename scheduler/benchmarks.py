@@ -16,7 +16,7 @@ from proctor.exams.tasks.form import read_form
 from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Exam, Question, Roll, Write
 from proctor.printing import printable
 from scheduler.plan import conditions_of
-from scheduler.prepare import parted
+from scheduler.request_exams import parted
 
 PACKAGED = "in the package"
 WINDOW = 1 << 30  # tokens: no example is left out

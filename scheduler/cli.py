@@ -132,7 +132,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     """
     from proctor.allotment import Allotment, memory_bytes
     from proctor.settings import Settings
-    from scheduler.prepare import RowSource
+    from scheduler.request_exams import RowSource
     from scheduler.submit import Way, submit_sweep
 
     way = Way(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 from proctor.allotment import WHOLE, Allotment, group_name
 from proctor.catalog.memory import computed_dtype, predicted_memory
@@ -17,22 +15,30 @@ from proctor.catalog.resolve import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
 from proctor.catalog.weights import Weights
 from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
-from proctor.exams.benchmarks.base import ExamSet
-from proctor.exams.benchmarks.registry import load_benchmark, of_version
 from proctor.exams.chat_prompts import Habits, Unwritten, habits
 from proctor.exams.reading.assembly import NO_DEV
-from proctor.exams.tasks.definition import Settings as TaskSettings
 from proctor.gpus import usable
 from proctor.hardware import Machine, look
-from proctor.nouns.exams import Exam
+from proctor.nouns.exams import Conditions, Exam, Scoring
 from proctor.nouns.models import Device, ModelRef, Quant
 from proctor.nouns.runs import SweepRequest
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from proctor.store.runs import sweeps, workers
-from scheduler.plan import Candidate, Plan, Target, choose_device, expand, run_spec, serving_faults, undecided
+from scheduler.faults import tried
+from scheduler.plan import (
+    Candidate,
+    Plan,
+    Target,
+    choose_device,
+    conditions_of,
+    expand,
+    run_spec,
+    serving_faults,
+    undecided,
+)
+from scheduler.request_exams import RowSource, fitted_shots, loaded, versioned
 
-Result = TypeVar("Result")
 SAID = {Device.GPU: "cuda", Device.CPU: "cpu"}  # a device in the words of --device
 
 
@@ -94,7 +100,10 @@ def prepare(
         faults += undecided(targets, begun)
     begun_told, device = begun_notes(begun, device), begun or device
     bfloat16 = all(gpu.bfloat16 is not False for gpu in machine.gpus) if device is Device.GPU else machine.cpu_bfloat16
-    candidates = [candidate(model, request, device, bfloat16=bfloat16) for model in models]
+    heaviest = heaviest_of(request.conditions, exams)
+    candidates = [
+        candidate(model, replace(request, conditions=heaviest), device, bfloat16=bfloat16) for model in models
+    ]
     settled = replace(request, device=SAID[device])
     if in_fleet or targets:
         faults += allotment_faults(allotment, None if in_fleet else device)
@@ -118,72 +127,6 @@ def prepare(
     return Prepared(replace(plan, request=request), exams, (*found_notes, *notes), told)
 
 
-@dataclass(frozen=True)
-class RowSource:
-    """Where rows and task files lie, where a person said so; and how written answers to files of theirs are judged."""
-
-    data: Path | None = None
-    tasks: Path | None = None
-    judge: str = ""
-
-    def of(self, name: str, benchmarks: int) -> Path | None:
-        """The folder of a benchmark's rows: of one of several it is that of its name."""
-        return self.data / name if self.data is not None and benchmarks > 1 else self.data
-
-
-def loaded(
-    request: SweepRequest, source: RowSource, faults: list[ProctorError], *, default_shots: bool
-) -> list[ExamSet]:
-    """The exams of each benchmark of the request. What is wrong with them is added to `faults`."""
-    found: list[ExamSet] = []
-    for named in request.benchmarks:
-        name, subjects = parted(named, request.subjects)
-        settings = TaskSettings(
-            shots=None if default_shots else request.conditions.shots,
-            folder=source.of(name, len(request.benchmarks)),
-            tasks=source.tasks,
-            judge=source.judge,
-        )
-        one = tried(faults, partial(load_benchmark, name, subjects, settings))
-        found += [one] if one is not None else []
-    names = [one.name for one in found]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    faults += [BadInput(f"Two benchmarks are called {name}.", "Name each once.") for name in twice]
-    return found
-
-
-def versioned(request: SweepRequest, sets: Sequence[ExamSet], faults: list[ProctorError]) -> SweepRequest:
-    """The request under the version of its benchmarks; exams in a form have one of their own."""
-    versions = sorted({one.version for one in sets if not all(exam.form for exam in one.exams.values())})
-    for version in versions:
-        tried(faults, partial(of_version, version))
-    if len(versions) > 1:
-        faults.append(BadInput(f"Prompts of two versions, {' and '.join(versions)}.", "Submit a sweep for each."))
-    return replace(request, conditions=replace(request.conditions, prompt_version=versions[0])) if versions else request
-
-
-def parted(named: str, subjects: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """A benchmark and its subjects: those behind its colon, else those of the whole request."""
-    name, colon, own = named.rpartition(":")
-    if not colon or not own or Path(named).exists():
-        return named, subjects
-    return name, tuple(part.strip() for part in own.split(",") if part.strip())
-
-
-def fitted_shots(
-    request: SweepRequest, exams: Sequence[Exam], *, default: bool
-) -> tuple[SweepRequest, tuple[str, ...]]:
-    """The request with shots that the exams can show, and what is to be said of that.
-
-    By `default` alone: a number that a person asked for stays, and is an error where the exams have fewer.
-    """
-    exams = [exam for exam in exams if not exam.form]
-    if not default or not exams or any(exam.dev for exam in exams):
-        return request, ()
-    said = f"{exams[0].benchmark} has no dev split, so no examples stand before its questions (--shots 0)."
-    return replace(request, conditions=replace(request.conditions, shots=0)), (said,)
-
-
 def found(name: str, request: SweepRequest) -> Found:
     """The model of this name, with what its files tell.
 
@@ -195,6 +138,12 @@ def found(name: str, request: SweepRequest) -> Found:
     if request.conditions.chat_template:
         template_habits(ref, request)
     return Found(ref, weights)
+
+
+def heaviest_of(conditions: Conditions, exams: Sequence[Exam]) -> Conditions:
+    """The conditions of these exams under which a pack takes most memory: where texts are scored, token by token."""
+    each = [conditions_of(conditions, exam) for exam in exams]
+    return next((one for one in each if one.scoring in (Scoring.TEXT, Scoring.ONE_TEXT)), conditions)
 
 
 def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
@@ -329,14 +278,3 @@ def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Targ
         yield "No worker is alive yet: the Runs will wait. Start one with `proctor worker`."
     if device is Device.CPU and any(quant is not Quant.NONE for quant in quants):
         yield "8 bit and 4 bit are slower than none on a CPU (2 to 5 times); the numbers are right."
-
-
-def tried(faults: list[ProctorError], work: Callable[[], Result]) -> Result | None:
-    """What `work` finds; what it raises of our own errors is added to `faults`, and None is returned."""
-    try:
-        return work()
-    except SeveralFaults as several:
-        faults += several.faults
-    except ProctorError as fault:
-        faults.append(fault)
-    return None

@@ -25,7 +25,8 @@ from proctor.store.runs import sweeps
 from proctor.store.runs.exams import save_exam
 from proctor.written_answers import with_counts
 from scheduler import local
-from scheduler.prepare import Prepared, RowSource, prepare
+from scheduler.prepare import Prepared, prepare
+from scheduler.request_exams import RowSource
 from scheduler.watch import wording
 from scheduler.watch.follow import follow
 

@@ -118,6 +118,8 @@ def defined(body: Sequence[ast.stmt], within: str = "") -> set[str]:
             found |= defined(node.body, f"{node.name}.")
         if isinstance(node, ast.Assign):
             found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
     return found
 
 

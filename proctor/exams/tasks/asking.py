@@ -158,9 +158,13 @@ def _page(question: Question, conditions: Conditions) -> Roll:
 
 
 def sampling_of(form: Form, seed: int) -> Sampling:
-    """How a reply to an exam in this form is written; a greedy one has no seed."""
+    """How a reply to an exam in this form is written; a greedy one has no seed.
+
+    Where a model thinks first, stop strings are for what it says behind that: judging cuts there, and nothing ends it.
+    """
     drawn = seed if form.temperature else None
-    return Sampling(form.temperature, form.top_p, form.top_k, 1.0, form.until, drawn, form.max_tokens)
+    stops = () if form.think_end else form.until
+    return Sampling(form.temperature, form.top_p, form.top_k, 1.0, stops, drawn, form.max_tokens)
 
 
 def _tokens(made: Choose | Write, count: Callable[[str], int]) -> int:
