@@ -16,8 +16,9 @@ MOST = 20  # rows of what changed on a terminal; --json has all
 @click.command(context_settings=HELP)
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @click.option("--with", "chain", default="", metavar="FILTER", help="Make this filter's marks those of the Answers.")
+@click.option("--run-code", is_flag=True, help="Run replies that are programs, in isolation, and keep what passed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def mark(sweeps: tuple[str, ...], chain: str, *, as_json: bool) -> None:
+def mark(sweeps: tuple[str, ...], chain: str, *, run_code: bool, as_json: bool) -> None:
     """Judge the stored replies of SWEEPs again, by every filter of their exams; nothing is generated.
 
     SWEEP is a name or number; without any, the latest. Filters stand side by side (GSM8K's strict-match and
@@ -28,23 +29,33 @@ def mark(sweeps: tuple[str, ...], chain: str, *, as_json: bool) -> None:
     says so from then on, and is never compared with one that is marked by another. The filter of the exam brings the
     first marks back.
 
+    Programs (HumanEval, MBPP) are run with --run-code alone, each by itself in namespaces of its own: without network,
+    files, environment or rights, within limits of time, memory, processes and disk. Until then they are no answers.
+    Where this machine gives no such isolation nothing is run.
+
     \b
     Examples:
       proctor mark
       proctor mark gsm8k --json
       proctor mark gsm8k --with flexible-extract
       proctor mark gsm8k --with strict-match
+      proctor mark humaneval --run-code
     """
     from analysis.report.marked import as_object, changed_table, figures_table, summary
     from analysis.verdicts.marked import judge_again, keep
+    from analysis.verdicts.programs import judge_programs
     from proctor.printing import visible
 
+    if chain and run_code:
+        raise click.UsageError("--with and --run-code can't be given together.")
+    written = bool(chain) or run_code
     with our_store() as store:
-        again = judge_again(store, ids_of(store, sweeps), chain)
-        if chain:
+        ids = ids_of(store, sweeps)
+        again = judge_programs(store, ids) if run_code else judge_again(store, ids, chain)
+        if written:
             keep(store, again)
     if as_json:
-        click.echo(json.dumps(as_object(again, written=bool(chain)), indent=1))
+        click.echo(json.dumps(as_object(again, written=written), indent=1))
         return
     if again.runs:
         print_table(figures_table(again))
@@ -52,4 +63,4 @@ def mark(sweeps: tuple[str, ...], chain: str, *, as_json: bool) -> None:
     if changed.rows:
         print_captioned(changed, MOST)
     notes = [f"Note: {note}." for note in again.notes]
-    tell("\n".join(map(visible, [*(summary(again, written=bool(chain)) if again.runs else ()), *notes])))
+    tell("\n".join(map(visible, [*(summary(again, written=written) if again.runs else ()), *notes])))

@@ -83,6 +83,17 @@ class QuestionTooLong(BadExam):
         )
 
 
+class NoIsolation(BadInput):
+    """This machine can't run what a model wrote where it reaches nothing."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"Programs can't be run in isolation on this machine: {reason}.",
+            "Submit and judge them on a Linux machine (5.12 or newer) where users may make namespaces.",
+        )
+
+
 class BadModel(ProctorError):
     """A model that can't be loaded: not found, gated, damaged, or of a kind that isn't supported."""
 

@@ -92,7 +92,7 @@ def entry(benchmark: Benchmark) -> Entry:
     licences = {task.rows.licence for task in tasks if task.rows.licence}
     licence = "CC0" if benchmark.at is not None else ", ".join(sorted(licences))
     if any(task.runs_code for task in tasks):
-        needs = "runs what the model wrote"
+        needs = "its answers are programs, which `proctor mark --run-code` runs in isolation"
     asks = " or ".join(ASKED[kind] for kind in sorted(kinds))
     return Entry(benchmark.name, asks, data, licence, needs, benchmark.version)
 

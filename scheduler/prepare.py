@@ -37,6 +37,7 @@ from scheduler.plan import (
     serving_faults,
     undecided,
 )
+from scheduler.programs import program_notes
 from scheduler.request_exams import RowSource, fitted_shots, loaded, versioned
 
 SAID = {Device.GPU: "cuda", Device.CPU: "cpu"}  # a device in the words of --device
@@ -93,6 +94,7 @@ def prepare(
     request = versioned(request, sets, faults)
     request, shots_told = fitted_shots(request, exams, default=default_shots)
     in_fleet = settings.broker_url is not None
+    programs_told = program_notes(exams, faults)
     models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]
     device, begun = choose_device(request.device, targets)[0], None
     if in_fleet and request.device == "auto":
@@ -115,7 +117,7 @@ def prepare(
     if faults or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(settled, candidates, targets) if in_fleet else []
-    told = (*shots_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
+    told = (*shots_told, *programs_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
     notes = (
         *device_notes(request.quants, device, targets),
         *told,

@@ -56,7 +56,7 @@ def judge_again(store: Store, sweep_ids: Sequence[int], chain: str = "") -> Agai
     for run in written_runs(store, list(by_id)):
         record, form = by_id[run.run_id], read_form(run.form)
         if runs_programs(form):
-            notes.append(f"{record.spec.subject} is left as it is: its answers are programs, which would have to run")
+            notes.append(f"{record.spec.subject} is left as it is: its answers are programs, which --run-code runs")
             continue
         held = "" if record.provenance is None else record.provenance.judged_by
         try:

@@ -14,11 +14,11 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from proctor.errors import BadInput
+from proctor.errors import NoIsolation
 
 JAIL = Path(__file__).with_name("jail.py")
 _STATUSES = range(64, 120)  # of which one is drawn for each program: what it exits with where it ran to its end
-_GRACE_S = 5.0  # for the isolation to end what it is told to
+GRACE_S = 5.0  # for the isolation to end what it is told to
 _OUT_OF_TIME = {128 + signal.SIGXCPU, 128 + signal.SIGALRM}
 # A program that passes where it stands alone: no process, no network, no environment, nothing that it could write to.
 _ALONE = """
@@ -29,10 +29,6 @@ assert set(os.environ) <= {"LC_CTYPE"}, "environment"
 assert not any(os.access(path, os.W_OK) for path in ("/", "/usr", "/dev")), "root"
 assert not any(os.path.exists(path) for path in ("/proc/1", "/etc/passwd", "/home")), "files"
 """
-
-
-class NoIsolation(BadInput):
-    """Programs can't be run on this machine, as it gives no isolation."""
 
 
 class Outcome(StrEnum):
@@ -78,13 +74,13 @@ def run_program(source: str, limits: Limits = LIMITS) -> Outcome:
         start_new_session=True,
     ) as jail:
         try:
-            _, refusal = jail.communicate(source.encode("utf-8", "surrogatepass"), limits.wall_s + _GRACE_S)
+            _, refusal = jail.communicate(source.encode("utf-8", "surrogatepass"), limits.wall_s + GRACE_S)
         except subprocess.TimeoutExpired:
             return Outcome.OUT_OF_TIME
         finally:
             jail.kill()  # with it goes all that it began
     if refusal:
-        raise _refused(refusal.decode(errors="replace"))
+        raise NoIsolation(refusal.decode(errors="replace"))
     if jail.returncode in _OUT_OF_TIME:
         return Outcome.OUT_OF_TIME
     return Outcome.PASSED if jail.returncode == status else Outcome.FAILED
@@ -98,18 +94,11 @@ def isolation() -> str:
     try:
         outcome = run_program(_ALONE)
     except NoIsolation as error:
-        return error.problem
+        return error.reason
     return "" if outcome is Outcome.PASSED else "a program that was run on trial did not find itself alone"
 
 
 def require_isolation() -> None:
     """Raise `NoIsolation` where `isolation` gives a reason."""
     if reason := isolation():
-        raise _refused(reason)
-
-
-def _refused(reason: str) -> NoIsolation:
-    return NoIsolation(
-        f"Programs can't be run in isolation on this machine: {reason}.",
-        "Judge them on a Linux machine (5.12 or newer) where users may make namespaces.",
-    )
+        raise NoIsolation(reason)

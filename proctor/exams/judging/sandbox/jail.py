@@ -1,4 +1,4 @@
-"""A script of its own, for a Python without any package: run one program where it can reach nothing, and exit as it did.
+"""A script of its own, for a Python without any package: run one program where it can reach nothing; exit as it did.
 
     python -I -S jail.py CPU_SECONDS WALL_SECONDS MEMORY_BYTES PROCESSES DISK_BYTES STATUS < PROGRAM
 
@@ -7,12 +7,13 @@ signal N ended it, and with anything else where it failed; what it wrote is nobo
 the reason stands on standard error, and nothing was run.
 
     this process      as nobody where it was root; unshares user, mount, pid, network, IPC, UTS and cgroup namespaces
-      the first       process 1 of the new namespaces, in a session of its own: builds the root, waits, reaps.
+      the first       process 1 of the new namespaces, in a session of its own: builds the root, waits, reaps
         the program   process 2: no capability, no descriptor but /dev/null, no environment, limits
 
-When the first goes, the kernel kills all that is left in its namespaces. It goes with its parent, and that with its own.
-The root is an empty tmpfs, read-only, with the folders of the system's libraries and of this Python bound in, read-only.
-There is no /proc, no /home, no /etc; /tmp is a tmpfs of DISK_BYTES. See unshare(2), user_namespaces(7), pivot_root(2).
+When the first goes, the kernel kills all that is left in its namespaces. It goes with its parent, that with its own.
+The root is an empty tmpfs with the folders of the system's libraries and of this Python, all of it read-only. There is
+no /proc, no /home, no /etc; /tmp is a tmpfs of DISK_BYTES. See unshare(2), user_namespaces(7), open_tree(2) and
+pivot_root(2).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _AT_FDCWD, _AT_RECURSIVE, _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH = -100, 0x8
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SHOWN = ("/usr", "/bin", "/lib", "/lib32", "/lib64", sys.base_prefix, sys.base_exec_prefix)
 _DEVICES = ("/dev/null", "/dev/urandom")
-_NEW_ROOT = "/tmp"  # noqa: S108 -- a tmpfs is mounted over it, in a namespace of our own
+_NEW_ROOT = "/tmp"  # a tmpfs is mounted over it, in a namespace of our own
 # Run with nothing but the program: its name isn't `__main__`, as in lm-evaluation-harness. A program that exits by
 # itself, before its tests are over, hasn't passed: only its end gives the status.
 _RUNNER = (
@@ -95,7 +96,7 @@ def _shown() -> dict[str, int]:
     """Copies of the mounts that are to be seen, by their paths, not mounted anywhere yet."""
     found: dict[str, int] = {}
     for path in (*_SHOWN, *_DEVICES):
-        if os.path.exists(path):  # noqa: PTH110
+        if os.path.exists(path):
             found[path] = _call("syscall", _SYS_OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE)
     return found
 
@@ -106,7 +107,7 @@ def _unshare() -> None:
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{NOBODY} {user} 1")
     _write("/proc/self/gid_map", f"{NOBODY} {group} 1")
-    # No further user namespaces, in which the kernel lets anybody do what root may. Some containers don't let it be set.
+    # No further user namespaces, in which the kernel lets anybody try what root may. Some containers refuse to set it.
     with contextlib.suppress(OSError):
         _write("/proc/sys/user/max_user_namespaces", "0")
 
@@ -129,8 +130,8 @@ def _begin_first(wall_s: int) -> None:
 def _build_root(shown: dict[str, int], disk_bytes: int) -> None:
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
     _mount_tmpfs(_NEW_ROOT, "size=64k,nr_inodes=512,mode=755")
-    for folder in ("/tmp", "/dev"):  # noqa: S108
-        os.mkdir(_NEW_ROOT + folder)  # noqa: PTH102
+    for folder in ("/tmp", "/dev"):
+        os.mkdir(_NEW_ROOT + folder)
     for path, source in shown.items():
         _show(path, source)
     attributes = (ctypes.c_uint64 * 4)(_MS_RDONLY | _MS_NOSUID, 0, 0, 0)  # struct mount_attr: set, clear, …
@@ -142,7 +143,7 @@ def _build_root(shown: dict[str, int], disk_bytes: int) -> None:
     os.chdir(_NEW_ROOT)
     _call("pivot_root", b".", b".")
     _call("umount2", b".", _MNT_DETACH)
-    os.chdir("/tmp")  # noqa: S108
+    os.chdir("/tmp")
 
 
 def _mount_tmpfs(where: str, options: str) -> None:
@@ -152,13 +153,13 @@ def _mount_tmpfs(where: str, options: str) -> None:
 def _show(path: str, source: int) -> None:
     """Mount the copy of a folder or a device at its path in the new root."""
     target = _NEW_ROOT + path
-    if os.path.exists(target):  # noqa: PTH110 -- it lies in one that is there
+    if os.path.exists(target):  # it lies in one that is there
         return
-    os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+    os.makedirs(os.path.dirname(target), exist_ok=True)
     if path in _DEVICES:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o444))
     else:
-        os.mkdir(target)  # noqa: PTH102
+        os.mkdir(target)
     _call("syscall", _SYS_MOVE_MOUNT, source, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
 
 
