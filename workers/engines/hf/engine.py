@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from proctor.nouns.exams import Pack, Prompt, Roll
-from proctor.nouns.models import ModelRef, Quant
+from proctor.nouns.models import Device, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from workers.engines.base import ComputeDevice, Files, LoadRequest, Skill
 from workers.engines.detokenizer import Detokenizer
@@ -71,7 +71,9 @@ class HfEngine:
         """What scores these prompts: all of a paper are pages, or none is."""
         if not any(isinstance(prompt.ask, Roll) for prompt in prompts):
             return self.scorer
-        packed = isinstance(self.scorer, PrefixScorer)
+        # Of a row without a kernel for it, scores between all tokens would be spelled out: gigabytes for a long window.
+        fused = self.device.kind is Device.CPU or "varlen" in self.provenance.attention
+        packed = fused and isinstance(self.scorer, PrefixScorer)
         return Roller(self.model, self.tokenizer, self.device, packed=packed)
 
     def score_options(self, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> tuple[float, ...]:

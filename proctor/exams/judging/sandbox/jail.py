@@ -32,6 +32,8 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x4000, 0x400
 _MNT_DETACH = 2
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same on all architectures
 _AT_FDCWD, _AT_RECURSIVE, _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH = -100, 0x8000, 1, 4
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SHOWN = ("/usr", "/bin", "/lib", "/lib32", "/lib64", sys.base_prefix, sys.base_exec_prefix)
 _DEVICES = ("/dev/null", "/dev/urandom")
@@ -49,6 +51,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main(cpu_s: int, wall_s: int, memory_bytes: int, processes: int, disk_bytes: int, status: int) -> None:
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+    _write("/proc/self/oom_score_adj", "1000")  # where memory runs out, the kernel ends programs first
     program = os.memfd_create("program")
     with os.fdopen(os.dup(program), "wb") as file:
         file.write(sys.stdin.buffer.read())
@@ -62,6 +65,7 @@ def main(cpu_s: int, wall_s: int, memory_bytes: int, processes: int, disk_bytes:
     first = os.fork()
     if first:
         sys.exit(_ending(os.waitpid(first, 0)[1]))
+    _leave_keys()
     _begin_first(wall_s)
     _build_root(shown, disk_bytes)
     second = os.fork()
@@ -118,6 +122,13 @@ def _write(path: str, text: str) -> None:
     os.close(file)
 
 
+def _leave_keys() -> None:
+    """Have an empty keyring of the kernel's, in place of the session's; some containers have none at all."""
+    if number := _SYS_KEYCTL.get(os.uname().machine):
+        with contextlib.suppress(OSError):
+            _call("syscall", number, _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
 def _begin_first(wall_s: int) -> None:
     os.setsid()
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -170,7 +181,7 @@ def _limit(cpu_s: int, memory_bytes: int, processes: int, disk_bytes: int) -> No
         (resource.RLIMIT_NPROC, processes + 2),  # with the two that wait for it
         (resource.RLIMIT_FSIZE, disk_bytes),
         (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, 1),  # with 0, what the machine has for core files would still be called
     ):
         resource.setrlimit(kind, (most, most))
 

@@ -26,8 +26,8 @@ _READ_OFF = 512  # positions whose log-softmax is taken at a time
 class Roller:
     """The `Scorer` of papers whose asks are `Roll`: a number a window.
 
-    Windows of a pack stand in rows of at most the model's window, `packed`, or go through the model each alone where
-    it can't take that. Their bits depend on the pack's members alone.
+    Windows of a pack stand in rows of at most the model's window, `packed`, or go through the model each alone and by
+    its own attention, where it can't take that. Their bits depend on the pack's members alone.
     """
 
     def __init__(self, model: CausalModel, tokenizer: HfTokenizer, device: TorchDevice, *, packed: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import shutil
 import socket
 import subprocess
@@ -114,6 +116,28 @@ def test_no_credential_and_no_descriptor_comes_along(monkeypatch: pytest.MonkeyP
     null = os.stat("/dev/null").st_rdev
     assert os.fstat(1).st_rdev == os.fstat(2).st_rdev == null
     assert os.read(0, 9) == b""
+    """
+    assert run(source) is Outcome.PASSED
+
+
+@isolated
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="keyrings are asked for by the number of x86's call")
+def test_no_key_of_the_kernel_s_is_to_be_had() -> None:
+    call, add, get_id, session = 250, 248, 0, -3
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    if libc.syscall(call, 1, None) == -1:
+        pytest.skip("this machine keeps no keys")
+    key = libc.syscall(add, b"user", b"token", b"secret", ctypes.c_size_t(6), session)
+    assert key > 0
+    ours = libc.syscall(call, get_id, session, 0)
+    source = f"""
+    import ctypes
+    libc = ctypes.CDLL(None)
+    libc.syscall.restype = ctypes.c_long
+    assert libc.syscall({call}, {get_id}, {session}, 0) != {ours}
+    held = ctypes.create_string_buffer(9)
+    assert libc.syscall({call}, 11, {key}, held, ctypes.c_size_t(9)) == -1, held.raw
     """
     assert run(source) is Outcome.PASSED
 

@@ -15,6 +15,7 @@ from workers.engines.base import LoadRequest
 from workers.engines.hf.engine import HfEngine, load_engine
 from workers.engines.hf.scoring import rolling
 from workers.engines.hf.scoring.prefix import PrefixScorer
+from workers.engines.hf.scoring.rolling import Roller
 
 TOLERANCE = 1e-3  # of a sum over hundreds of tokens, float32
 LONG = tiny.TEXT * 11  # of several windows
@@ -78,6 +79,13 @@ def test_windows_stand_in_one_row_where_the_model_takes_it(engine: HfEngine) -> 
     found = engine.answer(prepared, Pack(0, (0, 2)))
     assert found.tokens_computed == prepared.lengths[0] + prepared.lengths[2]
     assert (found.tokens_saved, found.greedy) == (0, ())
+
+
+def test_each_window_goes_alone_where_a_row_has_no_kernel(llama: HfEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Roller(llama.model, llama.tokenizer, tiny.CPU, packed=False)
+    monkeypatch.setattr(llama.model, "row_logits", lambda *_: pytest.fail("a row"))
+    found = alone.score(alone.prepare(PROMPTS), Pack(0, (0, 1))).options_logprob
+    assert list(found[1]) == pytest.approx(spelled_out(llama, LONG), abs=TOLERANCE)
 
 
 def test_a_window_with_too_many_logits_is_read_in_parts(llama: HfEngine, monkeypatch: pytest.MonkeyPatch) -> None:
