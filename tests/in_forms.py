@@ -42,11 +42,13 @@ LOOSE = Chain("loose", (Step("regex", {"regex_pattern": r"-?\d+", "group_select"
 FIRST = Chain("none", (Step("take_first"),))
 
 
-def _source(task: str) -> Source:
+def source(task: str) -> Source:
+    """Where a form of this name would come from."""
     return Source(task=task, version="1.0", release="lm_eval 0.4.13")
 
 
-def _exam(subject: str, form: Form, questions: Sequence[Question], dev: Sequence[Question] = ()) -> Exam:
+def exam(subject: str, form: Form, questions: Sequence[Question], dev: Sequence[Question] = ()) -> Exam:
+    """An exam in a form, which is its benchmark's only one."""
     written = form.json()
     asked = tuple(questions)
     return Exam(subject, subject, tuple(dev), asked, content_hash(subject, dev, asked, written), form=written)
@@ -54,53 +56,53 @@ def _exam(subject: str, form: Form, questions: Sequence[Question], dev: Sequence
 
 def colours() -> Exam:
     """Multiple choice: of every third question two options are right; each answer begins in a given way."""
-    form = Form(Kind.CHOOSE, (Metric("acc"), Metric("acc_norm")), Headline("acc", "none"), source=_source("colours"))
+    form = Form(Kind.CHOOSE, (Metric("acc"), Metric("acc_norm")), Headline("acc", "none"), source=source("colours"))
     made = []
     for n in range(SIZE):
         text, opening = f"Which colour has thing {n}?", "It is"
         identity = question_id("colours", text, COLOURS, (), (), opening)
         further = (2,) if n % 3 == 0 else ()
         made.append(Question(identity, n, text, COLOURS, n % 2, further=further, opening=opening))
-    return _exam("colours", form, made)
+    return exam("colours", form, made)
 
 
 def gaps() -> Exam:
     """Two contexts a question, behind each of which the same text is scored."""
-    form = Form(Kind.CHOOSE, (Metric("acc"),), Headline("acc", "none"), source=_source("gaps"))
+    form = Form(Kind.CHOOSE, (Metric("acc"),), Headline("acc", "none"), source=source("gaps"))
     made = []
     for n in range(SIZE):
         contexts, text = (f"Ann beat Bob {n} times because Ann", f"Ann beat Bob {n} times because Bob"), "was better."
         identity = question_id("gaps", text, contexts, (), contexts)
         made.append(Question(identity, n, text, contexts, n % 2, contexts=contexts))
-    return _exam("gaps", form, made)
+    return exam("gaps", form, made)
 
 
 def shares() -> Exam:
     """Multiple choice in parts of a point: the right options' share of the probability."""
-    form = Form(Kind.CHOOSE, (Metric("mc2"),), Headline("mc2", "none"), source=_source("shares"))
+    form = Form(Kind.CHOOSE, (Metric("mc2"),), Headline("mc2", "none"), source=source("shares"))
     made = [
         Question(question_id("shares", f"What of {n}?", COLOURS), n, f"What of {n}?", COLOURS, 0, further=(1,))
         for n in range(SIZE)
     ]
-    return _exam("shares", form, made)
+    return exam("shares", form, made)
 
 
 def endings() -> Exam:
     """The log-probability of one text, and whether it is the likeliest."""
     metrics = (Metric("perplexity", aggregation="perplexity", higher_is_better=False), Metric("acc"))
-    form = Form(Kind.LOGLIKELIHOOD, metrics, Headline("acc", "none"), source=_source("endings"))
+    form = Form(Kind.LOGLIKELIHOOD, metrics, Headline("acc", "none"), source=source("endings"))
     made = [
         Question(question_id("endings", f"{n} and {n} is", ()), n, f"{n} and {n} is", reference=f" {2 * n}")
         for n in range(SIZE)
     ]
-    return _exam("endings", form, made)
+    return exam("endings", form, made)
 
 
 def sums() -> Exam:
     """Written answers on two filter chains, with an example before each question."""
     form = Form(
         Kind.WRITE, (Metric("exact_match", {"ignore_case": True}),), Headline("exact_match", "strict"),
-        chains=(STRICT, LOOSE), until=("Question:",), max_tokens=32, source=_source("sums"),
+        chains=(STRICT, LOOSE), until=("Question:",), max_tokens=32, source=source("sums"),
     )  # fmt: skip
     shown = [
         Question(question_id("sums", f"Question: {n} + 1 =", ()), n, f"Question: {n} + 1 =", reference=f"#### {n + 1}")
@@ -113,13 +115,13 @@ def sums() -> Exam:
         )
         for n in range(1, SIZE + 1)
     ]  # fmt: skip
-    return _exam("sums", form, made, shown)
+    return exam("sums", form, made, shown)
 
 
 ALL = (colours, gaps, shares, endings, sums)
 SCORING = {
     "colours": Scoring.TEXT, "gaps": Scoring.TEXT, "shares": Scoring.TEXT, "endings": Scoring.ONE_TEXT,
-    "sums": Scoring.WRITTEN,
+    "sums": Scoring.WRITTEN, "programs": Scoring.WRITTEN,
 }  # fmt: skip
 
 
@@ -155,16 +157,16 @@ class Model:
 
 def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shots: int = 1) -> int:
     """A sweep of three contestants on these exams, or on one of each kind, marked as a worker would; its id."""
-    papers = {exam.subject: exam for exam in (made or [one() for one in ALL])}
+    papers = {one.subject: one for one in (made or [one() for one in ALL])}
     specs = []
-    for exam in papers.values():
-        exams.save_exam(store, exam)
-        own = max((len(question.shots) for question in exam.questions), default=0)
-        conditions = Conditions(min(shots, own), prompt_version=FORM_VERSION, scoring=SCORING[exam.subject])
+    for paper in papers.values():
+        exams.save_exam(store, paper)
+        own = max((len(question.shots) for question in paper.questions), default=0)
+        conditions = Conditions(min(shots, own), prompt_version=FORM_VERSION, scoring=SCORING[paper.subject])
         specs += [
             RunSpec(
-                ModelRef(model, ModelSource.HUB, "r"), quant, Device.CPU, DType.AUTO, exam.benchmark, exam.subject,
-                exam.content_hash, len(exam.questions), conditions,
+                ModelRef(model, ModelSource.HUB, "r"), quant, Device.CPU, DType.AUTO, paper.benchmark, paper.subject,
+                paper.content_hash, len(paper.questions), conditions,
             )
             for model, quant in SKILL
         ]  # fmt: skip
@@ -173,16 +175,16 @@ def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shot
         held = claim(store)
         runs.begin(store, held, provenance())
         model = Model(SKILL[held.spec.model.name, held.spec.quant], seed=held.run_id)
-        exam = exams.load_exam(store, held.spec.benchmark, held.spec.subject, held.spec.exam_hash)
-        answers = [answered(exam, one, held.spec.conditions, model) for one in exam.questions]
+        asked = exams.load_exam(store, held.spec.benchmark, held.spec.subject, held.spec.exam_hash)
+        answers = [answered(asked, one, held.spec.conditions, model) for one in asked.questions]
         runs.record(store, held, 0, answers, Cost(1.0, 1.0))
         runs.finish(store, held, Measures(score=Cost(1.0, 1.0)))
     return sweep_id
 
 
-def answered(exam: Exam, question: Question, conditions: Conditions, model: Model) -> Answer:
+def answered(paper: Exam, question: Question, conditions: Conditions, model: Model) -> Answer:
     """The Answer to one question: asked, replied to and marked."""
-    asked = ask(exam, question, conditions, EXAMINEE, ())
+    asked = ask(paper, question, conditions, EXAMINEE, ())
     assert asked is not None
     exchanges = [Exchange(asked, model.reply(question, asked))]
-    return answer_of(put(question, asked), exchanges, mark(exam, question, exchanges))
+    return answer_of(put(question, asked), exchanges, mark(paper, question, exchanges))

@@ -13,15 +13,28 @@ from pathlib import Path
 
 from analysis.data.files import exists, new_file
 from analysis.data.groups import contestant_of
-from analysis.data.phrases import listed
-from analysis.exchange.lm_eval_format import Task, results, samples, sanitized
+from analysis.exchange.lm_eval_format import Json, Task, results, samples, sanitized
+from analysis.exchange.lm_eval_forms import FormTask, judgeable, results_of
+from analysis.exchange.lm_eval_forms import samples as of_form
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
+from proctor.exams.tasks.form import read_form
 from proctor.nouns.models import Quant
 from proctor.store.database.session import Store
-from proctor.store.reads.export import export_rows, in_forms, tells_of_points
+from proctor.store.reads.export import export_rows, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.exams import load_exam
+
+OF_TASKS = (
+    "results",
+    "group_subtasks",
+    "configs",
+    "versions",
+    "n-shot",
+    "higher_is_better",
+    "n-samples",
+    "task_hashes",
+)
 
 
 @dataclass(frozen=True)
@@ -44,20 +57,19 @@ def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, forc
     Raises
     ------
     BadInput
-        where a results file exists and `force` isn't set, or an exam has no options (nothing is written then), or one
-        can't be written.
+        where a results file exists and `force` isn't set, or answers were written to an exam without a form (nothing is
+        written then), or one can't be written.
+    BadExam
+        for a Run whose figures can't be had from what is stored, such as programs that would have to run.
     """
     batches = _batches(runs(store, sweep_ids))
-    if formed := in_forms(store, sweep_ids):
+    if tells_of_points(store, sweep_ids, outside_forms=True):
         raise BadInput(
-            f"Answers to {listed(formed)} can't be given as samples of lm-evaluation-harness yet.",
-            "Take --format jsonl, which has their questions, log-probabilities and replies in full.",
-        )
-    if tells_of_points(store, sweep_ids):
-        raise BadInput(
-            "Written answers can't be given as samples of lm-evaluation-harness yet.",
+            "Written answers to exams without a form can't be given as samples of lm-evaluation-harness.",
             "Take --format jsonl, which has the replies in full.",
         )
+    for batch in batches:
+        _check(store, batch)
     standing = [path for batch in batches if (path := batch.path(folder, "results", ".json")).exists()]
     if standing and not force:
         raise exists(standing[0])
@@ -66,14 +78,15 @@ def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, forc
 
 def _write(store: Store, batch: Batch, folder: Path) -> list[Path]:
     tasks = _tasks(store, batch)
-    files = {
-        batch.path(folder, f"samples_{task.name}", ".jsonl"): "".join(
-            json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples(task)
-        )
-        for task in tasks
-    }
-    group = re.sub(r"\W+", "_", tasks[0].exam.benchmark).strip("_")
-    content = results(tasks, group, batch.model, batch.date.timestamp())
+    mmlu = [task for task in tasks if isinstance(task, Task)]
+    in_forms = [task for task in tasks if isinstance(task, FormTask)]
+    files = {batch.path(folder, f"samples_{task.name}", ".jsonl"): _lines(samples(task)) for task in mmlu}
+    files |= {batch.path(folder, f"samples_{task.name}", ".jsonl"): _lines(of_form(task)) for task in in_forms}
+    date_s = batch.date.timestamp()
+    content = results_of(in_forms, batch.model, date_s) if in_forms else {}
+    if mmlu:
+        group = re.sub(r"\W+", "_", mmlu[0].exam.benchmark).strip("_")
+        content = _merged(results(mmlu, group, batch.model, date_s), content)
     files[batch.path(folder, "results", ".json")] = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     for path, text in files.items():
         with new_file(path, force=True) as beside:
@@ -81,14 +94,39 @@ def _write(store: Store, batch: Batch, folder: Path) -> list[Path]:
     return list(files)
 
 
-def _tasks(store: Store, batch: Batch) -> list[Task]:
+def _lines(found: Iterable[Json]) -> str:
+    return "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in found)
+
+
+def _merged(first: Json, second: Json) -> Json:
+    """Two contents of one results file, of tasks that are apart; what both say of the run is the first's."""
+    of_tasks = {name: first[name] | second[name] for name in first if name in OF_TASKS and name in second}
+    return second | first | of_tasks
+
+
+def _check(store: Store, batch: Batch) -> None:
+    """Raise `BadExam` for a Run that can't be given so, and `BadInput` for two tasks of one name."""
+    names: set[str] = set()
+    for record in batch.records:
+        spec = record.spec
+        exam = load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
+        if not exam.form:
+            continue
+        judgeable(read_form(exam.form))
+        if spec.subject in names:
+            raise BadInput(f"Two exams of this sweep are called {spec.subject}.", "Export a sweep of each.")
+        names.add(spec.subject)
+
+
+def _tasks(store: Store, batch: Batch) -> list[Task | FormTask]:
     records = {record.run_id: record for record in batch.records}
     answered = groupby(export_rows(store, [batch.sweep_id], list(records)), key=lambda row: row.run_id)
-    found = []
+    found: list[Task | FormTask] = []
     for run_id, rows in answered:
         record = records[run_id]
         exam = load_exam(store, record.spec.benchmark, record.spec.subject, record.spec.exam_hash)
-        found.append(Task(record, exam, tuple(rows)))
+        kind = FormTask if exam.form else Task
+        found.append(kind(record, exam, tuple(rows)))
     return found
 
 

@@ -90,23 +90,31 @@ def results(tasks: Sequence[Task], group: str, model: str, date_s: float) -> Jso
         "n-shot": {task.name: spec.conditions.shots for task in tasks},
         "higher_is_better": {name: dict.fromkeys(everything, True) for name in [group, *names]},
         "n-samples": {task.name: {"original": len(task.exam.questions), "effective": len(task.rows)} for task in tasks},
-        "config": _run_config(tasks[0]),
-        "git_hash": _versions(tasks[0]).get("git"),
+        "task_hashes": {task.name: _task_hash(task) for task in tasks},
+        **about_run([task.record for task in tasks], model, date_s),
+    }
+
+
+def about_run(records: Sequence[RunRecord], model: str, date_s: float) -> Json:
+    """What `results_DATE.json` says of the model and the run, alike for tasks of every kind."""
+    spec = records[0].spec
+    return {
+        "config": _run_config(records[0]),
+        "git_hash": _versions(records[0]).get("git"),
         "date": date_s,
-        "transformers_version": _versions(tasks[0]).get("transformers"),
+        "transformers_version": _versions(records[0]).get("transformers"),
         "lm_eval_version": None,
         "proctor_version": __version__,
-        "task_hashes": {task.name: _task_hash(task) for task in tasks},
         "model_source": "proctor",
         "model_name": spec.model.name,
         "model_name_sanitized": model,
         "system_instruction": None,
         "system_instruction_sha": None,
-        "fewshot_as_multiturn": spec.conditions.chat_template,
+        "fewshot_as_multiturn": spec.conditions.chat_template and spec.conditions.shots_as_turns,
         "chat_template": None,
         "chat_template_sha": None,
         "total_evaluation_time_seconds": str(
-            sum(task.record.measures.scoring.wall_s for task in tasks if task.record.measures is not None)
+            sum(record.measures.scoring.wall_s for record in records if record.measures is not None)
         ),
     }
 
@@ -196,8 +204,8 @@ def _config(task: Task) -> Json:
     }
 
 
-def _run_config(task: Task) -> Json:
-    spec, made = task.record.spec, task.record.provenance
+def _run_config(record: RunRecord) -> Json:
+    spec, made = record.spec, record.provenance
     return {
         "model": "proctor",
         "model_args": {"pretrained": spec.model.name, "quantization": spec.quant.value},
@@ -215,8 +223,8 @@ def _run_config(task: Task) -> Json:
     }
 
 
-def _versions(task: Task) -> dict[str, str]:
-    made = task.record.provenance
+def _versions(record: RunRecord) -> dict[str, str]:
+    made = record.provenance
     return {} if made is None else dict(made.versions)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,9 @@ from analysis.exchange.export import export_questions, export_to_file
 from analysis.exchange.exported import read_export
 from analysis.exchange.lm_eval_export import export_lm_eval
 from analysis.exchange.merging import merge
-from proctor.errors import BadInput
+from proctor.errors import BadExam, BadInput
+from proctor.exams.reading.identity import prompt_hash
+from proctor.exams.tasks.form import Form, Headline, Kind, Metric
 from proctor.nouns.exams import Exam
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
@@ -108,7 +113,70 @@ def test_what_several_options_answer_is_right_wherever_it_is_counted(store: Stor
     assert sorted(round(12 * one.estimate) for one in norm) == sorted(run.correct_norm for run in runs)
 
 
-def test_exams_in_a_form_are_not_given_as_samples_of_others_by_mistake(store: Store, tmp_path: Path) -> None:
-    sent = in_forms.sit_forms(store, made=[in_forms.colours(), in_forms.sums()])
-    with pytest.raises(BadInput, match="Answers to colours and sums can't be given as samples"):
+def lines_of(folder: Path, task: str) -> list[dict[str, Any]]:
+    (path,) = folder.glob(f"org__Small/samples_{task}_*.jsonl")
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.fixture
+def laid_out(store: Store, tmp_path: Path) -> Path:
+    export_lm_eval(store, [in_forms.sit_forms(store)], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_samples_have_a_line_a_question_and_filter_with_what_was_asked_to_the_byte(laid_out: Path) -> None:
+    sums = lines_of(laid_out, "sums")
+    assert [line["filter"] for line in sums] == ["strict"] * 12 + ["loose"] * 12
+    for line in sums:
+        (asked,) = line["arguments"].values()
+        assert prompt_hash(asked["arg_0"]) == line["prompt_hash"]
+        assert asked["arg_0"].count("####") == 1  # the example
+        assert asked["arg_1"]["until"] == ["Question:"]
+        assert "Question:" not in line["resps"][0][0]
+        assert line["exact_match"] == float(line["filtered_resps"] == [line["target"]])
+    gaps = lines_of(laid_out, "gaps")[1]
+    assert [one["arg_0"] for one in gaps["arguments"].values()] == gaps["doc"]["contexts"]
+    assert {one["arg_1"] for one in gaps["arguments"].values()} == {" was better."}
+    colours, endings = lines_of(laid_out, "colours"), lines_of(laid_out, "endings")
+    assert (colours[0]["target"], colours[1]["target"]) == ("[0, 2]", "1")
+    assert colours[0]["doc"]["answer_begins"] == "It is"
+    assert all(line["resps"][0][0][1] == str(line["acc"] == 1) for line in endings)
+    assert endings[0]["perplexity"] == float(endings[0]["resps"][0][0][0])
+
+
+def test_results_sum_up_each_metric_on_each_filter_as_its_samples_do(laid_out: Path, store: Store) -> None:
+    (path,) = laid_out.glob("org__Small/results_*.json")
+    found = json.loads(path.read_text("utf-8"))
+    assert (
+        found["results"]["sums"]["exact_match,loose"]
+        == sum(line["exact_match"] for line in lines_of(laid_out, "sums") if line["filter"] == "loose") / 12
+    )
+    logprobs = [line["perplexity"] for line in lines_of(laid_out, "endings")]
+    assert found["results"]["endings"]["perplexity,none"] == pytest.approx(math.exp(-sum(logprobs) / 12))
+    assert found["results"]["endings"]["perplexity_stderr,none"] == "N/A"
+    shares = [line["mc2"] for line in lines_of(laid_out, "shares")]
+    assert found["results"]["shares"]["mc2_stderr,none"] == pytest.approx(statistics.stdev(shares) / 12**0.5)
+    assert found["configs"]["sums"]["generation_kwargs"]["max_gen_toks"] == 32
+    assert (found["versions"]["gaps"], found["n-shot"]["sums"]) == (1.0, 1)
+    assert found["higher_is_better"]["endings"] == {"perplexity": False, "acc": True}
+
+
+def test_prompts_whose_examples_are_not_here_are_left_empty(store: Store, other: Store, tmp_path: Path) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.sums()])
+    export_to_file(store, [sent], "jsonl", tmp_path / "sent.jsonl")
+    (came,) = merge(other, read_export(tmp_path / "sent.jsonl").sat)
+    export_lm_eval(other, [came.sweep_id], tmp_path / "out")
+    for line in lines_of(tmp_path / "out", "sums"):
+        assert [one["arg_0"] for one in line["arguments"].values()] == [""]
+
+
+def test_what_only_a_running_program_could_judge_is_refused_before_anything_is_written(
+    store: Store, tmp_path: Path
+) -> None:
+    form = Form(Kind.WRITE, (Metric("pass_at_1"),), Headline("pass_at_1", "none"), source=in_forms.source("programs"))
+    sums = in_forms.sums()
+    programs = in_forms.exam("programs", form, sums.questions, sums.dev)
+    sent = in_forms.sit_forms(store, made=[sums, programs])
+    with pytest.raises(BadExam, match="programs is judged by pass_at_1"):
         export_lm_eval(store, [sent], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -207,9 +207,11 @@ def in_forms(store: Store, sweep_ids: Sequence[int]) -> list[str]:
         return sorted(found)
 
 
-def tells_of_points(store: Store, sweep_ids: Sequence[int]) -> bool:
-    """Whether any Answer of these sweeps was written, or has a part of a point."""
+def tells_of_points(store: Store, sweep_ids: Sequence[int], *, outside_forms: bool = False) -> bool:
+    """Whether any Answer of these sweeps, or any to an exam without a form, was written or has a part of a point."""
     of_sweeps = sqlmodel.select(RunRow.id).where(col(RunRow.sweep_id).in_(sweep_ids))
+    if outside_forms:
+        of_sweeps = of_sweeps.join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id)).where(col(ExamRow.form) == "")
     with store.read() as session:
         if session.exec(of_sweeps.where(col(RunRow.partial) > 0).limit(1)).first() is not None:
             return True
