@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from proctor.exams.chat_prompts import Turns
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Ask, Choose, Pack, Prompt, Roll
+from proctor.nouns.exams import Choose, Pack, Prompt, Roll
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
 from workers.engines.base import LoadRequest, Skill
@@ -53,13 +53,14 @@ def is_greedy(before: int, tokens: Sequence[int]) -> bool:
     )
 
 
-def lines_of(ask: Ask) -> Iterator[tuple[int, Sequence[int]]]:
-    """The last byte before each option or window, `END` where there is none, and the option or what is scored of it."""
-    if isinstance(ask, Roll):
-        for window in windows_of(ask.text.encode(), Bytes.window, END):
-            yield window.line[-window.scored - 1], window.line[-window.scored :]
-    if not isinstance(ask, Choose):
-        return
+def rolled(ask: Roll) -> float:
+    """The log-probability of a page, window by window; of what stands before a byte this model reads one."""
+    windows = windows_of(ask.text.encode(), Bytes.window, END)
+    return math.fsum(score(one.line[-one.scored - 1], one.line[-one.scored :]) for one in windows)
+
+
+def lines_of(ask: Choose) -> Iterator[tuple[int, bytes]]:
+    """The last byte before each option, `END` where there is none, and the option."""
     for context, option in zip(ask.contexts or (ask.text,) * len(ask.options), ask.options, strict=True):
         yield [END, *context.encode()][-1], option.encode()
 
@@ -190,8 +191,11 @@ class BigramEngine:
     def answer(self, prepared: Prepared, pack: Pack) -> PackScores:
         with Meter(PlainDevice()) as meter:
             asks = [prepared.prompts[index].ask for index in pack.members]
-            lines = [list(lines_of(ask)) for ask in asks]
-            rows = tuple(tuple(score(*line) for line in some) for some in lines)
+            lines = [list(lines_of(ask)) if isinstance(ask, Choose) else [] for ask in asks]
+            rows = tuple(
+                (rolled(ask),) if isinstance(ask, Roll) else tuple(score(*line) for line in some)
+                for ask, some in zip(asks, lines, strict=True)
+            )
             greedy = tuple(tuple(is_greedy(*line) for line in some) for some in lines)
         return PackScores(rows, sum(prepared.lengths[index] for index in pack.members), 0, meter.cost, greedy)
 

@@ -148,7 +148,7 @@ Ask = Choose | Write | Roll
 class Scored:
     """The reply to a Choose or a Roll."""
 
-    options_logprob: tuple[float, ...]  # natural logarithms, one an option, or one a window of a page, in their order
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option in their order, or one a page
     greedy: tuple[bool, ...] = ()  # whether all tokens of an option are the likeliest at their place; empty: not known
 
 
@@ -241,7 +241,7 @@ class Answer:
     question_id: str
     prompt_hash: str
     shots: int
-    options_logprob: tuple[float, ...]  # natural logarithms, one an option or a window; none where none was scored
+    options_logprob: tuple[float, ...]  # natural logarithms, one an option or page; none where none was scored
     picked: int | None  # None: no single best option (an exact tie), or there are no options
     correct: bool  # whether it has all points
     correct_norm: bool = False  # whether the best log-probability per character is the key's

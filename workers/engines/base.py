@@ -154,8 +154,8 @@ class Engine(Protocol):
         """Log-probabilities of the options of a pack, and where asked whether they are greedy; `prepared` is its own.
 
         Each option stands behind its prompt, or behind a context of its own (`Choose.contexts`). Where that is empty,
-        it stands behind the token that begins a text, or else ends one, as in lm-evaluation-harness. Of a page each
-        window is scored as an option is.
+        it stands behind the token that begins a text, or else ends one, as in lm-evaluation-harness. Of a page all
+        tokens are scored, and it has one number, their sum.
 
         Raises
         ------

@@ -58,7 +58,7 @@ class Prepared:
 class PackScores:
     """A pack's result. `options_logprob[i][j]`: natural logarithm for option j of the pack's member i, in its order.
 
-    Of a page, j is a window.
+    A page has one, the sum over its windows.
     """
 
     options_logprob: tuple[tuple[float, ...], ...]

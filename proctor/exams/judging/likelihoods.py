@@ -41,7 +41,7 @@ def per_byte(question: Question, reply: Scored, _: Reader) -> Worth:
 
 
 def _per(reply: Scored, count: int) -> Worth:
-    logprob = math.fsum(reply.options_logprob)  # of all windows
+    logprob = reply.options_logprob[ONLY]
     return Worth(math.exp(min(0.0, logprob / count)) if count else 0.0, (logprob, float(count)), ONLY)
 
 

@@ -108,8 +108,6 @@ def _scored(form: Form, question: Question, exchanges: Sequence[Exchange]) -> Sc
     reply = exchanges[-1].reply
     if not isinstance(reply, Scored):
         raise BadScores(f"Question {question.index} ({question.id}) has a written reply where texts were to be scored.")
-    if form.kind is Kind.ROLLING:
-        return checked(question, reply, max(1, len(reply.options_logprob)))  # as many as the page has windows
     return checked(question, reply, len(question.choices) if form.kind is Kind.CHOOSE else 1)
 
 

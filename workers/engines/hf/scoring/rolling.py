@@ -24,7 +24,7 @@ _READ_OFF = 512  # positions whose log-softmax is taken at a time
 
 
 class Roller:
-    """The `Scorer` of papers whose asks are `Roll`: a number a window.
+    """The `Scorer` of papers whose asks are `Roll`: a number a page, the sum over its windows.
 
     Windows of a pack stand in rows of at most the model's window, `packed`, or go through the model each alone and by
     its own attention, where it can't take that. Their bits depend on the pack's members alone.
@@ -46,18 +46,20 @@ class Roller:
     def score(self, prepared: Prepared, pack: Pack) -> PackScores:
         members = members_of(prepared, pack)
         most = max(1, LOGITS // self.tokenizer.vocabulary_size)
-        places = [(m, w) for m, page in enumerate(members) for w in range(len(page.options))]
-        parts = [(place, part) for place in places for part in parts_of(members[place[0]].options[place[1]], most)]
-        found: dict[tuple[int, int], list[float]] = {place: [] for place in places}
+        parts = [
+            (member, part)
+            for member, page in enumerate(members)
+            for window in page.options
+            for part in parts_of(window, most)
+        ]
+        found: list[list[float]] = [[] for _ in members]  # of each page, its tokens' log-probabilities
         with Meter(self.device) as meter, self.device.reporting_shortage(self.tokenizer.model):
             for row in self._rows([part for _, part in parts], most):
                 values = iter(self._read([parts[number][1] for number in row]))
                 for number in row:
-                    place, part = parts[number]
-                    found[place] += (next(values) for _ in range(part.scored))
-        scores = tuple(
-            tuple(math.fsum(found[m, w]) for w in range(len(page.options))) for m, page in enumerate(members)
-        )
+                    member, part = parts[number]
+                    found[member] += (next(values) for _ in range(part.scored))
+        scores = tuple((math.fsum(tokens),) for tokens in found)
         check(scores, members, self.tokenizer.model)
         return PackScores(scores, sum(len(part.line) - 1 for _, part in parts), 0, meter.cost)
 

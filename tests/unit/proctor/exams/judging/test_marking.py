@@ -111,11 +111,8 @@ def test_one_text_and_a_page_are_marked_too() -> None:
     assert marked(lambada, SUM, scored(-1, greedy=(True,))) == Mark(1.0, picked=0)
     pages = Form(Kind.ROLLING, (Metric("word_perplexity"),), Headline("word_perplexity", "none"))
     assert marked(pages, Question("0" * 16, 0, "a b"), scored(-2)).points == pytest.approx(math.exp(-1))
-    in_windows = marked(pages, Question("0" * 16, 0, "a b"), scored(-1.5, -0.5))
-    assert in_windows.points == pytest.approx(math.exp(-1))
-    assert in_windows.correct is False
-    with pytest.raises(BadScores, match="got 0 scores"):
-        marked(pages, Question("0" * 16, 0, "a b"), scored())
+    with pytest.raises(BadScores, match="got 2 scores"):
+        marked(pages, Question("0" * 16, 0, "a b"), scored(-1.5, -0.5))
 
 
 @pytest.mark.parametrize(
