@@ -35,8 +35,12 @@ def run_code(form: Form, asked: Sequence[Asked], limits: Limits = LIMITS) -> lis
         programs(form, *one) if text is not None else () for one, text in zip(asked, extracted, strict=True)
     ]  # fmt: skip
     with ThreadPoolExecutor(os.cpu_count()) as cores:
-        running = [[cores.submit(run_program, source, limits) for source in some] for some in sources]
-        ended = [[one.result() is Outcome.PASSED for one in some] for some in running]
+        try:
+            running = [[cores.submit(run_program, source, limits) for source in some] for some in sources]
+            ended = [[one.result() is Outcome.PASSED for one in some] for some in running]
+        except BaseException:  # of a person who breaks it off, too: what hasn't begun won't
+            cores.shutdown(wait=False, cancel_futures=True)
+            raise
     return [
         Mark(passed(metric, outcomes).points, extracted=text) if text is not None else Mark(0.0)
         for outcomes, text in zip(ended, extracted, strict=True)

@@ -8,7 +8,8 @@ import pytest
 
 from proctor.errors import NoIsolation
 from proctor.exams.benchmarks import humaneval, mbpp
-from proctor.exams.judging.sandbox import isolation
+from proctor.exams.judging.sandbox import isolation, running
+from proctor.exams.judging.sandbox.isolation import Limits, Outcome
 from proctor.exams.judging.sandbox.running import run_code
 from proctor.exams.tasks.definition import Task
 from proctor.exams.tasks.form import Chain, Form, Headline, Kind, Metric, Step
@@ -55,6 +56,21 @@ def test_nothing_is_run_where_there_is_no_isolation(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(isolation, "isolation", lambda: "no namespaces")
     with pytest.raises(NoIsolation, match="on this machine: no namespaces"):
         run_code(form(), [(DOUBLE, wrote("    return 4"))])
+
+
+def test_what_has_not_begun_when_it_is_broken_off_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def run_program(source: str, _limits: Limits) -> Outcome:
+        begun.append(source)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(isolation, "isolation", lambda: "")
+    monkeypatch.setattr(running, "run_program", run_program)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        run_code(form(), [(DOUBLE, wrote("    return 4"))] * 5000)
+    assert len(begun) < 5000
 
 
 @isolated
