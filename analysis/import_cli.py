@@ -34,6 +34,9 @@ def import_(files: tuple[Path, ...], name: str | None, model: str | None, *, for
     that the results of several machines merge; a sweep that is here already is passed over. Its rows are answers: what
     answered nothing isn't in it, nor are the examples before the questions.
 
+    Samples of tasks in other columns than MMLU's (HellaSwag, GSM8K, LAMBADA, …) are taken by their first metric and
+    filter that is worth 0 to 1 on each question, each task as a set of its own.
+
     Of samples, shots, chat template and model are read from the results_*.json beside them. What was asked in other
     ways, or under another answer key, comes into sets of its own, and is never mixed. Of several files of one task and
     model the newest counts, by the date in their names. What is passed over or dropped is said.

@@ -187,7 +187,7 @@ class Panel:
     @cached_property
     def has_keys(self) -> bool:
         """Whether of every question's options one alone is right: what calibration and suspect keys are about."""
-        return self.has_options and not self.further.any()
+        return self.has_options and not self.further.any() and bool((self.key >= 0).all())
 
     @cached_property
     def further(self) -> NDArray[np.int8]:
@@ -351,7 +351,7 @@ class Panel:
     @cached_property
     def accuracies_norm(self) -> tuple[Interval, ...] | None:
         """Each contestant's accuracy by log-probability per character (`acc_norm`); None as in `picked_norm`."""
-        if self.picked_norm is None:
+        if self.picked_norm is None or (self.key < 0).any():
             return None
         asked = self.asked & (self.picked_norm >= 0)
         right = (self.right_options[np.arange(self.key.size), self.picked_norm] & asked).sum(axis=1)

@@ -17,6 +17,7 @@ from proctor.errors import BadInput
 from proctor.exams.reading.identity import question_id
 
 MOST_ANSWERS = 2_000_000  # of one import: they are all in memory while they are gathered, about 1 KB each
+NO_KEY = -1
 Key = tuple[str, str]  # subject and question id: what makes a question that question
 
 
@@ -29,10 +30,12 @@ class Row:
     question_index: int
     question: str
     choices: tuple[str, ...]
-    answer: int
+    answer: int  # NO_KEY where there are no choices, or it isn't known which is right
     picked: int | None  # None: no answer
     options_logprob: tuple[float, ...] | None = None
     prompt_hash: str = ""  # sha256 of the prompt, hex digits; "" where it isn't known
+    points: float | None = None  # what it is worth; None: 1 where the key was picked, else 0
+    extracted: bool = False  # an answer was read out of a written text
 
     @cached_property
     def question_id(self) -> str:
@@ -203,7 +206,7 @@ def _panel(contestants: Sequence[Contestant], questions: Sequence[Row], rows: Se
     shape = (len(contestants), len(column))
     asked, picked = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int8)
     prompt = np.zeros(shape, dtype=np.uint64)
-    widest = max((len(row.choices) for row in questions), default=0)
+    widest = max((len(row.choices) for row in questions), default=0) or 1  # without choices, one text may be scored
     whole = bool(rows) and all(row.options_logprob is not None for row in rows)
     logprob = np.full((*shape, widest), -np.inf, dtype=np.float32) if whole else None
     for row in rows:
@@ -215,7 +218,17 @@ def _panel(contestants: Sequence[Contestant], questions: Sequence[Row], rows: Se
             logprob[(*place, slice(len(row.options_logprob)))] = row.options_logprob
     frame = questions_frame(questions)
     correct = (picked == frame["answer"].to_numpy()) & asked
-    return Panel(terms, tuple(contestants), frame, asked, correct, picked, logprob, prompt if prompt.any() else None)
+    points, answered = correct.astype(np.float64), picked >= 0
+    for row in rows:
+        place = seat[row.contestant], column[row.key]
+        if row.points is not None:
+            points[place], answered[place] = row.points, row.extracted or row.picked is not None
+            correct[place] = row.points == 1
+    return Panel(
+        terms, tuple(contestants), frame, asked, correct, picked, logprob, prompt if prompt.any() else None,
+        points=points if ((points > 0) & (points < 1)).any() else None,
+        answered=answered if (answered != (picked >= 0)).any() else None,
+    )  # fmt: skip
 
 
 def prompt_number(prompt_hash: str) -> int:

@@ -17,6 +17,7 @@ from analysis.data.groups import names_of
 from analysis.data.panel import QUESTION_COLUMNS
 from analysis.data.panel_rows import Imported
 from analysis.data.tables import harmless
+from proctor.errors import BadInput
 from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.exams.judging.sets import perplexity
 from proctor.exams.marking.choice import best_of, per_character
@@ -134,6 +135,11 @@ def imported_rows(sets: Iterable[Imported]) -> Iterator[Cells]:
     """A row an Answer of imported results, in the columns of our own: None for what isn't known of them."""
     for one in sets:
         panel = one.panel
+        if panel.points is not None or panel.answered is not None or (panel.key < 0).any():
+            raise BadInput(
+                f"Imported answers to {panel.terms.benchmark} are told by points alone and can't be exported.",
+                "Pass on the files that they were imported from.",
+            )
         questions = panel.questions.to_dict("records")
         for seat, who in enumerate(panel.contestants):
             for place in panel.asked[seat].nonzero()[0].tolist():

@@ -21,8 +21,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.data.panel import QUESTION_COLUMNS, Panel, Terms
-from analysis.data.panel_rows import Imported, gather, prompt_number
-from analysis.exchange.lm_eval_samples import read_samples
+from analysis.data.panel_rows import Imported, Sheet, check_size, gather, prompt_number
+from analysis.exchange.lm_eval_lines import is_mmlu, read_lines, sheet_of
+from analysis.exchange.lm_eval_samples import found_in, read_samples
 from analysis.exchange.wide_csv import read_wide_csv
 from proctor import private
 from proctor.contestants import Contestant
@@ -31,7 +32,7 @@ from proctor.files import whole_file
 
 NOT_ASKED = -2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-FORMAT = 2  # 1 had one panel, and said 0 shots and no chat template where nobody knew
+FORMAT = 3  # 1 had one panel, and said 0 shots and no chat template where nobody knew; 2 had no points
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,7 @@ def read_foreign(paths: Sequence[Path], model: str | None = None) -> Taken:
     if kinds == {"csv"} and len(paths) == 1:
         sheets = read_wide_csv(paths[0])
     elif kinds <= {"jsonl", ""}:
-        harvest = read_samples(paths, model)
-        sheets, notes = tuple(file.sheet for file in harvest.files), harvest.notes
+        sheets, notes = _samples(paths, model)
     else:
         raise BadInput(
             f"{', '.join(map(str, paths))}: results of this kind can't be imported.",
@@ -68,6 +68,20 @@ def read_foreign(paths: Sequence[Path], model: str | None = None) -> Taken:
         )
     gathered = gather(sheets)
     return Taken(gathered.sets, (*notes, *map(str, gathered.copies)))
+
+
+def _samples(paths: Sequence[Path], model: str | None) -> tuple[tuple[Sheet, ...], tuple[str, ...]]:
+    """Samples of MMLU's columns as questions with keys, and those of every other kind by what a metric says of them."""
+    found, notes = found_in(paths, model)
+    others = [one for one in found if not is_mmlu(one.path)]
+    theirs = [sheet_of(read_lines(one)) for one in others]
+    check_size(sum(len(sheet.rows) for sheet, _ in theirs))
+    sheets = tuple(sheet for sheet, _ in theirs)
+    said = tuple(words for _, words in theirs)
+    if len(others) == len(found) and found:
+        return sheets, (*notes, *said)
+    harvest = read_samples([one.path for one in found if one not in others] if others else paths, model)
+    return (*(file.sheet for file in harvest.files), *sheets), (*(notes if others else harvest.notes), *said)
 
 
 def keep(taken: Taken, name: str, home: Path, *, force: bool = False) -> Path:
@@ -157,15 +171,20 @@ def _set(about: dict[str, Any], terms: Terms, lines: Iterator[dict[str, Any]]) -
     asked = picked != NOT_ASKED
     hashes = np.array([line.get("prompt_hash") or [""] * len(asked) for line in found], dtype=object).T
     prompt = np.array([[prompt_number(one) for one in row] for row in hashes], dtype=np.uint64)
+    by_key = (picked == questions["answer"].to_numpy()) & asked
+    marks = np.array([line.get("points") or by_key[:, n] for n, line in enumerate(found)], dtype=np.float64).T
+    answered = np.array([line.get("answered") or picked[:, n] >= 0 for n, line in enumerate(found)], dtype=np.bool_).T
     panel = Panel(
         terms=terms,
         contestants=tuple(Contestant(**one) for one in about["contestants"]),
         questions=questions,
         asked=asked,
-        correct=(picked == questions["answer"].to_numpy()) & asked,
+        correct=(marks == 1) & asked,
         picked=np.where(asked, picked, -1).astype(np.int8),
         logprob=_logprob([line["options_logprob"] for line in found]),
         prompt=prompt if prompt.any() else None,
+        points=marks if ((marks > 0) & (marks < 1) & asked).any() else None,
+        answered=answered if (answered != (picked >= 0))[asked].any() else None,
     )
     return Imported(panel, hashes)
 
@@ -189,8 +208,10 @@ def _lines(sets: Sequence[Imported]) -> Iterator[dict[str, Any]]:
             hashes = one.prompt_hashes[:, place].tolist()
             answers = {
                 "picked": picked[place],
-                "options_logprob": _scores(panel, place, len(question["choices"])),
+                "options_logprob": _scores(panel, place, len(question["choices"]) or 1),
                 "prompt_hash": hashes if any(hashes) else None,
+                "points": one.panel.marks[:, place].tolist(),
+                "answered": (panel.asked & ~panel.silent)[:, place].tolist(),
             }
             yield {str(name): value for name, value in question.items()} | answers
 

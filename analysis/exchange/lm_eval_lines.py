@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from analysis.data.files import lines_of
+from analysis.data.panel import UNKNOWN, Terms
+from analysis.data.panel_rows import NO_KEY, Row, Sheet
 from analysis.exchange.lm_eval_samples import HASH, Found
 from proctor.errors import BadInput
+from proctor.exams.marking.choice import best_of
 from proctor.exams.reading.identity import prompt_hash
+from proctor.nouns.exams import Scoring
 
+USUAL = ("question", "query", "text", "problem", "prompt", "goal", "sentence", "input", "question_stem", "ctx")
+INVALID = "[invalid]"  # what a filter that found nothing gives
 MOST = 2_000_000  # lines of one verification
 
 
@@ -32,6 +38,9 @@ class Line:
     replies: tuple[str, ...] = ()
     extracted: dict[str, str] = field(default_factory=dict)  # by filter
     judged: dict[tuple[str, str], float] = field(default_factory=dict)  # by filter and metric
+    question: str = ""  # as its data set has it where a column of the usual names does, else the prompt
+    choices: tuple[str, ...] = ()  # what was scored; contexts where the same was scored behind each
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,9 @@ def _take(by_id: dict[int, Line], sample: Mapping[str, Any], task: str) -> None:
     line = by_id.get(doc_id)
     if line is None:
         line = by_id[doc_id] = Line(task, doc_id, _prompt(sample))
+        asked = arguments_of(sample)
+        line.question, line.target = _question(sample["doc"], asked), str(sample.get("target", ""))
+        line.choices = _choices(asked) if len(asked) > 1 else ()
         replies = [one for of_request in sample["resps"] for one in of_request]
         if _is_text(replies[0]):
             line.replies = tuple(_text(one) for one in replies)
@@ -94,6 +106,26 @@ def _take(by_id: dict[int, Line], sample: Mapping[str, Any], task: str) -> None:
         value = sample.get(metric)
         if isinstance(value, int | float):
             line.judged[chain, metric] = float(value)
+
+
+def arguments_of(sample: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Prompt and continuation, or settings, of each request: objects in today's files, lists in older ones."""
+    asked = sample.get("arguments") or []
+    each = asked.values() if isinstance(asked, dict) else asked
+    return [(one["arg_0"], one["arg_1"]) if isinstance(one, dict) else (one[0], one[1]) for one in each]
+
+
+def _question(doc: Mapping[str, Any], asked: Sequence[tuple[str, object]]) -> str:
+    found = (doc.get(name) for name in USUAL)
+    text = next((one for one in found if isinstance(one, str) and one.strip()), "")
+    return text or (asked[0][0] if asked else "")
+
+
+def _choices(asked: Sequence[tuple[str, object]]) -> tuple[str, ...]:
+    contexts, behind = zip(*asked, strict=True)
+    if len(set(map(str, behind))) == 1:
+        return tuple(map(str, contexts))
+    return tuple(str(one).strip() for one in behind)
 
 
 def _is_text(reply: object) -> bool:
@@ -114,9 +146,7 @@ def _prompt(sample: Mapping[str, Any]) -> str:
     said = str(sample.get("prompt_hash") or "")
     if HASH.fullmatch(said):
         return said
-    asked = sample.get("arguments") or {}
-    first: Any = next(iter(asked.values() if isinstance(asked, dict) else asked))
-    return prompt_hash(first["arg_0"] if isinstance(first, dict) else first[0])
+    return prompt_hash(arguments_of(sample)[0][0])
 
 
 def of_one_model(files: Sequence[LinesFile]) -> None:
@@ -124,3 +154,45 @@ def of_one_model(files: Sequence[LinesFile]) -> None:
     models = sorted({file.found.contestant.model for file in files})
     if len(models) > 1:
         raise BadInput(f"These are samples of several models: {', '.join(models)}.", "Name the folder of one of them.")
+
+
+def sheet_of(file: LinesFile) -> tuple[Sheet, str]:
+    """The lines as one contestant's answers under the first filter and metric, and in words by which they are judged.
+
+    Raises `BadInput` where no metric of theirs is worth 0 to 1 on each question.
+    """
+    lines, about = file.lines, file.found.about
+    first = lines[0]
+    scoring = Scoring.WRITTEN if first.replies else Scoring.TEXT if len(first.scores) > 1 else Scoring.ONE_TEXT
+    fits = [key for key in first.judged if all(0 <= line.judged.get(key, -1.0) <= 1 for line in lines)]
+    if not fits:
+        raise BadInput(
+            f"{file.found.path} has no metric that is worth 0 to 1 on each question.",
+            "Take a task that is judged by acc, exact_match or another share.",
+        )
+    chain, metric = fits[0]
+    rows = tuple(_row(file, line, line.judged[chain, metric], chain) for line in lines)
+    terms = Terms(file.found.task, UNKNOWN, about.shots, about.chat_template, scoring.value)
+    others = sorted({" ".join(key) for key in fits[1:]})
+    judged = f"{file.found.path.name} is judged by {metric}" + (f" on {chain}" if first.replies else "")
+    return Sheet(file.found.contestant, terms, file.found.path.name, rows), (
+        f"{judged}; it has {', '.join(others)} too" if others else judged
+    )
+
+
+def _row(file: LinesFile, line: Line, points: float, chain: str) -> Row:
+    key = int(line.target) if line.target.isdecimal() and int(line.target) < len(line.choices) else NO_KEY
+    read = line.extracted.get(chain, "")
+    return Row(
+        file.found.contestant,
+        file.found.task,
+        line.doc_id,
+        line.question,
+        line.choices,
+        key,
+        (best_of(line.scores) if len(line.scores) > 1 else None),
+        line.scores or None,
+        line.prompt_hash,
+        points,
+        extracted=bool(points) or len(line.scores) == 1 or read not in ("", INVALID),
+    )
