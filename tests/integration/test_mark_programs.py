@@ -91,7 +91,7 @@ def test_programs_are_no_answers_until_they_are_run_and_then_are_marked(
 ) -> None:
     assert "its answers are programs, which --run-code runs" in " ".join(said("programs").split())
     assert counts(mine) == (0, 4)
-    short = replace(isolation.LIMITS, cpu_s=1, wall_s=2)
+    short = replace(isolation.LIMITS, cpu_s=1, wall_s=9)
     monkeypatch.setattr(
         "proctor.exams.judging.sandbox.running.run_program", lambda source, _: isolation.run_program(source, short)
     )
