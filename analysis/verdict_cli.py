@@ -17,8 +17,9 @@ from proctor.prose import tell
 
 if TYPE_CHECKING:
     from analysis.data.panel import Panel
-    from analysis.data.tables import Table
+    from analysis.data.tables import Table, Value
     from analysis.verdicts.candidates import Candidate, Roll
+    from proctor.store.reads.replies import WrittenAnswer
 
 CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.data.panel.Condition`, which takes long to import
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -185,7 +186,8 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
 @sweeps_option
 @as_json_option
 def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
-    """Show a QUESTION, by its id or SUBJECT:INDEX (from 0), and what each contestant answered, with probabilities.
+    """Show a QUESTION, by its id or SUBJECT:INDEX (from 0), and what each contestant answered: the options'
+    probabilities, or what it wrote and what was read out of that.
 
     \b
     Examples:
@@ -193,22 +195,35 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
       proctor show 85e9298b9a3bdfeb -s helm_mmlu
     """
     from analysis.data.sets import of_set, set_names
-    from analysis.report.question import answers_table, find_question, question_text
+    from analysis.report.question import answers_table, find_question, question_text, reply_lines, written_to
 
     panels = read_named(sweeps).panels
     panel, place = find_question(panels, question)
     name = next(name for one, name in zip(panels, set_names(panels), strict=True) if one is panel)
     table = of_set(answers_table(panel, place), name)
+    written = {}
+    if panel.replies is not None:
+        with our_store() as store:
+            written = written_to(store, panel, place)
     if as_json:
         row = panel.questions.iloc[place]
         about = {name: row[name] for name in ("subject", "question_id", "question")}
         key = int(row["answer"])
         asked = about | {"choices": list(row["choices"]), "answer": None if key < 0 else key}
         asked |= {name: row[name] for name in ("further", "reference") if row.get(name)}
-        click.echo(json.dumps(asked | {"answers": objects(table)}, indent=1))
+        answers = [_with_replies(one, written.get(str(one["contestant"]))) for one in objects(table)]
+        click.echo(json.dumps(asked | {"answers": answers}, indent=1))
         return
     tell(question_text(panel, place))
     print_table(table)
+    for label, answer in written.items():
+        tell("\n" + "\n".join(reply_lines(label, answer)).rstrip())
+
+
+def _with_replies(row: dict[str, Value], answer: WrittenAnswer | None) -> dict[str, object]:
+    if answer is None:
+        return dict(row)
+    return {**row, "extracted": answer.extracted, "replies": [reply.text for reply in answer.replies]}
 
 
 def _candidates(wanted: tuple[str, str], sweeps: Sequence[str], benchmark: str | None) -> list[Candidate]:

@@ -11,8 +11,11 @@ from analysis.data.panel import Panel
 from analysis.data.tables import Column, Table, Value, number, scaled
 from analysis.stats.options import probabilities
 from proctor.errors import UnknownName
+from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import LETTERS
 from proctor.printing import visible
+from proctor.store.database.session import Store
+from proctor.store.reads.replies import WrittenAnswer, written_runs
 
 
 def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:
@@ -87,3 +90,31 @@ def _points_table(panel: Panel, place: int) -> Table:
     ]
     columns = (Column("contestant"), Column("points", number(2), numeric=True), Column("answer found"))
     return Table("answers", "What each contestant's answer is worth, from 0 to 1.", columns, rows)
+
+
+def written_to(store: Store, panel: Panel, place: int) -> dict[str, WrittenAnswer]:
+    """What the contestants wrote in answer to a question, by label; nothing where no replies are known."""
+    if panel.replies is None:
+        return {}
+    wanted = panel.questions["question_id"].iloc[place]
+    label = {
+        run_id: panel.labels[seat] for seat, who in enumerate(panel.contestants) for run_id in panel.runs.get(who, ())
+    }
+    return {
+        label[run.run_id]: answer
+        for run in written_runs(store, sorted(label))
+        for answer in run.answers
+        if answer.question.id == wanted
+    }
+
+
+def reply_lines(label: str, answer: WrittenAnswer) -> list[str]:
+    """A contestant's replies, indented, and what was read out of them."""
+    read = "nothing read out" if answer.extracted is None else f"read out: {answer.extracted}"
+    ends = {Finish.LENGTH: " (cut by the limit)"}
+    texts = [
+        f"  {visible(line)}"
+        for reply in answer.replies
+        for line in f"{reply.text}{ends.get(reply.finish, '')}".strip().splitlines()
+    ]
+    return [f"{visible(label)}, {visible(read)}", *texts, ""]

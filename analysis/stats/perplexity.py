@@ -16,13 +16,14 @@ Floats = NDArray[np.float64]
 def perplexity(logprobs: Floats, level: float = 0.95) -> Interval:
     """exp of minus the mean log-probability (Q,) of the texts, natural logarithms, with the ends of Student's interval.
 
-        exp(-(mean ± t·s/√n)),  n - 1 degrees of freedom
+        exp(-(mean ± t·s/√n)),  n - 1 degrees of freedom, cut to 1 and more
 
     A text counts once, however long it is: so LAMBADA's perplexity is reckoned. The interval is that of the mean, its
     ends taken through exp, which keeps its coverage: 91 % where 20 skewed ones are all, 94 % and more from 200 on (a
     test simulates it). Source: Student 1908.
     """
-    return _through_exp(-logprobs, level)
+    found = _through_exp(-logprobs, level)
+    return Interval(found.estimate, max(1.0, found.low), found.high)
 
 
 def perplexity_ratio(first: Floats, second: Floats, level: float = 0.95) -> Interval:

@@ -103,7 +103,13 @@ def test_one_question_of_each_kind_is_shown_as_it_was_put() -> None:
     colours = said("show", "colours:0").output
     assert colours.count("* ") == 2
     assert "points" in said("show", "shares:0").output
+    words = said("show", "sums:3").output
+    assert "Large, read out: 6" in words
+    assert "  #### 6" in words
     shown = json.loads(said("show", "sums:3", "--json").output)
+    assert {one["contestant"] for one in shown["answers"] if "####" in one["replies"][0]} == {
+        "Small", "Large", "Large 4 bit",
+    }  # fmt: skip
     assert (shown["answer"], shown["reference"]) == (None, "6")
     assert json.loads(said("show", "colours:0", "--json").output)["further"] == [2]
 

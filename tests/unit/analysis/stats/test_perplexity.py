@@ -12,7 +12,7 @@ from analysis.stats.perplexity import perplexity, perplexity_ratio
 
 
 def test_a_perplexity_is_exp_of_minus_the_mean_with_students_interval() -> None:
-    logprobs = np.array([-1.0, -2.5, -4.0, -0.5])
+    logprobs = np.array([-1.9, -2.5, -2.1, -1.5])
     found = perplexity(logprobs)
     low, high = stats.t.interval(0.95, 3, loc=2.0, scale=stats.sem(-logprobs))
     assert (found.estimate, found.low, found.high) == pytest.approx((math.exp(2.0), math.exp(low), math.exp(high)))
@@ -28,7 +28,7 @@ def test_a_ratio_is_paired_by_question() -> None:
 
 def test_few_texts_or_impossible_ones_end_in_no_error() -> None:
     assert math.isnan(perplexity(np.array([])).estimate)
-    assert (perplexity(np.array([-1.0])).low, perplexity(np.array([-1.0])).high) == (0.0, math.inf)
+    assert (perplexity(np.array([-1.0])).low, perplexity(np.array([-1.0])).high) == (1.0, math.inf)
     assert perplexity(np.array([-5000.0, -5000.0])).estimate == math.inf
 
 
