@@ -1,4 +1,4 @@
-"""The share of questions not answered rightly, split into wrong and no answer."""
+"""The share of questions not answered rightly, split into wrong and no answer; or of points lost."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def error_title(panel: Panel, standings: Standings) -> str:
     """Who errs on how many questions, with an order where the two can be told apart."""
     best, worst = panel.ranking[0], panel.ranking[-1]
     low, high = (percent(1 - panel.accuracies[place].estimate) for place in (best, worst))
+    if panel.graded:
+        return _lost_title(panel, standings, low, high)
     if best == worst:
         return f"{named(panel, best)} errs on {low} of the questions"
     if standings.told_apart == 0:
@@ -56,17 +58,25 @@ def error_title(panel: Panel, standings: Standings) -> str:
     return f"{named(panel, best)} errs on {low} of the questions, fewer than {named(panel, worst)} ({high})"
 
 
+def _lost_title(panel: Panel, standings: Standings, low: str, high: str) -> str:
+    """The same where answers are worth parts of a point: how many of the points are lost."""
+    best, worst = panel.ranking[0], panel.ranking[-1]
+    if best == worst or standings.p[best, worst] >= ALPHA:
+        return f"{low if low == high else f'Between {low} and {high}'} of the points are lost"
+    return f"{named(panel, best)} loses {low} of the points, fewer than {named(panel, worst)} ({high})"
+
+
 def draw_errors(axes: Axes, panel: Panel, height: float = 0.7) -> None:
     """Bars on rows in the order of the ranking, with the rate written behind each; `height` as a share of a row."""
     order = list(panel.ranking)
     asked = np.maximum(panel.asked.sum(axis=1), 1)[order]
     silent = panel.unanswered[order] / asked
-    wrong = panel.wrong.sum(axis=1)[order] / asked
+    wrong = ((1 - panel.marks) * panel.asked).sum(axis=1)[order] / asked
     told = wrong - silent
     row_axis(axes, shortened(panel.labels[place] for place in order))
-    percent_axis(axes, high=1.12, name="not right (%)")
+    percent_axis(axes, high=1.12, name="points lost (%)" if panel.graded else "not right (%)")
     rows = np.arange(len(order))
-    axes.barh(rows, told, height, color=ORANGE, label="wrong")
+    axes.barh(rows, told, height, color=ORANGE, label="by an answer" if panel.graded else "wrong")
     if silent.any():
         axes.barh(rows, silent, height, left=told, color=MUTED, hatch="////", edgecolor="#ffffff80", linewidth=0,
                   label="no single answer")  # fmt: skip

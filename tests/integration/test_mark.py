@@ -22,6 +22,7 @@ from analysis.report.comparison import summary
 from analysis.report.write import Options, write_report
 from analysis.verdicts.candidates import roll_of_sweep
 from analysis.verdicts.compare import compare
+from analysis.verdicts.marked import judge_again, keep
 from analysis.verdicts.replies import fared_of
 from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput, UnknownName
@@ -105,6 +106,15 @@ def test_the_marks_of_another_filter_become_those_of_the_answers_and_the_first_c
     found("one", "--with", "strict")
     assert counts(mine) == first
     assert [*rows_of(mine, [1])] == rows
+
+
+def test_marks_are_kept_in_either_database(store: Store) -> None:
+    sweep = in_forms.sit_forms(store, "sums", [in_forms.sums()])
+    keep(store, judge_again(store, [sweep], "loose"))
+    again = judge_again(store, [sweep])
+    for run, judged in zip(records.runs(store, [sweep]), again.runs, strict=True):
+        assert (judged.chain, judged.changed) == ("loose", ())
+        assert run.correct == round(12 * judged.figures[1].value)
 
 
 def test_answers_of_two_filters_are_never_mixed(mine: Store) -> None:
