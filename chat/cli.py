@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from proctor.help import HELP
+from proctor.prose import tell
 
 QUANTS = click.Choice(["none", "8bit", "4bit"])
 DEVICES = click.Choice(["auto", "cuda", "cpu"])
@@ -259,4 +261,4 @@ def serve(
     from proctor.nouns.models import Quant
 
     first = ReplySettings(model, Quant(quant), device_of(device)) if model else None
-    work(Address(host, port), worker_devices(device), lambda text: click.echo(text, err=True), first, allow_models)
+    work(Address(host, port), worker_devices(device), partial(tell, err=True), first, allow_models)
