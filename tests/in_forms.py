@@ -22,6 +22,7 @@ from proctor.nouns.exams import (
     Exchange,
     Question,
     Reply,
+    Roll,
     Scored,
     Scoring,
     Write,
@@ -118,10 +119,23 @@ def sums() -> Exam:
     return exam("sums", form, made, shown)
 
 
+def pages() -> Exam:
+    """Whole pages, whose perplexity is reckoned by their words."""
+    metrics = (Metric("word_perplexity", aggregation="weighted_perplexity", higher_is_better=False),)
+    form = Form(Kind.ROLLING, metrics, Headline("word_perplexity", "none"), source=source("pages"))
+    made = []
+    for n in range(SIZE):
+        text = " ".join(["so it goes on"] * (n + 1))
+        counted = f'{{"words": {len(text.split())}, "bytes": {len(text)}}}'
+        made.append(Question(question_id("pages", text, ()), n, text, reference=counted))
+    return exam("pages", form, made)
+
+
 ALL = (colours, gaps, shares, endings, sums)
 SCORING = {
     "colours": Scoring.TEXT, "gaps": Scoring.TEXT, "shares": Scoring.TEXT, "endings": Scoring.ONE_TEXT,
     "sums": Scoring.WRITTEN, "programs": Scoring.WRITTEN,
+    "pages": Scoring.ONE_TEXT,
 }  # fmt: skip
 
 
@@ -137,6 +151,8 @@ class Model:
             scores = self.random.normal(-3.0, 0.5, len(asked.options))
             scores[question.answer or 0] += 2.0 * knows
             return Scored(tuple(map(float, scores)), tuple([knows] * len(scores)))
+        if isinstance(asked, Roll):
+            return Scored((-float(self.random.normal(2.0, 0.2)) * len(asked.text.split()),))
         assert isinstance(asked, Write)
         return self.written(int(question.reference) + (not knows))
 

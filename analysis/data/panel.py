@@ -369,14 +369,25 @@ class Panel:
         """Each contestant's perplexity on what it was asked (`stats.perplexity`); None as `text_logprob`."""
         if self.text_logprob is None:
             return None
-        return tuple(perplexity(row[asked]) for row, asked in zip(self.text_logprob, self.asked, strict=True))
+        pairs = zip(self.text_logprob, self.asked, strict=True)
+        return tuple(perplexity(row[asked], self._units(asked)) for row, asked in pairs)
+
+    @property
+    def perplexity_name(self) -> str:
+        """`word perplexity` of pages, else `perplexity`."""
+        return "word perplexity" if "words" in self.questions else "perplexity"
+
+    def _units(self, questions: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        if "words" not in self.questions:
+            return None
+        return self.questions["words"].to_numpy(dtype=np.float64)[questions]
 
     def perplexity_ratio(self, first: int, second: int) -> Interval | None:
         """The second's perplexity over the first's, on the questions that both were asked alike; None as before."""
         if self.text_logprob is None:
             return None
         both = self.alike([first, second])
-        return perplexity_ratio(self.text_logprob[first, both], self.text_logprob[second, both])
+        return perplexity_ratio(self.text_logprob[first, both], self.text_logprob[second, both], self._units(both))
 
     @cached_property
     def ranking(self) -> tuple[int, ...]:

@@ -23,6 +23,9 @@ from analysis.data.panel import Panel, Terms
 from analysis.data.replies import read_replies
 from analysis.data.shots import by_shots
 from proctor.contestants import Contestant
+from proctor.exams.judging.likelihoods import words_of
+from proctor.exams.tasks.form import Kind, read_form
+from proctor.nouns.exams import Question
 from proctor.nouns.runs import RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.reads.columns import (
@@ -248,6 +251,15 @@ def _padded(answers: AnswerColumns, widest: int) -> NDArray[np.float32]:
     return padded
 
 
+def _words(questions: QuestionColumns) -> dict[str, list[int]]:
+    """The words of each page, where exams score whole pages: what their perplexity is reckoned by."""
+    paged = [bool(form) and read_form(form).kind is Kind.ROLLING for form in questions.form]
+    if not any(paged):
+        return {}
+    pages = zip(questions.text, questions.reference, strict=True)
+    return {"words": [words_of(Question("", 0, text, reference=reference)) for text, reference in pages]}
+
+
 def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -258,6 +270,7 @@ def _questions_frame(questions: QuestionColumns) -> pd.DataFrame:
             "choices": pd.Series(questions.choices, dtype=object),
             "answer": questions.key.astype(np.int8),
             **({"reference": questions.reference} if any(questions.reference) else {}),
+            **_words(questions),
             **({"behind": questions.behind} if any(questions.behind) else {}),
             **({"further": pd.Series(questions.further, dtype=object)} if any(questions.further) else {}),
         }

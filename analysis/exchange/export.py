@@ -19,9 +19,10 @@ from analysis.data.panel_rows import Imported
 from analysis.data.tables import harmless
 from proctor.errors import BadInput
 from proctor.exams.benchmarks.mmlu_prompts import characters
-from proctor.exams.judging.sets import perplexity
+from proctor.exams.judging.metrics import of_scored, summed_up
 from proctor.exams.marking.choice import best_of, per_character
-from proctor.nouns.exams import LETTERS, Scoring
+from proctor.exams.tasks.form import Kind, Metric, read_form
+from proctor.nouns.exams import LETTERS, Question, Scored, Scoring
 from proctor.store.database.session import Store
 from proctor.store.reads.export import ExportRow, export_rows, in_forms, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
@@ -264,13 +265,23 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
 def _by_option(rows: Sequence[ExportRow]) -> dict[str, Any]:
     """What is told of a Run by its options, or of one without any by what was extracted."""
     if rows[0].scoring is Scoring.ONE_TEXT:
-        return {"perplexity": perplexity([row.options_logprob[0] for row in rows])}
+        return _perplexity(rows)
     if not rows[0].options_logprob:
         return {"unanswered": sum(row.picked is None and row.extracted is None for row in rows)}
     return {
         "accuracy_norm": sum(picked_norm(row) in row.right for row in rows) / len(rows),
         "tied": sum(row.picked is None for row in rows),
     }
+
+
+def _perplexity(rows: Sequence[ExportRow]) -> dict[str, Any]:
+    """The perplexity of one text a question, by its name: pages have one per word."""
+    form = read_form(rows[0].run.form)
+    name = "word_perplexity" if form.kind is Kind.ROLLING else "perplexity"
+    metric = Metric(name)
+    scored = [(Question("", 0, row.question, reference=row.reference), Scored(row.options_logprob)) for row in rows]
+    value = summed_up(form.kind, metric, [of_scored(form.kind, metric, *one).item for one in scored])
+    return {name: value if isfinite(value) else None}
 
 
 def _question(row: ExportRow) -> dict[str, Any]:

@@ -178,6 +178,8 @@ def _replies(task: FormTask, row: ExportRow, judged: Sequence[Result]) -> tuple[
         outcome = judged[0].outcome
         texts = [read(reply, form.until, form.think_end).text for reply in row.written]
         return [texts], [piece.text for piece in outcome.pieces] if outcome else []
+    if form.kind is Kind.ROLLING:
+        return [[str(value)] for value in row.options_logprob], [str(value) for value in row.options_logprob]
     greedy = str(row.correct) if form.kind is Kind.LOGLIKELIHOOD else "None"
     scores = [[str(value), greedy] for value in row.options_logprob]
     return [[score] for score in scores], scores
@@ -190,6 +192,8 @@ def _arguments(task: FormTask, row: ExportRow, question: Question) -> Json:
     elif isinstance(asked, Choose):
         contexts = asked.contexts or (asked.text,) * len(asked.options)
         pairs = list(zip(contexts, asked.options, strict=True))
+    elif task.form.kind is Kind.ROLLING:
+        return {"gen_args_0": {"arg_0": asked.text if asked else ""}}
     else:
         pairs = [("", "")] * len(row.options_logprob)
     return {f"gen_args_{n}": {"arg_0": prompt, "arg_1": behind} for n, (prompt, behind) in enumerate(pairs)}

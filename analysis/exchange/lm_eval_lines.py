@@ -22,6 +22,7 @@ from proctor.exams.reading.identity import prompt_hash
 from proctor.nouns.exams import Scoring
 
 USUAL = ("question", "query", "text", "problem", "prompt", "goal", "sentence", "input", "question_stem", "ctx")
+PAGES = {"word_perplexity", "byte_perplexity", "bits_per_byte"}  # of which a sample has one number a question
 INVALID = "[invalid]"  # what a filter that found nothing gives
 MOST = 2_000_000  # lines of one verification
 
@@ -94,7 +95,9 @@ def _take(by_id: dict[int, Line], sample: Mapping[str, Any], task: str) -> None:
         line.question, line.target = _question(sample["doc"], asked), str(sample.get("target", ""))
         line.choices = _choices(asked) if len(asked) > 1 else ()
         replies = [one for of_request in sample["resps"] for one in of_request]
-        if _is_text(replies[0]):
+        if PAGES & set(sample.get("metrics") or ()):
+            line.scores = (float(_text(replies[0])),)
+        elif _is_text(replies[0]):
             line.replies = tuple(_text(one) for one in replies)
         else:
             line.scores = tuple(float(score) for score, _ in replies)
@@ -112,7 +115,8 @@ def arguments_of(sample: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Prompt and continuation, or settings, of each request: objects in today's files, lists in older ones."""
     asked = sample.get("arguments") or []
     each = asked.values() if isinstance(asked, dict) else asked
-    return [(one["arg_0"], one["arg_1"]) if isinstance(one, dict) else (one[0], one[1]) for one in each]
+    parts = [list(one.values()) if isinstance(one, dict) else list(one) for one in each]
+    return [(str(one[0]), one[1] if len(one) > 1 else None) for one in parts]  # of a page there is one part
 
 
 def _question(doc: Mapping[str, Any], asked: Sequence[tuple[str, object]]) -> str:

@@ -72,7 +72,8 @@ def _perplexities(found: Comparison) -> list[str]:
     if each is None or ratio is None:
         return []
     first, second, times = (f"{one.estimate:.2f} ({one.low:.2f} to {one.high:.2f})" for one in (*each, ratio))
-    return [f"perplexity: {found.first} {first}, {found.second} {second}; {found.second}'s is {times} times as large"]
+    name, pair = found.panel.perplexity_name, f"{found.first} {first}, {found.second} {second}"
+    return [f"{name}: {pair}; {found.second}'s is {times} times as large"]
 
 
 def _ties(found: Comparison) -> list[str]:

@@ -88,7 +88,8 @@ def accuracy_table(panel: Panel, standings: Standings) -> Table:
     headings = ("right per character", "low per character", "high per character") if norm is not None else ()
     per_character = [Column(heading, PERCENT, numeric=True) for heading in headings]
     perplexed = panel.perplexities
-    named = ("perplexity", "low perplexity", "high perplexity") if perplexed is not None else ()
+    name = panel.perplexity_name
+    named = (name, f"low {name}", f"high {name}") if perplexed is not None else ()
     columns = (
         Column("contestant"), Column(panel.unit, PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
         Column("high", PERCENT, numeric=True), Column("right answers", numeric=True), Column("asked", numeric=True),

@@ -16,7 +16,11 @@ from analysis.data.results import read_results
 from analysis.exchange.export import export_questions, export_to_file
 from analysis.exchange.exported import read_export
 from analysis.exchange.lm_eval_export import export_lm_eval
+from analysis.exchange.lm_eval_lines import read_lines
+from analysis.exchange.lm_eval_samples import found_in
 from analysis.exchange.merging import merge
+from analysis.exchange.verify import Selection
+from analysis.exchange.verify_forms import verify_forms
 from proctor.errors import BadExam, BadInput
 from proctor.exams.reading.identity import prompt_hash
 from proctor.exams.tasks.form import Form, Headline, Kind, Metric
@@ -111,6 +115,22 @@ def test_what_several_options_answer_is_right_wherever_it_is_counted(store: Stor
     norm = panel.accuracies_norm
     assert norm is not None
     assert sorted(round(12 * one.estimate) for one in norm) == sorted(run.correct_norm for run in runs)
+
+
+def test_pages_have_a_perplexity_by_their_words_wherever_it_is_told(store: Store, tmp_path: Path) -> None:
+    sent = in_forms.sit_forms(store, made=[in_forms.pages()])
+    (panel,) = read_results(store, [sent]).panels
+    assert panel.perplexities is not None
+    files = export_questions(store, [sent], tmp_path / "out")
+    told = [json.loads(path.read_text("utf-8"))["word_perplexity"] for path in files]
+    assert sorted(told) == pytest.approx(sorted(one.estimate for one in panel.perplexities))
+    assert all(6 < value < 9 for value in told)
+    export_lm_eval(store, [sent], tmp_path / "lm")
+    (line, *_) = lines_of(tmp_path / "lm", "pages")
+    assert prompt_hash(line["arguments"]["gen_args_0"]["arg_0"]) == line["prompt_hash"]
+    read = [read_lines(one) for one in found_in([tmp_path / "lm" / "org__Small"])[0]]
+    found = verify_forms(store, read, Selection(str(sent), "Small"), 0.0, 1.0)
+    assert (found.passed, len(found.met), found.equal_share) == (True, 12, None)
 
 
 def lines_of(folder: Path, task: str) -> list[dict[str, Any]]:

@@ -32,7 +32,12 @@ def per_word(question: Question, reply: Scored, _: Reader) -> Worth:
     Words are counted in the page as it was before it was prepared, `words` of the reference, else in the text; what
     white space separates is one, an empty end too.
     """
-    return _per(reply, _count(question, "words", len(re.split(r"\s+", question.text))))
+    return _per(reply, words_of(question))
+
+
+def words_of(question: Question) -> int:
+    """The words of a page, as `per_word` counts them."""
+    return _count(question, "words", len(re.split(r"\s+", question.text)))
 
 
 def per_byte(question: Question, reply: Scored, _: Reader) -> Worth:

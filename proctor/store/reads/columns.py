@@ -59,6 +59,7 @@ class QuestionColumns:
     key: IntColumn  # NO_KEY where there are no choices
     reference: tuple[str, ...]
     further: tuple[tuple[int, ...], ...]  # right choices besides the key
+    form: tuple[str, ...]  # of the exam, as JSON; "": as MMLU
     behind: tuple[bool, ...]  # whether the choices are contexts, and the text is scored behind each
 
 
@@ -70,7 +71,7 @@ ANSWER: tuple[Any, ...] = (
 QUESTION: tuple[Any, ...] = (
     QuestionRow.id, ExamRow.benchmark, ExamRow.subject, ExamRow.content_hash, QuestionRow.content_id,
     QuestionRow.source_index, QuestionRow.text, QuestionRow.choices, QuestionRow.answer, QuestionRow.reference,
-    QuestionRow.further, QuestionRow.contexts,
+    QuestionRow.further, QuestionRow.contexts, ExamRow.form,
 )  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
                 .order_by(col(QuestionRow.id))
             )
         ]
-    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys, references, further, contexts = (
+    ids, benchmarks, subjects, hashes, contents, indexes, texts, choices, keys, references, further, contexts, forms = (
         zip(*sorted(rows, key=lambda row: row[0]), strict=True) if rows else [()] * len(QUESTION)
     )
     return QuestionColumns(
@@ -154,6 +155,7 @@ def question_columns(store: Store, run_ids: Sequence[int]) -> QuestionColumns:
         reference=references,
         further=tuple(tuple(one or ()) for one in further),
         behind=tuple(bool(one) for one in contexts),
+        form=forms,
     )
 
 

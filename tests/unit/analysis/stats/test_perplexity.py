@@ -26,6 +26,17 @@ def test_a_ratio_is_paired_by_question() -> None:
     assert found.estimate == pytest.approx(perplexity(second).estimate / perplexity(first).estimate)
 
 
+def test_pages_count_by_their_words() -> None:
+    logprobs, words = np.array([-30.0, -80.0, -45.0]), np.array([10.0, 20.0, 15.0])
+    found = perplexity(logprobs, words)
+    assert found.estimate == pytest.approx(math.exp(155 / 45))
+    assert found.low < found.estimate < found.high
+    alike = perplexity(np.array([-20.0, -40.0, -30.0]), words)
+    assert (alike.low, alike.high) == pytest.approx((math.exp(2), math.exp(2)))
+    ratio = perplexity_ratio(logprobs, logprobs - words, words)
+    assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx((math.e, math.e, math.e))
+
+
 def test_few_texts_or_impossible_ones_end_in_no_error() -> None:
     assert math.isnan(perplexity(np.array([])).estimate)
     assert (perplexity(np.array([-1.0])).low, perplexity(np.array([-1.0])).high) == (1.0, math.inf)
