@@ -17,7 +17,12 @@ from proctor.statistical_power import smallest_difference
 # one league differ on about 30 %, a model and its 4-bit self on about 10 %.
 DISCORDANCE_BETWEEN_MODELS = 0.30
 DISCORDANCE_OF_QUANTIZATION = 0.10
-SCORED = {Kind.CHOOSE: Scoring.TEXT, Kind.WRITE: Scoring.WRITTEN}  # of exams in a form
+SCORED = {  # of exams in a form
+    Kind.CHOOSE: Scoring.TEXT,
+    Kind.WRITE: Scoring.WRITTEN,
+    Kind.LOGLIKELIHOOD: Scoring.ONE_TEXT,
+    Kind.ROLLING: Scoring.PAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def conditions_of(asked: Conditions, exam: Exam) -> Conditions:
     if not exam.form:
         return asked
     shots = max((len(question.shots) for question in exam.questions), default=0)
-    scored = SCORED.get(read_form(exam.form).kind, Scoring.ONE_TEXT)
+    scored = SCORED[read_form(exam.form).kind]
     return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=scored)
 
 

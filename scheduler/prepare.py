@@ -142,10 +142,13 @@ def found(name: str, request: SweepRequest) -> Found:
     return Found(ref, weights)
 
 
+TOKEN_BY_TOKEN = (Scoring.TEXT, Scoring.ONE_TEXT, Scoring.PAGES)  # what is scored so
+
+
 def heaviest_of(conditions: Conditions, exams: Sequence[Exam]) -> Conditions:
     """The conditions of these exams under which a pack takes most memory: where texts are scored, token by token."""
     each = [conditions_of(conditions, exam) for exam in exams]
-    return next((one for one in each if one.scoring in (Scoring.TEXT, Scoring.ONE_TEXT)), conditions)
+    return next((one for one in each if one.scoring in TOKEN_BY_TOKEN), conditions)
 
 
 def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:

@@ -135,7 +135,7 @@ ALL = (colours, gaps, shares, endings, sums)
 SCORING = {
     "colours": Scoring.TEXT, "gaps": Scoring.TEXT, "shares": Scoring.TEXT, "endings": Scoring.ONE_TEXT,
     "sums": Scoring.WRITTEN, "programs": Scoring.WRITTEN,
-    "pages": Scoring.ONE_TEXT,
+    "pages": Scoring.PAGES,
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ UNKNOWN = "unknown"  # prompt version of imported results, and their scoring whe
 SAID_OF_SCORING = {
     Scoring.TEXT: "scored by text",
     Scoring.ONE_TEXT: "one text scored",
+    Scoring.PAGES: "pages scored",
     Scoring.WRITTEN: "answers written",
 }
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
@@ -182,7 +183,8 @@ class Panel:
     @cached_property
     def has_options(self) -> bool:
         """Whether every question has options that were scored: what ties, picks and chance are about."""
-        return self.terms.scoring not in (Scoring.WRITTEN, Scoring.ONE_TEXT) and bool((self.choices > 0).all())
+        without = (Scoring.WRITTEN, Scoring.ONE_TEXT, Scoring.PAGES)
+        return self.terms.scoring not in without and bool((self.choices > 0).all())
 
     @cached_property
     def has_keys(self) -> bool:
@@ -360,7 +362,7 @@ class Panel:
     @cached_property
     def text_logprob(self) -> NDArray[np.float64] | None:
         """(C, Q) log-probability of the one text that each question scores; None where options or nothing is scored."""
-        if self.logprob is None or self.terms.scoring != Scoring.ONE_TEXT:
+        if self.logprob is None or self.terms.scoring not in (Scoring.ONE_TEXT, Scoring.PAGES):
             return None
         return self.logprob[:, :, 0].astype(np.float64)
 

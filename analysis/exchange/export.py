@@ -264,7 +264,7 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
 
 def _by_option(rows: Sequence[ExportRow]) -> dict[str, Any]:
     """What is told of a Run by its options, or of one without any by what was extracted."""
-    if rows[0].scoring is Scoring.ONE_TEXT:
+    if rows[0].scoring in (Scoring.ONE_TEXT, Scoring.PAGES):
         return _perplexity(rows)
     if not rows[0].options_logprob:
         return {"unanswered": sum(row.picked is None and row.extracted is None for row in rows)}

@@ -22,6 +22,7 @@ class Scoring(StrEnum):
     LETTERS = "letters"
     TEXT = "text"
     ONE_TEXT = "one text"
+    PAGES = "pages"  # whole texts, of which nothing is right or wrong
     WRITTEN = "written"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from proctor.nouns.exams import Scoring
 from proctor.nouns.runs import Fared
 from proctor.store.reads.records import RunProgress
-from scheduler.watch.accuracy import accuracy
+from scheduler.watch.accuracy import NONE, accuracy
 
 
 def aside(runs: Sequence[RunProgress]) -> str:
@@ -18,13 +18,23 @@ def aside(runs: Sequence[RunProgress]) -> str:
     written = [run for run in runs if run.scoring is Scoring.WRITTEN]
     scored = [run for run in runs if run.scoring is not Scoring.WRITTEN]
     tied = sum(run.tied for run in scored)
-    parts = [shots(runs), _per_character(runs), f"{tied} tied" if tied else "", _unanswered(written), _noise(runs)]
+    pages = any(run.scoring is Scoring.PAGES for run in runs)
+    told = "the report has the perplexity" if pages else ""
+    ties = f"{tied} tied" if tied else ""
+    parts = [told, shots(runs), _per_character(runs), ties, _unanswered(written), _noise(runs)]
     return ", ".join(part for part in parts if part)
 
 
 def several_benchmarks(runs: Sequence[RunProgress]) -> bool:
     """Whether these Runs are of more than one benchmark, whose figures have no mean."""
     return len({run.benchmark for run in runs}) > 1
+
+
+def share_right(runs: Sequence[RunProgress]) -> str:
+    """The share of these Runs' points together; a dash where they are of pages, of which nothing is right or wrong."""
+    if any(run.scoring is Scoring.PAGES for run in runs):
+        return NONE
+    return accuracy(sum(run.points for run in runs), sum(run.answered for run in runs))
 
 
 def shots(runs: Sequence[RunProgress]) -> str:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from proctor.embedded.command import Embedded
 from proctor.embedded.reports import ReportKind
 from proctor.errors import StoreUnavailable
+from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
@@ -25,8 +26,8 @@ from proctor.store.reads import fleet, records
 from proctor.store.reads.fleet import Fleet
 from proctor.store.reads.records import SweepProgress
 from scheduler.watch import wording
-from scheduler.watch.accuracy import accuracy, amount
-from scheduler.watch.aside import aside
+from scheduler.watch.accuracy import amount
+from scheduler.watch.aside import aside, share_right
 from scheduler.watch.speed import Pace, Speed, beside
 from scheduler.watch.sweep_grid import board, loads, names_of, totals
 
@@ -164,8 +165,9 @@ class Lines:
         for run in ended:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
-                right = f"{amount(run.points)} of {run.answered} right, {accuracy(run.points, run.answered)}"
-                result = right if run.answered else "no answers"
+                right = f"{amount(run.points)} of {run.answered} right, {share_right([run])}"
+                pages = run.scoring is Scoring.PAGES
+                result = (f"{run.answered} pages" if pages else right) if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""
                 self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {result}{more}{reason}")

@@ -15,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.contestants import cut, lane_labels
+from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
-from scheduler.watch.accuracy import accuracy, in_a_cell
-from scheduler.watch.aside import aside, several_benchmarks
+from scheduler.watch.accuracy import NONE, in_a_cell
+from scheduler.watch.aside import aside, several_benchmarks, share_right
 from scheduler.watch.speed import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -95,7 +96,7 @@ def _rows(name: str, runs: Sequence[RunProgress], subjects: Sequence[str], layou
     if layout is Layout.ROWS:
         yield [Text(name), *total]
         for run in runs:
-            right = "failed" if run.status is RunStatus.FAILED else accuracy(run.points, run.answered)
+            right = "failed" if run.status is RunStatus.FAILED else share_right([run])
             yield [
                 Text(text, STYLES[run.status])
                 for text in (f"  {called[run.benchmark, run.subject]}", _counts([run]), right)
@@ -114,7 +115,7 @@ def overall(runs: Sequence[RunProgress]) -> str:
     """The accuracy of a lane's Runs together; of several benchmarks there is none."""
     if several_benchmarks(runs):
         return "several benchmarks"
-    return accuracy(sum(run.points for run in runs), sum(run.answered for run in runs))
+    return share_right(runs)
 
 
 def subject_names(runs: Sequence[RunProgress]) -> dict[tuple[str, str], str]:
@@ -164,7 +165,8 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     if not wide:
         return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
     if run.answered == run.questions:
-        return Text(in_a_cell(run.points, run.answered), style=style)
+        pages = run.scoring is Scoring.PAGES
+        return Text(NONE if pages else in_a_cell(run.points, run.answered), style=style)
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
 
@@ -181,7 +183,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
-        f"{accuracy(sum(run.points for run in runs), answered)} right so far" if answered and alone else "",
+        f"{share_right(runs)} right so far" if answered and alone else "",
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         speed.left(waiting),
         "no worker is up" if waiting and not speed.staffed else "",

@@ -7,15 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from proctor.contestants import lane_labels
-from proctor.nouns.exams import LETTERS
+from proctor.nouns.exams import LETTERS, Scoring
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
 from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan
-from scheduler.watch.accuracy import accuracy, amount
-from scheduler.watch.aside import aside, several_benchmarks
+from scheduler.watch.accuracy import amount
+from scheduler.watch.aside import aside, several_benchmarks, share_right
 from scheduler.watch.sweep_grid import lanes_of, names_of
 
 
@@ -141,8 +141,8 @@ def outcome(progress: SweepProgress) -> str:
     rows = [
         (
             printable(f"{label}, {runs[0].benchmark}" if named else label),
-            accuracy(sum(run.points for run in runs), sum(run.answered for run in runs)),
-            f"{amount(sum(run.points for run in runs))} of {sum(run.answered for run in runs)}",
+            share_right(runs),
+            _counted(runs),
             f"{sum(run.status is RunStatus.DONE for run in runs)}/{len(runs)} Runs done",
             aside(runs),
         )
@@ -154,6 +154,14 @@ def outcome(progress: SweepProgress) -> str:
         lines += [f"{label:{width}}  {right:>20}  {counts:>13}  {done}", *([f"  ({more})"] if more else ())]
     lines += [failure(run, names[run.lane]) for run in failed(progress)]
     return "\n".join(lines)
+
+
+def _counted(runs: Sequence[RunProgress]) -> str:
+    """`7 of 30`: points of what was answered; of pages how many."""
+    answered = sum(run.answered for run in runs)
+    if any(run.scoring is Scoring.PAGES for run in runs):
+        return f"{answered} pages"
+    return f"{amount(sum(run.points for run in runs))} of {answered}"
 
 
 def cancelled(progress: SweepProgress) -> str:

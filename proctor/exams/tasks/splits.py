@@ -62,7 +62,7 @@ def of_folder(folder: Path) -> Splits:
         if not found:
             raise BadExam(
                 f"{within} has no rows of the split {split!r}.",
-                f"Put them there as {split}.jsonl, or as {others[0]}.jsonl.",
+                f"Put them there as {' or '.join(f'{name}.jsonl' for name in dict.fromkeys((split, *others[:1])))}.",
             )
         return read_rows(found[0])
 

@@ -15,7 +15,7 @@ from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from scheduler.watch import wording
 from scheduler.watch.aside import aside
 from scheduler.watch.speed import Speed
-from scheduler.watch.sweep_grid import board, totals
+from scheduler.watch.sweep_grid import board, cell, overall, totals
 
 LANE = Lane(Device.CPU, "org/Model-1B@abc", Quant.NONE)
 
@@ -227,3 +227,9 @@ def test_a_cancelled_sweep_says_so_and_how_to_undo_it() -> None:
         "Cancelled: 1 Run of 2 did not end; what was answered stays. `proctor retry 7` undoes it."
     )
     assert wording.cancelled(sweep(run("a", RunStatus.DONE, 40))) == ""
+
+
+def test_of_pages_nothing_is_right_or_wrong() -> None:
+    pages = replace(run("wikitext", RunStatus.DONE, 40, 1), scoring=Scoring.PAGES)
+    assert cell(pages, wide=True).plain == overall([pages]) == "–"
+    assert aside([pages]) == "the report has the perplexity"
