@@ -89,8 +89,7 @@ def entry(benchmark: Benchmark) -> Entry:
         tasks, needs = (), fault.next_step
     kinds = {task.kind.value for task in tasks} or {"write" if benchmark.asks is Write else "choose"}
     data = PACKAGED if benchmark.at is not None else ", ".join(sorted({task.rows.data for task in tasks}))
-    licences = {task.rows.licence for task in tasks if task.rows.licence}
-    licence = "CC0" if benchmark.at is not None else ", ".join(sorted(licences))
+    licence = ", ".join(sorted({task.rows.licence for task in tasks if task.rows.licence}))
     if any(task.runs_code for task in tasks):
         needs = "its answers are programs, which `proctor mark --run-code` runs in isolation"
     asks = " or ".join(ASKED[kind] for kind in sorted(kinds))

@@ -53,7 +53,7 @@ def test_the_first_20_rows_are_printed_unless_more_or_all_are_asked_for(home: Pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("overlap", "one"), "There is no pair to compare."),
+        (("overlap", "one"), "There is no pair to compare by mistakes."),
         (("quant", "seven"), "Nothing here was run both quantized and not."),
         (("suspects", "one"), "No key is outvoted (it takes three models)."),
     ],

@@ -41,7 +41,7 @@ _WAYS: Mapping[str, Way] = {
 }
 
 
-def own_written(path: Path, way: str, shots: int | None = None) -> TaskBenchmark:
+def own_written(path: Path, way: str, shots: int | None = None, licence: str = "") -> TaskBenchmark:
     """The benchmark of a file or folder whose answers are judged in this way, called by the last part of its path.
 
     `shots` are the examples shown where nobody says how many.
@@ -54,7 +54,7 @@ def own_written(path: Path, way: str, shots: int | None = None) -> TaskBenchmark
     name = path.stem if path.is_file() else path.name
     judged = _way(way)
     chain = Chain(way.partition(":")[0], (Step("regex", _regex(judged)), Step("take_first")))
-    rows = Rows(path.name, training="train", test="test", pool="dev", prepare=_prepared)
+    rows = Rows(path.name, training="train", test="test", pool="dev", prepare=_prepared, licence=licence)
     generation = {"until": ["\n\n", "\nQuestion:"], "do_sample": False}
     asking = Asking("text", _target, shots=shots, generation=generation)
     task = Task(name, Kind.WRITE, rows, asking, Judging((judged.metric,), (chain,)), version="own")
@@ -111,4 +111,4 @@ def _as_question(text: str) -> str:
     return f"Question: {text.strip()}\nAnswer:"
 
 
-DEMO_WORDS = own_written(Path(__file__).parents[1] / "data" / "demo_words", "number", shots=5)
+DEMO_WORDS = own_written(Path(__file__).parents[1] / "data" / "demo_words", "number", shots=5, licence="CC0")
