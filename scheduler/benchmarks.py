@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from proctor.errors import BadExam, UnknownName
-from proctor.exams.benchmarks.base import Benchmark, Examinee
+from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
 from proctor.exams.benchmarks.registry import load_benchmark, of_version
 from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.chat_prompts import Message
 from proctor.exams.tasks.definition import Settings
 from proctor.exams.tasks.form import read_form
-from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Exam, Question, Roll, Write
+from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Question, Roll, Write
 from proctor.printing import printable
 from scheduler.plan import conditions_of
 from scheduler.request_exams import parted
@@ -125,7 +125,7 @@ def shown(named: str, number: int, settings: Settings) -> ShownQuestion:
     shots = min(SHOTS if settings.shots is None else settings.shots, len(exam.dev))
     conditions = conditions_of(Conditions(shots=shots, prompt_version=found.version), exam)
     benchmark = of_version(conditions.prompt_version)
-    plain = _ask(benchmark, exam, question, conditions, Examinee(len, WINDOW))
+    plain = ask_first(benchmark, exam, question, conditions, Examinee(len, WINDOW)).ask
     chat: list[Message] = []
 
     def heard(messages: Sequence[Message]) -> str:
@@ -133,16 +133,9 @@ def shown(named: str, number: int, settings: Settings) -> ShownQuestion:
         return "".join(message.content for message in messages)
 
     if not isinstance(plain, Roll):  # a page is never a chat
-        _ask(benchmark, exam, question, replace(conditions, chat_template=True), Examinee(len, WINDOW, heard))
+        ask_first(benchmark, exam, question, replace(conditions, chat_template=True), Examinee(len, WINDOW, heard))
     metrics = tuple(metric.name for metric in read_form(exam.form).metrics) if exam.form else ("acc", "acc_norm")
     return ShownQuestion(found.name, exam.subject, number, question, plain, tuple(chat), metrics)
-
-
-def _ask(benchmark: Benchmark, exam: Exam, question: Question, conditions: Conditions, examinee: Examinee) -> Ask:
-    ask = benchmark.ask(exam, question, conditions, examinee, ())
-    if ask is None:
-        raise BadExam(f"{benchmark.name} asks nothing on question {question.index} of {exam.subject}.")
-    return ask
 
 
 def _scored(ask: Ask) -> list[str]:

@@ -18,8 +18,7 @@ def aside(runs: Sequence[RunProgress]) -> str:
     written = [run for run in runs if run.scoring is Scoring.WRITTEN]
     scored = [run for run in runs if run.scoring is not Scoring.WRITTEN]
     tied = sum(run.tied for run in scored)
-    pages = any(run.scoring is Scoring.PAGES for run in runs)
-    told = "the report has the perplexity" if pages else ""
+    told = "the report has the perplexity" if of_pages(runs) else ""
     ties = f"{tied} tied" if tied else ""
     parts = [told, shots(runs), _per_character(runs), ties, _unanswered(written), _noise(runs)]
     return ", ".join(part for part in parts if part)
@@ -30,9 +29,14 @@ def several_benchmarks(runs: Sequence[RunProgress]) -> bool:
     return len({run.benchmark for run in runs}) > 1
 
 
+def of_pages(runs: Sequence[RunProgress]) -> bool:
+    """Whether any of these Runs is of pages, of which nothing is right or wrong."""
+    return any(run.scoring is Scoring.PAGES for run in runs)
+
+
 def share_right(runs: Sequence[RunProgress]) -> str:
     """The share of these Runs' points together; a dash where they are of pages, of which nothing is right or wrong."""
-    if any(run.scoring is Scoring.PAGES for run in runs):
+    if of_pages(runs):
         return NONE
     return accuracy(sum(run.points for run in runs), sum(run.answered for run in runs))
 

@@ -16,7 +16,6 @@ from rich.markup import escape
 from proctor.embedded.command import Embedded
 from proctor.embedded.reports import ReportKind
 from proctor.errors import StoreUnavailable
-from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
@@ -27,7 +26,7 @@ from proctor.store.reads.fleet import Fleet
 from proctor.store.reads.records import SweepProgress
 from scheduler.watch import wording
 from scheduler.watch.accuracy import amount
-from scheduler.watch.aside import aside, share_right
+from scheduler.watch.aside import aside, of_pages, share_right
 from scheduler.watch.speed import Pace, Speed, beside
 from scheduler.watch.sweep_grid import board, loads, names_of, totals
 
@@ -166,8 +165,7 @@ class Lines:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
                 right = f"{amount(run.points)} of {run.answered} right, {share_right([run])}"
-                pages = run.scoring is Scoring.PAGES
-                result = (f"{run.answered} pages" if pages else right) if run.answered else "no answers"
+                result = (f"{run.answered} pages" if of_pages([run]) else right) if run.answered else "no answers"
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""
                 self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {result}{more}{reason}")

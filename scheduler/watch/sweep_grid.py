@@ -15,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.contestants import cut, lane_labels
-from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch.accuracy import NONE, in_a_cell
-from scheduler.watch.aside import aside, several_benchmarks, share_right
+from scheduler.watch.aside import aside, of_pages, several_benchmarks, share_right
 from scheduler.watch.speed import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -165,8 +164,7 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     if not wide:
         return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
     if run.answered == run.questions:
-        pages = run.scoring is Scoring.PAGES
-        return Text(NONE if pages else in_a_cell(run.points, run.answered), style=style)
+        return Text(NONE if of_pages([run]) else in_a_cell(run.points, run.answered), style=style)
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from proctor.contestants import lane_labels
-from proctor.nouns.exams import LETTERS, Scoring
+from proctor.nouns.exams import LETTERS
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
@@ -15,7 +15,7 @@ from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan
 from scheduler.watch.accuracy import amount
-from scheduler.watch.aside import aside, several_benchmarks, share_right
+from scheduler.watch.aside import aside, of_pages, several_benchmarks, share_right
 from scheduler.watch.sweep_grid import lanes_of, names_of
 
 
@@ -159,7 +159,7 @@ def outcome(progress: SweepProgress) -> str:
 def _counted(runs: Sequence[RunProgress]) -> str:
     """`7 of 30`: points of what was answered; of pages how many."""
     answered = sum(run.answered for run in runs)
-    if any(run.scoring is Scoring.PAGES for run in runs):
+    if of_pages(runs):
         return f"{answered} pages"
     return f"{amount(sum(run.points for run in runs))} of {answered}"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from proctor.errors import CantBeAsked
 from proctor.nouns.conversations import MAX_SEED, Finish, Sampling
@@ -35,21 +35,21 @@ class _Reply:
 
     member: int
     ask: Write
+    request: GenerationRequest
     detokenizer: Detokenizer
-    exchanges: list[Exchange] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    exchanges: list[Exchange]
 
     def take(self, token: int) -> Finish | None:
         """Add the next token; `STOP` once a stop string has come up."""
         before = len(self.detokenizer.text)
-        self.tokens.append(token)
         self.detokenizer.push([token])
         return Finish.STOP if self._stopped(before) else None
 
     def end(self, finish: Finish) -> None:
         """The reply is over: keep it with its ask."""
         self.detokenizer.end()
-        self.exchanges.append(Exchange(self.ask, Written(self.detokenizer.text, tuple(self.tokens), finish)))
+        written = Written(self.detokenizer.text, tuple(self.detokenizer.tokens), finish)
+        self.exchanges.append(Exchange(self.ask, written))
 
     def _stopped(self, before: int) -> bool:
         text = self.detokenizer.text
@@ -133,7 +133,7 @@ class _PackWork:
             if self._live and not self._begun:
                 return  # the first reads its prompt alone: what all begin with is then there for the others to copy
             reply = self._waiting[0]
-            request = self._request(reply)
+            request = reply.request
             if self._live and not self._generator.fits(request):
                 return
             del self._waiting[0]
@@ -142,20 +142,20 @@ class _PackWork:
             self._computed += len(request.prompt) - cached
             self._saved += cached
 
-    def _request(self, reply: _Reply) -> GenerationRequest:
-        prompt = tuple(self._engine.tokenizer.ids(reply.ask.text))
+    def _request(self, member: int, ask: Write, turn: int) -> GenerationRequest:
+        prompt = tuple(self._engine.tokenizer.ids(ask.text))
         left = self._engine.tokenizer.window - len(prompt)
         if left < 1:
-            question = self._paper.prompts[reply.member].question
+            question = self._paper.prompts[member].question
             raise CantBeAsked(
                 self._engine.ref.name,
                 f"the prompt of question {question.index} has {len(prompt):,} tokens and the window "
                 f"{self._engine.tokenizer.window:,}: there is no room for a reply",
                 "Ask with fewer shots, or take a model with a longer window.",
             )
-        sampling = seeded(reply.ask.sampling, self._paper.prompts[reply.member], len(reply.exchanges))
+        sampling = seeded(ask.sampling, self._paper.prompts[member], turn)
         limit = min(sampling.max_tokens or left, left)
-        return GenerationRequest(f"{reply.member}.{len(reply.exchanges)}", prompt, sampling, limit)
+        return GenerationRequest(f"{member}.{turn}", prompt, sampling, limit)
 
     def _go_on(self, reply: _Reply, finish: Finish) -> None:
         """End a reply, and ask the question's next ask where there is one."""
@@ -167,8 +167,8 @@ class _PackWork:
             self._waiting.append(self._reply(reply.member, ask, reply.exchanges))
 
     def _reply(self, member: int, ask: Write, exchanges: list[Exchange]) -> _Reply:
-        behind = self._engine.tokenizer.ids(ask.text)
-        return _Reply(member, ask, self._engine.detokenizer(behind=behind), exchanges)
+        request = self._request(member, ask, len(exchanges))
+        return _Reply(member, ask, request, self._engine.detokenizer(behind=request.prompt), exchanges)
 
 
 def first_asks(paper: Paper, members: Iterable[int]) -> Iterator[tuple[int, Write]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from proctor.errors import BadExam
+from proctor.errors import BadExam, BadInput
 from proctor.exams.chat_prompts import Message
 from proctor.exams.marking.answers import answer_of
 from proctor.exams.reading.identity import prompt_hash
@@ -136,6 +136,17 @@ def ask_first(
     if ask is None:
         raise BadExam(f"{benchmark.name} asks nothing on question {question.index} of {exam.subject}.")
     return put(question, ask)
+
+
+def check_conditions(version: str, conditions: Conditions, examinee: Examinee) -> None:
+    """Raise `BadInput` for prompts of another version than is made, and for a chat without a template."""
+    if conditions.prompt_version != version:
+        raise BadInput(
+            f"Prompt version {conditions.prompt_version!r} isn't made by this release, which makes {version!r}.",
+            "Use the release that the sweep was submitted with.",
+        )
+    if conditions.chat_template and examinee.template is None:
+        raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
 
 
 def check_shots(exam: Exam, shots: int) -> None:

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proctor.errors import BadInput, QuestionTooLong
-from proctor.exams.benchmarks.base import Examinee, check_shots, put
+from proctor.errors import QuestionTooLong
+from proctor.exams.benchmarks.base import Examinee, check_conditions, check_shots, put
 from proctor.exams.chat_prompts import Message
 from proctor.nouns.exams import LETTERS, Choose, Conditions, Exam, Prompt, Question, Scoring
 
@@ -97,13 +97,7 @@ def choose(exam: Exam, question: Question, conditions: Conditions, examinee: Exa
     BadInput
         for a prompt version that isn't made here, or a chat without a template.
     """
-    if conditions.prompt_version != PROMPT_VERSION:
-        raise BadInput(
-            f"Prompt version {conditions.prompt_version!r} isn't made by this release, which makes {PROMPT_VERSION!r}.",
-            "Use the release that the sweep was submitted with.",
-        )
-    if conditions.chat_template and examinee.template is None:
-        raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
+    check_conditions(PROMPT_VERSION, conditions, examinee)
     scoring = conditions.scoring
     scored = options(question, scoring, chat=conditions.chat_template)
     tokens = 0

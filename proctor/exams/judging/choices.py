@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from proctor.errors import BadScores
 from proctor.exams.judging.arguments import Reader
 from proctor.exams.judging.worth import Worth, all_or_none
-from proctor.exams.marking.choice import best_of, per_character
+from proctor.exams.marking.choice import best_of, check_logprobs, per_character
 from proctor.nouns.exams import Question, Scored
 
 NO_KEY = -1  # in an item, a tie: nobody picked it
@@ -20,16 +20,7 @@ def checked(question: Question, reply: Scored, options: int) -> Scored:
     where = f"Question {question.index} ({question.id})"
     if len(scores) != options or (reply.greedy and len(reply.greedy) != options):
         raise BadScores(f"{where} has {options} options and got {len(scores)} scores, {len(reply.greedy)} of greedy.")
-    if any(math.isnan(score) or score == math.inf for score in scores):
-        raise BadScores(
-            f"{where} got the scores {scores}, which are no log-probabilities.",
-            "The model computes NaN or infinity: try --dtype float32, or another quantization.",
-        )
-    if max(scores) == -math.inf:
-        raise BadScores(
-            f"{where}: the model gives every option the probability 0.",
-            "Check that the tokenizer belongs to the model, and try --dtype float32.",
-        )
+    check_logprobs(where, scores)
     return reply
 
 

@@ -67,6 +67,11 @@ def _check(question: Question, ask: Choose, scores: tuple[float, ...]) -> None:
     where = _where(question)
     if len(scores) != len(ask.options):
         raise BadScores(f"{where} has {len(ask.options)} options and got {len(scores)} scores.")
+    check_logprobs(where, scores)
+
+
+def check_logprobs(where: str, scores: Sequence[float]) -> None:
+    """Raise `BadScores`, about the question that `where` names, for NaN, +inf, or all options at −inf."""
     if any(math.isnan(score) or score == math.inf for score in scores):
         raise BadScores(
             f"{where} got the scores {scores}, which are no log-probabilities.",

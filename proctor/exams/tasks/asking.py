@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proctor.errors import BadInput, QuestionTooLong
-from proctor.exams.benchmarks.base import Examinee
+from proctor.exams.benchmarks.base import Examinee, check_conditions
 from proctor.exams.chat_prompts import Message
 from proctor.exams.tasks.form import Form, Kind, read_form
 from proctor.nouns.conversations import Sampling
@@ -49,7 +49,8 @@ def ask(
     BadInput
         for a prompt version that isn't made here, a chat without a template, or a page that is to be one.
     """
-    form = _checked(exam, conditions, examinee)
+    check_conditions(FORM_VERSION, conditions, examinee)
+    form = read_form(exam.form)
     if len(so_far) >= (form.repeats if form.kind is Kind.WRITE else 1):
         return None
     if form.kind is Kind.ROLLING:
@@ -109,17 +110,6 @@ def _example(form: Form, shot: Question) -> list[Part]:
         Part("user", shot.text, seam),
         Part("assistant", joined(shot.opening, answer), form.fewshot_delimiter),
     ]
-
-
-def _checked(exam: Exam, conditions: Conditions, examinee: Examinee) -> Form:
-    if conditions.prompt_version != FORM_VERSION:
-        raise BadInput(
-            f"Prompt version {conditions.prompt_version!r} isn't made by this release, which makes {FORM_VERSION!r}.",
-            "Use the release that the sweep was submitted with.",
-        )
-    if conditions.chat_template and examinee.template is None:
-        raise BadInput("The model has no chat template.", "Leave --chat-template away, or take an instruct model.")
-    return read_form(exam.form)
 
 
 def _made(
