@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from proctor.nouns.exams import (
     Written,
 )
 from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
-from proctor.nouns.runs import Cost, Measures, RunSpec
+from proctor.nouns.runs import Claim, Cost, Measures, RunSpec
 from proctor.store.database.session import Store
 from proctor.store.runs import exams, runs, sweeps
 from tests.integration.store_world import claim, provenance, request
@@ -174,11 +174,29 @@ class Model:
 def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shots: int = 1) -> int:
     """A sweep of three contestants on these exams, or on one of each kind, marked as a worker would; its id."""
     papers = {one.subject: one for one in (made or [one() for one in ALL])}
-    specs = []
+    asked = []
     for paper in papers.values():
-        exams.save_exam(store, paper)
         own = max((len(question.shots) for question in paper.questions), default=0)
         conditions = Conditions(min(shots, own), prompt_version=FORM_VERSION, scoring=SCORING[paper.subject])
+        asked.append((paper, conditions))
+
+    def answers(held: Claim, exam: Exam, skill: float) -> list[Answer]:
+        model = Model(skill, seed=held.run_id)
+        return [answered(exam, one, held.spec.conditions, model) for one in exam.questions]
+
+    return sit_as(store, name, asked, answers)
+
+
+def sit_as(
+    store: Store,
+    name: str,
+    asked: Sequence[tuple[Exam, Conditions]],
+    answers: Callable[[Claim, Exam, float], list[Answer]],
+) -> int:
+    """A sweep of the three contestants on these exams, with the answers that each gives by its skill; its id."""
+    specs = []
+    for paper, conditions in asked:
+        exams.save_exam(store, paper)
         specs += [
             RunSpec(
                 ModelRef(model, ModelSource.HUB, "r"), quant, Device.CPU, DType.AUTO, paper.benchmark, paper.subject,
@@ -190,10 +208,9 @@ def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shot
     for _ in specs:
         held = claim(store)
         runs.begin(store, held, provenance())
-        model = Model(SKILL[held.spec.model.name, held.spec.quant], seed=held.run_id)
-        asked = exams.load_exam(store, held.spec.benchmark, held.spec.subject, held.spec.exam_hash)
-        answers = [answered(asked, one, held.spec.conditions, model) for one in asked.questions]
-        runs.record(store, held, 0, answers, Cost(1.0, 1.0))
+        exam = exams.load_exam(store, held.spec.benchmark, held.spec.subject, held.spec.exam_hash)
+        given = answers(held, exam, SKILL[held.spec.model.name, held.spec.quant])
+        runs.record(store, held, 0, given, Cost(1.0, 1.0))
         runs.finish(store, held, Measures(score=Cost(1.0, 1.0)))
     return sweep_id
 

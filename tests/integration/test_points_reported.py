@@ -27,19 +27,16 @@ from analysis.verdicts.compare import compare
 from analysis.verdicts.standings import stand
 from analysis.verdicts.suspects import scored_keys
 from proctor.exams.benchmarks.base import Benchmark
-from proctor.nouns.exams import Ask, Conditions, Write, Written
-from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
-from proctor.nouns.runs import Cost, Measures, RunSpec
+from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Write, Written
+from proctor.nouns.runs import Claim
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.reads.records import progress
-from proctor.store.runs import exams, runs, sweeps
-from tests.integration.store_world import claim, provenance, request
+from tests.in_forms import sit_as
 from tests.made_up import NUMBER, SUMS, TWICE, sit
 
 NOW = datetime(2026, 11, 30, 10, tzinfo=UTC)
-SKILL = {("org/Small", Quant.NONE): 0.3, ("org/Large", Quant.NONE): 0.9, ("org/Large", Quant.FOUR_BIT): 0.8}
 
 
 class Talker:
@@ -63,28 +60,13 @@ class Talker:
 
 def sit_all(store: Store, benchmark: Benchmark, name: str) -> int:
     """A sweep of three contestants on all subjects of a benchmark, marked as a worker would."""
-    papers = benchmark.load().exams
     conditions = Conditions(shots=0, prompt_version=benchmark.version)
-    specs = []
-    for exam in papers.values():
-        exams.save_exam(store, exam)
-        specs += [
-            RunSpec(
-                ModelRef(model, ModelSource.HUB, "r"), quant, Device.CPU, DType.AUTO, benchmark.name, exam.subject,
-                exam.content_hash, len(exam.questions), conditions,
-            )
-            for model, quant in SKILL
-        ]  # fmt: skip
-    sweep_id = sweeps.submit(store, request(name), specs, fresh=True).sweep_id
-    for _ in specs:
-        held = claim(store)
-        runs.begin(store, held, provenance())
-        talker = Talker(SKILL[held.spec.model.name, held.spec.quant], seed=held.run_id)
-        exam = exams.load_exam(store, benchmark.name, held.spec.subject, held.spec.exam_hash)
-        answers = [sit(benchmark, exam, one, conditions, talker.reply) for one in exam.questions]
-        runs.record(store, held, 0, answers, Cost(1.0, 1.0))
-        runs.finish(store, held, Measures(score=Cost(1.0, 1.0)))
-    return sweep_id
+
+    def answers(held: Claim, exam: Exam, skill: float) -> list[Answer]:
+        talker = Talker(skill, seed=held.run_id)
+        return [sit(benchmark, exam, one, conditions, talker.reply) for one in exam.questions]
+
+    return sit_as(store, name, [(exam, conditions) for exam in benchmark.load().exams.values()], answers)
 
 
 @pytest.fixture(scope="module")
