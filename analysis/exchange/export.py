@@ -35,7 +35,7 @@ COLUMNS = (
 )  # fmt: skip
 ONCE = ("measures", "provenance", "run")  # in a Run's first row only
 # Behind them, where an Answer was written or is worth a part of a point; those of replies are lists, an entry a turn.
-WRITTEN = ("reference", "turns", "replies", "reply_ends", "reply_tokens", "extracted", "points")
+WRITTEN = ("reference", "turns", "replies", "reply_ends", "reply_tokens", "reply_think_ends", "extracted", "points")
 # Behind those, where an exam is in a form: what more its questions have; the form itself stands in `run`.
 IN_FORM = ("further", "contexts", "opening", "examples")
 Cells = dict[str, Any]  # a row by `COLUMNS`, as JSON takes it
@@ -126,6 +126,7 @@ def as_object(row: ExportRow, of_run: Mapping[str, Any], columns: Sequence[str] 
         "replies": [one.text for one in row.written],
         "reply_ends": [one.finish.value for one in row.written],
         "reply_tokens": [list(one.token_ids) for one in row.written],
+        "reply_think_ends": [one.think_end for one in row.written],
         **of_run,
     }
     values = {name: derived[name] if name in derived else getattr(row, name) for name in columns}
@@ -211,6 +212,7 @@ def _write_parquet(rows: Iterable[Cells], path: Path) -> int:
         "picked_norm": pa.int8(), "correct_norm": pa.bool_(),
         "sweep_id": whole, "run_id": whole, "attempt": whole, "turns": pa.list_(text), "replies": pa.list_(text),
         "reply_ends": pa.list_(text), "reply_tokens": pa.list_(pa.list_(whole)), "points": pa.float64(),
+        "reply_think_ends": pa.list_(text),
         "further": pa.list_(whole), "contexts": pa.list_(text), "examples": pa.list_(whole),
     }  # fmt: skip
     columns, rows = _with_columns(rows)

@@ -20,7 +20,8 @@ from proctor.nouns.exams import Answer, Mark, Question, Scoring, Written
 from proctor.store.runs.copies import AnswerCopy, pack_of
 
 LISTS = (
-    "choices", "options_logprob", "turns", "replies", "reply_ends", "reply_tokens", "further", "contexts", "examples",
+    "choices", "options_logprob", "turns", "replies", "reply_ends", "reply_tokens", "reply_think_ends", "further",
+    "contexts", "examples",
 )  # fmt: skip
 NUMBERS = ("question_index", "answer", "shots", "picked", "sweep_id", "run_id", "attempt")
 Cells = dict[str, Any]
@@ -125,9 +126,11 @@ def answer_in_form(cells: Cells, question: Question) -> AnswerCopy:
 def _written(cells: Cells, question: Question) -> Answer:
     """An Answer in words, as it was marked. Raises ValueError for points that no mark can have."""
     mark = Mark(float(cells["points"]), cells["picked"], cells["extracted"])
+    thought = cells.get("reply_think_ends") or [""] * len(cells["replies"])  # releases before had none
+    columns = (cells["replies"], cells["reply_tokens"], cells["reply_ends"], thought)
     written = tuple(
-        Written(str(text), tuple(map(int, tokens)), Finish(end))
-        for text, tokens, end in zip(cells["replies"], cells["reply_tokens"], cells["reply_ends"], strict=True)
+        Written(str(text), tuple(map(int, tokens)), Finish(end), str(mark))
+        for text, tokens, end, mark in zip(*columns, strict=True)
     )
     return Answer(
         question_id=question.id,

@@ -160,6 +160,7 @@ class Written:
     text: str
     token_ids: tuple[int, ...] = ()  # as they were generated, end tokens left out
     finish: Finish = Finish.STOP
+    think_end: str = ""  # the model's own mark behind which its thought ends, written or not; "": it didn't think
 
 
 Reply = Scored | Written

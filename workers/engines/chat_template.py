@@ -26,8 +26,9 @@ INSTEAD_OF_CHAT = "Take an instruct model; /v1/completions takes any."
 class ChatTemplate:
     """The chat template of one model, behind what renders it. Raises `CantBeAsked` where there is none, or it fails."""
 
-    def __init__(self, render: Render | None, model: str) -> None:
+    def __init__(self, render: Render | None, model: str, source: str = "") -> None:
         self._render, self.model = render, model
+        self.source = source  # its text; "" where there is none, or it isn't one
         self._in_parts = False  # how the last conversation was given, which is tried first with the next
 
     def write(self, messages: Sequence[Message], moment: datetime, looked_at: Collection[str] = EXAM) -> RenderedChat:

@@ -2,7 +2,8 @@
 
 Replies join and leave the batch one by one; a question that is asked on (a second turn) joins again. A reply ends at
 the model's end token, behind the first stop string that comes up, or at its longest; it is kept raw and uncut, so that
-it can be judged in other ways later.
+it can be judged in other ways later. Where a model thinks by its own marks, stop strings are for what it says behind
+them, and the reply remembers the mark.
 
 In float32 a greedy reply is the same in any company (`workers.engines.generation`). In other types it isn't, so that
 company is a function of the pack alone: what earlier packs left in the KV cache is let go of before each one.
@@ -23,6 +24,7 @@ from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import GenerationRequest, Generator
 from workers.engines.measure import Meter
 from workers.engines.scoring import Prepared
+from workers.engines.thinking import ThinkingMarks, ThoughtWatch, detokenizer_of, marks_of
 from workers.run.paper import Paper
 from workers.run.replies import PackReplies
 
@@ -38,22 +40,30 @@ class _Reply:
     request: GenerationRequest
     detokenizer: Detokenizer
     exchanges: list[Exchange]
+    thought: ThoughtWatch
+    looked: int = 0  # characters in which no stop string was found
 
     def take(self, token: int) -> Finish | None:
         """Add the next token; `STOP` once a stop string has come up."""
-        before = len(self.detokenizer.text)
         self.detokenizer.push([token])
-        return Finish.STOP if self._stopped(before) else None
+        return Finish.STOP if self._stopped() else None
 
     def end(self, finish: Finish) -> None:
         """The reply is over: keep it with its ask."""
         self.detokenizer.end()
-        written = Written(self.detokenizer.text, tuple(self.detokenizer.tokens), finish)
+        self.thought.spoken(self.detokenizer.text)
+        written = Written(self.detokenizer.text, tuple(self.detokenizer.tokens), finish, self.thought.end)
         self.exchanges.append(Exchange(self.ask, written))
 
-    def _stopped(self, before: int) -> bool:
+    def _stopped(self) -> bool:
+        """Whether a stop string came up in what the model says; its thought has none."""
         text = self.detokenizer.text
-        return any(stop in text[max(0, before - len(stop)) :] for stop in self.ask.sampling.stop)
+        begin = self.thought.spoken(text)
+        if begin is None:
+            return False
+        stopped = any(stop in text[max(begin, self.looked - len(stop)) :] for stop in self.ask.sampling.stop)
+        self.looked = len(text)
+        return stopped
 
 
 class Writer:
@@ -67,6 +77,7 @@ class Writer:
     ) -> None:
         self._engine, self._paper, self._device, self._between_steps = engine, paper, device, between_steps
         self._generator: Generator = engine.stream()
+        self._marks = marks_of(engine.tokenizer)
 
     def answer(self, _prepared: Prepared, pack: Pack) -> PackReplies:
         """The pack's replies, each behind the one before it of the same question.
@@ -82,7 +93,7 @@ class Writer:
         """
         self._generator.let_go()
         with Meter(self._device) as meter:
-            work = _PackWork(self._engine, self._paper, self._generator, pack)
+            work = _PackWork(self._engine, self._paper, self._generator, pack, self._marks)
             try:
                 while work.unfinished:
                     self._between_steps()
@@ -96,8 +107,9 @@ class Writer:
 class _PackWork:
     """A pack under way."""
 
-    def __init__(self, engine: Engine, paper: Paper, generator: Generator, pack: Pack) -> None:
+    def __init__(self, engine: Engine, paper: Paper, generator: Generator, pack: Pack, marks: ThinkingMarks) -> None:
         self._engine, self._paper, self._generator, self._pack = engine, paper, generator, pack
+        self._marks = marks
         self._done: dict[int, list[Exchange]] = {}
         self._live: dict[str, _Reply] = {}
         self._waiting = [self._reply(member, ask, []) for member, ask in first_asks(paper, pack.members)]
@@ -168,7 +180,8 @@ class _PackWork:
 
     def _reply(self, member: int, ask: Write, exchanges: list[Exchange]) -> _Reply:
         request = self._request(member, ask, len(exchanges))
-        return _Reply(member, ask, request, self._engine.detokenizer(behind=request.prompt), exchanges)
+        detokenizer = detokenizer_of(self._engine, self._marks, request.prompt)
+        return _Reply(member, ask, request, detokenizer, exchanges, ThoughtWatch(self._marks, ask.text))
 
 
 def first_asks(paper: Paper, members: Iterable[int]) -> Iterator[tuple[int, Write]]:

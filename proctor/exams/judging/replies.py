@@ -17,7 +17,7 @@ class Standing(StrEnum):
     NOTHING = "nothing extracted"  # the reply ended by itself, and no filter found an answer in it
     EMPTY = "empty"  # white space at most, once thought and stop strings are off
     CUT = "cut by the limit"  # ended by length, before anything could be extracted
-    THINKING = "thinking unfinished"  # ended by length within the thought: there is no reply
+    THINKING = "thinking unfinished"  # ended within the thought: there is no reply
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,21 @@ class ReadReply:
 def read(reply: Written, until: Sequence[str] = (), think_end: str = "") -> ReadReply:
     """Split off what the model thought, then cut at each stop string, one after the other in their order.
 
-    The reply proper stands behind the last `think_end`, white space before it left out. Without that mark nothing is
-    split off, unless the reply was ended by length: it is then taken to have ended within the thought.
+    A model that thought by its own marks (`Written.think_end`) has said what stands behind the last closing one, white
+    space before it left out; without one it never came to say anything. The same holds for a form's `think_end`, but
+    that without that mark nothing is split off, unless the reply was ended by length: it is then taken to have ended
+    within the thought.
 
     Cutting in order is lm-evaluation-harness's: `abXYc` is `abX` with the stops `Y, XY`, and `ab` with `XY, Y`.
     """
     by_length = reply.finish is Finish.LENGTH
     text = reply.text
-    if think_end:
+    if reply.think_end:
+        _, mark, behind = text.rpartition(reply.think_end)
+        if not mark:
+            return ReadReply("", cut=by_length, thinking=True)
+        text = behind.lstrip()
+    elif think_end:
         _, mark, behind = text.rpartition(think_end)
         if mark:
             text = behind.lstrip()

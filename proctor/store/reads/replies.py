@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import sqlmodel
 from sqlmodel import Session, col
 
-from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import Question, Scoring, Written
 from proctor.store.database.session import Store
+from proctor.store.runs.codec import written_of
 from proctor.store.runs.exams import question_of
 from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow, WrittenRow
 
@@ -62,7 +62,7 @@ def replies_of(session: Session, run_id: int) -> dict[int, list[Written]]:
         .where(col(WrittenRow.run_id) == run_id)
         .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
     ):
-        found.setdefault(row.question_id, []).append(Written(row.text, row.token_ids, Finish(row.finish)))
+        found.setdefault(row.question_id, []).append(written_of(row))
     return found
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 
-from proctor.nouns.exams import Answer, Conditions, Scoring
+from proctor.nouns.conversations import Finish
+from proctor.nouns.exams import Answer, Conditions, Scoring, Written
 from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
 from proctor.nouns.runs import Cost, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
 from proctor.store.database.column_types import JsonObject
-from proctor.store.runs.tables import ExamRow, RunRow
+from proctor.store.runs.tables import ExamRow, RunRow, WrittenRow
 
 
 @lru_cache(maxsize=4096)  # a claim reads the names of all lanes
@@ -167,9 +168,17 @@ def written_rows(run_id: int, question_id: int, answer: Answer) -> list[JsonObje
     """Rows of an Answer's written replies; `question_id` is the row id of its question."""
     of_answer = {"run_id": run_id, "question_id": question_id}
     return [
-        {**of_answer, "turn": turn, "text": storable(one.text), "token_ids": one.token_ids, "finish": one.finish}
+        {
+            **of_answer, "turn": turn, "text": storable(one.text), "token_ids": one.token_ids, "finish": one.finish,
+            "think_end": one.think_end,
+        }
         for turn, one in enumerate(answer.written)
-    ]
+    ]  # fmt: skip
+
+
+def written_of(row: WrittenRow) -> Written:
+    """A written reply as it was stored."""
+    return Written(row.text, tuple(row.token_ids), Finish(row.finish), row.think_end)
 
 
 def storable(text: str) -> str:

@@ -69,8 +69,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from proctor.errors import LeaseLost, ProctorError
-from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Answer, Reply, Scored, Written
+from proctor.nouns.exams import Answer, Reply, Scored
 from proctor.nouns.models import DType, Lane
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec, RunStatus
 from proctor.nouns.workers import WorkerCard
@@ -83,6 +82,7 @@ from proctor.store.runs.codec import (
     provenance_of,
     spec_of,
     storable,
+    written_of,
     written_rows,
 )
 from proctor.store.runs.exams import TEST
@@ -197,7 +197,7 @@ def recorded_replies(store: Store, claim: Claim, question_ids: Sequence[str]) ->
             .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
         )
         for question_id, row in written:
-            found[question_id].append(Written(row.text, tuple(row.token_ids), Finish(row.finish)))
+            found[question_id].append(written_of(row))
     return {question_id: tuple(replies) for question_id, replies in found.items()}
 
 

@@ -207,6 +207,7 @@ class WrittenRow(Row, table=True):
     text: str
     token_ids: tuple[int, ...] = Field(sa_type=TokenIds)
     finish: str
+    think_end: str = ""  # the mark that ends the model's thought; "": it didn't think
 
 
 class WorkerRow(Row, table=True):

@@ -173,7 +173,11 @@ class HfTokenizer:
 
 def template_of(library: PreTrainedTokenizerBase, model: str) -> ChatTemplate:
     """The chat template that a tokenizer brings, as it stands now."""
-    return ChatTemplate(partial(rendered, library) if library.chat_template is not None else None, model)
+    if library.chat_template is None:
+        return ChatTemplate(None, model)
+    own = library.chat_template
+    source = own if isinstance(own, str) else "".join(map(str, own.values()))  # several by name
+    return ChatTemplate(partial(rendered, library), model, source)
 
 
 def rendered(library: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *, opened: bool = True) -> str:

@@ -41,6 +41,17 @@ def test_a_thought_that_the_limit_cut_is_no_reply() -> None:
     assert (reply.text, reply.standing(found=False)) == ("", Standing.THINKING)
 
 
+def test_the_models_own_mark_splits_where_the_form_names_none() -> None:
+    assert read(Written("Q: hm</think> 18\n\nQ:", think_end=THOUGHT_END), ("\n\n",)).text == "18"
+
+
+@pytest.mark.parametrize("finish", [Finish.STOP, Finish.LENGTH])
+def test_a_thought_that_never_ended_is_no_reply_however_it_stopped(finish: Finish) -> None:
+    reply = read(Written("<think>18", finish=finish, think_end=THOUGHT_END), ("</answer>",))
+    assert (reply.text, reply.standing(found=False)) == ("", Standing.THINKING)
+    assert reply.cut == (finish is Finish.LENGTH)
+
+
 def test_a_reply_that_the_limit_cut_says_so_unless_a_stop_string_stands_in_it() -> None:
     assert read(cut_off("about 1"), ("Q:",)).cut
     assert not read(cut_off("18 Q: next"), ("Q:",)).cut
