@@ -25,6 +25,9 @@ def mark(sweeps: tuple[str, ...], chain: str, *, run_code: bool, as_json: bool) 
     flexible-extract), each with what it could not read: nothing extracted, empty, cut by the limit, thinking
     unfinished. Where this release marks an answer otherwise than it stands in the database, that is shown.
 
+    Where a question has several replies (`repeats` of a task), each with a seed of its own, pass@k and the vote of k
+    replies stand below, and in --json whether each reply is right.
+
     With --with the marks of that filter become those of the Answers, in every done Run whose exam has it; the Run
     says so from then on, and is never compared with one that is marked by another. The filter of the exam brings the
     first marks back.
@@ -41,7 +44,7 @@ def mark(sweeps: tuple[str, ...], chain: str, *, run_code: bool, as_json: bool) 
       proctor mark gsm8k --with strict-match
       proctor mark humaneval --run-code
     """
-    from analysis.report.marked import as_object, changed_table, figures_table, summary
+    from analysis.report.marked import as_object, changed_table, figures_table, repeats_table, summary
     from analysis.verdicts.marked import judge_again, keep
     from analysis.verdicts.programs import judge_programs
     from proctor.printing import visible
@@ -59,6 +62,9 @@ def mark(sweeps: tuple[str, ...], chain: str, *, run_code: bool, as_json: bool) 
         return
     if again.runs:
         print_table(figures_table(again))
+    repeats = repeats_table(again)
+    if repeats.rows:
+        print_captioned(repeats)
     changed = changed_table(again)
     if changed.rows:
         print_captioned(changed, MOST)

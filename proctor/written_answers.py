@@ -10,8 +10,10 @@ from proctor.exams.judging.chains import Outcome
 from proctor.exams.judging.fared import fared
 from proctor.exams.judging.marking import Result, headline_outcome, mark_by, results
 from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
+from proctor.exams.judging.programs import wanted_of
+from proctor.exams.judging.repeats import PICKS, Repeats, chains_of_one, each_reply, passed_of
 from proctor.exams.judging.sets import mean
-from proctor.exams.tasks.form import Form, Headline, Metric, read_form
+from proctor.exams.tasks.form import Chain, Form, Headline, Metric, read_form
 from proctor.nouns.exams import Exchange, Mark, Question, Scoring, Write
 from proctor.nouns.runs import Fared
 from proctor.store.database.session import Store
@@ -28,6 +30,15 @@ class Figure:
     value: float
     points: tuple[float, ...]  # of each answer; empty where the value isn't their mean
     fared: Fared
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Of each question how many of its replies have all points (None: not known), and points of the vote of all."""
+
+    replies: int
+    passed: tuple[int | None, ...]
+    voted: tuple[float, ...]  # empty where there is no vote
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,38 @@ def changed(run: WrittenRun, marked: Sequence[Mark]) -> list[Changed]:
         for one, mark in zip(run.answers, marked, strict=True)
     ]
     return [one for one in pairs if one.before != one.after]
+
+
+def repeated(run: WrittenRun) -> Iterator[Repeats]:
+    """The replies one by one, on each filter chain; nothing where a question has one. Raises as `marking.mark`."""
+    form = read_form(run.form)
+    if form.repeats == 1 or runs_programs(form):
+        return
+    for chain in chains_of_one(form):
+        each = [each_reply(form, chain, one.question, exchanges_of(one)) for one in run.answers]
+        passed, voted = zip(*each, strict=True)
+        yield Repeats(chain.name, form.headline.metric, passed, voted)
+
+
+def repeats_that_count(run: WrittenRun) -> Counted | None:
+    """How many replies to each question have all points by the filter that marks the Run, and what they vote for.
+
+    None where a question has one reply. What programs did is told from the points that they were given.
+    """
+    form = by_chain(read_form(run.form), run.judged_by)
+    if form.repeats == 1:
+        return None
+    if runs_programs(form):
+        k = wanted_of(next(one for one in form.metrics if one.name == form.headline.metric))
+        told = [
+            passed_of(one.points, form.repeats, k) if one.extracted is not None and isinstance(k, int) else None
+            for one in run.answers
+        ]
+        return Counted(form.repeats, tuple(told), ())
+    chosen = tuple(step for one in form.chains if one.name == form.headline.chain for step in one.steps)
+    chain = Chain(form.headline.chain, tuple(step for step in chosen if step.function not in PICKS))
+    each = [each_reply(form, chain, one.question, exchanges_of(one)) for one in run.answers]
+    return Counted(form.repeats, tuple(sum(passed) for passed, _ in each), tuple(voted[-1] for _, voted in each))
 
 
 def exchanges_of(answer: WrittenAnswer) -> list[Exchange]:

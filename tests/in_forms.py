@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from proctor.exams.judging.marking import mark
 from proctor.exams.marking.answers import answer_of
 from proctor.exams.reading.identity import content_hash, question_id
 from proctor.exams.tasks.asking import FORM_VERSION, ask
-from proctor.exams.tasks.form import Chain, Form, Headline, Kind, Metric, Source, Step
+from proctor.exams.tasks.form import Chain, Form, Headline, Kind, Metric, Source, Step, read_form
 from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import (
     Answer,
@@ -119,6 +120,13 @@ def sums() -> Exam:
     return exam("sums", form, made, shown)
 
 
+def drawn() -> Exam:
+    """Written answers of which each question has four, drawn with seeds of their own."""
+    paper = sums()
+    form = replace(read_form(paper.form), repeats=4, temperature=0.7, source=source("drawn"))
+    return exam("drawn", form, paper.questions, paper.dev)
+
+
 def pages() -> Exam:
     """Whole pages, whose perplexity is reckoned by their words."""
     metrics = (Metric("word_perplexity", aggregation="weighted_perplexity", higher_is_better=False),)
@@ -135,6 +143,7 @@ ALL = (colours, gaps, shares, endings, sums)
 SCORING = {
     "colours": Scoring.TEXT, "gaps": Scoring.TEXT, "shares": Scoring.TEXT, "endings": Scoring.ONE_TEXT,
     "sums": Scoring.WRITTEN, "programs": Scoring.WRITTEN,
+    "drawn": Scoring.WRITTEN,
     "pages": Scoring.PAGES,
 }  # fmt: skip
 
@@ -216,8 +225,8 @@ def sit_as(
 
 
 def answered(paper: Exam, question: Question, conditions: Conditions, model: Model) -> Answer:
-    """The Answer to one question: asked, replied to and marked."""
-    asked = ask(paper, question, conditions, EXAMINEE, ())
-    assert asked is not None
-    exchanges = [Exchange(asked, model.reply(question, asked))]
-    return answer_of(put(question, asked), exchanges, mark(paper, question, exchanges))
+    """The Answer to one question: asked as often as the form wants, replied to and marked."""
+    exchanges: list[Exchange] = []
+    while asked := ask(paper, question, conditions, EXAMINEE, exchanges):
+        exchanges.append(Exchange(asked, model.reply(question, asked)))
+    return answer_of(put(question, exchanges[0].ask), exchanges, mark(paper, question, exchanges))

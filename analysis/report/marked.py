@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -11,6 +12,8 @@ from analysis.data.tables import PERCENT, Column, Table, Value, number
 from analysis.stats.intervals import Interval
 from analysis.stats.points import mean_points
 from analysis.verdicts.marked import Again, Judged
+from analysis.verdicts.repeats import ESTIMATOR, REPEATS, by_k
+from proctor.exams.judging.repeats import Repeats
 from proctor.written_answers import Changed, Figure
 
 SHORT = 60  # characters of an extracted answer in a table
@@ -43,6 +46,23 @@ def figures_table(again: Again) -> Table:
         "means; the last column is of answers whose replies weren't cut."
     )
     return Table("marked", caption, columns, rows)
+
+
+def repeats_table(again: Again) -> Table:
+    """A row a Run, filter and number of replies; no rows where every question has one reply."""
+    columns = (
+        Column("subject"), Column("contestant"), Column("filter"), Column("k", numeric=True),
+        Column("pass@k", PERCENT, numeric=True), Column("low", PERCENT, numeric=True),
+        Column("high", PERCENT, numeric=True), Column("majority of k", PERCENT, numeric=True),
+        Column("low of it", PERCENT, numeric=True), Column("high of it", PERCENT, numeric=True),
+    )  # fmt: skip
+    rows: list[tuple[Value, ...]] = [
+        (one.record.spec.subject, one.label, some.chain, figure.k, *figure.passing, *figure.voting)
+        for one in again.runs
+        for some in one.repeats
+        for figure in by_k(some)
+    ]
+    return Table("repeats", REPEATS, columns, rows)
 
 
 def changed_table(again: Again) -> Table:
@@ -91,6 +111,7 @@ def _run(one: Judged) -> dict[str, Any]:
         "filter_of_the_exam": one.own_chain,
         "figures": [_figure(figure) for figure in one.figures],
         "changed": [_changed(each) for each in one.changed],
+        "repeats": [_repeats(some, one.question_ids) for some in one.repeats],
     }
 
 
@@ -109,6 +130,30 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "thinking_unfinished": how.thinking,
         "replies_cut": how.unfinished,
         "accuracy_of_the_finished": _of_the_finished(figure),
+    }
+
+
+def _repeats(some: Repeats, question_ids: Sequence[str]) -> dict[str, Any]:
+    right = np.array(some.passed)
+    names = ("value", "low", "high")
+    return {
+        "filter": some.chain,
+        "metric": some.metric,
+        "replies": some.replies,
+        "estimator": ESTIMATOR,
+        "by_k": [
+            {
+                "k": figure.k,
+                "pass_at_k": dict(zip(names, figure.passing, strict=True)),
+                "majority": dict(zip(names, figure.voting, strict=True)),
+            }
+            for figure in by_k(some)
+        ],
+        "by_seed": [{"seed": seed, "right": float(share)} for seed, share in enumerate(right.mean(axis=0))],
+        "questions": [
+            {"question_id": name, "right_by_seed": list(row)}
+            for name, row in zip(question_ids, some.passed, strict=True)
+        ],
     }
 
 

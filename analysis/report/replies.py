@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.data.panel import Panel
 from analysis.data.tables import PERCENT, Column, Table, Value
 from analysis.report.blocks import Block, Text
+from analysis.verdicts.repeats import REPEATS, of_contestant
 from analysis.verdicts.replies import fared_of, of_the_finished
 
 ABOUT = (
@@ -16,7 +17,26 @@ ABOUT = (
 
 def replies_blocks(panel: Panel) -> tuple[Block, ...]:
     """The table with what it means; nothing where no replies are known."""
-    return () if panel.replies is None else (Text(ABOUT), replies_table(panel))
+    if panel.replies is None:
+        return ()
+    several = repeats_table(panel)
+    return (Text(ABOUT), replies_table(panel), *((Text(REPEATS), several) if several.rows else ()))
+
+
+def repeats_table(panel: Panel) -> Table:
+    """A row a contestant and number of replies; no rows where every question has one reply, or nothing is known."""
+    columns = (
+        Column("contestant"), Column("k", numeric=True), Column("pass@k", PERCENT, numeric=True),
+        Column("low", PERCENT, numeric=True), Column("high", PERCENT, numeric=True),
+        Column("majority of k", PERCENT, numeric=True), Column("low of it", PERCENT, numeric=True),
+        Column("high of it", PERCENT, numeric=True),
+    )  # fmt: skip
+    rows: list[tuple[Value, ...]] = [
+        (panel.labels[place], figure.k, *figure.passing, *figure.voting)
+        for place in panel.ranking
+        for figure in of_contestant(panel, place)
+    ]
+    return Table("repeats", "What several replies to each question are worth together.", columns, rows)
 
 
 def replies_table(panel: Panel) -> Table:

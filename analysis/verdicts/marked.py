@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from analysis.data.groups import names_of
 from analysis.data.phrases import listed
 from proctor.errors import BadInput, UnknownName
+from proctor.exams.judging.repeats import Repeats
 from proctor.exams.tasks.form import read_form
 from proctor.nouns.exams import Mark
 from proctor.nouns.runs import RunStatus
@@ -15,7 +16,7 @@ from proctor.store.database.session import Store
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.reads.replies import written_runs
 from proctor.store.runs.marks import remark
-from proctor.written_answers import Changed, Figure, by_chain, changed, figures, marks, runs_programs
+from proctor.written_answers import Changed, Figure, by_chain, changed, figures, marks, repeated, runs_programs
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Judged:
     marks: tuple[Mark, ...]
     question_ids: tuple[str, ...]
     own_chain: str  # of its exam's form
+    repeats: tuple[Repeats, ...] = ()  # where a question has several replies: one by one, a filter each
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def judge_again(store: Store, sweep_ids: Sequence[int], chain: str = "") -> Agai
                 tuple(marked),
                 tuple(one.question.id for one in run.answers),
                 form.headline.chain,
+                tuple(repeated(run)),
             )
         )
     if not found and refused:

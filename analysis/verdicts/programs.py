@@ -8,6 +8,7 @@ from analysis.data.groups import names_of
 from analysis.verdicts.marked import Again, Judged
 from proctor.errors import BadInput
 from proctor.exams.judging.fared import fared
+from proctor.exams.judging.repeats import Repeats
 from proctor.exams.judging.sandbox.running import run_code
 from proctor.exams.tasks.form import read_form
 from proctor.store.database.session import Store
@@ -31,7 +32,8 @@ def judge_programs(store: Store, sweep_ids: Sequence[int]) -> Again:
         form = read_form(run.form)
         if not runs_programs(form):
             continue
-        marked = run_code(form, [(one.question, exchanges_of(one)) for one in run.answers])
+        ran = run_code(form, [(one.question, exchanges_of(one)) for one in run.answers])
+        marked = [one.mark for one in ran]
         points = tuple(mark.points for mark in marked)
         how = fared(zip(outcomes(run), points, strict=True))
         chain = form.headline.chain
@@ -46,6 +48,7 @@ def judge_programs(store: Store, sweep_ids: Sequence[int]) -> Again:
                 tuple(marked),
                 tuple(one.question.id for one in run.answers),
                 chain,
+                (Repeats(chain, form.headline.metric, tuple(one.passed for one in ran)),) if form.repeats > 1 else (),
             )
         )
     if not found:

@@ -219,3 +219,31 @@ def test_the_report_says_first_how_the_replies_fared_and_who_is_right_of_the_fin
     assert page.count("How the written replies fared in the filter that counts.") == 1
     half = sums.on(np.arange(12) < 6)
     assert sum(one.answers for place in range(3) if (one := fared_of(half, place))) == 18
+
+
+def test_of_several_replies_pass_at_k_and_the_vote_stand_in_mark_and_report(mine: Store, tmp_path: Path) -> None:
+    sweep = in_forms.sit_forms(mine, "drawn", [in_forms.drawn()])
+    shown = found("drawn")
+    for run in shown["runs"]:
+        strict, loose = run["repeats"]
+        assert (strict["filter"], loose["filter"], strict["replies"]) == ("strict", "loose", 4)
+        assert [one["k"] for one in strict["by_k"]] == [1, 2, 4]
+        chances = [one["pass_at_k"]["value"] for one in strict["by_k"]]
+        rows = np.array([one["right_by_seed"] for one in strict["questions"]])
+        assert chances[0] == pytest.approx(rows.mean())
+        assert chances[2] == pytest.approx(rows.any(axis=1).mean())
+        assert chances[0] < chances[1] < chances[2]
+        assert [one["right"] for one in strict["by_seed"]] == pytest.approx(list(rows.mean(axis=0)))
+        first = next(one for one in run["figures"] if one["filter"] == "strict")
+        assert strict["by_k"][0]["majority"]["value"] == pytest.approx(first["value"])  # of one, itself
+    plain = said("drawn").output
+    assert "pass@k" in plain
+    assert "Chen et al. 2021" in " ".join(plain.split())
+    assert "pass@k" not in said("one").output
+    report = write_report(read_results(mine, [sweep]), tmp_path / "report", Options(("csv",)), datetime.now(UTC))
+    (table,) = [path for path in report.files if "repeats" in path.name]
+    head, *lines = table.read_text("utf-8-sig").splitlines()
+    assert len(lines) == 3 * 3
+    cells = dict(zip(head.split(","), lines[0].split(","), strict=True))
+    best = next(run for run in shown["runs"] if run["contestant"] == cells["contestant"])
+    assert float(cells["pass@k"]) == pytest.approx(best["repeats"][0]["by_k"][0]["pass_at_k"]["value"], abs=1e-6)

@@ -9,7 +9,7 @@ from proctor.errors import BadExam, BadScores
 from proctor.exams.judging import metrics
 from proctor.exams.judging.chains import Outcome, made, through
 from proctor.exams.judging.choices import checked
-from proctor.exams.judging.replies import Standing, read
+from proctor.exams.judging.replies import ReadReply, Standing, read
 from proctor.exams.judging.worth import Worth
 from proctor.exams.tasks.form import Chain, Form, Kind, Metric, read_form
 from proctor.nouns.exams import Exam, Exchange, Mark, Question, Scored, Written
@@ -111,11 +111,15 @@ def _scored(form: Form, question: Question, exchanges: Sequence[Exchange]) -> Sc
     return checked(question, reply, len(question.choices) if form.kind is Kind.CHOOSE else 1)
 
 
-def _through(form: Form, chain: Chain, question: Question, exchanges: Sequence[Exchange]) -> Outcome:
+def read_replies(form: Form, question: Question, exchanges: Sequence[Exchange]) -> list[ReadReply]:
+    """The written replies to a question, one a repeat, as filters see them. Raises `BadScores` where some lack."""
     written = [one.reply for one in exchanges if isinstance(one.reply, Written)]
     if len(written) < form.repeats:
         raise BadScores(
             f"Question {question.index} ({question.id}) has {len(written)} written replies of {form.repeats}."
         )
-    replies = [read(reply, form.until, form.think_end) for reply in written[-form.repeats :]]
-    return through(chain, replies, question)
+    return [read(reply, form.until, form.think_end) for reply in written[-form.repeats :]]
+
+
+def _through(form: Form, chain: Chain, question: Question, exchanges: Sequence[Exchange]) -> Outcome:
+    return through(chain, read_replies(form, question, exchanges), question)

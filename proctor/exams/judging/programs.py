@@ -5,12 +5,12 @@ Nothing is run here. Until it has been, a question whose headline is one of `met
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from proctor.errors import BadExam
 from proctor.exams.judging.marking import headline_outcome
 from proctor.exams.judging.references import parts_of
+from proctor.exams.judging.repeats import chance
 from proctor.exams.judging.worth import Worth
 from proctor.exams.tasks.form import Form, Metric
 from proctor.nouns.exams import Exchange, Question
@@ -27,17 +27,21 @@ def programs(form: Form, question: Question, exchanges: Sequence[Exchange]) -> t
 
 
 def passed(metric: Metric, outcomes: Sequence[bool]) -> Worth:
-    """The chance that one of `k` programs passes, estimated of all that ran (Chen et al. 2021, without bias).
+    """The chance that one of `k` programs passes, estimated of all that ran (`proctor.exams.judging.repeats`).
 
-    `k` is the metric's argument, the first of several; 1 where there is none. Raises `BadExam` for fewer programs.
+    Raises `BadExam` for fewer programs than `k`.
     """
-    wanted = metric.arguments.get("k", 1)
-    k = wanted[0] if isinstance(wanted, list) and wanted else wanted
+    k = wanted_of(metric)
     if not isinstance(k, int) or not 1 <= k <= len(outcomes):
         raise BadExam(f"{metric.name} of {k!r} among {len(outcomes)} programs can't be told.", "Ask with more repeats.")
-    failed = sum(not outcome for outcome in outcomes)
-    chance = 1 - math.comb(failed, k) / math.comb(len(outcomes), k)
-    return Worth(chance, chance)
+    points = chance(sum(outcomes), len(outcomes), k)
+    return Worth(points, points)
+
+
+def wanted_of(metric: Metric) -> object:
+    """The `k` of pass@k that a metric of programs has: its argument, the first of several; 1 where there is none."""
+    wanted = metric.arguments.get("k", 1)
+    return wanted[0] if isinstance(wanted, list) and wanted else wanted
 
 
 def _tests(question: Question) -> str:

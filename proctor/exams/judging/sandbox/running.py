@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from proctor.exams.judging.marking import headline_outcome
 from proctor.exams.judging.programs import passed, programs
@@ -15,8 +16,16 @@ from proctor.nouns.exams import Exchange, Mark, Question
 Asked = tuple[Question, Sequence[Exchange]]
 
 
-def run_code(form: Form, asked: Sequence[Asked], limits: Limits = LIMITS) -> list[Mark]:
-    """The mark of each question by its programs, of which as many run at a time as there are cores.
+@dataclass(frozen=True)
+class Ran:
+    """A question's mark by its programs, and which of them passed; of a question without an answer none was run."""
+
+    mark: Mark
+    passed: tuple[bool, ...]
+
+
+def run_code(form: Form, asked: Sequence[Asked], limits: Limits = LIMITS) -> list[Ran]:
+    """What came of each question's programs, of which as many run at a time as there are cores.
 
     A question of which nothing was extracted is no answer, and nothing of it is run.
 
@@ -42,6 +51,8 @@ def run_code(form: Form, asked: Sequence[Asked], limits: Limits = LIMITS) -> lis
             cores.shutdown(wait=False, cancel_futures=True)
             raise
     return [
-        Mark(passed(metric, outcomes).points, extracted=text) if text is not None else Mark(0.0)
+        Ran(Mark(passed(metric, outcomes).points, extracted=text), tuple(outcomes))
+        if text is not None
+        else Ran(Mark(0.0), (False,) * form.repeats)
         for outcomes, text in zip(ended, extracted, strict=True)
     ]

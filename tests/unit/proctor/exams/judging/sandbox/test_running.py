@@ -39,8 +39,8 @@ def wrote(*texts: str) -> list[Exchange]:
 def test_each_question_has_the_points_of_its_own_programs() -> None:
     right, wrong = "    return 2 * n\n\ndef more(): exit()", "    return n"
     asked = [(DOUBLE, wrote(reply)) for reply in (right, wrong, right)]
-    assert [mark.points for mark in run_code(form(), asked)] == [1.0, 0.0, 1.0]
-    (mark,) = run_code(form(), asked[1:2])
+    assert [one.mark.points for one in run_code(form(), asked)] == [1.0, 0.0, 1.0]
+    mark = run_code(form(), asked[1:2])[0].mark
     assert mark.extracted == f"{HEAD}    return n"
     assert mark.correct is False
 
@@ -48,8 +48,10 @@ def test_each_question_has_the_points_of_its_own_programs() -> None:
 @isolated
 def test_of_several_replies_the_chance_that_one_passes_is_the_points() -> None:
     replies = wrote("    return 4", "    return n", "    raise ValueError", "    return n + n")
-    assert run_code(form(repeats=4), [(DOUBLE, replies)])[0].points == pytest.approx(0.5)
-    assert run_code(form(repeats=4, k=2), [(DOUBLE, replies)])[0].points == pytest.approx(1 - 1 / 6)
+    (ran,) = run_code(form(repeats=4), [(DOUBLE, replies)])
+    assert sum(ran.passed) == 2
+    assert ran.mark.points == pytest.approx(0.5)
+    assert run_code(form(repeats=4, k=2), [(DOUBLE, replies)])[0].mark.points == pytest.approx(1 - 1 / 6)
 
 
 def test_nothing_is_run_where_there_is_no_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +81,7 @@ def test_a_question_of_which_nothing_was_extracted_is_no_answer() -> None:
     fenced = Form(Kind.WRITE, (Metric("pass_at_1"),), Headline("pass_at_1", "fenced"), chains=(chain,))
     listed = Question("0" * 16, 0, "Double it.", reference=json.dumps({"test_list": ["assert double(2) == 4"]}))
     replies = ("```double = lambda n: 2 * n```", "double = lambda n: 2 * n")
-    assert run_code(fenced, [(listed, wrote(reply)) for reply in replies]) == [
+    assert [one.mark for one in run_code(fenced, [(listed, wrote(reply)) for reply in replies])] == [
         Mark(1.0, extracted="double = lambda n: 2 * n"),
         Mark(0.0),
     ]
@@ -94,4 +96,4 @@ def test_the_solutions_that_come_with_real_rows_pass(task: Task, answer: str) ->
     references = [json.dumps(task.judging.reference(row)) for row in rows]
     questions = [Question(f"{n:016x}", n, "", reference=reference) for n, reference in enumerate(references)]
     solved = [(one, wrote(f"{row[answer]}\n")) for one, row in zip(questions, rows, strict=True)]
-    assert [mark.points for mark in run_code(form_of(task, ""), solved)] == [1.0] * len(rows)
+    assert [one.mark.points for one in run_code(form_of(task, ""), solved)] == [1.0] * len(rows)
