@@ -125,13 +125,14 @@ class NotHere(BadModel):
 
 
 class DoesNotFit(NotHere):
-    """A model that needs more memory than the device has."""
+    """A model that needs more memory than the device has; `because` of what it needs so much, where that is odd."""
 
-    def __init__(self, model: str, needs_bytes: int, has_bytes: int, device: str) -> None:
+    def __init__(self, model: str, needs_bytes: int, has_bytes: int, device: str, because: str = "") -> None:
         self.needs_bytes, self.has_bytes, self.device = needs_bytes, has_bytes, device
+        needs = f"it needs about {needs_bytes / 1e9:.1f} GB" + (f" ({because})" if because else "")
         super().__init__(
             model,
-            f"it needs about {needs_bytes / 1e9:.1f} GB and {device} has {has_bytes / 1e9:.1f} GB",
+            f"{needs} and {device} has {has_bytes / 1e9:.1f} GB",
             "Take a smaller model, or a quantization: -q 4bit needs about a quarter.",
         )
 

@@ -63,7 +63,9 @@ what_to_run = options(
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
                  help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
-                 show_default=True, help="auto is the checkpoint's own where the device computes in it, else float32."),
+                 show_default=True,
+                 help="auto is the checkpoint's own where the device computes in it, else float32; for bfloat16 on "
+                      "GPUs before Ampere float16, where the model's numbers hold there."),
     click.option("--shots", type=click.IntRange(0, 100),
                  help="Examples before each question. Default: the benchmark's own number; for mmlu and files of "
                       "yours 5, or 0 without a dev split."),

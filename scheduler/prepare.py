@@ -20,11 +20,12 @@ from proctor.exams.reading.assembly import NO_DEV
 from proctor.gpus import usable
 from proctor.hardware import Machine, look
 from proctor.nouns.exams import Conditions, Exam, Scoring
-from proctor.nouns.models import Device, ModelRef, Quant
+from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import SweepRequest
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from proctor.store.runs import sweeps, workers
+from scheduler.device_notes import SAID, begun_notes, device_notes, float16_notes, gpu_notes
 from scheduler.faults import tried
 from scheduler.plan import (
     Candidate,
@@ -39,8 +40,6 @@ from scheduler.plan import (
 )
 from scheduler.programs import program_notes
 from scheduler.request_exams import RowSource, fitted_shots, loaded, versioned
-
-SAID = {Device.GPU: "cuda", Device.CPU: "cpu"}  # a device in the words of --device
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,7 @@ def prepare(
     told = (*shots_told, *programs_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
     notes = (
         *device_notes(request.quants, device, targets),
+        *float16_notes(in_float16(models, request, device) if not bfloat16 else ()),
         *told,
         *(f"Its Runs will wait: {fault}" for fault in waits),
     )
@@ -164,6 +164,20 @@ def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: 
         for quant in request.quants
     }
     return Candidate(model.ref, needs)
+
+
+def in_float16(models: Sequence[Found], request: SweepRequest, device: Device) -> list[str]:
+    """Labels of the models that are to compute in float16 and were not made for it."""
+    return [
+        model.ref.label
+        for model in models
+        if request.dtype is DType.AUTO
+        and model.weights.dtype is not DType.FLOAT16
+        and any(
+            computed_dtype(request.dtype, model.weights.dtype, quant, device, has_bfloat16=False) is DType.FLOAT16
+            for quant in request.quants
+        )
+    ]
 
 
 def begun_on(
@@ -262,24 +276,3 @@ def fleet(store: Store) -> tuple[Target, ...]:
         Target(card.device, card.device_name, card.memory_bytes, quantizes=set(card.quants) != {Quant.NONE})
         for card in alive
     )
-
-
-def gpu_notes(machine: Machine, device: Device) -> Iterator[str]:
-    """Why GPUs that are there stay idle; nothing where there are none, or nobody asked."""
-    if machine.gpus_unusable:
-        instead = "The CPU does it" if device is Device.CPU else "Other GPUs do it"
-        yield f"{instead}: {machine.gpus_unusable}."
-
-
-def begun_notes(begun: Device | None, auto: Device) -> tuple[str, ...]:
-    """That a sweep goes on where it was begun, although `auto` would take another device by now."""
-    if begun in (None, auto):
-        return ()
-    return (f"It was begun on the {begun} and goes on there; --device {SAID[auto]} begins it anew on the {auto}.",)
-
-
-def device_notes(quants: Sequence[Quant], device: Device, targets: Sequence[Target]) -> Iterator[str]:
-    if not targets:
-        yield "No worker is alive yet: the Runs will wait. Start one with `proctor worker`."
-    if device is Device.CPU and any(quant is not Quant.NONE for quant in quants):
-        yield "8 bit and 4 bit are slower than none on a CPU (2 to 5 times); the numbers are right."

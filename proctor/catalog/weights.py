@@ -28,6 +28,9 @@ _DTYPES = {
     "float16": DType.FLOAT16,
     "bfloat16": DType.BFLOAT16,
 }
+# Bytes of the types that quantized checkpoints keep their weights in; no dtype of ours is made of them.
+_KEPT = {"I8": 1, "U8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8}
+MXFP4 = "mxfp4"
 # Parts of names of matrices that bitsandbytes leaves as they are: embeddings, output heads, experts, which
 # transformers fuses into parameters of three dimensions, and the steps of state-space models.
 _NOT_QUANTIZED = ("embed", "lm_head", "wte", "wpe", "token_embd", ".experts.", "_exps.", "router", "dt_proj", "ssm_dt")
@@ -69,6 +72,10 @@ class Weights:
     vocab: int
     max_positions: int
     quantized_as: str = ""  # the method, where the checkpoint is already quantized: gptq, awq, bitsandbytes …
+    packed: int = 0  # of the parameters, those that lie in blocks of MXFP4: loading unpacks them
+    kept_bytes: int = 0  # of a quantized checkpoint's tensors that stay as the file has them; no parameters of these
+    experts_a_token: int = 0  # of a mixture of experts, how many a token goes to; 0: it is none
+    expert_width: int = 0  # the inner width of one
 
 
 def read_folder(folder: Path, name: str = "") -> Weights:
@@ -150,9 +157,12 @@ def from_config(config: Mapping[str, object], tensors: Sequence[Tensor]) -> Weig
     hidden = _number(text, "hidden_size", "n_embd", "d_model")
     architectures = config.get("architectures")
     quantization = config.get("quantization_config")
+    quantized_as = str(quantization.get("quant_method", "")) if isinstance(quantization, Mapping) else ""
+    stored, packed, kept_bytes = _stored(tensors, quantized_as)
+    experts_a_token = _number(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk")
     return Weights(
         architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else "unknown",
-        parameters=sum(tensor.size for tensor in tensors),
+        parameters=stored + packed,
         quantizable=_quantizable(tensors),
         dtype=_own_dtype(config, text, tensors),
         layers=_number(text, "num_hidden_layers", "n_layer", "num_layers"),
@@ -163,7 +173,11 @@ def from_config(config: Mapping[str, object], tensors: Sequence[Tensor]) -> Weig
         head_dim=_number(text, "head_dim") or (hidden // heads if heads else 0),
         vocab=_number(text, "vocab_size"),
         max_positions=_number(text, "n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"),
-        quantized_as=str(quantization.get("quant_method", "")) if isinstance(quantization, Mapping) else "",
+        quantized_as=quantized_as,
+        packed=packed,
+        kept_bytes=kept_bytes,
+        experts_a_token=experts_a_token,
+        expert_width=_number(text, "moe_intermediate_size", "intermediate_size") if experts_a_token else 0,
     )
 
 
@@ -237,6 +251,21 @@ def _quantizable(tensors: Sequence[Tensor]) -> int:
         and tensor.name != "output.weight"
         and not any(part in tensor.name for part in _NOT_QUANTIZED)
     )
+
+
+def _stored(tensors: Sequence[Tensor], quantized_as: str) -> tuple[int, int, int]:
+    """Parameters that lie in the files one by one, those in blocks of MXFP4, and bytes of what stays as it is.
+
+    MXFP4 (Open Compute Project's Microscaling formats) has two numbers of 4 bits in a byte of `…_blocks`, and for 32 of
+    them a byte in `…_scales`. Other methods' tensors of whole or 8-bit numbers stay in memory as they are.
+    """
+    if quantized_as == MXFP4:
+        packed = 2 * sum(tensor.size for tensor in tensors if tensor.name.endswith("_blocks"))
+        rest = (tensor.size for tensor in tensors if not tensor.name.endswith(("_blocks", "_scales")))
+        return sum(rest), packed, 0
+    kept = [tensor for tensor in tensors if quantized_as and tensor.dtype in _KEPT]
+    rest_of = sum(tensor.size for tensor in tensors) - sum(tensor.size for tensor in kept)
+    return rest_of, 0, sum(tensor.size * _KEPT[tensor.dtype] for tensor in kept)
 
 
 def _own_dtype(config: Mapping[str, object], text: Mapping[str, object], tensors: Sequence[Tensor]) -> DType:

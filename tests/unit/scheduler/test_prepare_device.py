@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import SeveralFaults
+from proctor.hardware import Gpu, look
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.runs import SweepRequest
@@ -99,3 +101,29 @@ def test_the_same_command_goes_on_where_it_was_begun_although_auto_is_another_de
     assert fleet.submit() == first
     assert devices(fleet.prepare(fresh=True)) == {Device.GPU}
     assert devices(fleet.prepare("cuda")) == {Device.GPU}
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "quant", "asked", "said"),
+    [
+        (False, Quant.NONE, DType.AUTO, True),
+        (True, Quant.NONE, DType.AUTO, False),
+        (False, Quant.NONE, DType.FLOAT32, False),
+        (False, Quant.FOUR_BIT, DType.AUTO, True),
+    ],
+)
+def test_a_gpu_without_bfloat16_computes_in_float16_and_the_plan_says_so(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, bfloat16: bool, quant: Quant, asked: DType, said: bool
+) -> None:
+    t4 = Gpu(0, "GPU-7", "Tesla T4", 15_800_000_000, (7, 5), bfloat16)
+    monkeypatch.setattr("scheduler.prepare.seen", lambda *_: replace(look({}), gpus=(t4,)))
+    folder = Path(fleet.request.models[0])
+    config = json.loads((folder / "config.json").read_text()) | {"dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps(config))
+    alone = replace(fleet.settings, broker_url=None)
+    request = replace(fleet.request, quants=(quant,), dtype=asked)
+    prepared = prepare(request, alone, fleet.store)
+    assert devices(prepared) == {Device.GPU}
+    assert any("no bfloat16: m will compute in float16, or in float32" in note for note in prepared.notes) is said
+    half = prepare(replace(request, dtype=DType.FLOAT16), alone, fleet.store)
+    assert (prepared.plan.lanes == half.plan.lanes) is (asked is DType.AUTO)

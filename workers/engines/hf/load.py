@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,10 +23,11 @@ from proctor.nouns.runs import Cost
 from workers.engines.devices import TORCH_DTYPES, DeviceMap, TorchDevice, is_of_the_device, is_shortage, place
 from workers.engines.hf.cpu.fused_gates import fuse
 from workers.engines.hf.cpu.onednn import PLAIN, pack
+from workers.engines.hf.float16 import TEXT, why_not_float16
 from workers.engines.hf.head import widen_head
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.own_weights import leave_file
-from workers.engines.hf.quantize import check_computes, notes, quantization, settle
+from workers.engines.hf.quantize import check_computes, notes, prequantized_notes, quantization, settle, unpacked
 from workers.engines.hf.quiet import quiet_libraries
 from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import Meter
@@ -36,6 +38,7 @@ _MOST = 0.9  # of a device's memory, that a model can hope for
 _NO_WINDOW = 1 << 30  # tokens: models without positions read as much as they are given
 # How transformers refuses a quantized model that accelerate found too large for the GPUs (its quantizer_bnb_*.py).
 _OFFLOADS = "dispatched on the CPU or the disk"
+_NO_BFLOAT16 = "computed in {}: this GPU has no bfloat16"
 _TOKENIZER_SAYS = 1_000_000_000  # tokenizers that know no limit say a number above this
 
 
@@ -63,7 +66,8 @@ def load(
 ) -> LoadedModel:
     """Load tokenizer and weights (safetensors only, no code of the model's own).
 
-    Of a group of GPUs it takes one alone where packs of `pack_tokens` have room beside the weights.
+    Of a group of GPUs it takes one alone where packs of `pack_tokens` have room beside the weights. On GPUs without
+    bfloat16, `auto` is float16 for a model of bfloat16 where its numbers hold there, else float32.
 
     Raises
     ------
@@ -81,37 +85,95 @@ def load(
     check_known(folder, name)
     check_tokenizer(folder, name)
     computed = device.resolve(dtype, weights.dtype, quant)
-    needs = weight_bytes(weights, quant, computed)
-    has = room_for(needs, device)
-    if needs > has:
-        raise DoesNotFit(name, needs, has, device.name)
-    where = placement(weights, quant, computed, pack_tokens, device)
+    order = _Order(folder, name, weights, quant, pack_tokens, device)
+    told = notes(quant, device.kind) + prequantized_notes(weights)
     with Meter(device) as meter, quiet_libraries():
-        try:
-            library = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            model = _load_model(folder, name, quant, computed, where)
-            if is_offloaded(getattr(model, "hf_device_map", {})):
-                raise DoesNotFit(name, needs, has, device.name)
+        library, model = order.put(computed)
+        if computed is DType.FLOAT16 and DType.FLOAT16 not in (dtype, weights.dtype):
+            tokenizer = HfTokenizer(library, _window(weights, library), name)
+            with _named(name, 0, device):
+                why = why_not_float16(model, tokenizer.ids(TEXT)[: tokenizer.window])
+            told += (_NO_BFLOAT16.format(f"float32, as {why}" if why else "float16"),)
+            if why:
+                del model
+                device.release()
+                computed = DType.FLOAT32
+                library, model = order.put(computed, why)
+        with _named(name, 0, device):
             products = pack(model, device)
             if products != PLAIN or quant is not Quant.NONE:
                 leave_file(model)
             if fuse(model):
                 products += ", gates fused"
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
-            if is_shortage(error) or _OFFLOADS in str(error):
-                raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
-            if is_of_the_device(error):
-                raise  # a sick GPU is no fault of the model
-            raise BadModel(name, first_line(error)) from error
     vocabulary_size = int(model.config.get_text_config().vocab_size)
     tokenizer = HfTokenizer(library, _window(weights, library), name, vocabulary_size)
     size = int(model.get_memory_footprint())  # type: ignore[no-untyped-call]
-    told = notes(quant, device.kind)
-    if weights.quantized_as:
-        told += (f"the checkpoint is quantized by its makers: {weights.quantized_as}",)
     return LoadedModel(
         CausalModel(model, _padding(library, model)), tokenizer, weights, computed, products, size, meter.cost, told
     )
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A model that is to be loaded on a device, whatever it computes in."""
+
+    folder: Path
+    name: str
+    weights: Weights
+    quant: Quant
+    pack_tokens: int
+    device: TorchDevice
+
+    def put(self, dtype: DType, because: str = "") -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+        """Tokenizer and model, which computes in `dtype` for the reason that is given. Errors as of `load`."""
+        needs = weight_bytes(self.weights, self.quant, dtype)
+        has = room_for(needs, self.device)
+        if needs > has:
+            raise DoesNotFit(self.name, needs, has, self.device.name, because)
+        where = placement(self.weights, self.quant, dtype, self.pack_tokens, self.device)
+        with _named(self.name, needs, self.device):
+            library = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
+            model = self._load(dtype, where)
+            if is_offloaded(getattr(model, "hf_device_map", {})):
+                raise DoesNotFit(self.name, needs, has, self.device.name, because)
+            return library, model
+
+    def _load(self, dtype: DType, where: DeviceMap) -> PreTrainedModel:
+        torch_dtype = TORCH_DTYPES[dtype]
+        asked = quantization(self.quant, torch_dtype, self.folder, self.name)
+        way = asked or unpacked(self.weights.quantized_as)
+        # Even as None the keyword would replace what the checkpoint's own config says of its quantization.
+        named = {} if way is None else {"quantization_config": way}
+        found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
+            self.folder,
+            dtype=torch_dtype,
+            device_map=where.device_map,
+            max_memory=where.max_memory,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            **named,
+        )
+        model, report = found
+        check_complete(report, self.name)
+        settle(model)
+        check_computes(model, self.quant, self.name)
+        widen_head(model)
+        return model
+
+
+@contextmanager
+def _named(name: str, needs: int, device: TorchDevice) -> Iterator[None]:
+    """Turn what libraries raise over a model that can't be loaded into `BadModel` and `DoesNotFit`."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, safetensors.SafetensorError) as error:
+        if is_shortage(error) or _OFFLOADS in str(error):
+            raise DoesNotFit(name, needs, device.available_bytes(), device.name) from error
+        if is_of_the_device(error):
+            raise  # a sick GPU is no fault of the model
+        raise BadModel(name, first_line(error)) from error
 
 
 def room_for(needs: int, device: TorchDevice, limit_s: float = BUSY_S) -> int:
@@ -163,27 +225,6 @@ def check_complete(report: Mapping[str, set[Any]], name: str) -> None:
         raise BadModel(
             name, f"{len(missing)} of its weights are missing, such as {missing[0]}: they would be random numbers"
         )
-
-
-def _load_model(folder: Path, name: str, quant: Quant, dtype: DType, where: DeviceMap) -> PreTrainedModel:
-    torch_dtype = TORCH_DTYPES[dtype]
-    found: tuple[PreTrainedModel, dict[str, set[str]]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
-        folder,
-        dtype=torch_dtype,
-        quantization_config=quantization(quant, torch_dtype, folder, name),
-        device_map=where.device_map,
-        max_memory=where.max_memory,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    model, report = found
-    check_complete(report, name)
-    settle(model)
-    check_computes(model, quant, name)
-    widen_head(model)
-    return model
 
 
 def _window(weights: Weights, tokenizer: PreTrainedTokenizerBase) -> int:

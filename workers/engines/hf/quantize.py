@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.quantizers.base import get_keys_to_not_convert
+from transformers.utils.quantization_config import Mxfp4Config
 
-from proctor.catalog.weights import read_safetensors, weight_files
+from proctor.catalog.weights import MXFP4, Weights, read_safetensors, weight_files
 from proctor.errors import BadModel, NotHere, first_line
 from proctor.nouns.models import Device, Quant
 from workers.engines.devices import is_of_the_device, is_shortage
@@ -52,6 +53,14 @@ def quantization(quant: Quant, dtype: torch.dtype, folder: Path, model: str) -> 
     )
 
 
+def unpacked(method: str) -> Mxfp4Config | None:
+    """How transformers is to read a checkpoint that its makers quantized by this method; None: as it says itself.
+
+    MXFP4 is unpacked to the type that is computed in, on every device alike: see docs/decisions/0036.
+    """
+    return Mxfp4Config(dequantize=True) if method == MXFP4 else None
+
+
 def _kept(folder: Path, model: str) -> list[str] | None:
     """The layers to leave as they are; None for transformers' own choice, which a list of ours would replace."""
     names = (tensor.name for file in weight_files(folder, model) for tensor in read_safetensors(file, model))
@@ -92,3 +101,10 @@ def notes(quant: Quant, device: Device) -> tuple[str, ...]:
     if quant is Quant.NONE or device is Device.GPU:
         return ()
     return (f"{quant} on the CPU: right, and slower than unquantized; its times say nothing about GPUs",)
+
+
+def prequantized_notes(weights: Weights) -> tuple[str, ...]:
+    """What a reader of a Run must know of a checkpoint that its makers quantized."""
+    if not weights.quantized_as:
+        return ()
+    return (f"the checkpoint is quantized by its makers: {weights.quantized_as}" + ", unpacked" * bool(weights.packed),)
