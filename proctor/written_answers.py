@@ -10,6 +10,7 @@ from proctor.exams.judging.chains import Outcome
 from proctor.exams.judging.fared import fared
 from proctor.exams.judging.marking import Result, headline_outcome, mark_by, results
 from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
+from proctor.exams.judging.patterns import PatternTooSlow
 from proctor.exams.judging.programs import wanted_of
 from proctor.exams.judging.repeats import PICKS, Repeats, chains_of_one, each_reply, passed_of
 from proctor.exams.judging.sets import mean
@@ -82,11 +83,15 @@ def with_counts(store: Store, progress: SweepProgress) -> SweepProgress:
     written = [run.run_id for run in progress.runs if run.scoring is Scoring.WRITTEN and run.answered]
     if not written:
         return progress
-    counts = {
-        run.run_id: fared(zip(outcomes(run), (one.points for one in run.answers), strict=True))
-        for run in written_runs(store, written)
-    }
+    counts = {run.run_id: _fared(run) for run in written_runs(store, written)}
     return replace(progress, runs=tuple(replace(run, fared=counts.get(run.run_id)) for run in progress.runs))
+
+
+def _fared(run: WrittenRun) -> Fared | None:
+    try:
+        return fared(zip(outcomes(run), (one.points for one in run.answers), strict=True))
+    except PatternTooSlow:  # the Run failed of it, and says so
+        return None
 
 
 def figures(run: WrittenRun) -> Iterator[Figure]:

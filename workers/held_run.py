@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from proctor.exams.judging.patterns import PatternTooSlow
 from proctor.nouns.exams import Pack
 from proctor.nouns.runs import Claim
 from workers.context import WorkerContext
@@ -129,13 +130,27 @@ class HeldRun:
         return self.worker.channel.stopped or self.lease.paused
 
     def record(self, paper: Paper, pack: Pack, replies: PackReplies) -> None:
-        """Mark a pack and record its Answers, all or none, once. Raises `LeaseLost`."""
-        answers = paper.mark(pack, replies)
+        """Mark a pack and record its Answers, all or none, once.
+
+        Raises
+        ------
+        LeaseLost
+            where another worker holds the Run by now.
+        PatternTooSlow
+            where an expression of the exam takes too long on a reply; the replies are recorded, without marks.
+        """
+        slow = None
+        try:
+            answers = paper.mark(pack, replies)
+        except PatternTooSlow as error:
+            answers, slow = paper.unmarked(pack, replies), error
         self.costs.answered(replies)
         with self.costs.writing():
             self.lease.record(pack.index, answers, replies.cost)
         self.worker.liveness.beat()
         self.recorded.add(pack.index)
+        if slow is not None:
+            raise slow
 
     def hand_back(self) -> bool:
         """Give the Run back before its end: False, it isn't done. Raises `LeaseLost`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from proctor.exams.judging.patterns import PatternTooSlow
 from proctor.exams.judging.replies import Standing
 from proctor.nouns.exams import Scoring
 from proctor.store.database.session import Store
@@ -79,7 +80,10 @@ def read_replies(
     )
     for run in written_runs(store, list(seat)):
         which = np.searchsorted(questions, [one.row for one in run.answers])
-        judged = outcomes(run)
+        try:
+            judged = outcomes(run)
+        except PatternTooSlow:  # the Run failed of it, and says so
+            continue
         standing[seat[run.run_id], which] = [STANDINGS.index(one.standing) for one in judged]
         cut[seat[run.run_id], which] = [one.cut for one in judged]
         if counted := repeats_that_count(run):

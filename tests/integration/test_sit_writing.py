@@ -14,8 +14,9 @@ from proctor.catalog.resolve import resolve
 from proctor.exams.benchmarks import registry
 from proctor.exams.benchmarks.base import Benchmark
 from proctor.exams.benchmarks.registry import BUILT_IN
+from proctor.exams.judging.patterns import PatternTooSlow
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import Conditions, Write
+from proctor.nouns.exams import Conditions, Mark, Write
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
@@ -181,3 +182,18 @@ def test_a_reply_ends_at_its_stop_string_or_at_its_longest(
         assert reply.text.find(letter) in (-1, *range(len(reply.text) - 8, len(reply.text)))
         assert reply.finish is (Finish.STOP if letter in reply.text else Finish.LENGTH)
         assert len(reply.token_ids) <= 5
+
+
+def test_replies_on_which_an_expression_takes_too_long_are_stored_and_the_run_says_so(
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> Mark:
+        raise PatternTooSlow("(a+)+$", "a text of 32 characters", 5.0)
+
+    monkeypatch.setattr(registry, "BUILT_IN", (*BUILT_IN, replace(SUMS, mark=explode)))
+    sweep = submit(store, model)
+    drain(desk_with())
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.answered, run.correct) == (RunStatus.FAILED, 8, 0)
+    assert "The regular expression (a+)+$ takes more than 5 s" in run.reason
+    assert all(row.written[0].text and row.extracted is None for row in rows_of(store, sweep))

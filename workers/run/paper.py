@@ -8,8 +8,9 @@ from datetime import date
 
 from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
 from proctor.exams.benchmarks.registry import of_version
+from proctor.exams.marking.answers import answer_of
 from proctor.exams.packs import compose, compose_by_count
-from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Exchange, Pack, Prompt, Write
+from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Exchange, Mark, Pack, Prompt, Write
 from proctor.nouns.runs import Provenance, ShotsShown
 from workers.engines.base import Engine, Skill, require
 from workers.engines.chat_template import ExamChat
@@ -59,6 +60,13 @@ class Paper:
         """The Answers to a pack's prompts."""
         return [
             self.benchmark.judged(self.exam, self.prompts[member], exchanges)
+            for member, exchanges in zip(pack.members, replies.exchanges, strict=True)
+        ]
+
+    def unmarked(self, pack: Pack, replies: PackReplies) -> list[Answer]:
+        """The Answers to a pack's prompts where they can't be marked: the replies, and no answer."""
+        return [
+            answer_of(self.prompts[member], exchanges, Mark(0.0))
             for member, exchanges in zip(pack.members, replies.exchanges, strict=True)
         ]
 

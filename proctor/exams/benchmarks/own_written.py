@@ -14,6 +14,7 @@ from pathlib import Path
 
 from proctor.errors import BadExam, BadInput
 from proctor.exams.benchmarks.task_benchmark import TaskBenchmark, fixed
+from proctor.exams.judging.patterns import pattern_of
 from proctor.exams.tasks.definition import Asking, Judging, Row, Rows, Task
 from proctor.exams.tasks.form import Chain, Kind, Metric, Step
 from proctor.printing import quoted
@@ -49,7 +50,7 @@ def own_written(path: Path, way: str, shots: int | None = None, licence: str = "
     Raises
     ------
     BadInput
-        for a way that there isn't, and a pattern that is none.
+        for a way that there isn't, a pattern that is none, and one that explodes.
     """
     name = path.stem if path.is_file() else path.name
     judged = _way(way)
@@ -69,7 +70,7 @@ def _way(text: str) -> Way:
     kind, _, pattern = text.partition(":")
     if kind == "regex" and pattern:
         try:
-            re.compile(pattern)
+            pattern_of(pattern).probe()
         except re.error as error:
             raise BadInput(f"--judge {text}: no regular expression ({error}).", "Mend the pattern.") from error
         return Way(pattern, -1, Metric("exact_match", _PLAIN))

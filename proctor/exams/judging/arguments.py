@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from proctor.errors import BadExam
+from proctor.exams.judging.patterns import Pattern, pattern_of
 
 
 class Reader:
     """Reads the arguments of one filter or metric. Every read raises `BadExam` for a value of another type."""
 
-    def __init__(self, owner: str, arguments: Mapping[str, object]) -> None:
-        self._owner, self._arguments, self._asked = owner, arguments, set[str]()
+    def __init__(self, owner: str, arguments: Mapping[str, object], *, probes: bool = False) -> None:
+        """`probes`: regular expressions are also tried, and those that explode raise `PatternTooSlow`."""
+        self._owner, self._arguments, self._asked, self._probes = owner, arguments, set[str](), probes
 
     def _get(self, name: str) -> object:
         self._asked.add(name)
@@ -46,11 +48,11 @@ class Reader:
             return str(value)
         raise self._bad(name, value, "a text")
 
-    def pattern(self, name: str, default: str) -> re.Pattern[str]:
+    def pattern(self, name: str, default: str) -> Pattern:
         """A regular expression."""
         return self.compiled(name, self.text(name, default))
 
-    def patterns(self, name: str) -> tuple[re.Pattern[str], ...]:
+    def patterns(self, name: str) -> tuple[Pattern, ...]:
         """Several regular expressions; one alone is taken as a list of it."""
         value = self._get(name)
         if value is None:
@@ -70,12 +72,15 @@ class Reader:
             return {str(key): str(one) for key, one in value.items()}
         raise self._bad(name, value, "a mapping of texts")
 
-    def compiled(self, name: str, pattern: str) -> re.Pattern[str]:
+    def compiled(self, name: str, pattern: str) -> Pattern:
         """A regular expression of the argument `name`, compiled."""
         try:
-            return re.compile(pattern)
+            found = pattern_of(pattern)
         except re.error as error:
             raise self._bad(name, pattern, f"a regular expression ({error})") from error
+        if self._probes:
+            found.probe()
+        return found
 
     def check_all_read(self) -> None:
         """Raise `BadExam` for arguments that were not asked for."""

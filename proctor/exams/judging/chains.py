@@ -57,11 +57,14 @@ class Outcome:
         return self.text if self.standing is Standing.EXTRACTED else None
 
 
-def made(step: Step) -> Filter:
-    """The filter that a step names. Raises `BadExam` for an unknown name, and for arguments that it can't take."""
+def made(step: Step, *, probes: bool = False) -> Filter:
+    """The filter that a step names; `probes` as of `Reader`.
+
+    Raises `BadExam` for an unknown name, and for arguments that it can't take.
+    """
     if step.function not in FILTERS:
         raise BadExam(f"No filter is called {step.function!r}.", f"There are {', '.join(sorted(FILTERS))}.")
-    reader = Reader(f"The filter {step.function}", step.arguments)
+    reader = Reader(f"The filter {step.function}", step.arguments, probes=probes)
     ready = FILTERS[step.function](reader)
     reader.check_all_read()
     return ready

@@ -1,4 +1,4 @@
-"""Filters by the names that lm-evaluation-harness gives them. None raises, whatever the text.
+"""Filters by the names that lm-evaluation-harness gives them. None raises, whatever the text, but `PatternTooSlow`.
 
 A filter takes the replies to one question and gives as many or fewer. Where it finds nothing its fallback's text goes
 on to the next filter, as there; `found` keeps apart what was read out of a reply and what stands in for it.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from proctor.errors import BadScores
 from proctor.exams.judging.arguments import Reader
+from proctor.exams.judging.patterns import Pattern
 from proctor.exams.judging.references import choices_of
 from proctor.nouns.exams import LETTERS, Question
 
@@ -43,7 +44,7 @@ def each(extract: Extract, fallback: str = INVALID) -> Filter:
     return lambda pieces, question: [piece.or_else(extract(piece.text, question), fallback) for piece in pieces]
 
 
-def select(pattern: re.Pattern[str], text: str, place: int) -> str | None:
+def select(pattern: re.Pattern[str] | Pattern, text: str, place: int) -> str | None:
     """The match at `place` among all (−1: the last), stripped: of its groups the first that isn't empty, or the whole.
 
     None where there are fewer matches, or no group has a text.
@@ -61,7 +62,7 @@ def select(pattern: re.Pattern[str], text: str, place: int) -> str | None:
 class Plainer:
     """What is taken off a text before it is searched: expressions, case, punctuation in the sense of Unicode."""
 
-    regexes: tuple[re.Pattern[str], ...] = ()
+    regexes: tuple[Pattern, ...] = ()
     case: bool = False
     punctuation: bool = False
 

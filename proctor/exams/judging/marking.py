@@ -86,11 +86,13 @@ def headline_outcome(form: Form, question: Question, exchanges: Sequence[Exchang
 def check(form: Form) -> None:
     """Raise `BadExam` where this release can't judge by a form: filters, metrics, summaries, their arguments.
 
+    Regular expressions are tried, and refused where they explode.
+
     Raises `BadInput` where a library that a metric needs isn't installed.
     """
     for chain in form.chains:
         for step in chain.steps:
-            made(step)
+            made(step, probes=True)
     for metric in form.metrics:
         metrics.check(form.kind, metric)
     head = form.headline

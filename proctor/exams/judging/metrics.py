@@ -157,6 +157,8 @@ def check(kind: Kind, metric: Metric) -> None:
         raise BadExam(f"The metric {metric.name} knows no argument {', '.join(unknown)}.", "Mend the task's file.")
     for module in measure.needs:
         check_installed(module)
+    if "regexes_to_ignore" in measure.takes:
+        Reader(f"The metric {metric.name}", metric.arguments, probes=True).patterns("regexes_to_ignore")
     if measure.takes:  # of which the values are read when it is computed
         of_text(metric, Question("", 0, "", reference="-"), "")
 

@@ -4,12 +4,11 @@ The environment is that of lm-evaluation-harness 0.4.13 (`StrictUndefined`, the 
 `regex_replace`). Beyond Jinja's sandbox there is an allow-list of nodes, filters, tests and methods: no multiplication,
 macro, import or format; nothing but `range` is called that is no method of the list. A text that grows beyond
 `LONGEST_TEXT`, or a loop of more than `MOST_STEPS` in all, ends in an error. Chat templates need far more and are
-rendered in a process of their own (decision 22); regular expressions of a file aren't bounded.
+rendered in a process of their own (decision 22).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +20,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from proctor.errors import BadExam, first_line
+from proctor.exams.judging.patterns import pattern_of
 from proctor.exams.reading.problems import shown
 
 LONGEST_TEXT = 4 << 20  # characters, of a rendered text and of each text on the way
@@ -205,7 +205,7 @@ def _bounded_join(items: Iterable[object], between: str = "", attribute: None = 
 
 def _regex_replace(text: str, pattern: str, by: str, count: int = 0) -> str:
     _within(len(text) + (len(text) + 1) * len(by))
-    return re.sub(pattern, by, text, count=count)
+    return pattern_of(pattern).sub(by, text, count)
 
 
 class _Environment(ImmutableSandboxedEnvironment):

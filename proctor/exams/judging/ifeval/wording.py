@@ -6,6 +6,7 @@ import re
 
 from proctor.exams.judging.ifeval.given import Given
 from proctor.exams.judging.ifeval.sentences import runs_of, sentences_of, words_of
+from proctor.exams.judging.patterns import Pattern, pattern_of
 
 ALLOWED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
@@ -74,10 +75,10 @@ def repeated_prompt(reply: str, given: Given) -> bool:
     return reply.strip().lower().startswith(given.text("prompt_to_repeat").strip().lower())
 
 
-def sought(word: str, whole: bool = False) -> re.Pattern[str]:
+def sought(word: str, whole: bool = False) -> Pattern:
     """A keyword as an expression in any case, as IFEval takes it; one that is no expression means itself."""
     edge = r"\b" if whole else ""
     try:
-        return re.compile(f"{edge}{word}{edge}", re.IGNORECASE)
+        return pattern_of(f"{edge}{word}{edge}", re.IGNORECASE)
     except re.error:
-        return re.compile(f"{edge}{re.escape(word)}{edge}", re.IGNORECASE)
+        return pattern_of(f"{edge}{re.escape(word)}{edge}", re.IGNORECASE)
