@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chat.client.client import Client, Reply, ReplySettings, new_id
 from proctor.errors import BadInput
-from proctor.nouns.conversations import Conversation, Fault, History, Role, Utterance, path_to
+from proctor.nouns.conversations import Conversation, Fault, History, Role, Sampling, Utterance, path_to
 from proctor.nouns.models import Lane
 
 # Faults of which a worker has filed nothing: what was to be said is still to be said.
@@ -52,6 +52,12 @@ class ChatSession:
         say = (*self._before, Utterance(Role.USER, text))
         request = replace(self.reply_settings, history=history).request(self.conversation, say)
         return self.client.ask(replace(request, options=tuple(options)))
+
+    def write(self, text: str, sampling: Sampling, history: History) -> Reply:
+        """Have `text` answered in words, as if it were said now. Nothing is changed by it."""
+        say = (*self._before, Utterance(Role.USER, text))
+        settings = replace(self.reply_settings, history=history, sampling=sampling)
+        return self.client.ask(replace(settings.request(self.conversation, say), apart=True))
 
     def lay(self, before: Sequence[Utterance]) -> None:
         """Put messages in front of what is said next: a system prompt, or an earlier conversation."""

@@ -102,6 +102,7 @@ class TurnRequest:
     history: History = History.SUMMARY
     options: tuple[str, ...] = ()
     title: str = ""  # of the conversation, where this Turn opens it
+    apart: bool = False  # the reply is made, and the conversation goes on as if nothing had been asked
     echo: bool = False  # the prompt is told too, with its tokens' log-probabilities where `sampling.rivals` is set
 
     def __post_init__(self) -> None:

@@ -231,10 +231,14 @@ def put_question(session: TerminalSession, rest: str) -> None:
     asked = re.fullmatch(r"(.*\S)(?:\s+|\s*:\s*)(\d{1,9})", rest.strip(), re.ASCII)
     if asked is None:
         raise BadInput("/probe wants a subject and a question's number, from 0.", "/probe arithmetic:3")
-    from chat.terminal import probe  # reads exams
+    from chat.terminal import probe, probe_written  # read exams
 
-    question = probe.find_question(session.benchmark, asked[1], int(asked[2]), session.data)
-    for line in probe.lines(probe.probe(session.talk, question)):
+    found = probe.find_question(session.benchmark, asked[1], int(asked[2]), session.data)
+    if found.form is None:
+        shown = probe.lines(probe.probe(session.talk, found.question))
+    else:
+        shown = probe_written.lines(probe_written.probe_written(session.talk, found.question, found.form))
+    for line in shown:
         session.screen.line(line)
 
 

@@ -1,4 +1,7 @@
-"""`/probe`: an exam question inside a conversation. What the model thinks of its options here, beside nowhere."""
+"""`/probe`: an exam question inside a conversation. What the model thinks of its options here, beside nowhere.
+
+Questions whose answers are written are `chat.terminal.probe_written`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,17 @@ from chat.client.session import ChatSession
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.tasks.definition import Settings
+from proctor.exams.tasks.form import Form, Kind, read_form
 from proctor.nouns.conversations import Finish, History
 from proctor.nouns.exams import LETTERS, Question
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A question, and the form of its exam where its answer is written; without, its options are scored."""
+
+    question: Question
+    form: Form | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ def probe(talk: ChatSession, question: Question) -> Probe:
     return Probe(question, _score(talk, question, talk.reply_settings.history), _score(talk, question, History.OFF))
 
 
-def find_question(benchmark: str, subject: str, index: int, data: Path | None = None) -> Question:
+def find_question(benchmark: str, subject: str, index: int, data: Path | None = None) -> Probed:
     """The question of a subject that `proctor show SUBJECT:INDEX` shows: by its place in the split, from 0.
 
     `data` is the folder in which the benchmark's rows lie; None: on the hub, or beside the benchmark.
@@ -43,7 +55,7 @@ def find_question(benchmark: str, subject: str, index: int, data: Path | None = 
     Raises
     ------
     BadInput
-        where the benchmark, the subject or the question isn't there.
+        where the benchmark, the subject or the question isn't there, or there is nothing to be asked.
     """
     exams = load_benchmark(benchmark, [subject], Settings(folder=data)).exams
     if len(exams) != 1:
@@ -56,9 +68,13 @@ def find_question(benchmark: str, subject: str, index: int, data: Path | None = 
         raise BadInput(
             f"{subject} has no question {index}.", f"It has {min(places)} to {max(places)}, counted from 0{copies}."
         )
-    if not found.choices:
-        raise BadInput(f"{subject}:{index} has no options to probe.", "Take a benchmark of multiple choice.")
-    return found
+    form = read_form(exam.form) if exam.form else None
+    if not found.choices and (form is None or form.kind is not Kind.WRITE):
+        raise BadInput(
+            f"{subject}:{index} has neither options nor a written answer.",
+            "A text or page that is scored as it stands can't be asked; take another benchmark.",
+        )
+    return Probed(found, form if form and form.kind is Kind.WRITE else None)
 
 
 def as_message(question: Question) -> str:

@@ -237,6 +237,18 @@ def test_a_file_and_an_exam_question_can_be_put(seen: Seen, bird: Parrot, folder
     assert here.options == alone.options == ("A", "B", "C", "D")
 
 
+def test_an_exam_question_whose_answer_is_written_can_be_put(
+    bird: Parrot, environ: dict[str, str], folder: Path
+) -> None:
+    with terminal(["chat", "-m", "parrot", "--benchmark", "demo_words"], environ, folder) as seen:
+        seen.wait_for_prompt()
+        shown = seen.say("/probe demo_words:1", "the answer is")
+    assert "here: " in shown
+    here, alone = list(bird.requests.values())[-2:]
+    assert (here.apart, alone.apart, alone.history) == (True, True, History.OFF)
+    assert here.say[-1].content.startswith("Question: ")
+
+
 def test_lines_of_earlier_sessions_come_back_and_pasted_lines_are_one_message(
     seen: Seen, bird: Parrot, environ: dict[str, str], folder: Path
 ) -> None:

@@ -351,6 +351,18 @@ def test_a_probe_leaves_the_conversation_where_it_was(store: Store) -> None:
     assert next(turn for turn in found.turns if turn.id == "p1").options_logprob == (-0.5, -1.5)
 
 
+def test_what_is_asked_apart_is_answered_and_the_conversation_goes_on_without_it(store: Store) -> None:
+    file(store)
+    finish(store, claim(store)[0])
+    file(store, "p1", apart=True)
+    finish(store, claim(store)[0])
+    file(store, "t2")
+    found = conversations.load(store, "c1")
+    assert found.last_turn_id == "t2"
+    assert [turn.id for turn in path_to(found.turns, "t2")] == ["t1-0", "t1", "t2-0", "t2"]
+    assert next(turn for turn in found.turns if turn.id == "p1").content
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"after": "nowhere"}, "has no turn nowhere"), ({"say": ()}, "is empty"), ({"say": (), "after": ""}, "is empty")],

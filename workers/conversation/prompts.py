@@ -11,7 +11,7 @@ from chat.context.summary import Method, extract
 from chat.context.thread import Thread, facts, fold, in_force, read_thread, show, through
 from chat.context.window import BETWEEN, ContextTooLong, Policy, accept
 from proctor.errors import BadInput
-from proctor.nouns.conversations import ContextFacts, History, Role, Summary, Turn, TurnStatus, path_to
+from proctor.nouns.conversations import ContextFacts, Conversation, History, Role, Summary, Turn, TurnStatus, path_to
 from proctor.nouns.models import Lane
 from proctor.store.conversations import conversations
 from proctor.store.conversations.turns import TurnClaim
@@ -60,7 +60,7 @@ class PromptBuilder:
             turn = conversations.find_turn(self.store, claim.parent_id)
             if turn is not None and turn.role is Role.USER and turn.token_ids:
                 return self._in_tokens(claim, turn.token_ids)
-        thread, summaries = self._thread(claim, None)
+        thread, summaries = self._thread(conversations.load(self.store, claim.conversation_id), claim, None)
         found = in_force(thread, summaries)
         shown = show(self.renderer, self._policy(claim), thread, claim.history, found[1] if found else None)
         behind = shown.ids if claim.history is History.RAW else thread.message()[0].opened
@@ -78,13 +78,19 @@ class PromptBuilder:
         return BuiltPrompt(ids, ContextFacts(tokens=len(ids), budget=budget), self.window, ids, text, in_tokens=True)
 
     def fold(self, claim: TurnClaim, reply: Sequence[int], content: str) -> None:
-        """After a reply: summarise what is about to slide out of the window, where it is time."""
+        """After a reply: summarise what is about to slide out of the window, where it is time.
+
+        Nothing is due behind a reply that isn't the conversation's newest Turn: it was asked for apart.
+        """
         now = datetime.now(UTC)
         said = Turn(
             claim.turn_id, claim.conversation_id, claim.parent_id, 0, Role.ASSISTANT, content, TurnStatus.DONE, now,
             token_ids=tuple(reply), lane=str(claim.lane),
         )  # fmt: skip
-        thread, summaries = self._thread(claim, said)
+        story = conversations.load(self.store, claim.conversation_id)
+        if story.last_turn_id != claim.turn_id:
+            return
+        thread, summaries = self._thread(story, claim, said)
         found = in_force(thread, summaries)
         folding = fold(self.renderer, self._policy(claim), thread, found[1] if found else None)
         if folding is None:
@@ -105,10 +111,9 @@ class PromptBuilder:
         wanted = claim.sampling.max_tokens or RESERVE
         return Policy(self.window, max(1, min(wanted, self.window // 2)))
 
-    def _thread(self, claim: TurnClaim, reply: Turn | None) -> tuple[Thread, Sequence[Summary]]:
-        found = conversations.load(self.store, claim.conversation_id)
-        path = path_to(found.turns, claim.parent_id)
-        return read_thread((*path, reply) if reply is not None else path, self._ids), found.summaries
+    def _thread(self, story: Conversation, claim: TurnClaim, reply: Turn | None) -> tuple[Thread, Sequence[Summary]]:
+        path = path_to(story.turns, claim.parent_id)
+        return read_thread((*path, reply) if reply is not None else path, self._ids), story.summaries
 
     def _ids(self, turn: Turn) -> Sequence[int]:
         """A reply's tokens as they were generated, where this model did so and they are its whole text; else anew."""

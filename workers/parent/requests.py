@@ -218,6 +218,7 @@ class ChatRequests:
             options=request.options,
             title=request.title,
             echo=request.echo,
+            apart=request.apart,
         )
 
     def _resolve(self, name: str) -> ModelRef:

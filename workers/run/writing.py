@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from proctor.errors import CantBeAsked
+from proctor.exams.judging.thoughts import ThinkingMarks, ThoughtWatch
 from proctor.nouns.conversations import MAX_SEED, Finish, Sampling
 from proctor.nouns.exams import Exchange, Pack, Prompt, Write, Written
 from proctor.nouns.runs import Cost
@@ -24,7 +25,7 @@ from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import GenerationRequest, Generator
 from workers.engines.measure import Meter
 from workers.engines.scoring import Prepared
-from workers.engines.thinking import ThinkingMarks, ThoughtWatch, detokenizer_of, marks_of
+from workers.engines.thinking import detokenizer_of, marks_of
 from workers.run.paper import Paper
 from workers.run.replies import PackReplies
 

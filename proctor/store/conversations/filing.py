@@ -60,6 +60,7 @@ class Filing:
     options: tuple[str, ...] = ()
     title: str = ""
     echo: bool = False
+    apart: bool = False  # the conversation's newest Turn stays what it was
 
     @property
     def lane(self) -> Lane:
@@ -104,7 +105,7 @@ def file_turn(store: Store, filing: Filing, *, most: int = MAX_WAITING) -> Filed
         reply = _reply(filing, now)
         session.add(reply)
         conversation.touched_at = now
-        if not filing.options:
+        if not filing.options and not filing.apart:
             conversation.last_turn_id = filing.turn_id
         return Filed(TurnStatus.PENDING, 0, filing.lane, _ahead(session, reply), new=True)
 

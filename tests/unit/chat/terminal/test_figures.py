@@ -204,7 +204,7 @@ def test_a_question_is_put_with_all_its_options() -> None:
 
 
 def test_a_question_is_found_by_its_place_in_the_split_from_zero() -> None:
-    assert [probe.find_question("demo", "arithmetic", index).index for index in (0, 39)] == [0, 39]
+    assert [probe.find_question("demo", "arithmetic", index).question.index for index in (0, 39)] == [0, 39]
     with pytest.raises(BadInput, match=r"no question 40\. It has 0 to 39, counted from 0\."):
         probe.find_question("demo", "arithmetic", 40)
 
@@ -214,7 +214,7 @@ def test_a_copy_that_was_dropped_shifts_no_number(tmp_path: Path) -> None:
     rows = [{"question": text, "choices": ["a", "b"], "answer": 0, "subject": "sums"} for text in texts]
     path = tmp_path / "own.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert probe.find_question(str(path), "sums", 2).text == "Two?"
+    assert probe.find_question(str(path), "sums", 2).question.text == "Two?"
     with pytest.raises(BadInput, match=r"no question 1\. It has 0 to 2, counted from 0 without those"):
         probe.find_question(str(path), "sums", 1)
 

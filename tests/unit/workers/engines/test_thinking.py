@@ -8,10 +8,11 @@ from datetime import datetime
 import pytest
 
 from proctor.exams.chat_prompts import Turns
+from proctor.exams.judging.thoughts import NONE, ThinkingMarks, ThoughtWatch, mark_in
 from proctor.nouns.models import ModelRef, ModelSource, Quant
 from tests.bigram import BigramEngine, Bytes
 from workers.engines.chat_template import ChatTemplate
-from workers.engines.thinking import NONE, ThinkingMarks, ThoughtWatch, detokenizer_of, marks_of
+from workers.engines.thinking import detokenizer_of, marks_of
 
 THINK = ThinkingMarks("<think>", "</think>")
 
@@ -88,3 +89,11 @@ def test_marks_that_texts_are_decoded_without_stand_in_the_text_of_a_reply() -> 
     text = detokenizer_of(engine, marks_of(tokenizer), ())
     text.push([1000, *b"hm", 1001, *b" 18", 1002])
     assert text.text == "[THINK]hm[/THINK] 18"
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [("\n<think>hm", "</think>"), ("hm</think> 18", "</think>"), ("18 <think>", ""), ("[THINK]", "[/THINK]"), ("", "")],
+)
+def test_of_a_model_that_is_not_known_a_reply_shows_its_thought(text: str, end: str) -> None:
+    assert mark_in(text) == end
