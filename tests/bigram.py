@@ -21,7 +21,7 @@ from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import Choose, Pack, Prompt, Roll
 from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
-from workers.engines.base import LoadRequest, Skill
+from workers.engines.base import DevicePeak, LoadRequest, Skill
 from workers.engines.chat_template import ChatTemplate
 from workers.engines.detokenizer import Detokenizer
 from workers.engines.generation import GenerationRequest, NextToken, PromptLogprob, TokenLogprob
@@ -79,8 +79,8 @@ class PlainDevice:
     def begin_gpu_time(self) -> Callable[[], float]:
         return lambda: 0.0
 
-    def begin_peak(self) -> Callable[[], int]:
-        return lambda: 0
+    def begin_peak(self) -> Callable[[], DevicePeak]:
+        return DevicePeak
 
 
 class Bytes:

@@ -83,7 +83,7 @@ RUN_COLUMNS = (
     "scoring", "accuracy_norm", "noise_flips", "noise_questions", "noise_largest",
     "load_wall_s", "tokenize_wall_s", "prefix_wall_s", "write_wall_s",
     "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
-    "fewest_shots", "most_shots", "short_of_shots",
+    "fewest_shots", "most_shots", "short_of_shots", "peak_reserved_bytes",
 )  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def run_row(record: RunRecord, shown: ShotsShown | None) -> tuple[object, ...]:
         measures and measures.peak_rss_bytes, measures and measures.peak_device_bytes,
         record.answered / score.wall_s if score and score.wall_s > 0 else None, record.reason,
         shown and shown.fewest, shown and shown.most, shown and shown.short,
+        measures and measures.peak_reserved_bytes,
     )  # fmt: skip
 
 

@@ -144,6 +144,7 @@ def runs_table(results: Results) -> Table:
         Column("prefix, wall", SECONDS, numeric=True), Column("packs, wall", SECONDS, numeric=True),
         Column("loading, wall", SECONDS, numeric=True), Column("writing, wall", SECONDS, numeric=True),
         Column("peak memory", GIB, numeric=True), Column("peak GPU memory", GIB, numeric=True),
+        Column("GPU memory held", GIB, numeric=True),
         Column("questions a second", number(2), numeric=True), Column("attempt", numeric=True),
     )  # fmt: skip
     measured = [(r, r.measures) for r in results.records if r.measures is not None]
@@ -151,14 +152,15 @@ def runs_table(results: Results) -> Table:
         (
             r.run_id, names[r.run_id], r.spec.subject, r.answered, m.scoring.wall_s, m.scoring.cpu_s, m.scoring.gpu_s,
             m.tokenize.wall_s, m.prefix.wall_s, m.score.wall_s, m.load.wall_s, m.write.wall_s,
-            m.peak_rss_bytes, m.peak_device_bytes,
+            m.peak_rss_bytes, m.peak_device_bytes, m.peak_reserved_bytes,
             r.answered / m.scoring.wall_s if m.scoring.wall_s > 0 else None, r.attempt,
         )
         for r, m in measured
     ]  # fmt: skip
     caption = (
         "Time and memory of every Run that was measured. "
-        "Wall, CPU and GPU are of tokenizing, prefix and packs together."
+        "Wall, CPU and GPU are of tokenizing, prefix and packs together. Of a GPU's memory the peak is what tensors "
+        "took, held is what torch kept for them: that is what nvidia-smi shows, beside CUDA's own half a gigabyte."
     )
     table = Table("costs_by_run", caption, columns, rows)
     return with_sets(table, [results.set_named(r) for r, _ in measured]) if len(results.panels) > 1 else table

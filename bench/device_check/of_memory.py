@@ -64,11 +64,17 @@ def _predicted(quant: Quant) -> Callable[[Workshop], Found]:
                 f"{peak.rss_bytes // _MIB} MiB of the whole process, {said // _MIB} predicted",
                 figures={"rss_bytes": peak.rss_bytes, "predicted_bytes": said, "weight_bytes": engine.bytes},
             )
-        share = peak.device_bytes / said
+        used, reserved = peak.device.used_bytes, peak.device.reserved_bytes
+        share = used / said
         return Found(
-            f"{share:.2f}: {peak.device_bytes // _MIB} MiB, {said // _MIB} predicted",
+            f"{share:.2f}: {used // _MIB} MiB, {said // _MIB} predicted; torch held {reserved // _MIB}",
             _LESS <= share <= _MORE,
-            {"device_bytes": peak.device_bytes, "predicted_bytes": said, "weight_bytes": engine.bytes},
+            {
+                "device_bytes": used,
+                "reserved_bytes": reserved,
+                "predicted_bytes": said,
+                "weight_bytes": engine.bytes,
+            },
         )
 
     return run
@@ -116,7 +122,7 @@ def cut_for_memory(shop: Workshop) -> Found:
     before = torch.cuda.memory_allocated()
     with PeakMemory(shop.device) as peak:
         scorer.score(ready, pack)
-    needs = peak.device_bytes - before
+    needs = peak.device.used_bytes - before
     shop.device.release()
     try:
         limit = torch.cuda.memory_reserved() + _ROOM * needs

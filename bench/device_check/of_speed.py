@@ -129,7 +129,8 @@ def _score(shape: str, kind: str, budget: int) -> Callable[[Workshop], Found]:
             figures={
                 "tokens": tokens, "seconds": took, "tokens_s": tokens / took, "questions_s": len(asked) / took,
                 "share_of_rate": share, "flops_s": floor.rate, "pack_s": whole_s, "launched_s": launched_s,
-                "peak_device_bytes": peak.device_bytes, "peak_rss_bytes": peak.rss_bytes, "way": scorer.name,
+                "peak_device_bytes": peak.device.used_bytes, "peak_reserved_bytes": peak.device.reserved_bytes,
+                "peak_rss_bytes": peak.rss_bytes, "way": scorer.name,
             },
         )  # fmt: skip
 

@@ -95,11 +95,12 @@ class Measures:
     score: Cost = Cost()  # the packs; in rows from before `prefix` and `tokenize` were measured apart, those too
     write: Cost = Cost()
     peak_rss_bytes: int = 0
-    peak_device_bytes: int = 0  # 0 on the CPU
+    peak_device_bytes: int = 0  # of tensors on the GPU; 0 on the CPU
     tokens_computed: int = 0
     tokens_saved: int = 0  # computed once for several questions
     tokenize: Cost = Cost()
     prefix: Cost = Cost()  # the forward pass over what all prompts begin with
+    peak_reserved_bytes: int = 0  # of the GPU's memory that torch held, in use or not; 0: not recorded, or on the CPU
 
     @property
     def scoring(self) -> Cost:

@@ -73,7 +73,7 @@ HEADINGS = {
     "costs": 'contestant,Runs,questions,wall,CPU,GPU,"loading, wall",peak memory,peak GPU memory,questions a second',
     "costs_by_run": (
         'Run,contestant,subject,questions,wall,CPU,GPU,"tokenizing, wall","prefix, wall","packs, wall",'
-        '"loading, wall","writing, wall",peak memory,peak GPU memory,questions a second,attempt'
+        '"loading, wall","writing, wall",peak memory,peak GPU memory,GPU memory held,questions a second,attempt'
     ),
     "exams": "subject,benchmark,content (SHA-256),prompt version",
     "mistake_distribution": "missed by,questions,if independent",
@@ -120,7 +120,7 @@ def test_the_frame_of_runs_has_a_row_a_run_with_its_own_figures(desk: Store) -> 
         "scoring", "accuracy_norm", "noise_flips", "noise_questions", "noise_largest",
         "load_wall_s", "tokenize_wall_s", "prefix_wall_s", "write_wall_s",
         "wall_s", "cpu_s", "gpu_s", "peak_rss_bytes", "peak_device_bytes", "questions_per_s", "reason",
-        "fewest_shots", "most_shots", "short_of_shots",
+        "fewest_shots", "most_shots", "short_of_shots", "peak_reserved_bytes",
     ]  # fmt: skip
     failed, done = frame[frame["status"] == "failed"], frame[frame["status"] == "done"]
     assert (len(failed), len(done)) == (1, 11)

@@ -42,6 +42,14 @@ _LACKING = {
 INEXACT = "its engine may give other numbers to the same pack: a Run that was resumed may differ from one that wasn't"
 
 
+@dataclass(frozen=True)
+class DevicePeak:
+    """Peaks of the GPUs' memory over some time; 0 without a GPU."""
+
+    used_bytes: int = 0  # by tensors: what the work needs
+    reserved_bytes: int = 0  # by the allocator, with what it keeps for later: what others can't have meanwhile
+
+
 class ComputeDevice(Protocol):
     """What a worker's process computes on: some GPUs, the CPU, or neither for an engine that asks elsewhere."""
 
@@ -61,8 +69,8 @@ class ComputeDevice(Protocol):
     def begin_gpu_time(self) -> Callable[[], float]:
         """Time the GPU's work from now on. The call that is returned waits for its end: seconds, 0 without a GPU."""
 
-    def begin_peak(self) -> Callable[[], int]:
-        """Watch the GPU's memory from now on. The call that is returned gives the peak in bytes, 0 without a GPU."""
+    def begin_peak(self) -> Callable[[], DevicePeak]:
+        """Watch the GPU's memory from now on. The call that is returned gives the peak."""
 
 
 class Tokenizer(Protocol):

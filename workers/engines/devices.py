@@ -16,6 +16,7 @@ from proctor.catalog.memory import computed_dtype
 from proctor.errors import BadInput, OutOfMemory
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines import heap
+from workers.engines.base import DevicePeak
 
 TORCH_DTYPES = {
     DType.FLOAT32: torch.float32,
@@ -129,13 +130,19 @@ class TorchDevice:
 
         return end
 
-    def begin_peak(self) -> Callable[[], int]:
-        """Watch from now on what torch's allocator holds on all GPUs together."""
+    def begin_peak(self) -> Callable[[], DevicePeak]:
+        """Watch from now on what torch's allocator gives out, and what it holds, on all GPUs together.
+
+        nvidia-smi shows what it holds, and CUDA's context beside it.
+        """
         if self.kind is not Device.GPU:
-            return lambda: 0
+            return DevicePeak
         for gpu in range(self.gpus):
             torch.cuda.reset_peak_memory_stats(gpu)
-        return lambda: sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(self.gpus))
+        return lambda: DevicePeak(
+            used_bytes=sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(self.gpus)),
+            reserved_bytes=sum(torch.cuda.max_memory_reserved(gpu) for gpu in range(self.gpus)),
+        )
 
     def resolve(self, wanted: DType, own: DType, quant: Quant) -> DType:
         """The type to compute in on this device; the rule is `proctor.catalog.memory.computed_dtype`."""

@@ -12,7 +12,7 @@ from typing import Self
 import psutil
 
 from proctor.nouns.runs import Cost
-from workers.engines.base import ComputeDevice
+from workers.engines.base import ComputeDevice, DevicePeak
 
 _SAMPLE_S = 0.01
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -43,20 +43,20 @@ class Meter:
 
 
 class PeakMemory:
-    """`with PeakMemory(device) as peak: work()`, then `peak.rss_bytes` and `peak.device_bytes`: this block's peaks.
+    """`with PeakMemory(device) as peak: work()`, then `peak.rss_bytes` and `peak.device`: this block's peaks.
 
     The kernel's own high-water mark is reset on entry where the system allows it (Linux; `exact` is then True).
     Elsewhere a thread samples a hundred times a second, which can miss a shorter peak. One block at a time a process.
     """
 
     def __init__(self, device: ComputeDevice) -> None:
-        self.device = device
+        self._on = device
         self.rss_bytes = 0
-        self.device_bytes = 0
+        self.device = DevicePeak()
         self.exact = False
 
     def __enter__(self) -> Self:
-        self._device_peak = self.device.begin_peak()
+        self._device_peak = self._on.begin_peak()
         self.exact = _reset_high_water_mark()
         self.rss_bytes = psutil.Process().memory_info().rss
         self._stop = threading.Event()
@@ -73,7 +73,7 @@ class PeakMemory:
         else:
             self._stop.set()
             self._thread.join()
-        self.device_bytes = self._device_peak()
+        self.device = self._device_peak()
 
     def _sample(self) -> None:
         process = psutil.Process()

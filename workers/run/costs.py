@@ -53,7 +53,8 @@ class AttemptCosts:
             score=self._score,
             write=self._write,
             peak_rss_bytes=self._peak.rss_bytes,
-            peak_device_bytes=self._peak.device_bytes,
+            peak_device_bytes=self._peak.device.used_bytes,
+            peak_reserved_bytes=self._peak.device.reserved_bytes,
             tokens_computed=self._computed,
             tokens_saved=self._saved,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, update
@@ -13,7 +12,7 @@ from proctor import logs
 from proctor.nouns.runs import Cost, Measures, RunStatus
 from proctor.store.database.column_types import UtcDateTime
 from proctor.store.runs import leasing
-from proctor.store.runs.codec import measures_of, storable, sum_of
+from proctor.store.runs.codec import measures_object, measures_of, storable, sum_of
 from proctor.store.runs.tables import AttemptRow, PackRow, RunRow, WorkerRow
 
 log = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ def end(
     """End the Run's attempt and its lease; returns the attempt."""
     attempt = session.get_one(AttemptRow, (run.id, run.attempt))
     attempt.outcome, attempt.reason, attempt.ended_at = outcome, storable(reason), now
-    attempt.measures = None if measures is None else asdict(measures)
+    attempt.measures = None if measures is None else measures_object(measures)
     run.lease_until = None
     return attempt
 

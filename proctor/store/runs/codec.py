@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import lru_cache
 
 from proctor.nouns.conversations import Finish
@@ -12,6 +12,8 @@ from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Qua
 from proctor.nouns.runs import Cost, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
 from proctor.store.database.column_types import JsonObject
 from proctor.store.runs.tables import ExamRow, RunRow, WrittenRow
+
+_MEASURED = frozenset(field.name for field in fields(Measures))
 
 
 @lru_cache(maxsize=4096)  # a claim reads the names of all lanes
@@ -121,11 +123,20 @@ def provenance_of(stored: JsonObject) -> Provenance:
     )
 
 
+def measures_object(measures: Measures) -> JsonObject:
+    """Measures as JSON. What only GPUs have goes unsaid on the CPU: releases of before it was recorded read it too."""
+    said = asdict(measures)
+    if not measures.peak_reserved_bytes:
+        del said["peak_reserved_bytes"]
+    return said
+
+
 def measures_of(stored: JsonObject) -> Measures:
-    """Measures from the JSON that `dataclasses.asdict` made of them."""
+    """Measures from JSON; what a later release measures besides is left aside."""
     parts = ("load", "tokenize", "prefix", "score", "write")
     costs = {name: Cost(**stored[name]) for name in parts if name in stored}
-    return Measures(**{**stored, **costs})
+    known = {name: value for name, value in stored.items() if name in _MEASURED}
+    return Measures(**{**known, **costs})
 
 
 def noise_of(stored: JsonObject | None) -> Noise | None:
@@ -145,6 +156,7 @@ def sum_of(several: Iterable[Measures]) -> Measures:
             prefix=total.prefix + one.prefix,
             peak_rss_bytes=max(total.peak_rss_bytes, one.peak_rss_bytes),
             peak_device_bytes=max(total.peak_device_bytes, one.peak_device_bytes),
+            peak_reserved_bytes=max(total.peak_reserved_bytes, one.peak_reserved_bytes),
             tokens_computed=total.tokens_computed + one.tokens_computed,
             tokens_saved=total.tokens_saved + one.tokens_saved,
         )

@@ -15,6 +15,7 @@ from proctor.store.database.column_types import JsonObject
 from proctor.store.runs.codec import (
     conditions_object,
     conditions_of,
+    measures_object,
     measures_of,
     noise_of,
     provenance_object,
@@ -116,7 +117,7 @@ def run_columns(copy: RunCopy) -> JsonObject:
         "device": spec.device.value,
         "status": copy.status.value,
         "conditions": conditions_object(spec.conditions),
-        "measures": None if copy.measures is None else asdict(copy.measures),
+        "measures": None if copy.measures is None else measures_object(copy.measures),
         "provenance": None if copy.provenance is None else provenance_object(copy.provenance),
         "run": {
             "sweep": {
@@ -210,7 +211,7 @@ def _attempt_object(copy: AttemptCopy) -> JsonObject:
         **asdict(attempt),
         "started_at": attempt.started_at.isoformat(),
         "ended_at": _text(attempt.ended_at),
-        "measures": None if copy.measures is None else asdict(copy.measures),
+        "measures": None if copy.measures is None else measures_object(copy.measures),
     }
 
 

@@ -78,6 +78,7 @@ from proctor.store.runs import attempts, eligibility, lanes, workers
 from proctor.store.runs.codec import (
     answer_columns,
     lane_of,
+    measures_object,
     provenance_object,
     provenance_of,
     spec_of,
@@ -293,7 +294,7 @@ def finish(store: Store, claim: Claim, measures: Measures, noise: Noise | None =
         if noise is not None:
             run.noise = asdict(noise)
         total, first = attempts.measures_of_all(session, run), run.measures is None
-        run.measures = asdict(total)
+        run.measures = measures_object(total)
         if first:  # else it was done before, and is again with its noise
             lanes.add_to_pace(store, session, run.lane, total)
 

@@ -19,7 +19,14 @@ from sqlmodel import Session, col, select
 from proctor.errors import BadInput
 from proctor.nouns.runs import RunStatus
 from proctor.store.database.session import Store
-from proctor.store.runs.codec import answer_columns, provenance_object, request_object, spec_columns, written_rows
+from proctor.store.runs.codec import (
+    answer_columns,
+    measures_object,
+    provenance_object,
+    request_object,
+    spec_columns,
+    written_rows,
+)
 from proctor.store.runs.copies import AnswerCopy, PackCopy, SatCopy, SweepCopy
 from proctor.store.runs.exams import TEST, find_exam, question_rows
 from proctor.store.runs.sweeps import fingerprint_of
@@ -107,7 +114,7 @@ def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positi
     session.flush()
     assert row.id is not None
     for each in sat.run.attempts:
-        measures = None if each.measures is None else asdict(each.measures)
+        measures = None if each.measures is None else measures_object(each.measures)
         session.add(AttemptRow(run_id=row.id, measures=measures, **asdict(each.attempt)))
     packs: dict[int, list[AnswerCopy]] = {}
     for answer in sat.answers:
@@ -188,7 +195,7 @@ def _run_row(sweep_id: int, exam_id: int, sat: SatCopy) -> RunRow:
         reason=run.reason if ended else NOT_DONE,
         traceback=run.traceback,
         provenance=None if run.provenance is None else provenance_object(run.provenance),
-        measures=None if run.measures is None else asdict(run.measures),
+        measures=None if run.measures is None else measures_object(run.measures),
         check_noise=run.noise is not None,
         noise=None if run.noise is None else asdict(run.noise),
         **spec_columns(run.spec),

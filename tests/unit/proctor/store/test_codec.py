@@ -101,14 +101,22 @@ def test_a_provenance_survives_json_with_its_versions_sorted(versions: dict[str,
 
 @given(measures)
 def test_measures_survive_json(given: Measures) -> None:
-    assert codec.measures_of(through_json(asdict(given))) == given
+    assert codec.measures_of(through_json(codec.measures_object(given))) == given
+
+
+def test_releases_before_read_measures_of_the_cpu_and_later_ones_are_read_here() -> None:
+    assert "peak_reserved_bytes" not in codec.measures_object(Measures())
+    assert codec.measures_object(Measures(peak_reserved_bytes=7))["peak_reserved_bytes"] == 7
+    assert codec.measures_of({**asdict(Measures(peak_rss_bytes=5)), "peak_of_tomorrow": 9}) == Measures(
+        peak_rss_bytes=5
+    )
 
 
 def test_several_attempts_add_up_and_of_peaks_the_highest_counts() -> None:
-    one = Measures(Cost(1, 2, 3), Cost(4, 5, 6), Cost(7, 8, 9), 10, 20, 30, 40, Cost(1), Cost(2, 2))
-    two = Measures(Cost(1, 1, 1), Cost(1, 1, 1), Cost(1, 1, 1), 15, 15, 1, 1, Cost(2), Cost(3, 1))
+    one = Measures(Cost(1, 2, 3), Cost(4, 5, 6), Cost(7, 8, 9), 10, 20, 30, 40, Cost(1), Cost(2, 2), 25)
+    two = Measures(Cost(1, 1, 1), Cost(1, 1, 1), Cost(1, 1, 1), 15, 15, 1, 1, Cost(2), Cost(3, 1), 26)
     total = codec.sum_of([one, two])
-    assert total == Measures(Cost(2, 3, 4), Cost(5, 6, 7), Cost(8, 9, 10), 15, 20, 31, 41, Cost(3), Cost(5, 3))
+    assert total == Measures(Cost(2, 3, 4), Cost(5, 6, 7), Cost(8, 9, 10), 15, 20, 31, 41, Cost(3), Cost(5, 3), 26)
     assert total.scoring == Cost(13, 9, 7)
     assert codec.sum_of([]) == Measures()
 

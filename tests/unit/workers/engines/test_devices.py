@@ -16,6 +16,7 @@ from proctor.nouns.models import Device, DType, Quant
 from tests import tiny
 from workers.engines.devices import DeviceMap, is_of_the_device, is_shortage, limit_of, own_device, place
 from workers.engines.hf.load import placement
+from workers.run.costs import AttemptCosts
 
 
 def test_a_limit_counts_where_it_is_below_what_is_there() -> None:
@@ -71,6 +72,21 @@ def test_each_gpu_of_a_group_gives_what_is_free_and_its_share_of_a_limit(monkeyp
     assert two.free_by_gpu() == (55, 90)
     assert replace(two, limit_bytes=100).free_by_gpu() == (25 - 10, 75 - 20)
     assert replace(two, limit_bytes=4).free_by_gpu() == (0, 0)
+
+
+def test_a_peak_of_the_gpus_is_of_all_together_in_use_and_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, held = {0: 70, 1: 30}, {0: 100, 1: 64}
+    reset: list[int] = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", used.__getitem__)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", held.__getitem__)
+    with AttemptCosts(replace(tiny.CPU, kind=Device.GPU, gpus=2)) as costs:
+        assert reset == [0, 1]
+        used[0] = 75
+    assert (costs.measures.peak_device_bytes, costs.measures.peak_reserved_bytes) == (75 + 30, 100 + 64)
+    with AttemptCosts(tiny.CPU) as costs:
+        pass
+    assert (costs.measures.peak_device_bytes, costs.measures.peak_reserved_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(

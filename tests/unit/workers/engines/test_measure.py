@@ -62,7 +62,7 @@ with PeakMemory(tiny.CPU) as small:
     touch(20 * MB)
 with PeakMemory(tiny.CPU) as large:
     touch(200 * MB)
-print(small.rss_bytes, large.rss_bytes, large.device_bytes)
+print(small.rss_bytes, large.rss_bytes, large.device.used_bytes)
 """)
     assert int(large) - int(small) > 120 * MB
     assert int(on_the_device) == 0
