@@ -20,6 +20,7 @@ from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import workers
 from tests.chaos.scene import (
+    ON_POSTGRES,
     Processes,
     assert_every_answer_once,
     is_running,
@@ -113,7 +114,7 @@ class Fleet:
         return found[0]
 
     def sweep_in_its_middle(self, subjects: int = 3) -> int:
-        sweep = submit(self.store, self.model, subjects)
+        sweep = submit(self.store, self.model, subjects, questions=ON_POSTGRES)
         wait_for_middle(self.store, sweep)
         return sweep
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import psutil
@@ -30,6 +30,7 @@ from workers.models.loading import engine_loader
 from workers.run.paper import write_paper
 
 QUESTIONS = 1600  # a subject: more than a second of work, half of which is the middle
+ON_POSTGRES = 800  # the same there, where a pack takes longer to record
 FEW = 80  # of a Run that nobody has to catch in its middle
 CONDITIONS = Conditions(shots=0, pack_tokens=300)  # two questions a pack
 GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # a zombie runs nothing: it waits for its new parent to look
@@ -87,7 +88,7 @@ def wait_for_middle(store: Store, sweep: int) -> None:
     def in_the_middle() -> bool:
         found = runs_of(store, sweep)
         assert RunStatus.FAILED not in {run.status for run in found}, [run.reason for run in found]
-        return any(run.status == RunStatus.RUNNING and 0 < run.answered < QUESTIONS // 2 for run in found)
+        return any(run.status == RunStatus.RUNNING and 0 < run.answered < run.spec.questions // 2 for run in found)
 
     wait_until(in_the_middle, "a Run was in its middle")
 
@@ -123,22 +124,34 @@ def recorded_scores(store: Store, sweep: int) -> dict[tuple[int, str], tuple[flo
 
 
 def recompute(store: Store, sweep: int, device: TorchDevice) -> dict[tuple[int, str], tuple[float, ...]]:
-    """The same, computed here and now on this device without any interruption.
+    """The same, computed in this process without any interruption.
 
     Equal bits need as many threads of torch: `own_device` sets what a worker's child has.
     """
+    return {
+        (run.run_id, question): scores
+        for run in runs_of(store, sweep)
+        for question, scores in undisturbed(
+            LoadRequest(run.spec.model, run.spec.quant, run.spec.dtype),
+            exams.load_exam(store, run.spec.benchmark, run.spec.subject, run.spec.exam_hash),
+            run.spec.conditions,
+            device,
+        ).items()
+    }
+
+
+@cache
+def undisturbed(
+    load: LoadRequest, exam: Exam, conditions: Conditions, device: TorchDevice
+) -> dict[str, tuple[float, ...]]:
+    """The log-probabilities of each question of an exam, computed once in this process: many tests sit the same."""
+    model = engine_loader(device, Path("unused"))(load)
+    prompts = write_paper(exam, conditions, model).prompts
+    prepared = model.prepare(prompts)
     found = {}
-    for run in runs_of(store, sweep):
-        spec = run.spec
-        model = engine_loader(device, Path("unused"))(LoadRequest(spec.model, spec.quant, spec.dtype))
-        exam = exams.load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
-        prompts = write_paper(exam, spec.conditions, model).prompts
-        prepared = model.prepare(prompts)
-        for pack in compose(prepared.lengths, spec.conditions.pack_tokens, padded=prepared.padded):
-            scores = model.answer(prepared, pack).options_logprob
-            found.update(
-                {(run.run_id, prompts[m].question.id): row for m, row in zip(pack.members, scores, strict=True)}
-            )
+    for pack in compose(prepared.lengths, conditions.pack_tokens, padded=prepared.padded):
+        scores = model.answer(prepared, pack).options_logprob
+        found.update({prompts[m].question.id: row for m, row in zip(pack.members, scores, strict=True)})
     return found
 
 

@@ -61,7 +61,7 @@ def fill(folder: Path) -> Path:
 def test_a_full_disk_is_waited_out_and_no_answer_is_lost(small_disk: Path, settings: Settings, model: ModelRef) -> None:
     settings = replace(settings, database_url=f"sqlite:///{small_disk / 'proctor.db'}", lease_s=300.0)
     with open_store(settings) as store:
-        sweep = submit(store, model, subjects=3)
+        sweep = submit(store, model, subjects=2)
         with embedded(settings, "cpu"):
             wait_for_middle(store, sweep)
             ballast = fill(small_disk)
@@ -73,7 +73,7 @@ def test_a_full_disk_is_waited_out_and_no_answer_is_lost(small_disk: Path, setti
             wait_for_end(store, sweep)
             assert answered(store, sweep) > stuck
         assert_every_answer_once(store, sweep)
-        assert outcomes(store, sweep) == ["done"] * 3
+        assert outcomes(store, sweep) == ["done"] * 2
         assert recorded_scores(store, sweep) == recompute(store, sweep, own_device(Device.CPU))
         assert all(worker.run_id is None for worker in workers.listing(store))
 
