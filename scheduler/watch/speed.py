@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from proctor.nouns.models import Lane
 from proctor.store.reads.fleet import Fleet
@@ -46,13 +45,16 @@ class Speed:
         return f"{duration(seconds)}{f' and {loads}' if self.loads_unknown else ''} left"
 
 
-def beside(per_second: float, fleet: Fleet, claimed: Mapping[int, datetime | None]) -> Speed:
-    """This speed with the loads that the fleet has before it; `claimed` says since when each Run is a worker's."""
+def beside(per_second: float, fleet: Fleet, runs: Collection[int]) -> Speed:
+    """This speed with the loads that the fleet has before it, those for these Runs.
+
+    A load lasts since its Run was claimed, whatever life the Run shows meanwhile (a download that moves).
+    """
     loading = tuple(
-        Loading(sight.lane, max(0.0, (fleet.read_at - since).total_seconds()))
+        Loading(sight.lane, max(0.0, (fleet.read_at - sight.claimed_at).total_seconds()))
         for sight in fleet.workers
         if sight.record.alive and sight.lane is not None and sight.lane != sight.record.held
-        if (since := claimed.get(sight.record.run_id or 0)) is not None
+        if sight.record.run_id in runs and sight.claimed_at is not None
     )
     return Speed(per_second, fleet.loads_left_s, fleet.loads_unknown, fleet.staffed, loading)
 

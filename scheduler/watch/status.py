@@ -105,8 +105,7 @@ def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
     names = grid_names([*in_grid, *lanes_seen(seen.fleet)])
     below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:
-        claimed = {run.run_id: run.moved_at for run in seen.sweep.runs}
-        speed = beside(seen.fleet.answers_per_s, seen.fleet, claimed)
+        speed = beside(seen.fleet.answers_per_s, seen.fleet, {run.run_id for run in seen.sweep.runs})
         return Group(board(seen.sweep, speed, room.width, height, names), below)
     return Group(sweeps_table(seen.summaries, room) if seen.summaries else Text(NO_SWEEP), below)
 

@@ -21,6 +21,7 @@ from proctor.store.database.session import Store
 from proctor.store.reads import fleet
 from proctor.store.runs import runs, sweeps, workers
 from scheduler.exporter import exporting
+from scheduler.watch.speed import beside
 from tests.integration.store_world import LEASE_S, HandClock, card, claim, record, sit, spec, submit
 from tests.support import ROOT
 
@@ -88,6 +89,33 @@ def test_a_worker_is_shown_with_what_it_is_at(store: Store) -> None:
     claim(store, "one")
     (sight,) = fleet.look(store).workers
     assert (str(sight.lane), sight.subject) == ("cpu/org/a@rev1/none", "tides")
+
+
+def test_a_load_lasts_since_its_run_was_claimed_whatever_life_it_shows_and_until_the_model_is_held(
+    timed: Store, clock: HandClock
+) -> None:
+    """A download that moves renews the lease with a sign of life; a second attempt begins anew."""
+    submit(timed, LANES[0])
+    held = claim(timed, "slow")
+
+    def loads() -> list[float]:
+        workers.heartbeat(timed, card("slow"), None)
+        now = fleet.look(timed)
+        assert beside(0.0, now, ()).loading == ()  # of another sweep's Runs
+        return [one.for_s for one in beside(0.0, now, {held.run_id}).loading]
+
+    clock.go_on(20)
+    assert loads() == [20.0]
+    runs.renew(timed, held, moved=True)
+    clock.go_on(5)
+    assert loads() == [25.0]
+    runs.release(timed, "slow", "it was killed")
+    clock.go_on(3)
+    held = claim(timed, "slow")
+    clock.go_on(2)
+    assert loads() == [2.0]
+    workers.heartbeat(timed, card("slow"), held.spec.lane)
+    assert beside(0.0, fleet.look(timed), {held.run_id}).loading == ()
 
 
 def test_troubles_are_what_failed_and_what_is_tried_again_with_the_last_reason(timed: Store, clock: HandClock) -> None:

@@ -22,6 +22,7 @@ from celery.worker.consumer import Consumer
 from proctor.broker.bell import BROKER_ERRORS, wake
 from proctor.embedded.reports import Report, ReportKind
 from proctor.errors import StoreUnavailable
+from proctor.nouns.models import Lane
 from proctor.store.conversations import conversations, turns
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
@@ -41,16 +42,32 @@ DEAF_BELLS = 4  # rung in a row and none heard: the connection that listens is d
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What a child notes of itself for others to see."""
+
+    held: Lane | None = None
+    waits_for: str = ""
+
+
 @dataclass
 class Schedule:
     """When the next things are due, by the monotonic clock."""
 
     heartbeat_at: float = 0.0
+    told: Noted = Noted()
     forget_at: float = 0.0
     ring_at: float = 0.0
     pause_s: float = TICK_S
     heard: int = 0  # bells that were heard in all, when one was last rung
     unheard: int = 0  # bells rung in a row since then
+
+    def heartbeat_due(self, now: float, noted: Noted) -> bool:
+        """Whether the database is to hear of this worker: now and then, and at once when a model is loaded or gone."""
+        return now >= self.heartbeat_at or noted != self.told
+
+    def beat(self, now: float, noted: Noted) -> None:
+        self.heartbeat_at, self.told = now + HEARTBEAT_S, noted
 
     def rang(self, now: float, heard: int) -> None:
         """The more bells in a row led to nothing, the later the next. `heard` counts all that were ever heard."""
@@ -178,9 +195,10 @@ class ParentLoop(bootsteps.StartStopStep):
         elif now >= self.rhythm.ring_at and (runs.waiting(self.store, self.me) or self._chat_waits()):
             wake(consumer.app, self.me.device, self.me.name)
             self.rhythm.rang(now, heard=state.all_total_count[0])
-        if now >= self.rhythm.heartbeat_at:
-            workers.heartbeat(self.store, self.me, self.channel.held, self.channel.waits_for)
-            self.rhythm.heartbeat_at = now + HEARTBEAT_S
+        noted = Noted(self.channel.held, self.channel.waits_for)
+        if self.rhythm.heartbeat_due(now, noted):
+            workers.heartbeat(self.store, self.me, noted.held, noted.waits_for)
+            self.rhythm.beat(now, noted)
         if self.settings.chat_days is not None and now >= self.rhythm.forget_at:
             self.rhythm.forget_at = now + FORGET_S
             if gone := conversations.forget(self.store, timedelta(days=self.settings.chat_days)):

@@ -32,7 +32,7 @@ TROUBLES = 20
 OUTCOMES = ("done", "handed back", "failed", "lost", "cancelled")
 
 SPEED: tuple[Any, ...] = (AttemptRow.worker, func.sum(PackRow.questions), func.min(AttemptRow.started_at))
-AT: tuple[Any, ...] = (RunRow.id, RunRow.lane, ExamRow.subject)
+AT: tuple[Any, ...] = (RunRow.id, RunRow.lane, ExamRow.subject, AttemptRow.started_at)
 BACKLOG: tuple[Any, ...] = (
     RunRow.lane,
     func.count().filter(col(RunRow.status) == RunStatus.PENDING),
@@ -53,6 +53,7 @@ class WorkerSight:
     lane: Lane | None  # of the Run that it is at; it isn't the lane that is held while the model is being loaded
     subject: str  # of that Run; "" where it is at none
     answers_per_s: float
+    claimed_at: datetime | None = None  # when it was given that Run
 
 
 @dataclass(frozen=True)
@@ -229,19 +230,20 @@ def _workers(session: Session, records: list[WorkerRecord], speed: _Speed, now: 
     at = _what_runs(session)
     sights = []
     for each in shown:
-        lane, subject = at.get(each.run_id or 0, (None, ""))
-        sights.append(WorkerSight(each, lane, subject, speed.by_worker.get(each.card.name, 0.0)))
+        lane, subject, claimed_at = at.get(each.run_id or 0, (None, "", None))
+        sights.append(WorkerSight(each, lane, subject, speed.by_worker.get(each.card.name, 0.0), claimed_at))
     return sorted(sights, key=lambda sight: (not sight.record.alive, sight.record.card.name))
 
 
-def _what_runs(session: Session) -> dict[int, tuple[Lane, str]]:
-    """Lane and subject of each running Run."""
+def _what_runs(session: Session) -> dict[int, tuple[Lane, str, datetime]]:
+    """Lane and subject of each running Run, and when its attempt began."""
     rows = session.connection().execute(
         columns(*AT)
         .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+        .join(AttemptRow, (col(AttemptRow.run_id) == col(RunRow.id)) & (col(AttemptRow.number) == RunRow.attempt))
         .where(col(RunRow.status) == RunStatus.RUNNING)
     )
-    return {run: (lane_of(lane), subject) for run, lane, subject in rows}
+    return {run: (lane_of(lane), subject, began) for run, lane, subject, began in rows}
 
 
 def _lanes(session: Session, records: list[WorkerRecord], mine: ColumnElement[bool]) -> list[LaneSight]:

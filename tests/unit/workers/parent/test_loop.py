@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from workers.parent.loop import BARREN_DEATHS, DEAF_BELLS, LONGEST_PAUSE_S, SICK_S, TICK_S, Children, Schedule
+from proctor.nouns.models import Device, Lane, Quant
+from workers.parent.loop import (
+    BARREN_DEATHS,
+    DEAF_BELLS,
+    HEARTBEAT_S,
+    LONGEST_PAUSE_S,
+    SICK_S,
+    TICK_S,
+    Children,
+    Noted,
+    Schedule,
+)
 
 
 def test_bells_that_lead_to_nothing_come_ever_later_up_to_a_limit() -> None:
@@ -24,6 +35,17 @@ def test_after_work_the_next_bell_may_come_at_once() -> None:
     assert rhythm.ring_at <= 100.0
     rhythm.rang(now=100.0, heard=7)
     assert rhythm.ring_at == 100.0 + TICK_S
+
+
+def test_the_database_hears_of_a_worker_now_and_then_and_at_once_when_a_model_is_loaded() -> None:
+    rhythm, loading, loaded = Schedule(), Noted(), Noted(Lane(Device.CPU, "m", Quant.NONE))
+    assert rhythm.heartbeat_due(100.0, loading)
+    rhythm.beat(100.0, loading)
+    assert not rhythm.heartbeat_due(100.0 + TICK_S, loading)
+    assert rhythm.heartbeat_due(100.0 + TICK_S, loaded)
+    rhythm.beat(100.0 + TICK_S, loaded)
+    assert not rhythm.heartbeat_due(100.0 + 2 * TICK_S, loaded)
+    assert rhythm.heartbeat_due(100.0 + TICK_S + HEARTBEAT_S, loaded)
 
 
 def test_a_worker_is_deaf_when_several_bells_in_a_row_were_rung_and_none_was_heard() -> None:
