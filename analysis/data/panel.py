@@ -168,6 +168,7 @@ class Panel:
     runs: Mapping[Contestant, frozenset[int]] = field(default_factory=dict)  # ids of the Runs that were read
     points: NDArray[np.float64] | None = None  # (C, Q) from 0 to 1; None: 1 where correct, else 0
     replies: Replies | None = None  # how written ones fared; None where none is known
+    forms: Mapping[str, str] = field(default_factory=dict)  # subject -> form of its exam as JSON, where it has one
     answered: NDArray[np.bool_] | None = None  # (C, Q) an option was picked or an answer extracted; None: as `picked`
 
     @cached_property

@@ -220,6 +220,7 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         prompt,
         names=tuple(names[contestant] for contestant in contestants),
         shots=shots,
+        forms={one: form for one, form in zip(questions.subject, questions.form, strict=True) if form},
         exams={record.spec.subject: record.spec.exam_hash for record in records},
         runs={who: frozenset(run for run in seat if contestants[seat[run]] == who) for who in contestants},
         points=points if ((points > 0) & (points < 1)).any() else None,

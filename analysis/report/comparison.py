@@ -11,6 +11,7 @@ import numpy as np
 from analysis.data.panel import Panel
 from analysis.data.phrases import counted
 from analysis.data.tables import POINTS, Column, Table, p_value
+from analysis.report.set_figures import compared_lines, compared_object
 from analysis.stats.points import PairedPoints
 from analysis.verdicts.compare import Comparison
 from analysis.verdicts.replies import fared_sentences
@@ -35,6 +36,7 @@ def summary(found: Comparison) -> list[str]:
         *found.notes,
         *_per_character(found),
         *_perplexities(found),
+        *compared_lines(found.panel, found.first, found.second),
         *_ties(found),
         _counts(found),
         f"p = {p_value(verdict.p)} ({pair.test})",
@@ -146,6 +148,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
         "lost_questions": [ids[place] for place in found.lost],
         "gained_questions": [ids[place] for place in found.gained],
         **_perplexities_object(found),
+        **compared_object(found.panel),
         **({"accuracies": [each.estimate for each in found.panel.accuracies]} if found.panel.graded else {}),
         "subjects": [
             {"subject": lead.subject, "lost": lead.pair.lost, "gained": lead.pair.gained, "p": lead.p}

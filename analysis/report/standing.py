@@ -18,6 +18,7 @@ from analysis.graphs.overlap import distribution_title, missed_in_silence, pairs
 from analysis.graphs.quantization import quantization_title
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
 from analysis.report.replies import replies_blocks
+from analysis.report.set_figures import set_figure_blocks
 from analysis.stats.intervals import AgainstChance, Interval
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.verdicts.quantization import quantization_changes
@@ -67,6 +68,7 @@ def overall_section(panel: Panel, standings: Standings) -> Section:
             forest(panel, standings),
             accuracy_table(panel, standings),
             *replies_blocks(panel),
+            *set_figure_blocks(panel),
             error_rate(panel, standings),
             Folded("Subjects, overall, heatmap and errors on one sheet", (model_comparison(panel, standings),)),
         ),

@@ -50,6 +50,7 @@ OF_CHOICES: Mapping[str, Measure] = {
     "f1": Measure(choices.pair, sets.f1),
     "weighted_f1": Measure(choices.pair, sets.weighted_f1),
     "macro_f1": Measure(choices.pair, sets.macro_f1),
+    "three_label_f1": Measure(choices.pair, sets.three_label_f1),
     "micro_f1": Measure(choices.pair, sets.micro_f1),
     "mcc": Measure(choices.pair, sets.mcc),
 }
@@ -145,6 +146,14 @@ def summary_of(kind: Kind, metric: Metric) -> Summary:
             f"There are mean, {', '.join(sorted(SUMMARIES))}.",
         )
     return SUMMARIES[metric.aggregation]
+
+
+def set_figure(kind: Kind, metric: Metric) -> str:
+    """The name of what a set has together and no question alone (F1, BLEU, …); "" for a mean or a perplexity."""
+    name = str(metric.arguments.get(FUNCTION, metric.name))
+    of_set = (choices.pair, texts.pair, likenesses.bleu, likenesses.chrf, likenesses.chrf_with_words, likenesses.ter)
+    table: Mapping[str, Measure | TextMeasure] = OF_TEXTS if kind is Kind.WRITE else _OF_SCORED[kind]
+    return name if name in table and table[name].worth in of_set else ""
 
 
 def check(kind: Kind, metric: Metric) -> None:

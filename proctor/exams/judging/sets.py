@@ -57,6 +57,12 @@ def macro_f1(items: Sequence[Item]) -> float:
     return sum(_f1_of(pairs, label) for label in labels) / len(labels)
 
 
+def three_label_f1(items: Sequence[Item]) -> float:
+    """The mean of the F1 of the labels 0, 1 and 2, of those that don't occur as 0: CommitmentBank's."""
+    pairs = _pairs(items)
+    return sum(_f1_of(pairs, label) for label in (0.0, 1.0, 2.0)) / 3
+
+
 def micro_f1(items: Sequence[Item]) -> float:
     """F1 of all labels together: where each question has one label, the share that is right."""
     pairs = _pairs(items)

@@ -24,7 +24,7 @@ from proctor.exams.benchmarks import (
     wikitext,
     winogrande,
 )
-from proctor.exams.tasks import native
+from proctor.exams.tasks import native, native_rows
 from proctor.exams.tasks.pieces import OWN, Piece, Results
 from proctor.exams.tasks.task_files import Reference
 
@@ -100,9 +100,14 @@ PIECES: Mapping[str, Maker] = {
     "mmlu_prox": lambda reference, arguments, own: Piece(
         column=native.in_language(reference, arguments["words"], solved=own == "fewshot_to_text")
     ),
+    "gpqa": lambda _, __, own: Piece(prepare=native_rows.gpqa(**own)),
+    "lettered_columns": lambda _, __, own: Piece(prepare=native_rows.lettered_columns(*own)),
+    "answered_rows": lambda _, __, ___: Piece(prepare=native_rows.answered_rows),
+    "translated_arc": lambda _, __, ___: Piece(prepare=native_rows.translated_arc),
     "hellaswag": lambda _, __, ___: Piece(prepare=hellaswag.prepared),
     "mc2": lambda _, __, ___: Piece(results=Results({"acc": "mc2"}, right=truthfulqa.right_places)),
     "weighted_f1": lambda _, __, ___: Piece(aggregation="weighted_f1"),
+    "three_label_f1": lambda _, __, ___: Piece(aggregation="three_label_f1"),
     "micro_f1": lambda _, __, ___: Piece(aggregation="acc"),  # of labels of which each question has one
     **{name: _single(name) for name in _SINGLE},
 }
