@@ -30,6 +30,7 @@ COMMANDS = {
     "cancel": "scheduler.cli:cancel",
     "retry": "scheduler.cli:retry",
     "attempts": "scheduler.steering_cli:attempts",
+    "judge": "scheduler.judge_cli:judge",
     "report": "analysis.cli:report",
     "compare": "analysis.verdict_cli:compare",
     "quant": "analysis.verdict_cli:quant",

@@ -21,6 +21,8 @@ from proctor.store.database.session import Store
 from proctor.store.reads.records import SweepProgress
 from proctor.store.reads.replies import WrittenAnswer, WrittenRun, written_runs
 
+WRITTEN = (Scoring.WRITTEN, Scoring.OPEN)
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -80,7 +82,7 @@ def outcomes(run: WrittenRun) -> list[Outcome]:
 
 def with_counts(store: Store, progress: SweepProgress) -> SweepProgress:
     """The progress of a sweep with how the written answers of each Run fared; their replies are read for it."""
-    written = [run.run_id for run in progress.runs if run.scoring is Scoring.WRITTEN and run.answered]
+    written = [run.run_id for run in progress.runs if run.scoring in WRITTEN and run.answered]
     if not written:
         return progress
     counts = {run.run_id: _fared(run) for run in written_runs(store, written)}

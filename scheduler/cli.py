@@ -15,7 +15,7 @@ from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from proctor.nouns.runs import SweepRequest
+    from proctor.nouns.runs import Judges, SweepRequest
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -59,7 +59,15 @@ what_to_run = options(
                  help="Where task files of lm-evaluation-harness lie: a task, group or tag in it can then be named."),
     click.option("--judge", default="", metavar="WAY",
                  help="Of files of yours whose answers are written (question, answer; or prompt, target): exact, "
-                      "number, contains, choice or regex:PATTERN."),
+                      "number, contains, choice, regex:PATTERN, or model: by a judge alone."),
+    click.option("--judge-model", "judge_models", multiple=True, metavar="MODEL",
+                 help="A model that judges the written answers, in Runs of its own that wait for them. Repeatable; "
+                      "files of yours then need no --judge."),
+    click.option("--judge-quant", "judge_quants", multiple=True, default=["none"], show_default=True,
+                 type=click.Choice(["none", "8bit", "4bit"]), help="Quantization of the judges' weights."),
+    click.option("--pairs", is_flag=True,
+                 help="Judges say which of two answers is better, in both orders, instead of rating each (1 to 10)."),
+    click.option("--baseline", default="", metavar="MODEL", help="Of pairs, those with this model alone."),
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
                  help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
@@ -122,6 +130,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m smollm2 -b hellaswag -b gsm8k -b mmlu:stem --limit 200
       submit-sweep -m smollm2 -b my_task.yaml --shots 3
       submit-sweep -m smollm2 -b sums.jsonl --judge number
+      submit-sweep -m org/a -m org/b -b mt_bench --judge-model org/large-model
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
@@ -133,6 +142,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     a broker and a worker for each device are started here and stopped at the end.
     """
     from proctor.allotment import Allotment, memory_bytes
+    from proctor.exams.benchmarks.own_open import WAY
     from proctor.settings import Settings
     from scheduler.request_exams import RowSource
     from scheduler.submit import Way, submit_sweep
@@ -148,7 +158,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         rows=RowSource(
             data=Path(given["data"]) if given["data"] else None,
             tasks=Path(given["tasks"]) if given["tasks"] else None,
-            judge=given["judge"],
+            judge=given["judge"] or (WAY if given["judge_models"] else ""),
         ),
     )
     settings = Settings.read(os.environ)
@@ -189,7 +199,23 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
         priority=given["priority"],
         name=given["name"],
         check_noise=given["check_noise"],
+        judges=judges_from(given),
     )
+
+
+def judges_from(given: dict[str, Any]) -> Judges | None:
+    """Who judges, and how; raises `BadInput` for ways of judging without a judge."""
+    from proctor.errors import BadInput
+    from proctor.nouns.models import Quant
+    from proctor.nouns.runs import Judges
+
+    if not given["judge_models"]:
+        if given["pairs"] or given["baseline"]:
+            raise BadInput("--pairs and --baseline are for judges, and none is named.", "Add --judge-model MODEL.")
+        return None
+    quants = tuple(dict.fromkeys(Quant(quant) for quant in given["judge_quants"]))
+    pairs = given["pairs"] or bool(given["baseline"])
+    return Judges(tuple(dict.fromkeys(given["judge_models"])), quants, pairs, given["baseline"])
 
 
 @click.command(context_settings=HELP, short_help="What is done, running and failed.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
+from proctor.exams.judging.metrics import is_open
 from proctor.exams.tasks.asking import FORM_VERSION
 from proctor.exams.tasks.form import Kind, read_form
 from proctor.nouns.exams import LETTERS, Conditions, Exam, Scoring
@@ -130,8 +131,10 @@ def conditions_of(asked: Conditions, exam: Exam) -> Conditions:
     if not exam.form:
         return asked
     shots = max((len(question.shots) for question in exam.questions), default=0)
-    scored = SCORED[read_form(exam.form).kind]
-    return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=scored)
+    form = read_form(exam.form)
+    scored = Scoring.OPEN if is_open(form) else SCORED[form.kind]
+    chat = asked.chat_template or form.chat
+    return replace(asked, shots=shots, prompt_version=FORM_VERSION, scoring=scored, chat_template=chat)
 
 
 def questions_asked(request: SweepRequest, exam: Exam) -> int:
@@ -143,7 +146,7 @@ def serving_faults(request: SweepRequest, models: Sequence[Candidate], targets: 
     """What of the request none of `targets` can do: device, quantization, memory. Of no targets nothing is known."""
     device, faults = choose_device(request.device, targets)
     serving = [target for target in targets if target.device is device]
-    return [*faults, *quant_faults(request.quants, serving), *memory_faults(request, models, serving)]
+    return [*faults, *quant_faults(request.quants, serving), *memory_faults(request.quants, models, serving)]
 
 
 def choose_device(wish: str, targets: Sequence[Target]) -> tuple[Device, list[ProctorError]]:
@@ -230,13 +233,15 @@ def quant_faults(quants: Sequence[Quant], serving: Sequence[Target]) -> list[Pro
     ]
 
 
-def memory_faults(request: SweepRequest, models: Sequence[Candidate], serving: Sequence[Target]) -> list[ProctorError]:
+def memory_faults(
+    quants: Sequence[Quant], models: Sequence[Candidate], serving: Sequence[Target]
+) -> list[ProctorError]:
     if not serving:
         return []
     largest = max(serving, key=lambda target: target.memory_bytes)
     return [
         DoesNotFit(f"{model.ref.name} at {quant}", needs, largest.memory_bytes, largest.name)
         for model in models
-        for quant in request.quants
+        for quant in quants
         if (needs := model.memory_bytes[quant]) > largest.memory_bytes
     ]

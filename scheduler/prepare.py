@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from proctor.allotment import WHOLE, Allotment, group_name
-from proctor.catalog.memory import computed_dtype, predicted_memory
-from proctor.catalog.resolve import chat_template, resolve, weights_of
-from proctor.catalog.template import renderer
-from proctor.catalog.weights import Weights
-from proctor.errors import BadInput, CantBeAsked, ProctorError, SeveralFaults
-from proctor.exams.chat_prompts import Habits, Unwritten, habits
+from proctor.errors import BadInput, ProctorError, SeveralFaults
 from proctor.exams.reading.assembly import NO_DEV
 from proctor.gpus import usable
 from proctor.hardware import Machine, look
 from proctor.nouns.exams import Conditions, Exam, Scoring
-from proctor.nouns.models import Device, DType, ModelRef, Quant
+from proctor.nouns.models import Device, ModelRef, Quant
 from proctor.nouns.runs import SweepRequest
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from proctor.store.runs import sweeps, workers
 from scheduler.device_notes import SAID, begun_notes, device_notes, float16_notes, gpu_notes
 from scheduler.faults import tried
+from scheduler.found_models import as_put, bench_of, candidate, found, in_float16, template_notes
+from scheduler.judging import bias_notes, judged, with_judges
 from scheduler.plan import (
-    Candidate,
     Plan,
     Target,
     choose_device,
@@ -43,14 +38,6 @@ from scheduler.request_exams import RowSource, fitted_shots, loaded, versioned
 
 
 @dataclass(frozen=True)
-class Found:
-    """A model that a name led to, and what the headers of its files tell."""
-
-    ref: ModelRef
-    weights: Weights
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A sweep that can be submitted: its plan, the exams in full, and what a person should know beforehand."""
 
@@ -58,6 +45,7 @@ class Prepared:
     exams: tuple[Exam, ...]
     notes: tuple[str, ...]
     told: tuple[str, ...] = ()  # those of them that are said at each submission
+    stored: Mapping[str, int] = field(default_factory=dict)  # Runs that are judged and were there before, by identity
 
 
 def prepare(
@@ -94,7 +82,8 @@ def prepare(
     request, shots_told = fitted_shots(request, exams, default=default_shots)
     in_fleet = settings.broker_url is not None
     programs_told = program_notes(exams, faults)
-    models = [each for name in request.models if (each := tried(faults, partial(found, name, request))) is not None]
+    put = as_put(request, exams)
+    models = [each for name in request.models if (each := tried(faults, partial(found, name, put))) is not None]
     device, begun = choose_device(request.device, targets)[0], None
     if in_fleet and request.device == "auto":
         begun = None if fresh else begun_on(store, request, [model.ref for model in models], exams, device)
@@ -108,15 +97,24 @@ def prepare(
     settled = replace(request, device=SAID[device])
     if in_fleet or targets:
         faults += allotment_faults(allotment, None if in_fleet else device)
+    bench = bench_of(settled, device, faults, bfloat16=bfloat16)
     plan = None
     if device is Device.GPU and machine.gpus_unusable and not machine.gpus:
         faults.append(BadInput(f"--device cuda: {machine.gpus_unusable}.", "Mend that, or use --device cpu."))
     else:
         plan = tried(faults, partial(expand, settled, candidates, exams, targets, others_may_come=in_fleet))
+    plan = plan and judged(plan, bench, () if in_fleet else targets, device, faults)
     if faults or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(settled, candidates, targets) if in_fleet else []
-    told = (*shots_told, *programs_told, *begun_told, *template_notes(request, models), *gpu_notes(machine, device))
+    told = (
+        *shots_told,
+        *programs_told,
+        *begun_told,
+        *template_notes(put, models),
+        *bias_notes(bench, request.models),
+        *gpu_notes(machine, device),
+    )
     notes = (
         *device_notes(request.quants, device, targets),
         *float16_notes(in_float16(models, request, device) if not bfloat16 else ()),
@@ -129,19 +127,6 @@ def prepare(
     return Prepared(replace(plan, request=request), exams, (*found_notes, *notes), told)
 
 
-def found(name: str, request: SweepRequest) -> Found:
-    """The model of this name, with what its files tell.
-
-    Raises `BadModel`, also where its files are here and the request wants a chat template: there is none, or it fails
-    or leaves out the question.
-    """
-    ref = resolve(name)
-    weights = weights_of(ref)
-    if request.conditions.chat_template:
-        template_habits(ref, request)
-    return Found(ref, weights)
-
-
 TOKEN_BY_TOKEN = (Scoring.TEXT, Scoring.ONE_TEXT, Scoring.PAGES)  # what is scored so
 
 
@@ -149,35 +134,6 @@ def heaviest_of(conditions: Conditions, exams: Sequence[Exam]) -> Conditions:
     """The conditions of these exams under which a pack takes most memory: where texts are scored, token by token."""
     each = [conditions_of(conditions, exam) for exam in exams]
     return next((one for one in each if one.scoring in TOKEN_BY_TOKEN), conditions)
-
-
-def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
-    """The model with the memory that it will need on this device, in bytes, by quantization."""
-    needs = {
-        quant: predicted_memory(
-            model.weights,
-            quant,
-            computed_dtype(request.dtype, model.weights.dtype, quant, device, bfloat16),
-            device,
-            request.conditions,
-        )
-        for quant in request.quants
-    }
-    return Candidate(model.ref, needs)
-
-
-def in_float16(models: Sequence[Found], request: SweepRequest, device: Device) -> list[str]:
-    """Labels of the models that are to compute in float16 and were not made for it."""
-    return [
-        model.ref.label
-        for model in models
-        if request.dtype is DType.AUTO
-        and model.weights.dtype is not DType.FLOAT16
-        and any(
-            computed_dtype(request.dtype, model.weights.dtype, quant, device, has_bfloat16=False) is DType.FLOAT16
-            for quant in request.quants
-        )
-    ]
 
 
 def begun_on(
@@ -191,43 +147,12 @@ def begun_on(
             for quant in request.quants
             for exam in exams
         ]
+        if specs and request.judges is not None:
+            bench = bench_of(request, device, [], bfloat16=True)
+            specs = list(with_judges(Plan(request, tuple(specs), (), 0), request.judges, bench, device).runs)
         if specs and sweeps.goes_on(store, specs):
             return device
     return None
-
-
-def template_habits(ref: ModelRef, request: SweepRequest) -> Habits | None:
-    """What the model's chat template does with exams; None where that can't be known here, and the worker will see.
-
-    Raises
-    ------
-    CantBeAsked
-        where there is none, or it fails or leaves out what it is given.
-    """
-    source = chat_template(ref)
-    if source is None:
-        return None
-    if not source:
-        raise CantBeAsked(ref.name, "its tokenizer has no chat template", "Leave --chat-template out.")
-    render = renderer(source)
-    if render is None:
-        return None
-    try:
-        return habits(render, shots=request.conditions.shots > 0)
-    except Unwritten as fault:
-        raise CantBeAsked(ref.name, str(fault), "Leave --chat-template out.") from fault
-
-
-def template_notes(request: SweepRequest, models: Sequence[Found]) -> Iterator[str]:
-    """What the models' chat templates do to the exam's words."""
-    if not request.conditions.chat_template:
-        return
-    named = request.conditions.template_date
-    day = date.fromisoformat(named) if named else datetime.now(UTC).date()
-    for one in models:
-        habit = template_habits(one.ref, request)
-        for note in habit.notes(day) if habit is not None else ():
-            yield f"{one.ref.label}: {note}."
 
 
 def seen(request: SweepRequest, settings: Settings) -> Machine:

@@ -63,18 +63,23 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
         prepared = prepare(
             request, settings, store, way.allotment, default_shots=way.default_shots, fresh=way.fresh, rows=way.rows
         )
-        if way.plan_only:
-            say_plan(prepared, as_json=way.as_json)
-            return ALL_DONE
-        submission = write_down(store, prepared, fresh=way.fresh)
-        say(wording.submitted(submission, prepared.plan))
-        if submission.to_do == 0:
-            return conclude(store, submission.sweep_id, way)
-        for note in prepared.notes if settings.broker_url else prepared.told:
-            say(f"Note: {note}")
-        with kept_log(settings):
-            log_pending(store, submission.sweep_id)
-            return carry_out(store, settings, submission.sweep_id, way)
+        return run_prepared(store, settings, prepared, way)
+
+
+def run_prepared(store: Store, settings: Settings, prepared: Prepared, way: Way) -> int:
+    """Store what was planned, and run it or hand it to the fleet; returns the exit code."""
+    if way.plan_only:
+        say_plan(prepared, as_json=way.as_json)
+        return ALL_DONE
+    submission = write_down(store, prepared, fresh=way.fresh)
+    say(wording.submitted(submission, prepared.plan))
+    if submission.to_do == 0:
+        return conclude(store, submission.sweep_id, way)
+    for note in prepared.notes if settings.broker_url else prepared.told:
+        say(f"Note: {note}")
+    with kept_log(settings):
+        log_pending(store, submission.sweep_id)
+        return carry_out(store, settings, submission.sweep_id, way)
 
 
 def carry_out(store: Store, settings: Settings, sweep_id: int, way: Way) -> int:
@@ -98,7 +103,9 @@ def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submi
     for exam in prepared.exams:
         save_exam(store, exam)
     needs_bytes = {lane.lane: lane.memory_bytes for lane in prepared.plan.lanes}
-    return sweeps.submit(store, prepared.plan.request, prepared.plan.runs, needs_bytes, fresh=fresh)
+    return sweeps.submit(
+        store, prepared.plan.request, prepared.plan.runs, needs_bytes, fresh=fresh, stored=prepared.stored
+    )
 
 
 def kept_log(settings: Settings) -> AbstractContextManager[None]:

@@ -19,7 +19,7 @@ from analysis.exchange.lm_eval_format import about_run
 from proctor.errors import BadExam
 from proctor.exams.benchmarks.base import Examinee
 from proctor.exams.judging.marking import Result, results
-from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
+from proctor.exams.judging.metrics import KNOWN_LATER, summary_of, summed_up
 from proctor.exams.judging.replies import read
 from proctor.exams.judging.sets import mean
 from proctor.exams.reading.identity import prompt_hash
@@ -77,7 +77,7 @@ class FormTask:
 
 def judgeable(form: Form) -> Form:
     """The form with the metrics that stored Answers can be judged by. Raises `BadExam` where its headline's is none."""
-    left_out = {NOT_KNOWN} if form.kind is Kind.CHOOSE else OF_PROGRAMS
+    left_out = {NOT_KNOWN} if form.kind is Kind.CHOOSE else KNOWN_LATER
     if form.headline.metric in left_out:
         raise BadExam(
             f"{form.source.task} is judged by {form.headline.metric}, which can't be had from what is stored.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from analysis.data.groups import names_of
 from analysis.data.phrases import listed
 from proctor.errors import BadInput, UnknownName
+from proctor.exams.judging.metrics import is_open
 from proctor.exams.judging.repeats import Repeats
 from proctor.exams.tasks.form import read_form
 from proctor.nouns.exams import Mark
@@ -59,6 +60,11 @@ def judge_again(store: Store, sweep_ids: Sequence[int], chain: str = "") -> Agai
         record, form = by_id[run.run_id], read_form(run.form)
         if runs_programs(form):
             notes.append(f"{record.spec.subject} is left as it is: its answers are programs, which --run-code runs")
+            continue
+        if is_open(form):
+            notes.append(
+                f"{record.spec.subject} is left as it is: a judge alone tells its answers apart (proctor judge)"
+            )
             continue
         held = "" if record.provenance is None else record.provenance.judged_by
         try:

@@ -16,7 +16,10 @@ BYTES = {DType.FLOAT32: 4, DType.BFLOAT16: 2, DType.FLOAT16: 2}
 _NF4_BYTES = 1 / 2 + 1 / 64 + 4 / (64 * 256)
 # Tokens of a pack to one position whose logits are computed, at the fewest: a letter is read behind a whole question,
 # of an option's own text every token is.
-_LOGITS_EVERY = {Scoring.LETTERS: 32, Scoring.TEXT: 2, Scoring.ONE_TEXT: 2, Scoring.PAGES: 1, Scoring.WRITTEN: 32}
+_LOGITS_EVERY = {
+    Scoring.LETTERS: 32, Scoring.TEXT: 2, Scoring.ONE_TEXT: 2, Scoring.PAGES: 1, Scoring.WRITTEN: 32, Scoring.OPEN: 32,
+    Scoring.JUDGED: 32,
+}  # fmt: skip
 # What is there beside any model. CPU: a worker's child with torch, transformers, Celery and the database's driver
 # (0.45 GB resident, torch 2.13 on Linux), and a tokenizer, a model's code and what oneDNN keeps (0.1 GB). GPU: CUDA's
 # context and kernels (estimated).

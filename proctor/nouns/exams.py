@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from proctor.errors import BadInput
+from proctor.nouns.briefs import Brief
 from proctor.nouns.conversations import Finish, Sampling
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -24,6 +25,8 @@ class Scoring(StrEnum):
     ONE_TEXT = "one text"
     PAGES = "pages"  # whole texts, of which nothing is right or wrong
     WRITTEN = "written"
+    OPEN = "open"  # written, and a judge alone says what it is worth
+    JUDGED = "judged"  # a judge's verdicts on another model's replies
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Conditions:
     scoring: Scoring = Scoring.LETTERS
     template_date: str = ""  # YYYY-MM-DD, what a chat template is told; "": the day on which the sweep was submitted
     shots_as_turns: bool = True  # of a chat; else description, examples and question are one message of the user's
+    brief: Brief | None = None  # of a judge's Run; None: the model answers for itself
 
     def __post_init__(self) -> None:
         if self.template_date and not self.chat_template:

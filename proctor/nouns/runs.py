@@ -41,6 +41,16 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
+class Judges:
+    """Which models judge the replies, and how."""
+
+    models: tuple[str, ...]
+    quants: tuple[Quant, ...] = (Quant.NONE,)
+    pairs: bool = False  # every two contestants against each other, instead of a rating each
+    baseline: str = ""  # of pairs: each against this one alone
+
+
+@dataclass(frozen=True)
 class SweepRequest:
     """What a person asked for, as they said it: kept with the Sweep, shown by `proctor status`."""
 
@@ -55,6 +65,7 @@ class SweepRequest:
     name: str = ""
     check_noise: bool = False  # score a slice of each Run again, in other packs; changes no Answer
     further: tuple[str, ...] = ()  # benchmarks beside the first
+    judges: Judges | None = None  # who judges the replies; None: nobody
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -73,6 +84,7 @@ class Claim:
     dtype: DType  # the type that an earlier attempt computed in, else what the sweep asked for
     check_noise: bool = False  # asked for, and not yet known
     template_date: date | None = None  # what a chat template is told, the same in all Runs of a sweep
+    judged: tuple[int, ...] = ()  # of a judge's Run, those whose replies are judged: the candidate's, another's
 
 
 @dataclass(frozen=True)

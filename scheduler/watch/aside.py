@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from proctor.exams.judging.verdicts import MOST
 from proctor.nouns.exams import Scoring
 from proctor.nouns.runs import Fared
 from proctor.store.reads.records import RunProgress
+from proctor.written_answers import WRITTEN
 from scheduler.watch.accuracy import NONE, accuracy
 
 
@@ -15,11 +17,11 @@ def aside(runs: Sequence[RunProgress]) -> str:
 
     `45.8% (37.2 to 54.7) right per character, 3 tied, noise: 1 of 60 picks, 0.12 nats at most`
     """
-    written = [run for run in runs if run.scoring is Scoring.WRITTEN]
-    scored = [run for run in runs if run.scoring is not Scoring.WRITTEN]
+    written = [run for run in runs if run.scoring in WRITTEN]
+    scored = [run for run in runs if run.scoring not in WRITTEN]
     tied = sum(run.tied for run in scored)
     told = "the report has the perplexity" if of_pages(runs) else ""
-    ties = f"{tied} tied" if tied else ""
+    ties = f"{tied} {'unjudged' if judges(runs) else 'tied'}" if tied else ""
     parts = [told, shots(runs), _per_character(runs), ties, _unanswered(written), _noise(runs)]
     return ", ".join(part for part in parts if part)
 
@@ -35,10 +37,24 @@ def of_pages(runs: Sequence[RunProgress]) -> bool:
 
 
 def share_right(runs: Sequence[RunProgress]) -> str:
-    """The share of these Runs' points together; a dash where they are of pages, of which nothing is right or wrong."""
+    """The share of these Runs' points together; a dash where they are of pages, of which nothing is right or wrong.
+
+    Of a judge's Runs the mean rating, or the share of pairs won; of answers that a judge alone can tell apart whether
+    one has.
+    """
     if of_pages(runs):
         return NONE
-    return accuracy(sum(run.points for run in runs), sum(run.answered for run in runs))
+    if any(run.scoring is Scoring.OPEN for run in runs):
+        return "unjudged yet" if any(run.unjudged for run in runs) else "judged"
+    points, told = sum(run.points for run in runs), sum(run.told for run in runs)
+    if told and judges(runs) and len(runs[0].judged) == 1:
+        return f"rated {MOST * points / told:.2f} of {MOST:g}"
+    return accuracy(points, told)
+
+
+def judges(runs: Sequence[RunProgress]) -> bool:
+    """Whether these Runs are a judge's."""
+    return any(run.scoring is Scoring.JUDGED for run in runs)
 
 
 def shots(runs: Sequence[RunProgress]) -> str:
@@ -74,6 +90,10 @@ def _unanswered(written: Sequence[RunProgress]) -> str:
 
 def _fared(runs: Sequence[RunProgress]) -> str:
     found = sum((run.fared for run in runs if run.fared is not None), Fared())
+    if any(run.scoring is Scoring.OPEN for run in runs):
+        return ", ".join(
+            part for part in (str(found), f"{found.unfinished} cut by the limit" if found.unfinished else "") if part
+        )
     rest = f"{accuracy(found.finished_points, found.finished)} of {found.finished} whose replies weren't cut"
     several = several_benchmarks(runs)
     return ", ".join(part for part in (str(found), rest if found.unfinished and not several else "") if part)

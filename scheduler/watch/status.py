@@ -27,7 +27,7 @@ from proctor.written_answers import with_counts
 from scheduler.watch import wording
 from scheduler.watch.fleet_tables import Room, fleet_board, lanes_seen, sweeps_table
 from scheduler.watch.speed import beside
-from scheduler.watch.sweep_grid import board, grid_names
+from scheduler.watch.sweep_grid import board, grid_names, lanes_in
 
 NO_SWEEP = "No sweep yet. Submit one: submit-sweep --help"
 DEMO = "demo-results"  # where `make demo` keeps its database
@@ -101,7 +101,7 @@ def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
 
     A lane has one label on the whole screen: what a worker holds for another sweep is told from what is in the grid.
     """
-    in_grid = [] if seen.sweep is None else [run.lane for run in seen.sweep.runs]
+    in_grid = [] if seen.sweep is None else lanes_in(seen.sweep)
     names = grid_names([*in_grid, *lanes_seen(seen.fleet)])
     below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:

@@ -15,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.contestants import cut, lane_labels
+from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch.accuracy import NONE, in_a_cell
-from scheduler.watch.aside import aside, of_pages, several_benchmarks, share_right
+from scheduler.watch.aside import aside, judges, of_pages, several_benchmarks, share_right
 from scheduler.watch.speed import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -56,7 +57,7 @@ def board(
     """
     called = subject_names(progress.runs)
     subjects = list(dict.fromkeys(called.values()))
-    lanes = lanes_of(progress.runs, names or grid_names(run.lane for run in progress.runs))
+    lanes = lanes_of(progress.runs, names or grid_names(lanes_in(progress)))
     said = {name: words for name, runs in lanes if (words := aside(runs))}
     layout = _layout(progress, lanes, subjects, width, min(height - 6 - len(said), MOST_STACKED))
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
@@ -129,7 +130,12 @@ def subject_names(runs: Sequence[RunProgress]) -> dict[tuple[str, str], str]:
 
 def names_of(progress: SweepProgress) -> dict[Lane, str]:
     """The label of each lane of a sweep, in whole."""
-    return lane_labels(run.lane for run in progress.runs)
+    return lane_labels(lanes_in(progress))
+
+
+def lanes_in(progress: SweepProgress) -> list[Lane]:
+    """The lanes of a sweep, with those whose replies its judges judge."""
+    return [lane for run in progress.runs for lane in (run.lane, *run.judged)]
 
 
 def grid_names(lanes: Iterable[Lane]) -> dict[Lane, str]:
@@ -139,11 +145,17 @@ def grid_names(lanes: Iterable[Lane]) -> dict[Lane, str]:
 
 
 def lanes_of(runs: Sequence[RunProgress], names: Mapping[Lane, str]) -> list[Labelled]:
-    """Runs by lane, in the order in which they were submitted, each with its label."""
-    grouped: dict[Lane, list[RunProgress]] = {}
+    """Runs by lane, in the order in which they were submitted, each with its label; a judge's by whom it judges."""
+    grouped: dict[tuple[Lane, ...], list[RunProgress]] = {}
     for run in runs:
-        grouped.setdefault(run.lane, []).append(run)
-    return [(names[lane], theirs) for lane, theirs in grouped.items()]
+        grouped.setdefault((run.lane, *run.judged), []).append(run)
+    return [(label_of(lanes, names), theirs) for lanes, theirs in grouped.items()]
+
+
+def label_of(lanes: Sequence[Lane], names: Mapping[Lane, str]) -> str:
+    """What a row is called: its lane, or `A, judged by J`, or `A against B, judged by J`."""
+    lane, *judged = (names[one] for one in lanes)
+    return f"{' against '.join(judged)}, judged by {lane}" if judged else lane
 
 
 def most_alive(lanes: Sequence[Labelled], room: int) -> list[Labelled]:
@@ -164,6 +176,8 @@ def cell(run: RunProgress, *, wide: bool) -> Text:
     if not wide:
         return Text(FILLING[run.answered * (len(FILLING) - 1) // max(1, run.questions)], style=style)
     if run.answered == run.questions:
+        if run.scoring in (Scoring.OPEN, Scoring.JUDGED):
+            return Text(share_right([run]), style=style)
         return Text(NONE if of_pages([run]) else in_a_cell(run.points, run.answered), style=style)
     return Text(f"{run.answered}/{run.questions}" if run.answered else "·", style=style)
 
@@ -177,7 +191,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     answered, questions = sum(run.answered for run in runs), sum(run.questions for run in runs)
     waiting = sum(run.questions - run.answered for run in runs if run.status in (RunStatus.PENDING, RunStatus.RUNNING))
     done, alone = sum(run.status is RunStatus.DONE for run in runs), len({run.lane for run in runs}) == 1
-    alone = alone and not several_benchmarks(runs)
+    alone = alone and not several_benchmarks(runs) and not judges(runs)
     failed = sum(run.status is RunStatus.FAILED for run in runs)
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from proctor.contestants import lane_labels
-from proctor.nouns.exams import LETTERS
+from proctor.nouns.exams import LETTERS, Scoring
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
@@ -15,8 +15,8 @@ from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan
 from scheduler.watch.accuracy import amount
-from scheduler.watch.aside import aside, of_pages, several_benchmarks, share_right
-from scheduler.watch.sweep_grid import lanes_of, names_of
+from scheduler.watch.aside import aside, judges, of_pages, several_benchmarks, share_right
+from scheduler.watch.sweep_grid import label_of, lanes_of, names_of
 
 
 def counted(number: int, noun: str) -> str:
@@ -152,7 +152,7 @@ def outcome(progress: SweepProgress) -> str:
     lines = []
     for label, right, counts, done, more in rows:
         lines += [f"{label:{width}}  {right:>20}  {counts:>13}  {done}", *([f"  ({more})"] if more else ())]
-    lines += [failure(run, names[run.lane]) for run in failed(progress)]
+    lines += [failure(run, label_of((run.lane, *run.judged), names)) for run in failed(progress)]
     return "\n".join(lines)
 
 
@@ -161,6 +161,10 @@ def _counted(runs: Sequence[RunProgress]) -> str:
     answered = sum(run.answered for run in runs)
     if of_pages(runs):
         return f"{answered} pages"
+    if any(run.scoring is Scoring.OPEN for run in runs):
+        return f"{answered} answers"
+    if judges(runs):
+        return f"{sum(run.told for run in runs)} of {answered} judged"
     return f"{amount(sum(run.points for run in runs))} of {answered}"
 
 
@@ -213,6 +217,8 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,
                 **({"points": run.points} if run.partial else {}),
+                **({"judges": [str(lane) for lane in run.judged]} if run.judged else {}),
+                **({"unjudged": run.unjudged} if run.scoring is Scoring.OPEN else {}),
                 **({} if run.fared is None else {"written": {**asdict(run.fared), "finished": run.fared.finished}}),
             }
             for run in progress.runs

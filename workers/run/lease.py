@@ -11,12 +11,13 @@ from typing import Self
 
 from proctor import logs
 from proctor.errors import BadExam, LeaseLost, StoreUnavailable
+from proctor.exams.judges.cases import exam_of_replies
 from proctor.exams.reading.identity import content_hash
 from proctor.nouns.exams import Answer, Exam, Reply
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance
 from proctor.retry import OutageRetry
 from proctor.store.database.session import Store
-from proctor.store.runs import exams, runs
+from proctor.store.runs import briefs, exams, runs
 from proctor.store.runs.leasing import RENEWALS
 from workers.run.liveness import Liveness
 
@@ -44,7 +45,7 @@ class Lease:
         return self._paused.is_set()
 
     def load_exam(self) -> Exam:
-        """The Exam that the Run is about, equal to what was submitted.
+        """The Exam that the Run is about, equal to what was submitted; a judge's has the replies that it judges.
 
         Raises
         ------
@@ -58,7 +59,11 @@ class Lease:
                 f"Exam {spec.benchmark}/{spec.subject} isn't here as a whole: it came with imported answers.",
                 "Submit a sweep on that subject here, which brings the exam along, then `proctor retry` this one.",
             )
-        return exam
+        if spec.conditions.brief is None:
+            return exam
+        return exam_of_replies(
+            exam, *(self.retry(partial(briefs.replies, self.store, one)) for one in self.claim.judged)
+        )
 
     def begin(self, provenance: Provenance) -> Provenance:
         """Say what this attempt computes with; returns what the Run's numbers are recorded under."""

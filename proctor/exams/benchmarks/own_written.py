@@ -20,7 +20,7 @@ from proctor.exams.tasks.form import Chain, Kind, Metric, Step
 from proctor.printing import quoted
 
 PAIRS = (("question", "answer"), ("prompt", "target"), ("question", "target"), ("prompt", "answer"))
-WAYS = "exact, number, contains, choice or regex:PATTERN"
+WAYS = "exact, number, contains, choice, regex:PATTERN, or model (a judge)"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
 _PLAIN = {"ignore_case": True, "ignore_punctuation": True}
 

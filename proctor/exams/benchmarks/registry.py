@@ -24,9 +24,11 @@ from proctor.exams.benchmarks.minerva_math import MINERVA_MATH
 from proctor.exams.benchmarks.mmlu import MMLU
 from proctor.exams.benchmarks.mmlu_generative import MMLU_GENERATIVE
 from proctor.exams.benchmarks.mmlu_pro import MMLU_PRO
+from proctor.exams.benchmarks.mt_bench import MT_BENCH
 from proctor.exams.benchmarks.nq_open import NQ_OPEN
 from proctor.exams.benchmarks.openbookqa import OPENBOOKQA
 from proctor.exams.benchmarks.own_files import DEMO, own_files
+from proctor.exams.benchmarks.own_open import WAY, own_open
 from proctor.exams.benchmarks.own_written import DEMO_WORDS, own_written
 from proctor.exams.benchmarks.piqa import PIQA
 from proctor.exams.benchmarks.social_iqa import SOCIAL_IQA
@@ -34,6 +36,7 @@ from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.benchmarks.truthfulqa import TRUTHFULQA_GEN, TRUTHFULQA_MC1, TRUTHFULQA_MC2
 from proctor.exams.benchmarks.wikitext import WIKITEXT
 from proctor.exams.benchmarks.winogrande import WINOGRANDE
+from proctor.exams.judges.asking import JUDGE
 from proctor.exams.tasks.definition import Settings
 
 BUILT_IN: tuple[Benchmark, ...] = (
@@ -60,6 +63,7 @@ BUILT_IN: tuple[Benchmark, ...] = (
     MINERVA_MATH,
     MMLU_GENERATIVE,
     MMLU_PRO,
+    MT_BENCH,
     NQ_OPEN,
     OPENBOOKQA,
     PIQA,
@@ -89,7 +93,7 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Se
     """
     own = _existing(name_or_path) if settings.judge else None
     if own is not None and own.suffix != ".yaml":
-        benchmark: Benchmark = own_written(own, settings.judge)
+        benchmark: Benchmark = own_open(own) if settings.judge == WAY else own_written(own, settings.judge)
     else:
         benchmark = find(name_or_path, settings.tasks)
     return (benchmark.settled(settings) if isinstance(benchmark, TaskBenchmark) else benchmark).load(subjects)
@@ -134,10 +138,10 @@ def of_version(version: str) -> Benchmark:
     Benchmarks of one version differ in their rows alone: MMLU stands for files of one's own too. Raises `BadInput` for
     a version that isn't of this release.
     """
-    for benchmark in BUILT_IN:
+    for benchmark in (*BUILT_IN, JUDGE):
         if benchmark.version == version:
             return benchmark
-    made = ", ".join(repr(one) for one in sorted({one.version for one in BUILT_IN}))
+    made = ", ".join(repr(one) for one in sorted({one.version for one in (*BUILT_IN, JUDGE)}))
     raise BadInput(
         f"Prompt version {version!r} isn't made by this release, which makes {made}.",
         "Use the release that the sweep was submitted with.",

@@ -33,7 +33,8 @@ class Result:
 def mark(exam: Exam, question: Question, exchanges: Sequence[Exchange]) -> Mark:
     """The mark by the headline of the exam's form. Nothing extracted is no answer and has no points.
 
-    Nor is a program, as long as it hasn't been run (`proctor.exams.judging.programs`).
+    Nor is a program, as long as it hasn't been run (`proctor.exams.judging.programs`), nor what a judge alone can tell
+    (`proctor.exams.judges`).
 
     Raises
     ------
@@ -54,7 +55,7 @@ def mark_by(form: Form, question: Question, exchanges: Sequence[Exchange]) -> Ma
         worth = metrics.of_scored(form.kind, metric, question, reply)
         return Mark(worth.points, worth.picked, correct_norm=_normed(form, question, reply))
     outcome = headline_outcome(form, question, exchanges)
-    if outcome.extracted is None or metric.name in metrics.OF_PROGRAMS:
+    if outcome.extracted is None or metric.name in metrics.KNOWN_LATER:
         return Mark(0.0)
     return Mark(metrics.of_text(metric, question, outcome.text).points, extracted=outcome.extracted)
 
@@ -63,7 +64,7 @@ def results(form: Form, question: Question, exchanges: Sequence[Exchange]) -> tu
     """All metrics on all chains that they are computed on, chains in the form's order. Raises as `mark`.
 
     A metric is given a fallback's text too, as lm-evaluation-harness does: these are the figures of its samples files.
-    Metrics of programs, which would have to be run, are left out.
+    Metrics of programs, which would have to be run, and of judges are left out.
     """
     if form.kind is not Kind.WRITE:
         reply = _scored(form, question, exchanges)
@@ -73,7 +74,7 @@ def results(form: Form, question: Question, exchanges: Sequence[Exchange]) -> tu
         Result(metric, metrics.of_text(metric, question, outcome.text), outcome.chain, outcome)
         for outcome in outcomes
         for metric in form.metrics
-        if metric.chain in {"", outcome.chain} and metric.name not in metrics.OF_PROGRAMS
+        if metric.chain in {"", outcome.chain} and metric.name not in metrics.KNOWN_LATER
     )
 
 

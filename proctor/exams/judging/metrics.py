@@ -15,7 +15,7 @@ from proctor.exams.judging.maths import equivalence, hendrycks, minerva
 from proctor.exams.judging.maths.answers import EXTRACTED
 from proctor.exams.judging.sets import Summary
 from proctor.exams.judging.worth import Item, Worth
-from proctor.exams.tasks.form import Kind, Metric
+from proctor.exams.tasks.form import Form, Kind, Metric
 from proctor.nouns.exams import Question, Scored
 
 OfScored = Callable[[Question, Scored, Reader], Worth]
@@ -91,6 +91,8 @@ OF_TEXTS: Mapping[str, TextMeasure] = {
     "math_verify": TextMeasure(minerva.math_verify, needs=equivalence.MODULES),
 }
 OF_PROGRAMS = frozenset({"pass_at_1", "pass_at_k"})  # known once they have run: `proctor.exams.judging.programs`
+OF_JUDGES = frozenset({"judged"})  # known once a judge has said: `proctor.exams.judges`
+KNOWN_LATER = OF_PROGRAMS | OF_JUDGES
 _OF_SCORED: Mapping[Kind, Mapping[str, Measure]] = {
     Kind.CHOOSE: OF_CHOICES,
     Kind.LOGLIKELIHOOD: OF_ONE_TEXT,
@@ -105,6 +107,11 @@ SUMMARIES: Mapping[str, Summary] = {
     "matthews_corrcoef": sets.mcc,
 }
 FUNCTION = "function"  # the argument by which a figure of one name is computed as another: TruthfulQA's `acc` as `mc2`
+
+
+def is_open(form: Form) -> bool:
+    """Whether a judge alone can tell what an answer is worth."""
+    return form.headline.metric in OF_JUDGES
 
 
 def of_scored(kind: Kind, metric: Metric, question: Question, reply: Scored) -> Worth:
@@ -135,7 +142,7 @@ def summed_up(kind: Kind, metric: Metric, items: Sequence[Item]) -> float:
 
 def summary_of(kind: Kind, metric: Metric) -> Summary:
     """How a metric is summed up. Raises as `summed_up`."""
-    if kind is Kind.WRITE and metric.name in OF_PROGRAMS:
+    if kind is Kind.WRITE and metric.name in KNOWN_LATER:
         return sets.mean
     own = _measure(OF_TEXTS, metric) if kind is Kind.WRITE else _measure(_OF_SCORED[kind], metric)
     if own.summary is not sets.mean or metric.aggregation == "mean":
@@ -159,7 +166,7 @@ def set_figure(kind: Kind, metric: Metric) -> str:
 def check(kind: Kind, metric: Metric) -> None:
     """Raise `BadExam` for an unknown metric, aggregation or argument, and `BadInput` for a library that isn't there."""
     summary_of(kind, metric)
-    if kind is not Kind.WRITE or metric.name in OF_PROGRAMS:
+    if kind is not Kind.WRITE or metric.name in KNOWN_LATER:
         return
     measure = _measure(OF_TEXTS, metric)
     if unknown := sorted(set(metric.arguments) - {FUNCTION, *measure.takes}):

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from proctor.errors import BadInput, QuestionTooLong
 from proctor.exams.benchmarks.base import Examinee, check_conditions
 from proctor.exams.chat_prompts import Message
+from proctor.exams.judging.replies import read
 from proctor.exams.tasks.form import Form, Kind, read_form
 from proctor.nouns.conversations import Sampling
-from proctor.nouns.exams import Ask, Choose, Conditions, Exam, Exchange, Question, Roll, Write
+from proctor.nouns.exams import Ask, Choose, Conditions, Exam, Exchange, Question, Roll, Write, Written
 
 FORM_VERSION = "form-1.0"  # of the joining and the judging: `Conditions.prompt_version` of Runs on exams in a form
 
@@ -37,6 +38,10 @@ def ask(
 ) -> Ask | None:
     """One ask a question, or as many as the form wants replies (`repeats`), each with a seed of its own; see `Asking`.
 
+    A question with turns is a conversation: each is asked behind the replies to those before it, without what the model
+    thought. It fits where all of it does, each reply as long as it may be. Where it is no chat, a turn that is over
+    stands before the next one as an example does.
+
     Of a page the text alone is asked for, whatever its length: the engine cuts it into windows (`Roll`).
 
     Where a prompt and what is to come behind it are longer than the window, examples are dropped from the front, one by
@@ -51,15 +56,18 @@ def ask(
     """
     check_conditions(FORM_VERSION, conditions, examinee)
     form = read_form(exam.form)
-    if len(so_far) >= (form.repeats if form.kind is Kind.WRITE else 1):
+    wanted = 1 + len(question.turns) if question.turns else form.repeats
+    if len(so_far) >= (wanted if form.kind is Kind.WRITE else 1):
         return None
+    if so_far and question.turns:
+        return _further_turn(form, exam, question, conditions, examinee, so_far)
     if form.kind is Kind.ROLLING:
         return _page(question, conditions)
     tokens = 0
     for dropped in range(len(question.shots) + 1):
         shots = [exam.dev[place] for place in question.shots[dropped:]]
         made = _made(form, shots, question, conditions, examinee, len(so_far))
-        tokens = _tokens(made, examinee.count_tokens)
+        tokens = _tokens(made, examinee.count_tokens) + _of_turns(form, question, examinee)
         if tokens <= examinee.window_tokens:
             return made
     raise QuestionTooLong(exam.benchmark, exam.subject, question.index, tokens, examinee.window_tokens)
@@ -119,9 +127,10 @@ def _made(
     conditions: Conditions,
     examinee: Examinee,
     seed: int,
+    behind: Sequence[Part] = (),
 ) -> Choose | Write:
     def prompt(text: str, delimiter: str) -> str:
-        made = parts(form, shots, question, text, delimiter)
+        made = [*parts(form, shots, question, text, delimiter), *behind]
         if conditions.chat_template and examinee.template is not None:
             return examinee.template(as_chat(made, turns=conditions.shots_as_turns)) + question.opening
         return "".join(part.text + part.delimiter for part in made) + question.opening
@@ -139,6 +148,31 @@ def _made(
     contexts = tuple(prompt(context, "") for context in question.contexts)
     options = (delimiter + question.text,) * len(contexts)
     return Choose(contexts[0], options, characters, len(shots), contexts, greedy)
+
+
+def _further_turn(
+    form: Form,
+    exam: Exam,
+    question: Question,
+    conditions: Conditions,
+    examinee: Examinee,
+    so_far: Sequence[Exchange],
+) -> Choose | Write:
+    """The ask of the next turn, behind as many examples as the first one showed."""
+    asked, behind = so_far[0].ask.shots, []
+    for one, turn in zip(so_far, question.turns, strict=False):
+        said = read(one.reply, form.until, form.think_end).text.strip() if isinstance(one.reply, Written) else ""
+        behind += [
+            Part("assistant", said, form.fewshot_delimiter),
+            Part("user", turn, form.target_delimiter if _parted(turn, said) else ""),
+        ]
+    shots = [exam.dev[place] for place in question.shots[len(question.shots) - asked :]]
+    return _made(form, shots, question, conditions, examinee, len(so_far), behind)
+
+
+def _of_turns(form: Form, question: Question, examinee: Examinee) -> int:
+    """Tokens that the turns behind the first take at most, their replies as long as they may be."""
+    return sum(examinee.count_tokens(turn) + form.max_tokens for turn in question.turns)
 
 
 def _page(question: Question, conditions: Conditions) -> Roll:

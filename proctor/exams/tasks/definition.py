@@ -82,6 +82,8 @@ class Asking:
     first_shots: bool = False  # the first ones of the pool, for all (sampler first_n); else drawn
     shots: int | None = None  # examples unless somebody says another number; 0 can't be overridden (num_fewshot)
     generation: Mapping[str, object] | None = None  # (generation_kwargs)
+    turns: Column | None = None  # a list of what is said after the text, a message a turn; None: nothing
+    chat: bool = False  # always put as a chat
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Form:
     think_end: str = ""  # what is behind its last occurrence is the reply; "": the whole is
     repeats: int = 1  # replies to a question
     source: Source = Source()
+    chat: bool = False  # always put as a chat: it is a conversation
 
     def __post_init__(self) -> None:
         names = [chain.name for chain in self.chains]
@@ -116,8 +117,14 @@ class Form:
             raise BadExam(f"{self.source.task!r} wants {self.repeats} replies of {self.max_tokens} tokens.")
 
     def json(self) -> str:
-        """Canonical JSON: keys sorted, no white space between; the same form is the same text."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        """Canonical JSON: keys sorted, no white space between; the same form is the same text.
+
+        What came later goes unsaid where it isn't asked for: forms keep the text, and exams the hash, that they had.
+        """
+        said = asdict(self)
+        if not self.chat:
+            del said["chat"]
+        return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 @lru_cache(maxsize=64)

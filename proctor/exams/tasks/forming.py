@@ -40,4 +40,5 @@ def form_of(task: Task, description: str, seed: int = SEED) -> Form:
             task.rows.revision,
             seed,
         ),
+        chat=asking.chat,
     )

@@ -44,8 +44,10 @@ def question_of(task: Task, fields: Fields, row: Row, index: int, shape: Shape) 
         answer, *further = _right(task, named, choices, index)
         identity = question_id(task.name, text, choices, (), (), opening)
         return Question(identity, index, text, choices, answer, further=tuple(further), opening=opening)
-    identity = question_id(task.name, text, (), (), (), opening)
-    return Question(identity, index, text, reference=_reference(task, fields, row, shape, text), opening=opening)
+    turns = _turns(task, row, index)
+    identity = question_id(task.name, text, (), turns, (), opening)
+    reference = _reference(task, fields, row, shape, text)
+    return Question(identity, index, text, reference=reference, turns=turns, opening=opening)
 
 
 def example_of(task: Task, fields: Fields, row: Row, index: int) -> Question:
@@ -108,6 +110,14 @@ def _offered(task: Task, row: Row) -> list[str]:
     named = any(step.function == "multi_choice_regex" for chain in task.judging.chains for step in chain.steps)
     choices = row.get("choices")
     return [str(one) for one in choices] if named and isinstance(choices, list) else []
+
+
+def _turns(task: Task, row: Row, index: int) -> tuple[str, ...]:
+    """What is said after the text; only of what is written."""
+    said = task.asking.turns(row) if task.asking.turns else ()
+    if not isinstance(said, list | tuple) or not all(isinstance(one, str) and one.strip() for one in said):
+        raise _bad(task, index, f"its further messages are {shown(said)}, and no list of texts")
+    return tuple(said)
 
 
 def _only(task: Task, target: Target, index: int) -> str:

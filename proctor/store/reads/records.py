@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy import select as columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from proctor.errors import UnknownName
@@ -18,7 +19,17 @@ from proctor.nouns.models import Lane
 from proctor.nouns.runs import Attempt, Fared, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
-from proctor.store.runs.tables import NO_KEY, AnswerRow, AttemptRow, ExamRow, PackRow, QuestionRow, RunRow, SweepRow
+from proctor.store.runs.tables import (
+    NO_KEY,
+    AnswerRow,
+    AttemptRow,
+    BriefRow,
+    ExamRow,
+    PackRow,
+    QuestionRow,
+    RunRow,
+    SweepRow,
+)
 
 PROGRESS: tuple[Any, ...] = (
     RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
@@ -64,12 +75,19 @@ class RunProgress:
     scoring: Scoring = Scoring.LETTERS
     noise: Noise | None = None
     shots: ShotsShown | None = None  # None: it has not begun, or an earlier release did not record it
+    judged: tuple[Lane, ...] = ()  # of a judge's Run, whose replies it judges: one, or a pair
+    unjudged: bool = False  # a judge alone can tell its answers apart, and none has yet
     fared: Fared | None = None  # how written answers fared; `proctor.written_answers.with_counts` knows
 
     @property
     def points(self) -> float:
         """Of all Answers so far: as many as are correct, and some more where there are parts of a point."""
         return self.correct + self.partial
+
+    @property
+    def told(self) -> int:
+        """The Answers that points are of: of a judge's verdicts not those that are missing, else all."""
+        return self.answered - self.tied if self.scoring is Scoring.JUDGED else self.answered
 
 
 @dataclass(frozen=True)
@@ -171,6 +189,7 @@ class RunRecord:
     correct_norm: int = 0  # by log-probability per character
     noise: Noise | None = None
     partial: float = 0.0  # points of those Answers that have some of them
+    judged: tuple[RunRecord, ...] = ()  # of a judge's Run, those whose replies it judges, without their attempts
 
     @property
     def points(self) -> float:
@@ -209,6 +228,7 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             )
             for run_id, text, benchmark, subject, status, *rest, scoring, noise, fewest, most, short in rows
         )
+        runs = _with_judges(session, runs)
         return SweepProgress(
             sweep_id,
             sweep.name,
@@ -298,7 +318,27 @@ def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None =
             .where(*chosen)
             .order_by(col(RunRow.id))
         )
-        return [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]
+        records = [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]
+        judges = [record.run_id for record in records if record.spec.conditions.brief]
+        judged = _records_judged(session, judges) if judges else {}
+        return [replace(one, judged=judged[one.run_id]) if one.run_id in judged else one for one in records]
+
+
+def _records_judged(session: Session, run_ids: Sequence[int]) -> dict[int, tuple[RunRecord, ...]]:
+    """By a judge's Run, those whose replies it judges."""
+    briefs = session.exec(select(BriefRow).where(col(BriefRow.run_id).in_(run_ids))).all()
+    wanted = {one for brief in briefs for one in (brief.candidate_id, brief.against_id) if one is not None}
+    found = session.exec(
+        select(RunRow, ExamRow, SweepRow)
+        .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+        .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
+        .where(col(RunRow.id).in_(wanted))
+    )
+    records = {run.id: _record(run, exam, sweep, ()) for run, exam, sweep in found}
+    return {
+        brief.run_id: tuple(records[one] for one in (brief.candidate_id, brief.against_id) if one in records)
+        for brief in briefs
+    }
 
 
 def run(store: Store, run_id: int) -> RunRecord:
@@ -342,6 +382,33 @@ def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Atte
         noise=noise_of(run.noise),
         partial=run.partial,
     )
+
+
+def _with_judges(session: Session, runs: tuple[RunProgress, ...]) -> tuple[RunProgress, ...]:
+    """The same with whose replies judges judge, and which answers no judge has told apart yet."""
+    judges = [run.run_id for run in runs if run.scoring is Scoring.JUDGED]
+    judged = _lanes_judged(session, judges) if judges else {}
+    open_ = [run.run_id for run in runs if run.scoring is Scoring.OPEN]
+    done = set()
+    if open_:
+        about = select(BriefRow.candidate_id, BriefRow.against_id).join(RunRow, col(RunRow.id) == col(BriefRow.run_id))
+        found = session.exec(about.where(col(RunRow.status) == RunStatus.DONE))
+        done = {run_id for pair in found for run_id in pair}
+    return tuple(
+        replace(run, judged=judged.get(run.run_id, ()), unjudged=run.scoring is Scoring.OPEN and run.run_id not in done)
+        for run in runs
+    )
+
+
+def _lanes_judged(session: Session, run_ids: Sequence[int]) -> dict[int, tuple[Lane, ...]]:
+    one, other = aliased(RunRow), aliased(RunRow)
+    rows = session.exec(
+        select(BriefRow.run_id, one.lane, other.lane)
+        .join(one, col(one.id) == col(BriefRow.candidate_id))
+        .outerjoin(other, col(other.id) == col(BriefRow.against_id))
+        .where(col(BriefRow.run_id).in_(run_ids))
+    )
+    return {run_id: tuple(lane_of(lane) for lane in lanes if lane) for run_id, *lanes in rows}
 
 
 def _last_position(session: Session, sweep_id: int, cursor: int, limit: int) -> int:

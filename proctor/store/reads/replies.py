@@ -43,7 +43,7 @@ def written_runs(store: Store, run_ids: Sequence[int]) -> Iterator[WrittenRun]:
             sqlmodel.select(RunRow.id, ExamRow.form, RunRow.provenance)
             .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
             .where(col(RunRow.id).in_(run_ids), col(ExamRow.form) != "")
-            .where(col(RunRow.conditions)["scoring"].as_string() == Scoring.WRITTEN)
+            .where(col(RunRow.conditions)["scoring"].as_string().in_((Scoring.WRITTEN, Scoring.OPEN)))
             .order_by(col(RunRow.id))
         ).all()
     for run_id, form, provenance in found:

@@ -13,7 +13,7 @@ from proctor.nouns.runs import Cost, Measures, RunStatus
 from proctor.store.database.column_types import UtcDateTime
 from proctor.store.runs import leasing
 from proctor.store.runs.codec import measures_object, measures_of, storable, sum_of
-from proctor.store.runs.tables import AttemptRow, PackRow, RunRow, WorkerRow
+from proctor.store.runs.tables import AttemptRow, BriefRow, PackRow, RunRow, WorkerRow
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,20 @@ _LEFT = (  # made once, for each claim asks it
 )
 # Else its lane would count as served until it is no longer thought alive, and nobody load what it held.
 _HOLDS_NOTHING = update(WorkerRow).where(col(WorkerRow.name) == bindparam("lost")).values(held=None)
+
+_NEVER_JUDGED = (
+    update(RunRow)
+    .where(
+        col(RunRow.status) == RunStatus.PENDING,
+        col(RunRow.id).in_(
+            select(BriefRow.run_id).where(
+                or_(col(BriefRow.candidate_id) == bindparam("failed"), col(BriefRow.against_id) == bindparam("failed"))
+            )
+        ),
+    )
+    .values(status=RunStatus.FAILED, ended_at=bindparam("ended", type_=UtcDateTime), reason=bindparam("why"))
+    .execution_options(synchronize_session=False)
+)
 
 
 def take_back(session: Session, asking: str, now: datetime) -> None:
@@ -70,14 +84,18 @@ def lose(session: Session, run: RunRow, now: datetime, reason: str) -> None:
         log.warning("lost by %s: %s", run.worker, reason)
     session.execute(_HOLDS_NOTHING, {"lost": run.worker})
     end(session, run, now, "lost", reason)
-    count_failure(run, now, leasing.lose(run, reason))
+    count_failure(session, run, now, leasing.lose(run, reason))
 
 
-def count_failure(run: RunRow, now: datetime, reason: str, *, final: bool = False) -> None:
-    """Running -> pending, or failed at the third failure, or at once where `final`."""
+def count_failure(session: Session, run: RunRow, now: datetime, reason: str, *, final: bool = False) -> None:
+    """Running -> pending, or failed at the third failure, or at once where `final`. What waits for it fails with it."""
     run.reason = reason
     if leasing.fail(run, final=final):
         run.status, run.ended_at = RunStatus.FAILED, now
+        session.execute(
+            _NEVER_JUDGED,
+            {"failed": run.id, "ended": now, "why": f"Run {run.id}, whose replies it was to judge, failed"},
+        )
     else:
         run.status, run.worker = RunStatus.PENDING, None
 

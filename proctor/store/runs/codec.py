@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields
 from functools import lru_cache
 
+from proctor.nouns.briefs import Brief, Grading
 from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import Answer, Conditions, Scoring, Written
 from proctor.nouns.models import Device, DType, Lane, ModelRef, ModelSource, Quant
-from proctor.nouns.runs import Cost, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
+from proctor.nouns.runs import Cost, Judges, Measures, Noise, Provenance, RunSpec, ShotsShown, SweepRequest
 from proctor.store.database.column_types import JsonObject
 from proctor.store.runs.tables import ExamRow, RunRow, WrittenRow
 
@@ -39,7 +40,9 @@ def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:
 
 def conditions_of(stored: JsonObject) -> Conditions:
     """Conditions from JSON. Rows of before there was a choice were scored by letters."""
-    return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS))})
+    brief = stored.get("brief")
+    judges = None if brief is None else Brief(**{**brief, "grading": Grading(brief["grading"])})
+    return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS)), "brief": judges})
 
 
 def conditions_object(conditions: Conditions) -> JsonObject:
@@ -49,12 +52,17 @@ def conditions_object(conditions: Conditions) -> JsonObject:
         del said["template_date"]
     if conditions.shots_as_turns:
         del said["shots_as_turns"]
+    if conditions.brief is None:
+        del said["brief"]
     return said
 
 
 def request_object(request: SweepRequest) -> JsonObject:
     """What a person asked for, as JSON."""
-    return {**asdict(request), "conditions": conditions_object(request.conditions)}
+    said = {**asdict(request), "conditions": conditions_object(request.conditions)}
+    if request.judges is None:
+        del said["judges"]
+    return said
 
 
 def spec_columns(spec: RunSpec) -> JsonObject:
@@ -86,7 +94,15 @@ def request_of(stored: JsonObject) -> SweepRequest:
         name=stored["name"],
         check_noise=stored.get("check_noise", False),
         further=tuple(stored.get("further", ())),
+        judges=_judges_of(stored.get("judges")),
     )
+
+
+def _judges_of(stored: JsonObject | None) -> Judges | None:
+    if stored is None:
+        return None
+    quants = tuple(Quant(quant) for quant in stored["quants"])
+    return Judges(tuple(stored["models"]), quants, stored["pairs"], stored["baseline"])
 
 
 def provenance_object(provenance: Provenance) -> JsonObject:

@@ -13,6 +13,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from sqlalchemy import BigInteger, Integer, String, bindparam, func, or_, true
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from proctor.nouns.models import Lane
@@ -20,7 +21,7 @@ from proctor.nouns.runs import RunStatus
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import lane_of, storable
-from proctor.store.runs.tables import RefusalRow, RunRow, SweepRow
+from proctor.store.runs.tables import BriefRow, RefusalRow, RunRow, SweepRow
 from proctor.store.runs.workers import WorkerRecord, records
 
 WHOLE_LANE = 0  # a refusal's run_id
@@ -39,6 +40,14 @@ FITS_ME = or_(col(RunRow.needs_bytes).is_(None), col(RunRow.needs_bytes) <= MY_M
 NOT_REFUSED = col(RunRow.id).not_in(
     select(RefusalRow.run_id).where(col(RefusalRow.worker) == MY_NAME, col(RefusalRow.run_id) != WHOLE_LANE)
 )
+# Runs of judges whose candidates' replies aren't all there yet.
+_SAT = aliased(RunRow)
+AWAITING = (
+    select(BriefRow.run_id)
+    .join(_SAT, or_(col(_SAT.id) == col(BriefRow.candidate_id), col(_SAT.id) == col(BriefRow.against_id)))
+    .where(col(_SAT.status) != RunStatus.DONE)
+)
+REPLIES_ARE_THERE = col(RunRow.id).not_in(AWAITING)
 
 
 @dataclass(frozen=True)

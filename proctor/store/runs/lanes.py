@@ -26,12 +26,13 @@ from proctor.store.runs.eligibility import (
     MY_NAME,
     MY_SWEEP,
     NOT_REFUSED,
+    REPLIES_ARE_THERE,
     WHOLE_LANE,
     asking,
     refused_lanes,
     serves,
 )
-from proctor.store.runs.tables import ExamRow, LaneRow, RefusalRow, RunRow, SweepRow, WorkerRow
+from proctor.store.runs.tables import BriefRow, ExamRow, LaneRow, RefusalRow, RunRow, SweepRow, WorkerRow
 from proctor.store.runs.workers import oldest_alive
 
 Choose = Callable[[Lane | None, Sequence[LaneLoad]], Lane | None]
@@ -74,6 +75,13 @@ def _standing() -> sqlalchemy.Select[Any]:
         .group_by(col(RunRow.lane), col(RunRow.sweep_id))
         .subquery()
     )
+    awaiting = (  # none, where no judge is asked for: the table is empty then
+        sqlalchemy.select(col(RunRow.lane), col(RunRow.sweep_id), func.count().label("runs"))
+        .join(BriefRow, col(BriefRow.run_id) == col(RunRow.id))
+        .where(pending, FITS_ME, MEANT_FOR_ME, ~REPLIES_ARE_THERE)
+        .group_by(col(RunRow.lane), col(RunRow.sweep_id))
+        .subquery()
+    )
     holders = (
         select(WorkerRow.held, func.count().label("workers"))
         .where(
@@ -94,9 +102,12 @@ def _standing() -> sqlalchemy.Select[Any]:
     )
     return (
         sqlalchemy.select(
-            *backlog.c, col(SweepRow.priority), func.coalesce(holders.c.workers, 0), MEAN_RUN_S, MEAN_LOAD_S, refused,
+            backlog.c.lane, backlog.c.sweep_id, backlog.c.waiting - func.coalesce(awaiting.c.runs, 0),
+            backlog.c.needs_bytes, col(SweepRow.priority), func.coalesce(holders.c.workers, 0), MEAN_RUN_S, MEAN_LOAD_S,
+            refused,
         )
         .join(SweepRow, col(SweepRow.id) == backlog.c.sweep_id)
+        .outerjoin(awaiting, (awaiting.c.lane == backlog.c.lane) & (awaiting.c.sweep_id == backlog.c.sweep_id))
         .outerjoin(holders, holders.c.held == backlog.c.lane)
         .outerjoin(LaneRow, col(LaneRow.lane) == backlog.c.lane)
         .where(col(SweepRow.paused_at).is_(None))
@@ -124,6 +135,7 @@ def _next_in_lane() -> Select[RunRow, ExamRow]:
             MEANT_FOR_ME,
             FITS_ME,
             NOT_REFUSED,
+            REPLIES_ARE_THERE,
         )
         .order_by(col(SweepRow.priority).desc(), func.coalesce(busy.c.running, 0), col(RunRow.failures), col(RunRow.id))
         .limit(1)
@@ -146,6 +158,7 @@ def _claimable() -> Select[str, int]:
             MEANT_FOR_ME,
             FITS_ME,
             NOT_REFUSED,
+            REPLIES_ARE_THERE,
         )
         .group_by(col(RunRow.lane))
     )

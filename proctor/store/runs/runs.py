@@ -41,6 +41,8 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 - Nothing of a paused sweep is claimed, whoever asks: `test_nothing_of_a_paused_sweep_is_claimed`.
 - A worker is given only what it can hold, and nothing that it refused:
   `test_a_worker_is_given_only_what_fits_into_its_memory`, `test_what_a_worker_refused_it_is_not_given_again`.
+- A judge's Run waits for those whose replies it judges, and fails with them:
+  `test_a_judge_waits_for_the_replies`, `test_what_waits_for_a_run_that_fails_fails_with_it`.
 - A pack is recorded once, wholly or not at all, although it may be sent twice and its worker killed in the middle:
   `test_a_pack_is_recorded_once`, `test_a_worker_killed_in_mid_transaction_leaves_nothing`; the primary keys hold it
   as well: `test_the_database_itself_refuses_a_second_copy`.
@@ -74,7 +76,7 @@ from proctor.nouns.models import DType, Lane
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec, RunStatus
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store, after
-from proctor.store.runs import attempts, eligibility, lanes, workers
+from proctor.store.runs import attempts, briefs, eligibility, lanes, workers
 from proctor.store.runs.codec import (
     answer_columns,
     lane_of,
@@ -138,7 +140,9 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
         fixed = run.answered > 0 and run.provenance is not None
         dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
         noise = run.check_noise and run.noise is None
-        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), noise, _template_date(session, run, spec))
+        told = _template_date(session, run, spec)
+        judged = briefs.judged_by(session, _id(run)) if spec.conditions.brief else ()
+        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), noise, told, judged)
 
 
 def waiting(store: Store, me: WorkerCard) -> int:
@@ -309,7 +313,7 @@ def fail(store: Store, claim: Claim, reason: str, traceback: str = "", *, final:
         run, now = held.run, held.now
         run.traceback = storable(traceback)
         attempts.end(session, run, now, "failed", reason).traceback = run.traceback
-        attempts.count_failure(run, now, storable(reason), final=final)
+        attempts.count_failure(session, run, now, storable(reason), final=final)
 
 
 def hand_back(store: Store, claim: Claim, measures: Measures | None = None, reason: str = "") -> None:
@@ -338,7 +342,7 @@ def refuse(store: Store, claim: Claim, me: WorkerCard, reason: str, *, whole_lan
             attempts.give_back(session, run, now, reason)
         else:
             attempts.end(session, run, now, "failed", reason)
-            attempts.count_failure(run, now, storable(reason), final=True)
+            attempts.count_failure(session, run, now, storable(reason), final=True)
         return RunStatus(run.status)
 
 

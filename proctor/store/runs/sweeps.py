@@ -20,6 +20,7 @@ from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.store.database.column_types import JsonObject
 from proctor.store.database.session import Store
+from proctor.store.runs import briefs
 from proctor.store.runs.codec import conditions_object, request_object, request_of, spec_columns
 from proctor.store.runs.exams import TEST
 from proctor.store.runs.tables import AttemptRow, ExamRow, QuestionRow, RunRow, SweepRow
@@ -60,8 +61,11 @@ def submit(
     needs_bytes: Mapping[Lane, int] = MappingProxyType({}),
     *,
     fresh: bool = False,
+    stored: Mapping[str, int] = MappingProxyType({}),
 ) -> Submission:
     """Make a sweep of these Runs, or go on with the latest one that has the same set of Runs and isn't cancelled.
+
+    A judge's Run is about Runs of the same sweep, or of those in `stored`, by their identity (`identity_of`).
 
     `needs_bytes` is the memory that a lane's Runs are predicted to need: workers that have less don't claim them.
 
@@ -91,6 +95,7 @@ def submit(
         retried = 0
         if found is None:
             _add_runs(session, sweep, wanted, needs_bytes)
+            _add_briefs(session, sweep, wanted, stored)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
         if request.check_noise:
@@ -121,6 +126,11 @@ def fingerprint_of(specs: Sequence[RunSpec]) -> str:
     """The hash of a set of specs, 64 hex digits: their order doesn't matter."""
     texts = sorted(json.dumps(_identity(spec), sort_keys=True) for spec in specs)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def identity_of(spec: RunSpec) -> str:
+    """The hash of one spec, 64 hex digits: by it a judge's Run says whose replies it judges."""
+    return fingerprint_of([spec])
 
 
 def _identity(spec: RunSpec) -> JsonObject:
@@ -263,6 +273,21 @@ def _add_runs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec], needs
     ]
     session.flush()
     session.connection().execute(insert(RunRow), rows)
+
+
+def _add_briefs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec], stored: Mapping[str, int]) -> None:
+    """Whose replies each judge's Run is about. Raises `BadInput` where that is no Run of the sweep, or of `stored`."""
+    if not any(spec.conditions.brief for spec in specs):
+        return
+    ids = session.exec(select(RunRow.id).where(col(RunRow.sweep_id) == _id(sweep)).order_by(col(RunRow.id))).all()
+    own = {identity_of(spec): run_id for spec, run_id in zip(specs, ids, strict=True) if run_id is not None}
+    session.flush()
+    rows = [
+        briefs.row_of(run_id, spec, {**stored, **own})
+        for spec, run_id in zip(specs, ids, strict=True)
+        if run_id and spec.conditions.brief
+    ]
+    session.add_all(rows)
 
 
 def _exam_ids(session: Session, specs: Sequence[RunSpec]) -> dict[tuple[str, str, str], int]:

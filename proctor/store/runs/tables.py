@@ -137,6 +137,16 @@ class RunRow(Row, table=True):
     noise: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
+class BriefRow(Row, table=True):
+    """Whose replies a judge's Run judges; it waits until they are done."""
+
+    __tablename__ = "brief"
+
+    run_id: int = Field(primary_key=True, foreign_key="run.id")
+    candidate_id: int = Field(foreign_key="run.id", index=True)
+    against_id: int | None = Field(default=None, foreign_key="run.id", index=True)  # the other Run of a pair
+
+
 class AttemptRow(Row, table=True):
     """One worker's try at a Run."""
 
