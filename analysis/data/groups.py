@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.data.panel import Condition, Panel, Terms
 from analysis.data.phrases import listed
 from proctor.contestants import Contestant, labels
+from proctor.nouns.exams import Scoring
 from proctor.nouns.models import DType, Lane
 from proctor.store.reads.records import RunRecord
 
@@ -18,6 +19,11 @@ def contestant_of(record: RunRecord) -> Contestant:
     spec = record.spec
     dtype = spec.dtype if record.provenance is None else record.provenance.dtype
     return Contestant(spec.model.name, spec.model.revision, spec.quant.value, spec.device.value, dtype.value)
+
+
+def assessed_of(record: RunRecord) -> Contestant:
+    """Whose answers a Run tells of: of a judge's the candidate, else who sat it."""
+    return contestant_of(record.judged[0]) if record.judged else contestant_of(record)
 
 
 def contestants_of(records: Sequence[RunRecord]) -> dict[int, Contestant]:
@@ -40,7 +46,8 @@ def contestants_of(records: Sequence[RunRecord]) -> dict[int, Contestant]:
 
 def labels_of(records: Sequence[RunRecord]) -> dict[Contestant, str]:
     """The label of each contestant of these Runs among the others."""
-    everyone = list(dict.fromkeys(contestants_of(records).values()))
+    judged = [contestant_of(one) for record in records for one in record.judged]
+    everyone = list(dict.fromkeys([*contestants_of(records).values(), *judged]))
     return dict(zip(everyone, labels(everyone), strict=True))
 
 
@@ -52,6 +59,10 @@ def names_of(records: Sequence[RunRecord]) -> dict[int, str]:
 
 def terms_of(record: RunRecord) -> Terms:
     """What must agree with another Run's for the two to be compared."""
+    if record.judged:
+        theirs, version = terms_of(record.judged[0]), record.spec.conditions.prompt_version
+        judged = Scoring.JUDGED.value
+        return replace(theirs, scoring=judged, judged_by="", judge=contestant_of(record), judge_prompts=version)
     said = record.spec.conditions
     judged_by = "" if record.provenance is None else record.provenance.judged_by
     benchmark, scoring = record.spec.benchmark, said.scoring.value
@@ -96,7 +107,7 @@ def _editions(records: Sequence[RunRecord]) -> Iterator[Edition]:
     ranks = _ranks(records)
     sat: dict[tuple[Terms, Contestant], dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        sat[terms_of(record), contestant_of(record)][record.spec.subject].append(record)
+        sat[terms_of(record), assessed_of(record)][record.spec.subject].append(record)
     for (terms, _), subjects in sat.items():
         ordered = [sorted(theirs, key=lambda record: ranks[_exam(record)]) for theirs in subjects.values()]
         for number in range(max(map(len, ordered))):

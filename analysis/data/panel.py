@@ -30,6 +30,7 @@ SAID_OF_SCORING = {
     Scoring.ONE_TEXT: "one text scored",
     Scoring.PAGES: "pages scored",
     Scoring.WRITTEN: "answers written",
+    Scoring.OPEN: "answers written",
 }
 KEPT_AT_LEAST = 0.5  # contestants are set aside until so much of all questions is common to those left
 
@@ -56,6 +57,8 @@ class Terms:
     chat_template: bool | None
     scoring: str = Scoring.LETTERS.value
     judged_by: str = ""  # filter chain of written answers; "": the one of the exam's form
+    judge: Contestant | None = None  # the model that judged written answers; None: none did
+    judge_prompts: str = ""  # version of the words in which it was asked
 
     @property
     def imported(self) -> bool:
@@ -82,9 +85,16 @@ class Terms:
             known.append(SAID_OF_SCORING[Scoring(self.scoring)])
         if self.judged_by:
             known.append(f"judged by the filter {self.judged_by}")
+        if self.judge is not None:
+            known.append(f"judged by {self.judge_name} ({self.judge_prompts})")
         where = f"{self.benchmark}, imported" if self.imported else self.benchmark
         unknown = [f"not known: {', '.join(self.unknown)}"] if self.unknown else []
         return ", ".join([where, *known, *unknown])
+
+    @property
+    def judge_name(self) -> str:
+        """The judge's label; "" where there is none."""
+        return "" if self.judge is None else labels([self.judge])[0]
 
     def differences(self, other: Terms, across: Collection[Condition] = ()) -> list[str]:
         """What is known to set the two apart, each in words, but for the conditions in `across`.
@@ -97,6 +107,9 @@ class Terms:
         if self.judged_by != other.judged_by:
             mine, theirs = (one.judged_by or "that of the exam" for one in (self, other))
             found.append(f"judged by the filter {mine} against {theirs}")
+        if (self.judge, self.judge_prompts) != (other.judge, other.judge_prompts):
+            mine, theirs = (one.judge_name or "no model" for one in (self, other))
+            found.append(f"judged by {mine} against {theirs}")
         names = {
             Condition.PROMPTS: "prompt version",
             Condition.SHOTS: "shots",
@@ -184,7 +197,7 @@ class Panel:
     @cached_property
     def has_options(self) -> bool:
         """Whether every question has options that were scored: what ties, picks and chance are about."""
-        without = (Scoring.WRITTEN, Scoring.ONE_TEXT, Scoring.PAGES)
+        without = (Scoring.WRITTEN, Scoring.ONE_TEXT, Scoring.PAGES, Scoring.JUDGED)
         return self.terms.scoring not in without and bool((self.choices > 0).all())
 
     @cached_property

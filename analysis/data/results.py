@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.data.groups import comparable_groups, contestant_of, labels_of, terms_of
+from analysis.data.groups import assessed_of, comparable_groups, contestant_of, labels_of, terms_of
+from analysis.data.judged import JudgedRun, read_judged
 from analysis.data.panel import Panel, Terms
 from analysis.data.replies import read_replies
 from analysis.data.shots import by_shots
 from proctor.contestants import Contestant
 from proctor.exams.judging.likelihoods import words_of
 from proctor.exams.tasks.form import Kind, read_form
-from proctor.nouns.exams import Question
+from proctor.nouns.exams import Question, Scoring
 from proctor.nouns.runs import RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.reads.columns import (
@@ -56,6 +57,7 @@ class Results:
     reworded: Mapping[int, int] = field(default_factory=dict)  # superseded Run -> its questions in another prompt
     notes: tuple[str, ...] = ()  # what an import passed over or dropped
     shots: Mapping[int, ShotsShown] = field(default_factory=dict)  # Run -> the shots that it showed
+    judged: tuple[JudgedRun, ...] = ()  # what judges said, verdict by verdict
 
     def set_named(self, record: RunRecord) -> str:
         """`Set 2` for a Run of the second panel; empty where its Answers are in none, or there is a single panel.
@@ -143,10 +145,16 @@ def results_of(store: Store, records: Sequence[RunRecord], among: Sequence[RunRe
     Contestants are called what tells them apart `among` these Runs, which include the chosen; by default among those.
     """
     names = labels_of(among or records)
-    chosen, superseded = _newest(record for record in records if record.answered)
+    chosen, superseded = _newest(record for record in records if record.answered and tells_of_points(record))
     panels = [part for group in comparable_groups(chosen) for part in by_shots(_read_panel(store, group, names))]
     reworded, shots = _reworded(store, chosen, superseded), _shots(store, records)
-    return Results(tuple(records), tuple(panels), tuple(superseded), reworded=reworded, shots=shots)
+    judged = read_judged(store, [record for record in records if record.judged and record.answered])
+    return Results(tuple(records), tuple(panels), tuple(superseded), reworded=reworded, shots=shots, judged=judged)
+
+
+def tells_of_points(record: RunRecord) -> bool:
+    """Whether a Run's Answers are worth points by themselves: not where a judge is to tell, nor of pairs."""
+    return record.spec.conditions.scoring is not Scoring.OPEN and len(record.judged) < 2
 
 
 def _shots(store: Store, records: Sequence[RunRecord]) -> dict[int, ShotsShown]:
@@ -175,7 +183,7 @@ def _newest(records: Iterator[RunRecord]) -> tuple[list[RunRecord], list[RunReco
 
 def _sitting(record: RunRecord) -> tuple[Terms, Contestant, str, str]:
     """What two Runs have in common of which only one is shown."""
-    return terms_of(record), contestant_of(record), record.spec.subject, record.spec.exam_hash
+    return terms_of(record), assessed_of(record), record.spec.subject, record.spec.exam_hash
 
 
 def _reworded(store: Store, chosen: Sequence[RunRecord], superseded: Sequence[RunRecord]) -> dict[int, int]:
@@ -186,9 +194,9 @@ def _reworded(store: Store, chosen: Sequence[RunRecord], superseded: Sequence[Ru
 
 
 def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Contestant, str]) -> Panel:
-    contestants = tuple(dict.fromkeys(contestant_of(record) for record in records))
+    contestants = tuple(dict.fromkeys(assessed_of(record) for record in records))
     place = {contestant: index for index, contestant in enumerate(contestants)}
-    seat = {record.run_id: place[contestant_of(record)] for record in records}
+    seat = {record.run_id: place[assessed_of(record)] for record in records}
     questions = question_columns(store, list(seat))
     shape = (len(contestants), questions.question.size)
     widest = max(map(len, questions.choices), default=0) or 1  # without choices, one text may be scored
@@ -209,6 +217,9 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         if answers.prompt is not None:
             prompt[who, which] = answers.prompt
     terms = terms_of(records[0])
+    by_judge = terms.judge is not None
+    if by_judge:  # a question without a verdict has no points, neither 0 nor any other
+        asked &= answered
     panel = Panel(
         terms,
         contestants,
@@ -217,10 +228,10 @@ def _read_panel(store: Store, records: Sequence[RunRecord], names: Mapping[Conte
         correct,
         picked,
         logprob if np.isfinite(logprob).any() else None,
-        prompt,
+        None if by_judge else prompt,
         names=tuple(names[contestant] for contestant in contestants),
-        shots=shots,
-        forms={one: form for one, form in zip(questions.subject, questions.form, strict=True) if form},
+        shots=None if by_judge else shots,
+        forms={} if by_judge else {s: form for s, form in zip(questions.subject, questions.form, strict=True) if form},
         exams={record.spec.subject: record.spec.exam_hash for record in records},
         runs={who: frozenset(run for run in seat if contestants[seat[run]] == who) for who in contestants},
         points=points if ((points > 0) & (points < 1)).any() else None,

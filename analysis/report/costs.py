@@ -83,6 +83,8 @@ def costs_section(results: Results, parts: Sequence[Measured]) -> Section | None
         return None
     shown = []
     for part in parts:
+        if part.panel.terms.judge is not None:
+            continue  # what judging costs is the judge's, not the contestant's
         graph = accuracy_against_cost(prices(results, part))
         if graph is not None:
             name = graph.name if part.number == 1 else f"{graph.name}_{part.number}"

@@ -57,7 +57,9 @@ def floors(results: Results, panel: Panel) -> dict[Contestant, Floor]:
     """The noise of the panel's contestants whose Runs measured it."""
     found: dict[Contestant, list[Noise]] = defaultdict(list)
     for record in results.records:
-        if record.noise is not None and record.noise.questions and record.run_id in panel.run_ids:
+        if record.noise is None or record.judged:  # of a judge it is the judge's
+            continue
+        if record.noise.questions and record.run_id in panel.run_ids:
             found[contestant_of(record)].append(record.noise)
     return {contestant: _together(found[contestant]) for contestant in panel.contestants if contestant in found}
 

@@ -12,6 +12,7 @@ from analysis.data.results import Results
 from analysis.data.sets import scoped, set_names, with_sets
 from analysis.data.tables import Column, Table, Value
 from analysis.report.blocks import Block, Bullets, Folded, Section, Text
+from analysis.report.judge_words import unjudged_notes
 from analysis.verdicts.same_prompts import why_apart
 from proctor.nouns.runs import RunStatus
 from proctor.store.reads.records import RunRecord
@@ -24,6 +25,7 @@ def missing_section(results: Results, levels: Sequence[Level]) -> Section | None
         *_set_aside(levels, set_names(results.panels)),
         *_superseded(results),
         *_incomparable(results),
+        *unjudged_notes(results),
         *_passed_over(results),
     ]
     if not unfinished and not notes:

@@ -17,6 +17,8 @@ from analysis.graphs.style import Graph, write_png
 from analysis.report.blocks import Block, Folded, Section
 from analysis.report.costs import Measured, costs_section
 from analysis.report.folder import report_folder
+from analysis.report.judge_words import unjudged_notes, unjudged_sentences
+from analysis.report.judges import judges_section
 from analysis.report.leads import leads_section
 from analysis.report.limits import calibration_section, limits_section
 from analysis.report.mistakes import mistakes_section
@@ -80,7 +82,9 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
         where nothing has been answered yet, the folder can't be written to, or a file that no report wrote is in the
         way.
     """
-    if not results.panels:
+    if not results.panels and not results.judged:
+        if unjudged := unjudged_notes(results):
+            raise BadInput(unjudged[0], "Have them judged with: proctor judge SWEEP -m MODEL")
         raise BadInput(
             f"None of the {counted(len(results.records), 'Run')} has an answer yet.",
             "See how far it is with: proctor status",
@@ -90,7 +94,13 @@ def write_report(results: Results, folder: Path, options: Options, now: datetime
             levels = [level(panel) for panel in results.panels]
             names = set_names(results.panels)
             parts = [
-                _part(number, name, one.panel, short_sentences(panel), options.margin)
+                _part(
+                    number,
+                    name,
+                    one.panel,
+                    [*short_sentences(panel), *unjudged_sentences(results, panel)],
+                    options.margin,
+                )
                 for number, (name, one, panel) in enumerate(zip(names, levels, results.panels, strict=True), start=1)
             ]
             sections = report_sections(results, levels, parts, options.margin)
@@ -118,9 +128,10 @@ def report_sections(results: Results, levels: Sequence[Level], parts: Sequence[P
     """The sections in the order of a reader's questions: what is missing, what was run, what came of it, how sure."""
     evidence = [_of_part(section, part) for part in parts for section in evidence_sections(part, margin)]
     certainty = [_of_part(section, part) for part in parts for section in certainty_sections(part, results, margin)]
+    judges = judges_section(results)
     costs = costs_section(results, [Measured(part.number, part.name, part.panel, part.standings) for part in parts])
     provenance = provenance_section(results)
-    ordered = [missing_section(results, levels), ran_section(results), *evidence, costs, *certainty, provenance]
+    ordered = [missing_section(results, levels), ran_section(results), *evidence, judges, costs, *certainty, provenance]
     return [section for section in ordered if section is not None]
 
 
@@ -173,8 +184,10 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _title(results: Results) -> str:
-    benchmarks = listed(list(dict.fromkeys(panel.terms.benchmark for panel in results.panels)))
-    models = {contestant.model for panel in results.panels for contestant in panel.contestants}
+    of_panels = [(panel.terms.benchmark, panel.contestants) for panel in results.panels]
+    everything = [*of_panels, *((run.benchmark, run.candidates) for run in results.judged)]
+    benchmarks = listed(list(dict.fromkeys(benchmark for benchmark, _ in everything)))
+    models = {contestant.model for _, contestants in everything for contestant in contestants}
     return f"{counted(len(models), 'model')} on {benchmarks}"
 
 
