@@ -41,6 +41,7 @@ sweeps_option = click.option(
 @click.argument("second")
 @sweeps_option
 @click.option("-b", "--benchmark", metavar="NAME", help="Of a sweep of several benchmarks, compare on this one.")
+@click.option("--judged-by", default="", metavar="MODEL", help="By the ratings of this judge.")
 @click.option(
     "--across", multiple=True, type=click.Choice(CONDITIONS), metavar="CONDITION",
     help=f"Compare although this differs: {', '.join(CONDITIONS)}. Repeat for more.",
@@ -53,6 +54,7 @@ def compare(  # noqa: PLR0913 -- an argument an option
     second: str,
     sweeps: tuple[str, ...],
     benchmark: str | None,
+    judged_by: str,
     across: tuple[str, ...],
     margin: float,
     most: int,
@@ -82,6 +84,7 @@ def compare(  # noqa: PLR0913 -- an argument an option
       proctor compare Qwen2.5-0.5B-Instruct Llama-3.2-1B-Instruct --margin 2
       proctor compare before after
       proctor compare smollm2 smollm2:4bit --benchmark hellaswag
+      proctor compare org/a org/b --judged-by org/large-model
       proctor compare smollm2 smollm2 -s before -s after --json
       proctor compare smollm2 smollm2 -s no-shots -s five-shots --across shots
     """
@@ -92,7 +95,7 @@ def compare(  # noqa: PLR0913 -- an argument an option
     from analysis.verdicts.compare import named_across
 
     conditions = tuple(map(Condition, dict.fromkeys(across)))
-    mine, theirs = _candidates((first, second), sweeps, benchmark)
+    mine, theirs = _candidates((first, second), sweeps, benchmark, judged_by)
     found = judge(*distinct(*named_across(mine, theirs, conditions)), margin / 100, conditions)
     if as_json:
         click.echo(json.dumps(as_object(found), indent=1))
@@ -226,7 +229,7 @@ def _with_replies(row: dict[str, Value], answer: WrittenAnswer | None) -> dict[s
     return {**row, "extracted": answer.extracted, "replies": [reply.text for reply in answer.replies]}
 
 
-def _candidates(wanted: tuple[str, str], sweeps: Sequence[str], benchmark: str | None) -> list[Candidate]:
+def _candidates(wanted: tuple[str, str], sweeps: Sequence[str], benchmark: str | None, judge: str) -> list[Candidate]:
     from analysis.exchange.imports import kept
     from analysis.verdicts.candidates import pick, roll_of_panels, roll_of_sweep
 
@@ -237,9 +240,9 @@ def _candidates(wanted: tuple[str, str], sweeps: Sequence[str], benchmark: str |
         def roll(name: str | None) -> Roll:
             taken = None if name is None else kept(name, our_settings().home)
             if name is None or taken is None:
-                return roll_of_sweep(store(), name, benchmark)
-            if benchmark is not None:
-                raise click.UsageError(f"--benchmark is for sweeps, and {name} was imported.")
+                return roll_of_sweep(store(), name, benchmark, judge, Path.cwd())
+            if benchmark is not None or judge:
+                raise click.UsageError(f"--benchmark and --judged-by are for sweeps, and {name} was imported.")
             return roll_of_panels(taken.panels, name)
 
         here = Path.cwd()

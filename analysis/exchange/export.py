@@ -111,7 +111,9 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
         if record is None:  # its first Answers came after the list of Runs was read
             continue
         with new_file(paths[run_id], force=force) as beside:
-            beside.write_text(json.dumps(_questions(record, list(rows)), ensure_ascii=False, indent=1) + "\n", "utf-8")
+            beside.write_text(
+                json.dumps(_questions(record, list(rows), names), ensure_ascii=False, indent=1) + "\n", "utf-8"
+            )
         written.append(paths[run_id])
     return written
 
@@ -243,7 +245,7 @@ def _in_batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
         yield some
 
 
-def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
+def _questions(record: RunRecord, rows: Sequence[ExportRow], names: Mapping[int, str]) -> dict[str, Any]:
     spec = record.spec
     right = sum(row.correct for row in rows)
     return {
@@ -256,12 +258,26 @@ def _questions(record: RunRecord, rows: Sequence[ExportRow]) -> dict[str, Any]:
         "subject": spec.subject,
         "status": record.status.value,
         "scoring": rows[0].scoring.value,
+        **({"judges": [spec_label(one, names) for one in record.judged]} if record.judged else {}),
         "correct": right,
         "total": len(rows),
-        "accuracy": fsum(row.points for row in rows) / len(rows),
+        "accuracy": _accuracy(record, rows),
         **_by_option(rows),
         "questions": [_question(row) for row in rows],
     }
+
+
+def spec_label(record: RunRecord, names: Mapping[int, str]) -> str:
+    """What a Run's contestant is called; by its lane where it isn't among those that are exported."""
+    return names.get(record.run_id) or str(record.spec.lane)
+
+
+def _accuracy(record: RunRecord, rows: Sequence[ExportRow]) -> float | None:
+    """The mean of the points; of a judge's of those that it gave, and none where a judge alone can tell."""
+    if record.spec.conditions.scoring is Scoring.OPEN:
+        return None
+    told = [row.points for row in rows if not record.judged or row.extracted is not None]
+    return fsum(told) / len(told) if told else None
 
 
 def _by_option(rows: Sequence[ExportRow]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _tasks(store: Store, batch: Batch) -> list[Task | FormTask]:
 def _batches(records: Iterable[RunRecord]) -> list[Batch]:
     sets: dict[tuple[int, Contestant], list[RunRecord]] = defaultdict(list)
     for record in records:
-        if record.answered:
+        if record.answered and not record.judged:  # the harness knows no judge
             sets[record.sweep_id, contestant_of(record)].append(record)
     folders = _folders([contestant for _, contestant in sets])
     taken: set[tuple[str, datetime]] = set()

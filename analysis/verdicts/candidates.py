@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analysis.data.groups import contestants_of, labels_of
+from analysis.data.groups import assessed_of, contestant_of, contestants_of, labels_of
 from analysis.data.panel import Panel
 from analysis.data.phrases import listed
-from analysis.data.results import results_of
+from analysis.data.results import results_of, tells_of_points
 from proctor.contestants import Contestant, labels, match
 from proctor.errors import AmbiguousName, BadInput, UnknownName
+from proctor.nouns.exams import Scoring
 from proctor.store.database.session import Store
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.sweeps import find
@@ -79,17 +80,20 @@ def pick(wanted: str, folder: Path, roll: Callable[[str | None], Roll]) -> Candi
         return other.only()
 
 
-def roll_of_sweep(store: Store, name: str | None, benchmark: str | None = None) -> Roll:
+def roll_of_sweep(
+    store: Store, name: str | None, benchmark: str | None = None, judge: str = "", folder: Path = Path()
+) -> Roll:
     """The roll of a sweep by name or number, of the latest for None. The store must stay open as long as it is used.
 
-    With `benchmark`, of its Runs on that one alone.
+    With `benchmark`, of its Runs on that one alone; with `judge`, by the verdicts of that model, named by a person in
+    `folder`. Else answers are worth what their exam says, and by a judge what a judge alone can tell.
 
     Raises
     ------
     UnknownName
-        where there is no such sweep, or no Run of it on that benchmark.
+        where there is no such sweep, or no Run of it on that benchmark, or no such judge.
     BadInput
-        where nothing in it is answered yet.
+        where nothing in it is answered yet, or judged.
     """
     sweep = find(store, name)
     everything = runs(store, [sweep.id])
@@ -97,11 +101,16 @@ def roll_of_sweep(store: Store, name: str | None, benchmark: str | None = None) 
     if benchmark is not None and benchmark not in known:
         raise UnknownName(f"benchmark in sweep {sweep.name}", benchmark, [], f"There are {listed(known, most=12)}.")
     who, names = contestants_of(everything), labels_of(everything)
+    worth = [run for run in everything if run.answered and tells_of_points(run)]
     answered: dict[Contestant, list[RunRecord]] = {}
-    for run in everything:
-        if run.answered and benchmark in (None, run.spec.benchmark):
-            answered.setdefault(who[run.run_id], []).append(run)
+    for run in _by_judge(worth, names, judge, folder) if judge else _by_exam(worth):
+        if benchmark in (None, run.spec.benchmark):
+            answered.setdefault(assessed_of(run) if run.judged else who[run.run_id], []).append(run)
     if not answered:
+        if any(run.spec.conditions.scoring is Scoring.OPEN for run in everything):
+            raise BadInput(
+                f"The answers of sweep {sweep.name} are unjudged yet.", f"Have them judged: proctor judge {sweep.name}"
+            )
         raise BadInput(f"No Run of sweep {sweep.name} has an answer yet.", "See how far they are with: proctor status")
     contestants = tuple(answered)
     called = tuple(names[contestant] for contestant in contestants)
@@ -114,10 +123,28 @@ def roll_of_sweep(store: Store, name: str | None, benchmark: str | None = None) 
             on = list(dict.fromkeys(one.terms.benchmark for one in results.panels))
             if len(on) > 1:
                 raise BadInput(f"{called[place]} sat {listed(on, most=8)}.", "Name one of them with --benchmark.")
-            raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", "Submit them as two sweeps.")
+            judged = sum(one.terms.judge is not None for one in results.panels) > 1
+            step = "Name the judge with --judged-by." if judged else "Submit them as two sweeps."
+            raise BadInput(f"{called[place]} ran under several terms: {listed(kinds)}.", step)
         return Candidate(called[place], panel, sweep.name, sweep.id)
 
     return Roll(sweep.name, contestants, called, read)
+
+
+def _by_exam(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """The Runs that models sat themselves, and of exams that have none the judges'."""
+    own = [run for run in runs if not run.judged]
+    told = {run.spec.exam_hash for run in own}
+    return [*own, *(run for run in runs if run.judged and run.spec.exam_hash not in told)]
+
+
+def _by_judge(runs: Sequence[RunRecord], names: Mapping[Contestant, str], wanted: str, folder: Path) -> list[RunRecord]:
+    """The Runs of the judge that a person means. Raises `UnknownName`, and `AmbiguousName` where it may be several."""
+    judges = list(dict.fromkeys(contestant_of(run) for run in runs if run.judged))
+    if not judges:
+        raise UnknownName("judge", wanted, [], "No judge rated these answers: proctor judge.")
+    chosen = judges[match(judges, [names[judge] for judge in judges], wanted, folder)]
+    return [run for run in runs if run.judged and contestant_of(run) == chosen]
 
 
 def roll_of_panels(panels: Sequence[Panel], name: str) -> Roll:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlmodel
 from sqlalchemy import select
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from proctor.nouns.exams import Scoring, Written
 from proctor.nouns.runs import Attempt, Cost, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.reads.replies import replies_of
+from proctor.store.runs.briefs import judged_by
 from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
 from proctor.store.runs.copies import AttemptCopy, PackCopy, RunCopy, SweepCopy
 from proctor.store.runs.tables import (
@@ -133,6 +134,12 @@ def _copy(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attemp
     )  # fmt: skip
 
 
+def _judged(session: Session, run_id: int) -> tuple[str, ...]:
+    """The lanes of the Runs whose replies a judge's Run judges; none for another."""
+    found = [session.get_one(RunRow, one).lane for one in judged_by(session, run_id)]
+    return tuple(found)
+
+
 def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> list[ExportRow]:
     assert run.id is not None
     dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
@@ -142,7 +149,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
             sqlmodel.select(AttemptRow).where(col(AttemptRow.run_id) == run.id).order_by(col(AttemptRow.number))
         ).all()
         replies = replies_of(session, run.id)
-        copy = _copy(run, exam, sweep, attempts)
+        copy = replace(_copy(run, exam, sweep, attempts), judged=_judged(session, run.id))
         rows = session.connection().execute(
             select(*EXPORT)
             .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))

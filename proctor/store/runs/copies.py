@@ -69,6 +69,7 @@ class RunCopy:
     noise: Noise | None
     attempts: tuple[AttemptCopy, ...]
     form: str = ""  # of the exam, as JSON; "": as MMLU
+    judged: tuple[str, ...] = ()  # lanes of the Runs whose replies a judge's judges; for people, links are in the brief
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def run_columns(copy: RunCopy) -> JsonObject:
             "noise": None if copy.noise is None else asdict(copy.noise),
             "attempts": [_attempt_object(each) for each in copy.attempts],
             **({"form": copy.form} if copy.form else {}),
+            **({"judges": list(copy.judged)} if copy.judged else {}),
         },
     }
 
@@ -202,6 +204,7 @@ def _run(cells: Mapping[str, Any], run: Mapping[str, Any]) -> RunCopy:
         noise=noise_of(run["noise"]),
         attempts=tuple(map(_attempt, run["attempts"])),
         form=str(run.get("form", "")),
+        judged=tuple(map(str, run.get("judges", ()))),
     )
 
 

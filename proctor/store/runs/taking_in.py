@@ -6,30 +6,33 @@ it. An exam comes with the questions that were answered; the whole one fills it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from math import fsum
 from typing import Any
 
+import sqlmodel
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput
-from proctor.nouns.runs import RunStatus
+from proctor.nouns.runs import RunSpec, RunStatus
 from proctor.store.database.session import Store
+from proctor.store.runs import briefs
 from proctor.store.runs.codec import (
     answer_columns,
     measures_object,
     provenance_object,
     request_object,
     spec_columns,
+    spec_of,
     written_rows,
 )
 from proctor.store.runs.copies import AnswerCopy, PackCopy, SatCopy, SweepCopy
 from proctor.store.runs.exams import TEST, find_exam, question_rows
-from proctor.store.runs.sweeps import fingerprint_of
+from proctor.store.runs.sweeps import fingerprint_of, identity_of
 from proctor.store.runs.tables import (
     NO_KEY,
     AnswerRow,
@@ -85,8 +88,8 @@ def take_in(store: Store, sweep: SweepCopy, sat: Sequence[SatCopy]) -> TakenIn:
             session.flush()
             assert row.id is not None
             positions = count(1)
-            for each in sat:
-                _add_run(store, session, row.id, each, positions)
+            ids = [_add_run(store, session, row.id, each, positions) for each in sat]
+            _add_briefs(session, dict(zip(ids, [each.run.spec for each in sat], strict=True)))
             row.feed = next(positions) - 1
             found = TakenIn(row.id, row.name, False, len(sat), answers, not_done)
     except IntegrityError as error:
@@ -107,7 +110,7 @@ def _sweep_row(sweep: SweepCopy, fingerprint: str) -> SweepRow:
     )
 
 
-def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positions: count[int]) -> None:
+def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positions: count[int]) -> int:
     exam_id, questions = _questions(store, session, sat)
     row = _run_row(sweep_id, exam_id, sat)
     session.add(row)
@@ -133,6 +136,29 @@ def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positi
             for _, members in sorted(packs.items(), key=lambda item: item[1][0].pack.recorded_at)
         ],
     )
+    return row.id
+
+
+def _add_briefs(session: Session, added: Mapping[int, RunSpec]) -> None:
+    """Whose replies judges' Runs are about: of the same sweep, else of the latest that is here of that identity.
+
+    Raises `BadInput` where that is none.
+    """
+    judges = {run_id: spec for run_id, spec in added.items() if spec.conditions.brief}
+    if not judges:
+        return
+    known: dict[str, int] = {}
+    exams = {spec.exam_hash for spec in judges.values()}
+    for run, exam in session.exec(
+        sqlmodel.select(RunRow, ExamRow)
+        .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
+        .where(col(ExamRow.content_hash).in_(exams))
+        .order_by(col(RunRow.id))
+    ):
+        assert run.id is not None
+        known[identity_of(spec_of(run, exam))] = run.id
+    known |= {identity_of(spec): run_id for run_id, spec in added.items()}
+    session.add_all([briefs.row_of(run_id, spec, known) for run_id, spec in judges.items()])
 
 
 def _questions(store: Store, session: Session, sat: SatCopy) -> tuple[int, dict[str, int]]:
