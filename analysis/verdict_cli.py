@@ -53,12 +53,12 @@ def compare(  # noqa: PLR0913 -- an argument an option
     first: str,
     second: str,
     sweeps: tuple[str, ...],
+    *,
     benchmark: str | None,
     judged_by: str,
     across: tuple[str, ...],
     margin: float,
     most: int,
-    *,
     as_json: bool,
 ) -> None:
     """Say whether SECOND is better or worse than FIRST, and by how much, question by question.

@@ -17,11 +17,12 @@ from proctor.store.database.session import Store
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs import briefs
 from proctor.store.runs.sweeps import identity_of
+from scheduler.device_notes import SAID, device_notes, gpu_notes
 from scheduler.faults import tried
 from scheduler.found_models import bench_of
 from scheduler.judging import JUDGEABLE, bias_notes, judged
 from scheduler.plan import Plan, choose_device, undecided
-from scheduler.prepare import SAID, Prepared, allotment_faults, device_notes, fleet, gpu_notes, here, seen
+from scheduler.prepare import Prepared, allotment_faults, fleet, here, seen
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analysis.data.groups import contestant_of
 from proctor.contestants import Contestant
-from proctor.exams.judges.asking import Found, found
+from proctor.exams.judges.asking import Found, found, texts_of
 from proctor.exams.judges.cases import Case, case_of, exam_of_replies
 from proctor.exams.judging.texts import last_number
 from proctor.exams.judging.verdicts import Better, Preferred
@@ -63,7 +63,7 @@ def _read(store: Store, record: RunRecord) -> JudgedRun:
     cases = exam_of_replies(exam, *(briefs.replies(store, one.run_id) for one in record.judged))
     said = briefs.replies(store, record.run_id)
     told = [
-        (question, case, found(case, [one.text for one in said[question.id]]))
+        (question, case, found(case, texts_of(said[question.id])))
         for question in cases.questions
         if question.id in said
         for case in (case_of(question),)

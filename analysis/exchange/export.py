@@ -111,9 +111,8 @@ def export_questions(store: Store, sweep_ids: Sequence[int], folder: Path, *, fo
         if record is None:  # its first Answers came after the list of Runs was read
             continue
         with new_file(paths[run_id], force=force) as beside:
-            beside.write_text(
-                json.dumps(_questions(record, list(rows), names), ensure_ascii=False, indent=1) + "\n", "utf-8"
-            )
+            told = _questions(record, list(rows), names)
+            beside.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
         written.append(paths[run_id])
     return written
 

@@ -17,6 +17,7 @@ from proctor.exams.benchmarks.base import Benchmark, Examinee, ExamSet, check_co
 from proctor.exams.chat_prompts import Message
 from proctor.exams.judges import prompts
 from proctor.exams.judges.cases import Case, case_of
+from proctor.exams.judging.replies import read
 from proctor.exams.judging.verdicts import MOST, Better, Preferred, better, of_both_orders, rating
 from proctor.nouns.conversations import Sampling
 from proctor.nouns.exams import Conditions, Exam, Exchange, Mark, Question, Write, Written
@@ -79,6 +80,11 @@ def found(case: Case, texts: Sequence[str]) -> Found:
     told = _walked(texts, better)
     every = told.filled(wanted)
     return Found(verdicts=tuple(zip(every[::2], every[1::2], strict=True)), asked_again=told.again)
+
+
+def texts_of(replies: Iterable[Written]) -> list[str]:
+    """What a judge said, without what it thought by its own marks."""
+    return [read(one).text for one in replies]
 
 
 def ask(
@@ -196,4 +202,4 @@ def _check_room(exam: Exam, question: Question, text: str, examinee: Examinee) -
 
 
 def _texts(exchanges: Sequence[Exchange]) -> list[str]:
-    return [one.reply.text for one in exchanges if isinstance(one.reply, Written)]
+    return texts_of(one.reply for one in exchanges if isinstance(one.reply, Written))

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput
-from proctor.nouns.conversations import Finish
 from proctor.nouns.exams import Written
 from proctor.nouns.runs import RunSpec
 from proctor.store.database.session import Store
+from proctor.store.runs.codec import written_of
 from proctor.store.runs.tables import BriefRow, QuestionRow, WrittenRow
 
 
@@ -48,5 +48,5 @@ def replies(store: Store, run_id: int) -> dict[str, tuple[Written, ...]]:
         ).all()
     found: dict[str, list[Written]] = {}
     for question_id, row in rows:
-        found.setdefault(question_id, []).append(Written(row.text, tuple(row.token_ids), Finish(row.finish)))
+        found.setdefault(question_id, []).append(written_of(row))
     return {question_id: tuple(said) for question_id, said in found.items()}

@@ -11,7 +11,7 @@ from proctor.exams.chat_prompts import IN_PARTS, NO_SYSTEM
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import DType, Quant
 from proctor.nouns.runs import SweepRequest
-from scheduler.prepare import found, template_notes
+from scheduler.found_models import found, template_notes
 from tests import templates, tiny
 
 
