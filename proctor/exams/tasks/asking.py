@@ -11,7 +11,7 @@ opening is a last message that the template leaves open, which is the same where
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proctor.errors import BadInput, QuestionTooLong
 from proctor.exams.benchmarks.base import Examinee, check_conditions
@@ -131,6 +131,8 @@ def _made(
 ) -> Choose | Write:
     def prompt(text: str, delimiter: str) -> str:
         made = [*parts(form, shots, question, text, delimiter), *behind]
+        if behind:
+            made = _conversation(made, len(behind) + 1, form)
         if conditions.chat_template and examinee.template is not None:
             return examinee.template(as_chat(made, turns=conditions.shots_as_turns)) + question.opening
         return "".join(part.text + part.delimiter for part in made) + question.opening
@@ -162,12 +164,22 @@ def _further_turn(
     asked, behind = so_far[0].ask.shots, []
     for one, turn in zip(so_far, question.turns, strict=False):
         said = read(one.reply, form.until, form.think_end).text.strip() if isinstance(one.reply, Written) else ""
-        behind += [
-            Part("assistant", said, form.fewshot_delimiter),
-            Part("user", turn, form.target_delimiter if _parted(turn, said) else ""),
-        ]
+        behind += [Part("assistant", said), Part("user", turn)]
     shots = [exam.dev[place] for place in question.shots[len(question.shots) - asked :]]
     return _made(form, shots, question, conditions, examinee, len(so_far), behind)
+
+
+def _conversation(made: Sequence[Part], turns: int, form: Form) -> list[Part]:
+    """The same with what stands between its last parts where it is no chat: as around the answer of an example."""
+    first = len(made) - turns
+    joined_up = list(made)
+    for place in range(first, len(made) - 1):
+        one, other = made[place], made[place + 1]
+        between = form.target_delimiter if one.role == "user" else form.fewshot_delimiter
+        joined_up[place] = replace(
+            one, delimiter=between if _parted(one.text, other.text) or one.role != "user" else ""
+        )
+    return joined_up
 
 
 def _of_turns(form: Form, question: Question, examinee: Examinee) -> int:

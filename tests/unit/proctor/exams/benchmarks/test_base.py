@@ -133,7 +133,9 @@ def test_every_built_in_benchmark_is_found_by_its_name_and_its_version() -> None
 
 
 def test_a_version_of_another_release_is_refused_by_name() -> None:
-    with pytest.raises(BadInput, match=r"'sums-1\.0' isn't made by this release, which makes 'form-1\.0', 'mmlu-1\.0'"):
+    with pytest.raises(
+        BadInput, match=r"'sums-1\.0' isn't made by this release, which makes 'form-1\.0', 'judge-1\.0', 'mmlu-1\.0'"
+    ):
         of_version("sums-1.0")
 
 
