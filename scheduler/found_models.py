@@ -20,6 +20,8 @@ from scheduler.faults import tried
 from scheduler.judging import Judge
 from scheduler.plan import Candidate, conditions_of
 
+CHATS_ALONE = "Leave --chat-template out, and exams that are always chats; or take an instruct model."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -83,14 +85,14 @@ def template_habits(ref: ModelRef, request: SweepRequest) -> Habits | None:
     if source is None:
         return None
     if not source:
-        raise CantBeAsked(ref.name, "its tokenizer has no chat template", "Leave --chat-template out.")
+        raise CantBeAsked(ref.name, "its tokenizer has no chat template", CHATS_ALONE)
     render = renderer(source)
     if render is None:
         return None
     try:
         return habits(render, shots=request.conditions.shots > 0)
     except Unwritten as fault:
-        raise CantBeAsked(ref.name, str(fault), "Leave --chat-template out.") from fault
+        raise CantBeAsked(ref.name, str(fault), CHATS_ALONE) from fault
 
 
 def template_notes(request: SweepRequest, models: Sequence[Found]) -> Iterator[str]:
