@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.candidates import Candidate, Roll
     from proctor.store.reads.replies import WrittenAnswer
 
-CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.data.panel.Condition`, which takes long to import
+CONDITIONS = ("shots", "template", "scoring", "prompts")  # `analysis.data.terms.Condition`, which takes long to import
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 margin_option = click.option(
     "--margin", type=click.FloatRange(min=0, min_open=True, max=100), default=1.0, show_default=True, metavar="POINTS",
@@ -88,7 +88,7 @@ def compare(  # noqa: PLR0913 -- an argument an option
       proctor compare smollm2 smollm2 -s before -s after --json
       proctor compare smollm2 smollm2 -s no-shots -s five-shots --across shots
     """
-    from analysis.data.panel import Condition
+    from analysis.data.terms import Condition
     from analysis.report.comparison import as_object, comparison_tables, summary
     from analysis.verdicts.candidates import distinct
     from analysis.verdicts.compare import compare as judge

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.data.panel import Panel, Terms
+from analysis.data.panel import Panel
+from analysis.data.terms import Terms
 from proctor.contestants import Contestant
 
 QUANTS = ("none", "8bit", "4bit")

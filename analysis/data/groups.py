@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.data.panel import Condition, Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.phrases import listed
+from analysis.data.terms import Condition, Terms
 from proctor.contestants import Contestant, labels
 from proctor.nouns.exams import Scoring
 from proctor.nouns.models import DType, Lane

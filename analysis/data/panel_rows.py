@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.data.panel import Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.phrases import counted, listed
+from analysis.data.terms import Terms
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 from proctor.exams.reading.identity import question_id

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from analysis.data.groups import assessed_of, comparable_groups, contestant_of, labels_of, terms_of
 from analysis.data.judged import JudgedRun, read_judged
-from analysis.data.panel import Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.replies import read_replies
 from analysis.data.shots import by_shots
+from analysis.data.terms import Terms
 from proctor.contestants import Contestant
 from proctor.exams.judging.likelihoods import words_of
 from proctor.exams.tasks.form import Kind, read_form

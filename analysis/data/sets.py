@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analysis.data.panel import Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.phrases import listed
 from analysis.data.shots import shots_range
 from analysis.data.tables import Column, Table
+from analysis.data.terms import Terms
 
 
 def set_names(panels: Sequence[Panel]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.data.files import lines_of
-from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.panel_rows import Row, Sheet, check_size
+from analysis.data.terms import UNKNOWN, Terms
 from analysis.exchange.exported_rows import (
     Cells,
     answer_in_form,

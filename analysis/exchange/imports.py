@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.data.panel import QUESTION_COLUMNS, Panel, Terms
+from analysis.data.panel import QUESTION_COLUMNS, Panel
 from analysis.data.panel_rows import Imported, Sheet, check_size, gather, prompt_number
+from analysis.data.terms import Terms
 from analysis.exchange.lm_eval_lines import is_mmlu, read_lines, sheet_of
 from analysis.exchange.lm_eval_samples import found_in, read_samples
 from analysis.exchange.wide_csv import read_wide_csv

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.data.files import lines_of
-from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.panel_rows import NO_KEY, Row, Sheet
+from analysis.data.terms import UNKNOWN, Terms
 from analysis.exchange.lm_eval_samples import HASH, Found
 from proctor.errors import BadInput
 from proctor.exams.marking.choice import best_of

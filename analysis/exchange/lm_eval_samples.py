@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.data.files import lines_of
-from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.panel_rows import Row, Sheet, check_size
+from analysis.data.terms import UNKNOWN, Terms
 from analysis.exchange.lm_eval_results import About, NoResults, about, shots_in
 from proctor.contestants import Contestant
 from proctor.errors import BadInput

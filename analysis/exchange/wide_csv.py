@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.data.files import lines_of
-from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.panel_rows import Row, Sheet, check_size
+from analysis.data.terms import UNKNOWN, Terms
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
 

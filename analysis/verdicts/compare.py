@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.data.groups import differences
-from analysis.data.panel import UNKNOWN, Condition, Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.phrases import counted, listed
 from analysis.data.shots import short_of_shots, shots_range
+from analysis.data.terms import UNKNOWN, Condition, Terms
 from analysis.stats.families import benjamini_hochberg
 from analysis.stats.paired import Paired
 from analysis.stats.points import SAME, pair_marks

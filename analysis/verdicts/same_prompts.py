@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.data.groups import differences
-from analysis.data.panel import Panel, Terms
+from analysis.data.panel import Panel
 from analysis.data.shots import shots_range
+from analysis.data.terms import Terms
 from proctor.contestants import Contestant
 
 

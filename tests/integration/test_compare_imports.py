@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis.data.panel import Condition
+from analysis.data.terms import Condition
 from analysis.exchange.imports import read_foreign
 from analysis.report.comparison import as_object, summary
 from analysis.verdict_cli import CONDITIONS

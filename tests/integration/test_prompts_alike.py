@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.data.panel import UNKNOWN, Terms
 from analysis.data.results import read_results
+from analysis.data.terms import UNKNOWN, Terms
 from analysis.report.comparison import as_object, summary
 from analysis.report.limits import prompt_sentences
 from analysis.report.write import Options, write_report

@@ -139,6 +139,7 @@ def test_scoring_by_text_is_another_sweep_and_letters_are_known_by_their_old_fin
         unsaid["conditions"]["scoring"],
         unsaid["conditions"]["template_date"],
         unsaid["conditions"]["shots_as_turns"],
+        unsaid["conditions"]["brief"],
     )  # as specs were before there was a choice
     old = hashlib.sha256(json.dumps(unsaid, sort_keys=True).encode()).hexdigest()
     assert sweeps.fingerprint_of([letters]) == old

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.data.panel import UNKNOWN, Condition, Terms
 from analysis.data.phrases import listed
 from analysis.data.tables import Column, Table, Value
+from analysis.data.terms import UNKNOWN, Condition, Terms
 from analysis.exchange.verify import Verification
 from analysis.report.blocks import Text
 from analysis.report.comparison import comparison_tables, summary

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.data.panel import UNKNOWN, Panel
+from analysis.data.panel import Panel
+from analysis.data.terms import UNKNOWN
 from analysis.exchange.imports import FORMAT, Taken, keep, kept, place_of, read_foreign
 from analysis.exchange.lm_eval_results import LARGEST
 from analysis.exchange.lm_eval_samples import read_samples

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.data.panel import Condition, Panel
+from analysis.data.panel import Panel
 from analysis.data.panel_rows import Copies, Row, Sheet, gather
+from analysis.data.terms import Condition
 from analysis.stats.options import mean_divergence
 from analysis.stats.verdict import Finding
 from analysis.verdicts.candidates import Candidate
