@@ -10,73 +10,38 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from chat.client.client import Client, Reply, ReplySettings, new_id
-from chat.protocol.turns import Entry, Piece, Progress, TurnRequest, load_entry, reply_key
+from chat.protocol.turns import Piece, TurnRequest
 from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
-from proctor.nouns.conversations import Fault, Finish, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.conversations import Fault, Finish, Role, Sampling, Utterance
 from proctor.nouns.models import ModelRef
 from proctor.settings import Settings
 from proctor.store.conversations import conversations, turns
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import workers
+from tests.chaos.replies import (
+    DRAWN,
+    GREEDY,
+    LONG,
+    attempts,
+    ended,
+    first_worker,
+    is_done,
+    read_to,
+    rest,
+    stored,
+    struck,
+    turn,
+    whole,
+)
 from tests.chaos.scene import assert_every_answer_once, is_running, submit, wait_for_end, wait_for_middle, worker_child
 from tests.support import wait_until
-
-LONG = 300  # tokens: more than are made before a test has hit the middle; what is asked has no short reply
-GREEDY = Sampling(temperature=0, max_tokens=LONG)
-DRAWN = Sampling(temperature=1.0, top_p=0.95, seed=11, max_tokens=LONG)
-
-
-def turn(
-    model: ModelRef, sampling: Sampling = GREEDY, said: str = "How far is the moon from the earth?"
-) -> TurnRequest:
-    return ReplySettings(model.name, sampling=sampling).request(new_id(), [Utterance(Role.USER, said)])
-
-
-def read_to(reply: Reply, tokens: int) -> Iterator[Entry]:
-    """The entries of a reply; this stops where it has so many tokens, and goes on from there when asked again."""
-    entries = reply.entries()
-    while reply.reader.tokens < tokens:
-        next(entries)
-    return entries
-
-
-def rest(entries: Iterator[Entry]) -> None:
-    for _ in entries:
-        pass
-
-
-def whole(client: Client, request: TurnRequest) -> Reply:
-    reply = client.ask(request)
-    rest(reply.entries())
-    assert reply.ending is not None
-    assert reply.ending.finish is not Finish.FAILED, reply.ending.error
-    return reply
-
-
-def stored(store: Store, reply: Reply) -> tuple[str, int]:
-    """A reply in the store: its text, and its tokens."""
-    found = conversations.find_turn(store, reply.turn)
-    assert found is not None
-    assert found.status is TurnStatus.DONE
-    return found.content, len(found.token_ids)
-
-
-def told(client: Client, reply: Reply) -> list[tuple[int, Entry]]:
-    """All that stands in a reply's stream, each with the attempt that wrote it."""
-    entries: Any = client.redis.xrange(reply_key(reply.turn))
-    return [(int(entry.partition(b"-")[0]), load_entry(fields)) for entry, fields in entries]
-
-
-def attempts(client: Client, reply: Reply) -> set[int]:
-    return {attempt for attempt, _ in told(client, reply)}
 
 
 @pytest.fixture(scope="module")
@@ -107,18 +72,6 @@ def client(crew: Embedded) -> Iterator[Client]:
         yield found
 
 
-def killed_in_its_middle(crew: Embedded, client: Client, request: TurnRequest, tries: int = 5) -> Reply:
-    """A whole reply whose worker was killed after 20 tokens; asked again where it had ended before the blow fell."""
-    for _ in range(tries):
-        reply = client.ask(replace(request, turn=new_id(), conversation=new_id()))
-        entries = read_to(reply, 20)
-        worker_child(crew).kill()
-        rest(entries)
-        if 2 in attempts(client, reply):
-            return reply
-    raise AssertionError(f"a reply of {LONG} tokens had ended {tries} times before its worker was killed")
-
-
 def kill_broker(crew: Embedded) -> None:
     """It comes back at the same address, and empty."""
     broker = psutil.Process(crew.groups["broker"])
@@ -132,7 +85,9 @@ def test_a_reply_whose_worker_is_killed_in_its_middle_is_that_of_an_undisturbed_
     for sampling in (GREEDY, DRAWN):
         undisturbed = whole(client, turn(model, sampling))
         assert undisturbed.reader.tokens > LONG // 2
-        reply = killed_in_its_middle(crew, client, turn(model, sampling))
+        reply = struck(
+            client, turn(model, sampling), lambda _: worker_child(crew).kill(), lambda one: 2 in attempts(client, one)
+        )
         assert reply.text == undisturbed.text
         assert reply.reader.tokens == undisturbed.reader.tokens
         assert stored(store, reply) == stored(store, undisturbed)
@@ -159,20 +114,11 @@ def test_a_reply_whose_client_is_gone_is_made_and_kept(client: Client, store: St
     client.send(request)
     client.redis.close()
 
-    def done() -> bool:
-        found = conversations.find_turn(store, request.turn)
-        return found is not None and found.status is TurnStatus.DONE
-
-    wait_until(done, "the reply was made though nobody listened")
+    wait_until(lambda: is_done(store, Reply(client, request)), "the reply was made though nobody listened")
 
 
 def test_a_reply_is_stopped_and_what_came_is_kept(client: Client, store: Store, model: ModelRef) -> None:
-    reply = client.ask(turn(model))
-    entries = read_to(reply, 10)
-    reply.stop()
-    rest(entries)
-    assert reply.ending is not None
-    assert reply.ending.finish is Finish.STOPPED
+    reply = struck(client, turn(model), Reply.stop, lambda one: ended(one) is Finish.STOPPED)
     assert stored(store, reply) == (reply.text, reply.reader.tokens)
     assert reply.reader.tokens < LONG
     waiting = turn(model)
@@ -280,17 +226,20 @@ def test_a_worker_that_was_stopped_past_its_lease_says_not_one_token_more(settin
         launchers = [stack.enter_context(proctor_worker(allowing)) for _ in range(2)]
         client = stack.enter_context(Client(broker.broker_url))
         undisturbed = whole(client, turn(model))
-        reply = client.ask(turn(model))
-        entries = read_to(reply, 20)
-        (worker,) = {entry.worker for _, entry in told(client, reply) if isinstance(entry, Progress) and entry.worker}
-        child = named(store, worker, launchers)
-        stop_between_transactions(child, settings)
-        try:
-            wait_until(lambda: 2 in attempts(client, reply), "another took it over")
-        finally:
-            child.send_signal(signal.SIGCONT)
-        rest(entries)
+
+        def stop_past_its_lease(reply: Reply) -> None:
+            child = named(store, first_worker(client, reply), launchers)
+            stop_between_transactions(child, settings)
+            try:
+                wait_until(
+                    lambda: 2 in attempts(client, reply) or is_done(store, reply),
+                    "another had it, or it was done",
+                )
+            finally:
+                child.send_signal(signal.SIGCONT)
+
+        reply = struck(client, turn(model), stop_past_its_lease, lambda one: 2 in attempts(client, one))
         assert (reply.text, reply.reader.tokens) == (undisturbed.text, undisturbed.reader.tokens)
         assert stored(store, reply) == stored(store, undisturbed)
         assert {1, 2} <= attempts(client, reply)
-        assert turns.release(store, worker, "there is nothing left") == 0
+        assert turns.release(store, first_worker(client, reply), "there is nothing left") == 0

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import psutil
 
-from chat.client.client import Client, ReplySettings, new_id
+from chat.client.client import Client
 from proctor.embedded.command import Embedded, embedded
 from proctor.errors import StoreUnavailable
-from proctor.nouns.conversations import Finish, Role, Sampling, TurnStatus, Utterance
+from proctor.nouns.conversations import Finish
 from proctor.nouns.models import Device, ModelRef
 from proctor.nouns.runs import RunStatus
 from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
-from proctor.store.conversations import conversations
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import runs
+from tests.chaos.replies import attempts, ended, stored, struck, turn
 from tests.chaos.scene import (
     assert_every_answer_once,
     outcomes,
@@ -126,25 +126,14 @@ def test_a_child_that_hangs_in_a_reply_is_killed_and_the_reply_goes_on(
     settings: Settings, store: Store, model: ModelRef
 ) -> None:
     settings = replace(settings, lease_s=300.0, pack_limit_s=30.0)
-    request = ReplySettings(model.name, sampling=Sampling(temperature=0, max_tokens=400)).request(
-        new_id(), [Utterance(Role.USER, "How far is the moon from the earth?")]
-    )
     with embedded(settings, "cpu") as crew, Client(crew.broker_url) as client:
         client.on_silence = crew.check
-        reply = client.ask(request)
-        entries = reply.entries()
-        while reply.reader.tokens < 5:
-            next(entries)
-        worker_child(crew).suspend()
-        for _ in entries:
-            pass
+        reply = struck(
+            client, turn(model), lambda _: worker_child(crew).suspend(), lambda one: 2 in attempts(client, one)
+        )
         assert _says(crew, "taken for hung")
-    assert reply.ending is not None
-    assert reply.ending.finish is not Finish.FAILED, reply.ending.error
-    found = conversations.find_turn(store, reply.turn)
-    assert found is not None
-    assert (found.status, found.content) == (TurnStatus.DONE, reply.reader.text)
-    assert reply.reader.tokens > 200  # it has no short reply, so that its middle can be hit
+    assert ended(reply) is not Finish.FAILED
+    assert stored(store, reply) == (reply.text, reply.reader.tokens)
 
 
 def test_a_worker_paused_for_longer_than_its_lease_writes_nothing_more(
