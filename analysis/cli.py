@@ -118,7 +118,11 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
     A file is whole or absent, and none is overwritten without --force.
 
     In a CSV, text that a spreadsheet would run as a formula (it begins with =, +, - or @) gets an apostrophe in front;
-    --raw leaves that away.
+    --raw leaves that away. One more stands before a text that begins with an apostrophe and such a sign, in either way:
+    `proctor import` takes one off.
+
+    What lm-evaluation-harness would have written has all that is stored: of options whether each is the likeliest
+    stands as None, and a metric that goes by it (exact_match) is left out, and said to be.
 
     \b
     Examples:
@@ -157,11 +161,13 @@ def export(sweeps: tuple[str, ...], kind: str | None, output: str | None, *, raw
 
 def _export_folder(store: Store, sweep_ids: list[int], kind: str, folder: Path, *, force: bool) -> None:
     from analysis.exchange.export import export_questions
-    from analysis.exchange.lm_eval_export import export_lm_eval
+    from analysis.exchange.lm_eval_export import export_lm_eval, lm_eval_notes
 
     write = export_questions if kind == "questions" else export_lm_eval
     paths = write(store, sweep_ids, folder, force=force)
     click.echo(f"{len(paths)} files in {folder}")
+    for note in lm_eval_notes(store, sweep_ids) if kind == "lm-eval" else ():
+        click.echo(f"Note: {note}.", err=True)
 
 
 def _formats(text: str) -> tuple[str, ...]:

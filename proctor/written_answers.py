@@ -9,7 +9,7 @@ from proctor.errors import UnknownName
 from proctor.exams.judging.chains import Outcome
 from proctor.exams.judging.fared import fared
 from proctor.exams.judging.marking import Result, headline_outcome, mark_by, results
-from proctor.exams.judging.metrics import OF_PROGRAMS, summary_of, summed_up
+from proctor.exams.judging.metrics import KNOWN_LATER, OF_PROGRAMS, summary_of, summed_up
 from proctor.exams.judging.patterns import PatternTooSlow
 from proctor.exams.judging.programs import wanted_of
 from proctor.exams.judging.repeats import PICKS, Repeats, chains_of_one, each_reply, passed_of
@@ -122,7 +122,7 @@ def changed(run: WrittenRun, marked: Sequence[Mark]) -> list[Changed]:
 def repeated(run: WrittenRun) -> Iterator[Repeats]:
     """The replies one by one, on each filter chain; nothing where a question has one. Raises as `marking.mark`."""
     form = read_form(run.form)
-    if form.repeats == 1 or runs_programs(form):
+    if form.repeats == 1 or form.headline.metric in KNOWN_LATER:
         return
     for chain in chains_of_one(form):
         each = [each_reply(form, chain, one.question, exchanges_of(one)) for one in run.answers]
@@ -136,7 +136,7 @@ def repeats_that_count(run: WrittenRun) -> Counted | None:
     None where a question has one reply. What programs did is told from the points that they were given.
     """
     form = by_chain(read_form(run.form), run.judged_by)
-    if form.repeats == 1:
+    if form.repeats == 1 or form.headline.metric in KNOWN_LATER - OF_PROGRAMS:
         return None
     if runs_programs(form):
         k = wanted_of(next(one for one in form.metrics if one.name == form.headline.metric))

@@ -59,8 +59,11 @@ def show(
       proctor benchmarks show hellaswag 12 --shots 5
       proctor benchmarks show mmlu:astronomy 3
     """
+    from proctor.exams.benchmarks.registry import check_judged
     from scheduler.benchmarks import shown
+    from scheduler.request_exams import parted
 
+    check_judged([parted(name, ())[0]], judge)
     found = shown(name, number, _settings(data, tasks, shots, judge))
     tell(json.dumps(found.as_object()) if as_json else found.as_text())
 

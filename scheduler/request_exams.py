@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.benchmarks.base import ExamSet
-from proctor.exams.benchmarks.registry import load_benchmark, of_version
+from proctor.exams.benchmarks.registry import check_judged, load_benchmark, of_version
 from proctor.exams.tasks.definition import Settings as TaskSettings
 from proctor.nouns.exams import Exam
 from proctor.nouns.runs import SweepRequest
@@ -44,6 +44,7 @@ def loaded(
         )
         one = tried(faults, partial(load_benchmark, name, subjects, settings))
         found += [one] if one is not None else []
+    tried(faults, partial(check_judged, [parted(one, ())[0] for one in request.benchmarks], source.judge))
     names = [one.name for one in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults += [BadInput(f"Two benchmarks are called {name}.", "Name each once.") for name in twice]

@@ -21,6 +21,8 @@ from analysis.stats.perplexity import perplexity, perplexity_ratio
 from analysis.stats.points import mean_points, pair_marks
 from proctor.contestants import Contestant, labels, one_a_model
 from proctor.exams.benchmarks.mmlu_prompts import characters
+from proctor.exams.judging.metrics import OF_PROGRAMS
+from proctor.exams.tasks.form import read_form
 from proctor.nouns.exams import Scoring
 
 QUESTION_COLUMNS = ("subject", "question_id", "question_index", "question", "choices", "answer")
@@ -118,6 +120,16 @@ class Panel:
     def silent(self) -> NDArray[np.bool_]:
         """(C, Q) asked, and neither was an option picked nor an answer extracted."""
         return np.asarray(self.asked & ((self.picked < 0) if self.answered is None else ~self.answered))
+
+    @cached_property
+    def not_run(self) -> NDArray[np.bool_]:
+        """(C,) whether somebody's answers are programs of which none was run yet, in any subject."""
+        subjects = [one for one, form in self.forms.items() if read_form(form).headline.metric in OF_PROGRAMS]
+        waiting = np.zeros(len(self.contestants), dtype=bool)
+        for subject in subjects:
+            theirs = self.asked & (self.questions["subject"] == subject).to_numpy()
+            waiting |= theirs.any(axis=1) & ~(theirs & ~self.silent).any(axis=1)
+        return waiting
 
     @cached_property
     def key(self) -> NDArray[np.int8]:
@@ -222,10 +234,12 @@ class Panel:
     def picked_norm(self) -> NDArray[np.int8] | None:
         """(C, Q) the option with the highest log-probability per character, negative for a tie.
 
-        None where options are letters, all of one length, answers are worth parts of a point, or log-probabilities
-        aren't known.
+        None where options are letters, all of one length, answers are worth parts of a point, log-probabilities
+        aren't known, or a task names no such figure.
         """
         if self.logprob is None or self.terms.scoring != Scoring.TEXT or self.graded:
+            return None
+        if not all(any(one.name == "acc_norm" for one in read_form(form).metrics) for form in self.forms.values()):
             return None
         lengths = np.zeros(self.logprob.shape[1:])  # (Q, K)
         for place, choices in enumerate(self.questions["choices"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -131,9 +132,25 @@ def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool])
     ]
 
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, behind any apostrophes
+
+
 def harmless(value: Value) -> Value:
-    """Text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """Text that a spreadsheet would run as a formula, with an apostrophe in front; all else as it is.
+
+    Text that begins like that already gets one more, so that `unharmed` gives each text back.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def told_apart(value: Value) -> Value:
+    """Text as it is, but with an apostrophe more where `unharmed` would take its own for one of `harmless`."""
+    return harmless(value) if isinstance(value, str) and value[:1] == "'" else value
+
+
+def unharmed(text: str) -> str:
+    """What `harmless` or `told_apart` was given."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
 
 def _in_pipe(cell: str) -> str:

@@ -16,7 +16,7 @@ from analysis.data.files import exists, new_file
 from analysis.data.groups import names_of
 from analysis.data.panel import QUESTION_COLUMNS
 from analysis.data.panel_rows import Imported
-from analysis.data.tables import harmless
+from analysis.data.tables import harmless, told_apart
 from proctor.errors import BadInput
 from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.exams.judging.metrics import of_scored, summed_up
@@ -198,7 +198,7 @@ def _write_csv(rows: Iterable[Cells], stream: IO[str], *, raw: bool) -> int:
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 -- the last count is the result
         cells = (json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for v in row.values())
-        writer.writerow(cells if raw else map(harmless, cells))
+        writer.writerow(map(told_apart if raw else harmless, cells))
     return count
 
 

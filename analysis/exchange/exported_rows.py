@@ -9,7 +9,7 @@ from itertools import product
 from math import inf
 from typing import Any
 
-from analysis.data.tables import harmless
+from analysis.data.tables import unharmed
 from proctor.errors import BadInput
 from proctor.exams.benchmarks.mmlu_prompts import characters
 from proctor.exams.judging.choices import right_places
@@ -65,7 +65,7 @@ def question_of(cells: Cells) -> Question:
 
 def bare(text: str) -> str:
     """Without the apostrophe that an export put before what a spreadsheet would run."""
-    return text[1:] if text[:1] == "'" and harmless(text[1:]) == text else text
+    return unharmed(text)
 
 
 def scores_of(cells: Cells) -> tuple[float, ...] | None:

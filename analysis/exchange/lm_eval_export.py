@@ -14,14 +14,14 @@ from pathlib import Path
 from analysis.data.files import exists, new_file
 from analysis.data.groups import contestant_of
 from analysis.exchange.lm_eval_format import Json, Task, results, samples, sanitized
-from analysis.exchange.lm_eval_forms import FormTask, judgeable, results_of
+from analysis.exchange.lm_eval_forms import FormTask, judgeable, left_out_of, results_of
 from analysis.exchange.lm_eval_forms import samples as of_form
 from proctor.contestants import Contestant
 from proctor.errors import BadInput
-from proctor.exams.tasks.form import read_form
+from proctor.exams.tasks.form import Kind, read_form
 from proctor.nouns.models import Quant
 from proctor.store.database.session import Store
-from proctor.store.reads.export import export_rows, tells_of_points
+from proctor.store.reads.export import export_rows, forms_of, tells_of_points
 from proctor.store.reads.records import RunRecord, runs
 from proctor.store.runs.exams import load_exam
 
@@ -74,6 +74,20 @@ def export_lm_eval(store: Store, sweep_ids: Sequence[int], folder: Path, *, forc
     if standing and not force:
         raise exists(standing[0])
     return [path for batch in batches for path in _write(store, batch, folder)]
+
+
+def lm_eval_notes(store: Store, sweep_ids: Sequence[int]) -> tuple[str, ...]:
+    """What the harness's own samples would have had and these don't, in words; nothing where nothing lacks."""
+    forms = {name: read_form(text) for name, text in sorted(forms_of(store, sweep_ids).items())}
+    options = [name for name, form in forms.items() if form.kind is Kind.CHOOSE]
+    left_out = [
+        f"{one.name} of {name} is left out"
+        for name, form in forms.items()
+        for one in form.metrics
+        if one.name in left_out_of(form)
+    ]
+    unknown = [f"whether an option is the likeliest isn't stored, and stands as None: {', '.join(options)}"]
+    return (*(unknown if options else ()), *left_out)
 
 
 def _write(store: Store, batch: Batch, folder: Path) -> list[Path]:

@@ -77,13 +77,18 @@ class FormTask:
 
 def judgeable(form: Form) -> Form:
     """The form with the metrics that stored Answers can be judged by. Raises `BadExam` where its headline's is none."""
-    left_out = {NOT_KNOWN} if form.kind is Kind.CHOOSE else KNOWN_LATER
+    left_out = left_out_of(form)
     if form.headline.metric in left_out:
         raise BadExam(
             f"{form.source.task} is judged by {form.headline.metric}, which can't be had from what is stored.",
             "Take --format jsonl.",
         )
     return replace(form, metrics=tuple(one for one in form.metrics if one.name not in left_out))
+
+
+def left_out_of(form: Form) -> frozenset[str]:
+    """Names of metrics that stored Answers can't be judged by."""
+    return frozenset({NOT_KNOWN}) if form.kind is Kind.CHOOSE else KNOWN_LATER
 
 
 def samples(task: FormTask) -> Iterator[Json]:

@@ -15,7 +15,7 @@ from analysis.report.set_figures import compared_lines, compared_object
 from analysis.stats.points import PairedPoints
 from analysis.verdicts.compare import Comparison
 from analysis.verdicts.replies import fared_sentences
-from analysis.verdicts.unanswered import silence_of
+from analysis.verdicts.unanswered import not_run_sentences, silence_of
 from analysis.verdicts.wording import margin_words, points, unit_words, verdict_sentence, with_span
 from proctor.nouns.exams import LETTERS
 from proctor.printing import visible
@@ -29,6 +29,7 @@ def summary(found: Comparison) -> list[str]:
     exact = "" if isinstance(pair, PairedPoints) else ", exact"
     bound = points(verdict.loss_bound, 2).lstrip("+")
     lines = [
+        *not_run_sentences(found.panel),
         verdict_sentence(found.first, found.second, verdict),
         "",
         f"{pair.asked:,} questions that both were asked ({found.terms})",

@@ -24,6 +24,7 @@ from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
 from analysis.verdicts.quantization import quantization_changes
 from analysis.verdicts.replies import fared_sentences
 from analysis.verdicts.standings import Standings
+from analysis.verdicts.unanswered import not_run_sentences
 from analysis.verdicts.wording import chance_sentences, percent, silence_sentences, standing_title
 
 T = TypeVar("T")
@@ -33,7 +34,10 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
     """The finding in a few sentences: who is ahead, who is at chance, what that rests on, and what is shared."""
     asked = counted(len(panel.questions), "question")
     same = ", the same for all" if len(panel.contestants) > 1 else ""
-    sentences = [f"{standing_title(panel, standings)} ({asked}{same})."]
+    waiting = not_run_sentences(panel)
+    if waiting and panel.not_run.all():
+        return waiting
+    sentences = [*waiting, f"{standing_title(panel, standings)} ({asked}{same})."]
     if standings.pairs > 1:
         silent = standings.told_apart_by_silence
         only = f", {silent:,} of them only by questions without a single answer" if silent else ""

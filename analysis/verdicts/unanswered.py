@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.data.panel import Panel
+from analysis.data.phrases import listed
 from analysis.stats.paired import Paired
 from analysis.stats.points import pair_marks
 from analysis.stats.verdict import Verdict, judge
@@ -60,7 +61,18 @@ def silent_shares(panel: Panel) -> NDArray[np.float64]:
 def named(panel: Panel, place: int) -> str:
     """The contestant's label, and where it is notable, on how many questions it gave no single answer."""
     share = float(silent_shares(panel)[place])
+    if panel.not_run[place]:
+        return f"{panel.labels[place]} (programs not run yet)"
     return panel.labels[place] if share < NOTABLE else f"{panel.labels[place]} ({silent_words(share)})"
+
+
+def not_run_sentences(panel: Panel) -> list[str]:
+    """Whose programs weren't run yet, and how they are; nothing where nobody's wait."""
+    who = [panel.labels[place] for place in np.flatnonzero(panel.not_run)]
+    if not who:
+        return []
+    said = f"The programs of {listed(who)} weren't run yet, and nothing of them is right or wrong until then"
+    return [f"{said}: proctor mark --run-code."]
 
 
 def silent_words(share: float) -> str:

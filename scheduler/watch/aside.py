@@ -22,7 +22,7 @@ def aside(runs: Sequence[RunProgress]) -> str:
     tied = sum(run.tied for run in scored)
     told = "the report has the perplexity" if of_pages(runs) else ""
     ties = f"{tied} {'unjudged' if judges(runs) else 'tied'}" if tied else ""
-    parts = [told, shots(runs), _per_character(runs), ties, _unanswered(written), _noise(runs)]
+    parts = [told, shots(runs), _per_character(runs), ties, _not_run(runs), _unanswered(written), _noise(runs)]
     return ", ".join(part for part in parts if part)
 
 
@@ -37,12 +37,12 @@ def of_pages(runs: Sequence[RunProgress]) -> bool:
 
 
 def share_right(runs: Sequence[RunProgress]) -> str:
-    """The share of these Runs' points together; a dash where they are of pages, of which nothing is right or wrong.
+    """The share of these Runs' points together; a dash where nothing is right or wrong, as of pages, or not yet.
 
     Of a judge's Runs the mean rating, or the share of pairs won; of answers that a judge alone can tell apart whether
     one has.
     """
-    if of_pages(runs):
+    if of_pages(runs) or any(run.not_run for run in runs):
         return NONE
     if any(run.scoring is Scoring.OPEN for run in runs):
         return "unjudged yet" if any(run.unjudged for run in runs) else "judged"
@@ -71,10 +71,16 @@ def shots(runs: Sequence[RunProgress]) -> str:
 def _per_character(runs: Sequence[RunProgress]) -> str:
     """Where all are of one benchmark, scored by their options' text, in whole points."""
     answered = sum(run.answered for run in runs)
-    by_text = all(run.scoring is Scoring.TEXT and not run.partial for run in runs)
+    by_text = all(run.scoring is Scoring.TEXT and run.per_character and not run.partial for run in runs)
     if not answered or not by_text or several_benchmarks(runs):
         return ""
     return f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character"
+
+
+def _not_run(runs: Sequence[RunProgress]) -> str:
+    """`40 programs not run yet: proctor mark --run-code`"""
+    count = sum(run.not_run for run in runs)
+    return f"{count} program{'' if count == 1 else 's'} not run yet: proctor mark --run-code" if count else ""
 
 
 def _unanswered(written: Sequence[RunProgress]) -> str:
@@ -83,7 +89,7 @@ def _unanswered(written: Sequence[RunProgress]) -> str:
     Where it isn't known how the replies fared, `5 without an answer`; nothing where all have one.
     """
     if any(run.fared is None and run.answered for run in written):
-        tied = sum(run.tied for run in written)
+        tied = sum(run.tied - run.not_run for run in written)
         return f"{tied} without an answer" if tied else ""
     return _fared(written)
 

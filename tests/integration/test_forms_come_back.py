@@ -22,13 +22,16 @@ from analysis.exchange.merging import merge
 from analysis.exchange.verify import Selection
 from analysis.exchange.verify_forms import verify_forms
 from proctor.errors import BadExam, BadInput
-from proctor.exams.reading.identity import prompt_hash
-from proctor.exams.tasks.form import Form, Headline, Kind, Metric
-from proctor.nouns.exams import Exam
+from proctor.exams.reading.identity import prompt_hash, question_id
+from proctor.exams.tasks.asking import FORM_VERSION
+from proctor.exams.tasks.form import Form, Headline, Kind, Metric, read_form
+from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Question, Scoring, Written
+from proctor.nouns.runs import Claim
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.reads import records
+from proctor.store.reads.export import export_rows
 from proctor.store.runs.exams import load_exam, save_exam
 from tests import in_forms
 
@@ -60,6 +63,40 @@ def test_exams_in_a_form_come_back_with_all_that_their_questions_have(
         assert stored(other, made()) == replace(made(), dev=())  # the examples before the questions don't come along
     export_to_file(other, [came.sweep_id], kind, tmp_path / f"back.{kind}")
     assert (tmp_path / f"back.{kind}").read_bytes() == (tmp_path / f"sent.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_texts_with_apostrophes_before_formulas_come_back_to_the_letter(
+    store: Store, other: Store, tmp_path: Path, raw: bool
+) -> None:
+    form = replace(read_form(in_forms.sums().form), chains=(in_forms.FIRST,), headline=Headline("exact_match", "none"))
+    odd = ("'=1+1", "=1+1", "''-x", "@y", "'z")
+    asked = [
+        Question(question_id("sums", f"Say {n}.", ()), n, f"Say {n}.", reference=text) for n, text in enumerate(odd)
+    ]
+    paper = in_forms.exam("sums", form, asked)
+
+    def said(held: Claim, exam: Exam, _skill: float) -> list[Answer]:
+        model = Repeater()
+        return [in_forms.answered(exam, one, held.spec.conditions, model) for one in exam.questions]
+
+    conditions = Conditions(0, prompt_version=FORM_VERSION, scoring=Scoring.WRITTEN)
+    sent = in_forms.sit_as(store, "odd", [(paper, conditions)], said)
+    export_to_file(store, [sent], "csv", tmp_path / "odd.csv", raw=raw)
+    (came,) = merge(other, read_export(tmp_path / "odd.csv").sat)
+    assert stored(other, paper) == paper
+    rows = list(export_rows(other, [came.sweep_id]))
+    assert [(row.extracted, row.points) for row in rows] == [(text, 1.0) for text in odd] * 3
+
+
+class Repeater(in_forms.Model):
+    """Replies what is right."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0, 0)
+
+    def reply(self, question: Question, _asked: Ask) -> Written:
+        return Written(question.reference)
 
 
 def test_what_came_without_its_examples_is_filled_by_a_submission(store: Store, other: Store, tmp_path: Path) -> None:

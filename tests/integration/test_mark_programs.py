@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from analysis.data.results import read_results
+from analysis.exchange.lm_eval_export import lm_eval_notes
 from analysis.mark_cli import mark
+from analysis.report.write import Options, write_report
 from proctor.errors import BadInput, NoIsolation
 from proctor.exams.judging.sandbox import isolation
 from proctor.exams.reading.identity import content_hash
@@ -102,6 +106,19 @@ def test_programs_are_no_answers_until_they_are_run_and_then_are_marked(
     assert run["changed"][0]["points"] == [0.0, 1.0]
     assert counts(mine) == (1, 0)
     assert json.loads(said("programs", "--run-code", "--json"))["runs"][0]["changed"] == []
+
+
+def test_programs_that_were_not_run_are_said_to_be_in_progress_report_and_export(mine: Store, tmp_path: Path) -> None:
+    (run,) = records.progress(mine, 1).runs
+    assert (run.programs, run.not_run, run.per_character) == (True, 4, False)
+    assert not any(one.programs for one in records.progress(mine, in_forms.sit_forms(mine)).runs)
+    (panel,) = read_results(mine, [1]).panels
+    assert panel.not_run.all()
+    report = write_report(read_results(mine, [1]), tmp_path / "report", Options(("csv",)), datetime.now(UTC))
+    ((sentence,),) = report.findings
+    assert "weren't run yet" in sentence
+    assert "proctor mark --run-code" in sentence
+    assert lm_eval_notes(mine, [1]) == ("pass_at_1 of code is left out",)
 
 
 def test_where_there_is_no_isolation_nothing_changes(mine: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,15 @@ def load_benchmark(name_or_path: str, subjects: Sequence[str] = (), settings: Se
     return (benchmark.settled(settings) if isinstance(benchmark, TaskBenchmark) else benchmark).load(subjects)
 
 
+def check_judged(names: Sequence[str], judge: str) -> None:
+    """Raise `BadInput` for a way of judging where none of these benchmarks is a file or folder of questions."""
+    if judge and not any((own := _existing(name)) is not None and own.suffix != ".yaml" for name in names):
+        raise BadInput(
+            f"--judge {judge} is for questions of yours, and {', '.join(names)} is no file or folder of questions.",
+            "Leave --judge away: a benchmark, or a task file, says itself how it is judged. Or name yours: -b FILE.",
+        )
+
+
 def find(name_or_path: str, tasks: Path | None = None) -> Benchmark:
     """The benchmark of this name, or the one in a file or folder: of questions, or a task file (`.yaml`).
 

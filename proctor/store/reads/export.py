@@ -214,6 +214,18 @@ def in_forms(store: Store, sweep_ids: Sequence[int]) -> list[str]:
         return sorted(found)
 
 
+def forms_of(store: Store, sweep_ids: Sequence[int]) -> dict[str, str]:
+    """The forms of these sweeps' exams as JSON, by subject; exams without one are left out."""
+    with store.read() as session:
+        found = session.exec(
+            sqlmodel.select(ExamRow.subject, ExamRow.form)
+            .join(RunRow, col(RunRow.exam_id) == col(ExamRow.id))
+            .where(col(RunRow.sweep_id).in_(sweep_ids), col(ExamRow.form) != "")
+            .distinct()
+        )
+        return dict(sorted(found))
+
+
 def tells_of_points(store: Store, sweep_ids: Sequence[int], *, outside_forms: bool = False) -> bool:
     """Whether any Answer of these sweeps, or any to an exam without a form, was written or has a part of a point."""
     of_sweeps = sqlmodel.select(RunRow.id).where(col(RunRow.sweep_id).in_(sweep_ids))

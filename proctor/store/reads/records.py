@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy import select as columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -31,13 +31,16 @@ from proctor.store.runs.tables import (
     SweepRow,
 )
 
+# Told from the form's canonical JSON (`proctor.exams.tasks.form.Form.json`), which is too long to read for each Run.
+PER_CHARACTER = or_(col(ExamRow.form) == "", col(ExamRow.form).contains('"name":"acc_norm"', autoescape=True))
+PROGRAMS = col(ExamRow.form).contains('"metric":"pass_at_', autoescape=True)  # of the headline
 PROGRESS: tuple[Any, ...] = (
     RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
     RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
     RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
     RunRow.partial, col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
         col(RunRow.provenance)["shots", name].as_integer() for name in ("fewest", "most", "short")
-    ),
+    ), PER_CHARACTER, PROGRAMS,
 )  # fmt: skip
 SUMMARY: tuple[Any, ...] = (
     SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, SweepRow.paused_at,
@@ -78,6 +81,13 @@ class RunProgress:
     judged: tuple[Lane, ...] = ()  # of a judge's Run, whose replies it judges: one, or a pair
     unjudged: bool = False  # a judge alone can tell its answers apart, and none has yet
     fared: Fared | None = None  # how written answers fared; `proctor.written_answers.with_counts` knows
+    per_character: bool = True  # whether the exam has a figure by log-probability per character
+    programs: bool = False  # whether its answers are programs, which `proctor mark --run-code` alone runs
+
+    @property
+    def not_run(self) -> int:
+        """Programs that wait to be run: all of a Run's are at once, and until then none is an answer."""
+        return self.answered if self.programs and self.tied == self.answered else 0
 
     @property
     def points(self) -> float:
@@ -216,19 +226,7 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             .where(col(RunRow.sweep_id) == sweep_id)
             .order_by(col(RunRow.id))
         )
-        runs = tuple(
-            RunProgress(
-                run_id,
-                lane(text),
-                benchmark,
-                subject,
-                RunStatus(status),
-                *(*rest, Scoring(scoring or Scoring.LETTERS), noise_of(noise)),
-                *([] if fewest is None else [ShotsShown(fewest, most, short)]),
-            )
-            for run_id, text, benchmark, subject, status, *rest, scoring, noise, fewest, most, short in rows
-        )
-        runs = _with_judges(session, runs)
+        runs = _with_judges(session, tuple(_progress_of(tuple(row), lane) for row in rows))
         return SweepProgress(
             sweep_id,
             sweep.name,
@@ -239,6 +237,21 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             runs,
             sweep.paused_at,
         )
+
+
+def _progress_of(row: tuple[Any, ...], lane: Callable[[str], Lane]) -> RunProgress:
+    """A row of `PROGRESS`."""
+    run_id, text, benchmark, subject, status, *rest = row
+    *counts, scoring, noise, fewest, most, short, per_character, programs = rest
+    made = RunProgress(run_id, lane(text), benchmark, subject, RunStatus(status), *counts)
+    return replace(
+        made,
+        scoring=Scoring(scoring or Scoring.LETTERS),
+        noise=noise_of(noise),
+        shots=None if fewest is None else ShotsShown(fewest, most, short),
+        per_character=bool(per_character),
+        programs=bool(programs),
+    )
 
 
 def overview(store: Store) -> list[SweepSummary]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proctor.errors import SeveralFaults
+from proctor.errors import BadInput, SeveralFaults
 from proctor.exams.benchmarks import registry
 from proctor.exams.benchmarks.mmlu import MMLU
-from proctor.exams.benchmarks.registry import load_benchmark
+from proctor.exams.benchmarks.registry import check_judged, load_benchmark
 from proctor.nouns.exams import Conditions, Scoring
 from proctor.nouns.models import DType, Quant
 from proctor.nouns.runs import SweepRequest
@@ -50,6 +50,15 @@ def test_runs_are_planned_under_the_version_of_their_benchmark(tmp_path: Path, m
         prepared = planned(tmp_path, name)
         assert {run.conditions.prompt_version for run in prepared.plan.runs} == {version}
         assert prepared.plan.request.conditions.prompt_version == version
+
+
+def test_a_way_of_judging_without_questions_of_ones_own_is_an_error_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--judge number is for questions of yours, and demo is no file") as caught:
+        planned(tmp_path, "demo", rows=RowSource(judge="number"))
+    assert "-b FILE" in str(caught.value)
+    (tmp_path / "own.jsonl").write_text('{"question": "1 + 1 =", "answer": "2"}\n')
+    check_judged([str(tmp_path / "own.jsonl"), "demo"], "number")
+    check_judged(["demo"], "")
 
 
 def test_written_answers_are_planned_as_others_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

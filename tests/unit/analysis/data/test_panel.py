@@ -8,13 +8,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.data.panel import Panel, level
 from analysis.data.panel_rows import gather
 from analysis.data.phrases import listed
 from analysis.data.results import answers_frame
 from analysis.data.shots import by_shots
-from analysis.data.tables import PERCENT, Column, Table, p_value, to_csv, to_markdown, to_text
+from analysis.data.tables import (
+    PERCENT,
+    Column,
+    Table,
+    harmless,
+    p_value,
+    to_csv,
+    to_markdown,
+    to_text,
+    told_apart,
+    unharmed,
+)  # fmt: skip
 from analysis.exchange.wide_csv import read_wide_csv
 from analysis.graphs.overlap import distribution_title
 from analysis.stats.intervals import AgainstChance
@@ -229,6 +242,13 @@ def test_no_answer_is_its_own_count_and_duplicates_are_dropped(tmp_path: Path) -
     assert len(panel.questions) == 3
     assert panel.unanswered.tolist() == [0, 1]
     assert panel.correct.sum(axis=1).tolist() == [1, 2]
+
+
+@given(st.text(alphabet="'=+-@\t\rx", max_size=6))
+def test_what_is_made_harmless_comes_back_as_it_was_and_no_spreadsheet_runs_it(text: str) -> None:
+    assert unharmed(str(harmless(text))) == text
+    assert unharmed(str(told_apart(text))) == text
+    assert str(harmless(text))[:1] not in ("=", "+", "-", "@", "\t", "\r")
 
 
 def test_a_value_that_is_not_known_is_a_dash_and_a_formula_is_harmless() -> None:

@@ -13,7 +13,8 @@ from proctor.nouns.models import Device, Lane, Quant
 from proctor.nouns.runs import Noise, RunStatus, ShotsShown
 from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from scheduler.watch import wording
-from scheduler.watch.aside import aside
+from scheduler.watch.accuracy import NONE
+from scheduler.watch.aside import aside, share_right
 from scheduler.watch.speed import Speed
 from scheduler.watch.sweep_grid import board, cell, overall, totals
 
@@ -233,3 +234,22 @@ def test_of_pages_nothing_is_right_or_wrong() -> None:
     pages = replace(run("wikitext", RunStatus.DONE, 40, 1), scoring=Scoring.PAGES)
     assert cell(pages, wide=True).plain == overall([pages]) == "–"
     assert aside([pages]) == "the report has the perplexity"
+
+
+def test_programs_that_were_not_run_are_told_with_the_next_step_and_have_no_accuracy() -> None:
+    waiting = replace(run("code", RunStatus.DONE, 40), tied=40, programs=True, scoring=Scoring.WRITTEN)
+    assert waiting.not_run == 40
+    assert aside([waiting]) == "40 programs not run yet: proctor mark --run-code"
+    assert share_right([waiting]) == NONE
+    assert wording.as_json(sweep(waiting))["runs"][0]["programs_not_run"] == 40
+    ran = replace(waiting, tied=3, correct=20)
+    assert (ran.not_run, aside([ran])) == (0, "3 without an answer")
+    assert share_right([ran]).startswith("50.0%")
+
+
+def test_right_per_character_is_told_where_a_task_has_it_alone() -> None:
+    both = replace(run("colours", RunStatus.DONE, 40, 20), scoring=Scoring.TEXT, correct_norm=10)
+    assert "right per character" in aside([both])
+    plain = replace(both, per_character=False)
+    assert aside([plain]) == ""
+    assert wording.as_json(sweep(plain))["runs"][0]["accuracy_norm"] is None
