@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from analysis.data.results import Results
-    from analysis.data.tables import Table, Value
+    from analysis.data.tables import Column, Table, Value
     from proctor.settings import Settings
     from proctor.store.database.session import Store
 
@@ -94,7 +94,10 @@ def print_captioned(table: Table, most: int | None = None) -> None:
 
 
 def fitted(table: Table, width: int) -> RenderableType:
-    """The table for a terminal of so many columns: words wrap whole, and rows are stacked where no word would fit."""
+    """The table for a terminal of so many columns: texts wrap at words, numbers with their units not at all.
+
+    Where there is no room for the longest of them, rows are stacked.
+    """
     from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -104,18 +107,33 @@ def fitted(table: Table, width: int) -> RenderableType:
 
     cells = [[visible(cell) for cell in row] for row in table.shown()]
     heads = [column.heading for column in table.columns]
-    longest = [
-        max((len(word) for text in texts for word in text.split()), default=1)
-        for texts in zip(heads, *cells, strict=True)
-    ]
-    if sum(longest) + 3 * len(heads) + 1 > width:
+    longest = [longest_part(column, texts) for column, *texts in zip(table.columns, *cells, strict=True)]
+    room = width - 3 * len(heads) - 1  # for frames
+    if sum(longest) > room:
         return Group(Text(table.said, style="dim"), *(Text(stacked(heads, row, width)) for row in cells))
+    whole = [max(map(len, texts)) for texts in zip(heads, *cells, strict=True)]
     shown = RichTable(title=table.said, title_justify="left", title_style="dim")
-    for column, least in zip(table.columns, longest, strict=True):
-        shown.add_column(column.heading, justify="right" if column.numeric else "left", min_width=least)
+    for column, columns in zip(table.columns, shared_out(longest, whole, room), strict=True):
+        shown.add_column(column.heading, justify="right" if column.numeric else "left", width=columns)
     for row in cells:
         shown.add_row(*map(Text, row))
     return shown
+
+
+def longest_part(column: Column, texts: Sequence[str]) -> int:
+    """Letters of the longest part of a column that isn't broken: a word, or a number with its unit."""
+    cells = texts if column.numeric else [word for text in texts for word in text.split()]
+    return max(map(len, (*column.heading.split(), *cells)))
+
+
+def shared_out(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
+    """Widths between each column's longest word and its longest text: those who lack least of it get it first."""
+    widths, left = list(least), room - sum(least)
+    by_lack = sorted(range(len(widths)), key=lambda place: whole[place] - least[place])
+    for rank, place in enumerate(by_lack):
+        more = min(whole[place] - least[place], left // (len(by_lack) - rank))
+        widths[place], left = widths[place] + more, left - more
+    return widths
 
 
 def _known(value: Value) -> Value:

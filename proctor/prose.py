@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
 from textwrap import wrap
 
 import click
+
+_BETWEEN = " · "  # two cells of a row that is stacked
+_PERCENT, _BOUND_PERCENT = re.compile(r"(\d) %"), re.compile("(\\d)\N{NO-BREAK SPACE}%")
 
 
 def tell(text: str, *, err: bool = False) -> None:
@@ -25,17 +29,31 @@ def folded(text: str, width: int) -> str:
 
 
 def stacked(heads: Sequence[str], cells: Sequence[str], width: int) -> str:
-    """A row of a table that is too wide: its first cell on a line, the others below it with their headings."""
+    """A row of a table that is too wide: its first cell on a line, the others below it with their headings.
+
+    A heading and its cell are never parted where a line has room for both.
+    """
     first, *others = cells
-    said = " · ".join(f"{head}: {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
-    below = wrap(
-        said, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join([first, *below])
+    lines = [first]
+    for head, cell in zip(heads[1:], others, strict=True):
+        said = f"{head}: {cell}"
+        if not cell:
+            continue
+        if len(lines) > 1 and len(lines[-1]) + len(_BETWEEN) + len(said) <= width:
+            lines[-1] += _BETWEEN + said
+        else:
+            lines += _wrapped(f"  {said}", width, indent="    ")
+    return "\n".join(lines)
 
 
 def _fold(line: str, width: int) -> list[str]:
     if len(click.unstyle(line)) <= width:
         return [line]
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [line]
+    return _wrapped(line, width, indent=" " * (len(line) - len(line.lstrip()) + 2))
+
+
+def _wrapped(line: str, width: int, indent: str) -> list[str]:
+    """The line folded at words, of which a number and its percent sign are one; what goes on is indented."""
+    whole = _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", line)
+    found = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [_BOUND_PERCENT.sub("\\1 %", part) for part in found] or [line]

@@ -20,7 +20,7 @@ from scheduler.request_exams import parted
 
 PACKAGED = "in the package"
 WINDOW = 1 << 30  # tokens: no example is left out
-ASKED = {"choose": "a choice", "write": "a text", "loglikelihood": "one word", "rolling": "a whole page"}
+ASKED = {"choose": "a choice", "write": "a text", "loglikelihood": "one word", "rolling": "a page"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def as_table(entries: Sequence[Entry]) -> str:
     columns += [(one.name, one.asks, one.data or "?", one.licence or "?") for one in entries]
     widths = [max(len(row[place]) for row in columns) for place in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in columns]
-    lacking = [f"{one.name}: {one.needs}" for one in entries if one.needs]
+    reasons = dict.fromkeys(one.needs for one in entries if one.needs)
+    lacking = [f"{', '.join(one.name for one in entries if one.needs == reason)}: {reason}" for reason in reasons]
     return "\n".join([*lines, *(["", *lacking] if lacking else [])])
 
 

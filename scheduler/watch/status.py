@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from proctor.contestants import lane_labels
 from proctor.errors import StoreUnavailable
 from proctor.settings import Settings
 from proctor.signals import interruptible
@@ -27,7 +29,7 @@ from proctor.written_answers import with_counts
 from scheduler.watch import wording
 from scheduler.watch.fleet_tables import Room, fleet_board, lanes_seen, sweeps_table
 from scheduler.watch.speed import beside
-from scheduler.watch.sweep_grid import board, grid_names, lanes_in
+from scheduler.watch.sweep_grid import PIPED, board, grid_names, lanes_in
 
 NO_SWEEP = "No sweep yet. Submit one: submit-sweep --help"
 DEMO = "demo-results"  # where `make demo` keeps its database
@@ -97,12 +99,13 @@ def glance(store: Store, sweep_id: int | None) -> Glance:
 
 
 def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
-    """A glance for a terminal of this room; the grid of a sweep takes up to `height` rows.
+    """A glance for a terminal of this room, or for a pipe; the grid of a sweep takes up to `height` rows.
 
     A lane has one label on the whole screen: what a worker holds for another sweep is told from what is in the grid.
     """
     in_grid = [] if seen.sweep is None else lanes_in(seen.sweep)
-    names = grid_names([*in_grid, *lanes_seen(seen.fleet)])
+    lanes = [*in_grid, *lanes_seen(seen.fleet)]
+    names = lane_labels(lanes) if room.width >= PIPED else grid_names(lanes)
     below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:
         speed = beside(seen.fleet.answers_per_s, seen.fleet, {run.run_id for run in seen.sweep.runs})
@@ -233,7 +236,13 @@ def _live(store: Store, sweep_id: int | None, every_s: float, console: Console) 
 
 
 def _print(console: Console, seen: Glance) -> None:
-    console.print(drawn(seen, Room(console.width), WHOLE_GRID))
+    """To the terminal as it is; in a pipe or a file a row is a line, however long, without spaces at its end."""
+    if console.is_terminal:
+        return console.print(drawn(seen, Room(console.width), WHOLE_GRID))
+    whole = Console(file=io.StringIO(), width=PIPED, color_system=None)
+    with whole.capture() as captured:
+        whole.print(drawn(seen, Room(PIPED), WHOLE_GRID))
+    return click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _say_json(seen: Glance) -> None:

@@ -36,6 +36,7 @@ CELL = len("100.0% 56–100")  # columns of a cell that has room for a number
 TOTAL = len("100.0% (56.6 to 100.0)")
 GAP = 2  # columns between two columns
 NAME = 30  # letters of a label in a grid
+PIPED = 10_000  # columns of a pipe or a file, which has no width: nothing is cut or stacked there
 MOST_STACKED = 40  # rows
 Labelled = tuple[str, list[RunProgress]]  # a lane's label and its Runs
 
@@ -82,6 +83,8 @@ def _layout(
     progress: SweepProgress, lanes: Sequence[Labelled], subjects: Sequence[str], width: int, most_rows: int
 ) -> Layout:
     """The fullest layout for which there is room."""
+    if width >= PIPED:
+        return Layout.ROWS
     name = max(len(text) for text in (progress.name, *(name for name, _ in lanes)))
     counts = max(len("answered"), *(len(_counts(runs)) for _, runs in lanes))
     cells = sum(max(len(subject), CELL) + GAP for subject in subjects)

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from proctor.settings import Settings
+from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from scheduler.watch.fleet_tables import Room
@@ -52,6 +53,24 @@ def test_status_fits_the_terminal_and_lets_nothing_control_it(busy: Store, sweep
     shown = text(busy, sweep, width)
     assert max(len(line) for line in shown.splitlines()) <= width
     assert "\x1b" not in shown
+
+
+def test_in_a_pipe_a_row_is_a_line_and_nothing_is_cut_or_padded(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "org/a-model-with-a-very-long-name-and-its-version"
+    subjects = [f"a_subject_of_some_length_{n}" for n in range(50)]
+    with open_store(settings) as store:
+        submit(store, *(spec(model=name, subject=subject) for subject in subjects), name="night")
+        workers.register(store, card("cpu@host:1"))
+    show(settings, "night", as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:52]] == subjects
+    assert lines[1].startswith(name.removeprefix("org/"))
+    assert not any(line != line.rstrip() or "…" in line for line in lines)
+    show(settings, None, as_json=False)
+    assert "two cores" in capsys.readouterr().out
 
 
 def test_status_shows_sweeps_workers_backlog_and_what_failed(busy: Store) -> None:

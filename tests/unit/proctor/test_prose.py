@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proctor.prose import folded, tell
+from proctor.prose import folded, stacked, tell
 
 LONG = "Each model answers ten questions at each quantization. That is too few for a difference."
 
@@ -28,6 +28,18 @@ def test_a_word_wider_than_the_terminal_stays_whole() -> None:
 @given(st.text("ab-/ \n"), st.integers(8, 40))
 def test_no_word_is_cut_lost_or_added(text: str, width: int) -> None:
     assert folded(text, width).split() == text.split()
+
+
+def test_a_number_and_its_percent_sign_stay_together() -> None:
+    assert folded("it has 12 % right", 9) == "it has\n  12 %\n  right"
+    assert folded("a\N{NO-BREAK SPACE}% b", 4) == "a\N{NO-BREAK SPACE}%\n  b"
+
+
+def test_of_a_stacked_row_each_cell_stays_with_its_heading() -> None:
+    heads, cells = ("model", "change, points", "p (Holm)", "note", "right"), ("tiny 4 bit", "+1.2", ".344", "", "0.2 %")
+    assert stacked(heads, cells, 40) == "tiny 4 bit\n  change, points: +1.2 · p (Holm): .344\n  right: 0.2 %"
+    assert stacked(heads, cells, 34) == "tiny 4 bit\n  change, points: +1.2\n  p (Holm): .344 · right: 0.2 %"
+    assert stacked(("a", "a long heading"), ("x", "and a cell"), 16) == "x\n  a long\n    heading: and\n    a cell"
 
 
 def test_in_a_pipe_a_line_stays_a_line(capsys: pytest.CaptureFixture[str]) -> None:
