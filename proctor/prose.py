@@ -11,7 +11,7 @@ from textwrap import wrap
 import click
 
 _BETWEEN = " · "  # two cells of a row that is stacked
-_PERCENT, _BOUND_PERCENT = re.compile(r"(\d) %"), re.compile("(\\d)\N{NO-BREAK SPACE}%")
+_UNIT, _BOUND_UNIT = (re.compile(rf"(\d){space}(%|[kMG]i?B\b)") for space in (" ", "\N{NO-BREAK SPACE}"))
 
 
 def tell(text: str, *, err: bool = False) -> None:
@@ -53,7 +53,9 @@ def _fold(line: str, width: int) -> list[str]:
 
 
 def _wrapped(line: str, width: int, indent: str) -> list[str]:
-    """The line folded at words, of which a number and its percent sign are one; what goes on is indented."""
-    whole = _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", line)
-    found = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [_BOUND_PERCENT.sub("\\1 %", part) for part in found] or [line]
+    """The line folded at words, what goes on indented. A number and its unit are one word; colours take no room."""
+    coloured = iter(line.split())
+    bound = _UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", click.unstyle(line))
+    found = wrap(bound, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    free = [_BOUND_UNIT.sub("\\1 \\2", part) for part in found]
+    return [re.sub(r"\S+", lambda _: next(coloured), part) for part in free] or [line]

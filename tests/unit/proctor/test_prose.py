@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,13 @@ def test_no_word_is_cut_lost_or_added(text: str, width: int) -> None:
     assert folded(text, width).split() == text.split()
 
 
-def test_a_number_and_its_percent_sign_stay_together() -> None:
+def test_colours_take_no_room() -> None:
+    red = click.style("Error:", fg="red", bold=True)
+    assert folded(f"{red} a model that isn't there", 20) == f"{red} a model that\n  isn't there"
+
+
+def test_a_number_and_its_unit_stay_together() -> None:
+    assert folded("about 0.56 GB, 30 MiB", 10) == "about\n  0.56 GB,\n  30 MiB"
     assert folded("it has 12 % right", 9) == "it has\n  12 %\n  right"
     assert folded("a\N{NO-BREAK SPACE}% b", 4) == "a\N{NO-BREAK SPACE}%\n  b"
 
