@@ -59,7 +59,12 @@ def _of_totals(done: Totals) -> Iterator[Metric]:
     yield _counter("proctor_answers", "Answers recorded.", (), [((), done.answers)])
     yield _counter("proctor_answers_correct", "Answers recorded that are right.", (), [((), done.correct)])
     ended = [((outcome,), count) for outcome, count in done.attempts.items()]
-    yield _counter("proctor_attempts", "Attempts at Runs that have ended, by outcome.", ("outcome",), ended)
+    yield _counter(
+        "proctor_attempts",
+        "Attempts at Runs, or parts of large ones, that have ended, by outcome.",
+        ("outcome",),
+        ended,
+    )
     help_text = "Leases that ran out because their worker fell silent."
     yield _counter("proctor_lease_expiries", help_text, (), [((), done.leases_expired)])
 
@@ -70,7 +75,7 @@ def _of_backlog(now: Fleet) -> Iterator[Metric]:
     names = ("device", "model", "quant")
     lanes = [((lane.lane.device.value, lane.lane.model, lane.lane.quant.value), lane) for lane in now.lanes]
     pending = [(labels, lane.pending) for labels, lane in lanes]
-    yield _gauge("proctor_backlog_runs", "Pending Runs a lane.", names, pending)
+    yield _gauge("proctor_backlog_runs", "Pending Runs, and parts of large ones, a lane.", names, pending)
     left = [(labels, lane.questions_left) for labels, lane in lanes]
     yield _gauge("proctor_backlog_questions", "Questions of a lane's pending and running Runs.", names, left)
     holding = [(labels, lane.workers) for labels, lane in lanes]

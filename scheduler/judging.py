@@ -11,6 +11,7 @@ from pathlib import Path
 from proctor.contestants import labels, match, of_lane
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.judges import prompts
+from proctor.exams.parts import parts_of
 from proctor.kinship import SMALL_BILLIONS, is_small, kin
 from proctor.nouns.briefs import Brief, Grading
 from proctor.nouns.exams import Conditions, Scoring
@@ -158,6 +159,7 @@ def _merged(lanes: Sequence[PlannedLane], bench: Sequence[Judge], runs: Sequence
     }
     found = {one.lane: one for one in lanes}
     for run in runs:
-        known = found.get(run.lane) or PlannedLane(run.lane, 0, 0, needs[str(run.model), run.quant])
-        found[run.lane] = replace(known, runs=known.runs + 1, questions=known.questions + run.questions)
+        known = found.get(run.lane) or PlannedLane(run.lane, 0, 0, needs[str(run.model), run.quant], 0)
+        parts = known.parts + len(parts_of(run.questions, run.conditions.scoring))
+        found[run.lane] = replace(known, runs=known.runs + 1, questions=known.questions + run.questions, parts=parts)
     return tuple(found.values())

@@ -34,7 +34,7 @@ def run(store: Store, settings: Settings, sweep_id: int, allotment: Allotment, *
     BrokerUnavailable, WorkersUnavailable
         where the broker or every worker fails; what was answered until then is kept.
     """
-    wanted = {run.lane.device for run in records.progress(store, sweep_id).runs if run.status is RunStatus.PENDING}
+    wanted = {part.lane.device for part in records.progress(store, sweep_id).parts if part.status is RunStatus.PENDING}
     devices = "cpu" if wanted <= {Device.CPU} else "auto"
     with embedded(settings, devices, sweep_id, allotment) as crew:
         return follow(store, sweep_id, verbose=verbose, crew=crew)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from proctor.errors import BadInput, DoesNotFit, ProctorError, SeveralFaults
 from proctor.exams.judging.metrics import is_open
+from proctor.exams.parts import parts_of
 from proctor.exams.tasks.asking import FORM_VERSION
 from proctor.exams.tasks.form import Kind, read_form
 from proctor.nouns.exams import LETTERS, Conditions, Exam, Scoring
@@ -52,6 +53,7 @@ class PlannedLane:
     runs: int
     questions: int
     memory_bytes: int
+    parts: int  # what a worker takes at a time: parts of large Runs, each other Run whole
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def expand(
             mine = [run_spec(request, model.ref, quant, device, exam) for exam in exams]
             needs = model.memory_bytes[quant]
             questions = sum(run.questions for run in mine)
-            lanes.append(PlannedLane(Lane(device, str(model.ref), quant), len(mine), questions, needs))
+            parts = sum(len(parts_of(run.questions, run.conditions.scoring)) for run in mine)
+            lanes.append(PlannedLane(Lane(device, str(model.ref), quant), len(mine), questions, needs, parts))
             runs += mine
     return Plan(request, tuple(runs), tuple(lanes), sum(questions_asked(request, exam) for exam in exams))
 

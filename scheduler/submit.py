@@ -14,6 +14,7 @@ from proctor import logs, private
 from proctor.allotment import Allotment
 from proctor.broker import bell
 from proctor.broker.app import make_app
+from proctor.exams.parts import parts_of
 from proctor.nouns.models import Device
 from proctor.nouns.runs import RunStatus, SweepRequest
 from proctor.prose import tell
@@ -104,7 +105,13 @@ def write_down(store: Store, prepared: Prepared, *, fresh: bool) -> sweeps.Submi
         save_exam(store, exam)
     needs_bytes = {lane.lane: lane.memory_bytes for lane in prepared.plan.lanes}
     return sweeps.submit(
-        store, prepared.plan.request, prepared.plan.runs, needs_bytes, fresh=fresh, stored=prepared.stored
+        store,
+        prepared.plan.request,
+        prepared.plan.runs,
+        needs_bytes,
+        fresh=fresh,
+        stored=prepared.stored,
+        split=parts_of,
     )
 
 
@@ -121,16 +128,16 @@ def kept_log(settings: Settings) -> AbstractContextManager[None]:
 
 def log_pending(store: Store, sweep_id: int) -> None:
     """The beginning of each Run's way through the logs."""
-    for run in records.progress(store, sweep_id).runs:
+    for run in records.progress(store, sweep_id).parts:
         if run.status is RunStatus.PENDING:
             with logs.about(f"run-{run.run_id}"):
                 log.info("submitted: %s on %s/%s", run.lane, run.benchmark, run.subject)
 
 
 def ring_fleet(store: Store, settings: Settings, sweep_id: int) -> None:
-    """A bell for every Run that is pending, on its device's queue."""
+    """A bell for every Run, or part of one, that is pending, on its device's queue."""
     app = make_app(settings)
-    pending = [run for run in records.progress(store, sweep_id).runs if run.status is RunStatus.PENDING]
+    pending = [part for part in records.progress(store, sweep_id).parts if part.status is RunStatus.PENDING]
     for device in Device:
         bell.ring(app, device, [run.run_id for run in pending if run.lane.device is device])
 

@@ -34,6 +34,7 @@ from proctor.nouns.runs import Claim, Cost, Measures, RunSpec
 from proctor.store.database.session import Store
 from proctor.store.runs import exams, runs, sweeps
 from tests.integration.store_world import claim, provenance, request
+from tests.sweeps import in_parts
 
 SIZE = 12  # questions of each
 SKILL = {("org/Small", Quant.NONE): 0.3, ("org/Large", Quant.NONE): 0.9, ("org/Large", Quant.FOUR_BIT): 0.8}
@@ -180,8 +181,11 @@ class Model:
         return Written(" no idea", (6,))
 
 
-def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shots: int = 1) -> int:
-    """A sweep of three contestants on these exams, or on one of each kind, marked as a worker would; its id."""
+def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shots: int = 1, parts: int = 1) -> int:
+    """A sweep of three contestants on these exams, or on one of each kind, marked as a worker would; its id.
+
+    Each Run is sat in so many parts. In a database of its own the sweep has the same replies in any number of them.
+    """
     papers = {one.subject: one for one in (made or [one() for one in ALL])}
     asked = []
     for paper in papers.values():
@@ -190,10 +194,11 @@ def sit_forms(store: Store, name: str = "forms", made: Sequence[Exam] = (), shot
         asked.append((paper, conditions))
 
     def answers(held: Claim, exam: Exam, skill: float) -> list[Answer]:
-        model = Model(skill, seed=held.run_id)
-        return [answered(exam, one, held.spec.conditions, model) for one in exam.questions]
+        model = Model(skill, seed=(held.run_id - 1) // parts + 1)
+        whole = [answered(exam, one, held.spec.conditions, model) for one in exam.questions]
+        return whole[held.asked.start : held.asked.stop]
 
-    return sit_as(store, name, asked, answers)
+    return sit_as(store, name, asked, answers, parts)
 
 
 def sit_as(
@@ -201,6 +206,7 @@ def sit_as(
     name: str,
     asked: Sequence[tuple[Exam, Conditions]],
     answers: Callable[[Claim, Exam, float], list[Answer]],
+    parts: int = 1,
 ) -> int:
     """A sweep of the three contestants on these exams, with the answers that each gives by its skill; its id."""
     specs = []
@@ -213,8 +219,8 @@ def sit_as(
             )
             for model, quant in SKILL
         ]  # fmt: skip
-    sweep_id = sweeps.submit(store, request(name), specs, fresh=True).sweep_id
-    for _ in specs:
+    sweep_id = sweeps.submit(store, request(name), specs, fresh=True, split=in_parts(parts)).sweep_id
+    for _ in range(len(specs) * parts):
         held = claim(store)
         runs.begin(store, held, provenance())
         exam = exams.load_exam(store, held.spec.benchmark, held.spec.subject, held.spec.exam_hash)

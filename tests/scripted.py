@@ -25,6 +25,7 @@ from proctor.store.runs import exams, sweeps
 from proctor.store.runs.sweeps import identity_of
 from tests.bigram import END, BigramEngine, BigramGenerator, Bytes
 from tests.integration.store_world import request
+from tests.sweeps import in_parts
 from workers.engines.base import LoadRequest
 from workers.engines.generation import GenerationRequest, NextToken
 
@@ -185,11 +186,19 @@ def judging(judge: str, one: RunSpec, other: RunSpec | None = None) -> RunSpec:
 
 
 def submit(
-    store: Store, paper: Exam, judges: Sequence[str], *, pairs: bool = False, grades: bool = True, name: str = "judged"
+    store: Store,
+    paper: Exam,
+    judges: Sequence[str],
+    *,
+    pairs: bool = False,
+    grades: bool = True,
+    name: str = "judged",
+    parts: int = 1,
 ) -> int:
-    """A sweep of both candidates, and of judges that rate them or compare them; its id."""
+    """A sweep of both candidates, and of judges that rate them or compare them, each Run in so many parts; its id."""
     exams.save_exam(store, paper)
     sat = [candidate(paper, one) for one in CANDIDATES]
     rated = [judging(judge, one) for judge in judges for one in sat if grades]
     compared = [judging(judge, *both) for judge in judges for both in combinations(sat, 2) if pairs]
-    return sweeps.submit(store, request(name), [*sat, *rated, *compared], fresh=True).sweep_id
+    specs = [*sat, *rated, *compared]
+    return sweeps.submit(store, request(name), specs, fresh=True, split=in_parts(parts)).sweep_id

@@ -15,7 +15,7 @@ from proctor.nouns.workers import LaneLoad, WorkerCard
 from proctor.store.database.session import Store
 from proctor.store.runs import runs as store_runs
 from proctor.store.runs.exams import save_exam
-from proctor.store.runs.sweeps import submit
+from proctor.store.runs.sweeps import Split, submit
 
 ME = WorkerCard("cpu@here:1", "here", Device.CPU, "a CPU", 8 << 30)
 PROVENANCE = Provenance(DType.FLOAT32, "plain", "a CPU", "here", {"torch": "2.13.0", "transformers": "5.24.0"})
@@ -37,6 +37,7 @@ class Sat:
     noise: Noise | None = None  # of every Run
     mended: Sequence[str] = ()  # subjects with other keys than they have by default
     dropped: Mapping[str, int] = field(default_factory=dict)  # model -> first questions of a subject after 3 shots
+    parts: int = 1  # in so many a Run is sat
     reworded: int = 0  # the first so many questions of a subject are put in another prompt than without this
 
 
@@ -68,10 +69,10 @@ def sit_sweep(store: Store, sat: Sat, seed: int = 0) -> int:
         tuple(sat.models), tuple(sat.quants), sat.benchmark, tuple(sat.subjects), "cpu", DType.AUTO, sat.conditions,
         name=sat.name,
     )  # fmt: skip
-    sweep_id = submit(store, request, specs, fresh=True).sweep_id
+    sweep_id = submit(store, request, specs, fresh=True, split=in_parts(sat.parts)).sweep_id
     skill = dict(zip(sat.models, sat.skill, strict=True))
     by_subject = {each.subject: each for each in exams}
-    for number in range(len(specs)):
+    for number in range(len(specs) * sat.parts):
         claim = store_runs.claim_best(store, ME, None, _first, 600.0)
         assert claim is not None
         if number in sat.fail:
@@ -79,6 +80,13 @@ def sit_sweep(store: Store, sat: Sat, seed: int = 0) -> int:
             continue
         _sit(store, claim, by_subject[claim.spec.subject], skill[claim.spec.model.name], seed, sat)
     return sweep_id
+
+
+def in_parts(count: int) -> Split:
+    """Every Run in so many parts of one size, or almost."""
+    return lambda questions, _: [
+        range(questions * number // count, questions * (number + 1) // count) for number in range(count)
+    ]
 
 
 def _first(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:
@@ -92,7 +100,7 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, sat: S
     shared = np.random.default_rng([seed, *words])
     own = np.random.default_rng([seed, *words, *map(ord, claim.spec.quant)])
     answers = []
-    for place, question in enumerate(exam.questions[: claim.spec.questions]):
+    for place, question in enumerate(exam.questions[: claim.asked.stop]):
         logits = shared.normal(size=4)
         logits[question.answer] += 3.0 * (shared.random() < skill)
         logits += own.normal(size=4) * (0.3 if claim.spec.quant is not Quant.NONE else 0.0)
@@ -103,6 +111,6 @@ def _sit(store: Store, claim: Claim, exam: Exam, skill: float, seed: int, sat: S
         prompt = question.id[::-1] * 4 if place < sat.reworded else question.id * 4
         shots = 3 if place < sat.dropped.get(claim.spec.model.name, 0) else 5
         answers.append(Answer(question.id, prompt, shots, scores, picked, right, right))
-    store_runs.record(store, claim, 0, answers, Cost(1.5, 2.5))
+    store_runs.record(store, claim, 0, answers[claim.asked.start :], Cost(1.5, 2.5))
     peak = {Quant.NONE: 4 << 30, Quant.EIGHT_BIT: 2 << 30, Quant.FOUR_BIT: 1 << 30}[claim.spec.quant]
     store_runs.finish(store, claim, Measures(load=Cost(3.0, 3.0), score=Cost(1.5, 2.5), peak_rss_bytes=peak), sat.noise)

@@ -76,7 +76,8 @@ class HeldRun:
 
     def write_paper(self, engine: Engine) -> Paper:
         """The Run's prompts for this model. Errors as of `workers.run.paper.write_paper`."""
-        return write_paper(self.lease.load_exam(), self.claim.spec.conditions, engine, self.claim.template_date)
+        exam, claim = self.lease.load_exam(), self.claim
+        return write_paper(exam, claim.spec.conditions, engine, claim.template_date, claim.asked)
 
     def prepare(self, engine: Engine, paper: Paper) -> Prepared:
         """Tokenize the prompts, and compute once what all begin with where options are scored behind them.

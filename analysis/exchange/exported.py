@@ -35,6 +35,7 @@ from proctor.store.runs.copies import AnswerCopy, RunCopy, SatCopy, run_of
 OURS = {"question_id", "prompt_hash", "options_logprob", "picked", "run_id", "attempt"}  # no other file has them all
 OBJECTS = ("conditions", "measures", "provenance", "run", "pack")
 ROWS_AT_A_TIME = 1000  # of Parquet
+Sat = tuple[int, int]  # a Run's number, and that of its part; 0 where it has none
 LONGEST_CELL = 16 << 20  # characters
 
 
@@ -79,18 +80,18 @@ def read_export(path: Path) -> Export:
             raise BadInput(f"{path}, row {number}: {error.problem}", error.next_step or "") from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise BadInput(f"{path}, row {number}: it is no row of an export ({error!r}).") from error
-    headless = [str(run_id) for run_id in reading.answers if run_id not in reading.runs]
+    headless = [named(of) for of in reading.answers if of not in reading.runs]
     if headless:
         raise BadInput(
             f"{path} lacks the first row of Run {', '.join(headless)}, which describes it.", "Export it again."
         )
-    for run_id, run in reading.runs.items():
-        if len(reading.answers[run_id]) < run.answered:
+    for of, run in reading.runs.items():
+        if len(reading.answers[of]) < run.answered:
             raise BadInput(
-                f"{path} holds {len(reading.answers[run_id])} of the {run.answered} answers of Run {run_id}.",
+                f"{path} holds {len(reading.answers[of])} of the {run.answered} answers of Run {named(of)}.",
                 "It was broken off, or rows were left out: export it again.",
             )
-    sat = tuple(SatCopy(reading.runs[run_id], tuple(answers)) for run_id, answers in reading.answers.items())
+    sat = tuple(SatCopy(reading.runs[of], tuple(answers)) for of, answers in reading.answers.items())
     sheets = tuple(Sheet(who, terms, path.name, tuple(rows)) for (who, terms), rows in reading.foreign.items())
     if not sat and not sheets:
         raise BadInput(f"{path} has no row.")
@@ -101,8 +102,8 @@ def read_export(path: Path) -> Export:
 class _Reading:
     """What was read so far."""
 
-    runs: dict[int, RunCopy] = field(default_factory=dict)
-    answers: dict[int, list[AnswerCopy]] = field(default_factory=dict)
+    runs: dict[Sat, RunCopy] = field(default_factory=dict)
+    answers: dict[Sat, list[AnswerCopy]] = field(default_factory=dict)
     foreign: dict[tuple[Contestant, Terms], list[Row]] = field(default_factory=dict)
     questions: dict[object, Question] = field(default_factory=dict)  # by their cells: rows repeat them
 
@@ -112,13 +113,13 @@ class _Reading:
             contestant, terms = _who(cells)
             self.foreign.setdefault((contestant, terms), []).append(_foreign(cells, question, contestant))
             return
-        run_id = int(cells["run_id"])
-        if cells["run"] is not None and run_id in self.runs:
-            raise BadInput(f"it describes Run {run_id}, as a row above does.", "Import files one by one.")
+        of = int(cells["run_id"]), int(object_of(cells["pack"]).get("part", 0))
+        if cells["run"] is not None and of in self.runs:
+            raise BadInput(f"it describes Run {named(of)}, as a row above does.", "Import files one by one.")
         if cells["run"] is not None:
-            self.runs[run_id] = run_of(cells | {name: object_of(cells[name]) for name in OBJECTS})
-        read = answer_in_form if run_id in self.runs and self.runs[run_id].form else answer_of
-        self.answers.setdefault(run_id, []).append(read(cells, question))
+            self.runs[of] = run_of(cells | {name: object_of(cells[name]) for name in OBJECTS})
+        read = answer_in_form if of in self.runs and self.runs[of].form else answer_of
+        self.answers.setdefault(of, []).append(read(cells, question))
 
     def _question(self, cells: Cells) -> Question:
         names = ("subject", "question", "question_index", "answer", "question_id", "reference", "opening")
@@ -127,6 +128,12 @@ class _Reading:
         if key not in self.questions:
             self.questions[key] = question_of(cells)
         return self.questions[key]
+
+
+def named(sat: Sat) -> str:
+    """`17`, or `17, part 2`."""
+    run_id, part = sat
+    return f"{run_id}, part {part}" if part else str(run_id)
 
 
 def _kind(path: Path) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from proctor.nouns.exams import Pack
 
+REPLIES_A_PACK = 64  # of written answers, the unit of record: a worker that is killed loses so many at most
+
 
 def compose(lengths: Sequence[int], budget_tokens: int, *, padded: bool = True) -> tuple[Pack, ...]:
     """Divide prompts of the given lengths (tokens) into Packs.

@@ -10,6 +10,9 @@ from enum import StrEnum
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, Lane, ModelRef, Quant
 
+# The versions on which numbers depend in their last digits.
+ROUNDING = ("torch", "transformers", "bitsandbytes", "cuda", "driver", "compute_capability")
+
 
 class RunStatus(StrEnum):
     """A Run's state. The chart of the arrows is the docstring of `proctor.store.runs.runs`."""
@@ -85,6 +88,12 @@ class Claim:
     check_noise: bool = False  # asked for, and not yet known
     template_date: date | None = None  # what a chat template is told, the same in all Runs of a sweep
     judged: tuple[int, ...] = ()  # of a judge's Run, those whose replies are judged: the candidate's, another's
+    first_question: int = 0  # place in the exam; above 0 in parts of a large Run, whose spec counts their questions
+
+    @property
+    def asked(self) -> range:
+        """The places in the exam of the questions that are asked."""
+        return range(self.first_question, self.first_question + self.spec.questions)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,18 @@ class Noise:
     pack_tokens: int  # budget of the other packs
     wall_s: float
 
+    def __add__(self, other: Noise) -> Noise:
+        questions = self.questions + other.questions
+        mean = (self.mean * self.questions + other.mean * other.questions) / max(1, questions)
+        return Noise(
+            questions,
+            self.flips + other.flips,
+            max(self.largest, other.largest),
+            mean,
+            self.pack_tokens,
+            self.wall_s + other.wall_s,
+        )
+
 
 @dataclass(frozen=True)
 class ShotsShown:
@@ -139,6 +160,9 @@ class ShotsShown:
     fewest: int
     most: int
     short: int  # questions with fewer than asked for
+
+    def __add__(self, other: ShotsShown) -> ShotsShown:
+        return ShotsShown(min(self.fewest, other.fewest), max(self.most, other.most), self.short + other.short)
 
 
 @dataclass(frozen=True)
@@ -200,6 +224,22 @@ class Provenance:
     template_date: str = ""  # YYYY-MM-DD, where the chat template writes the date into the prompts
     shots: ShotsShown | None = None  # None: not recorded, by an earlier release
     judged_by: str = ""  # filter chain by which written answers were marked again; "": the one of the exam's form
+
+    @property
+    def way(self) -> tuple[DType, str, str]:
+        """What differs by more than rounding: type, attention, matrix products. One Run is never computed in two."""
+        return self.dtype, self.attention, self.products
+
+    def elsewhere(self, there: Provenance) -> str:
+        """`on NAME with torch 2.5 instead of 2.4`: device and versions of `there`; "" where both are the same."""
+        device = there.device_name if there.device_name != self.device_name else ""
+        versions = [
+            f"{name} {there.versions.get(name, 'unknown')} instead of {self.versions.get(name, 'unknown')}"
+            for name in ROUNDING
+            if there.versions.get(name) != self.versions.get(name)
+        ]
+        told = [f"on {device}"] * bool(device) + [f"with {', '.join(versions)}"] * bool(versions)
+        return " ".join(told)
 
 
 @dataclass(frozen=True)

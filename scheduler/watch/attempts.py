@@ -15,12 +15,17 @@ def told(run: RunRecord, label: str) -> str:
         f"Run {run.run_id} of sweep {run.sweep_id} ({run.sweep_name}): {label}, {run.spec.subject}: "
         f"{run.status}, {run.answered} of {run.spec.questions} answered, {run.failures} failures."
     )
+    if run.parts:
+        each = [line for number, part in enumerate(run.parts, start=1) for line in _of_part(part, number, run)]
+        return "\n".join([head, *each])
     if not run.attempts:
         return f"{head}\nNo worker has tried it yet."
     return "\n".join([head, *(line for attempt in run.attempts for line in _lines(attempt))])
 
 
 def as_json(run: RunRecord, label: str) -> dict[str, Any]:
+    """The Run; of a large one also each part, with the attempts at it."""
+    parts = {"parts": [as_json(part, label) for part in run.parts]} if run.parts else {}
     return {
         "run_id": run.run_id,
         "sweep": run.sweep_id,
@@ -45,7 +50,18 @@ def as_json(run: RunRecord, label: str) -> dict[str, Any]:
             }
             for attempt in run.attempts
         ],
+        **parts,
     }
+
+
+def _of_part(part: RunRecord, number: int, whole: RunRecord) -> list[str]:
+    head = (
+        f"Part {number} of {len(whole.parts)} (Run {part.run_id}): {part.status}, "
+        f"{part.answered} of {part.spec.questions} answered, {part.failures} failures."
+    )
+    if not part.attempts:
+        return [head, "  No worker has tried it yet."]
+    return [head, *(line for attempt in part.attempts for line in _lines(attempt))]
 
 
 def _lines(attempt: Attempt) -> list[str]:

@@ -158,7 +158,7 @@ def troubles_list(troubles: Sequence[Trouble], room: Room, names: Mapping[Lane, 
         failed = each.status is RunStatus.FAILED
         state = "failed" if failed else f"failed {each.failures}× and is {each.status.value}"
         head = Text(f"Run {each.run_id} {state}: ", style="bold red" if failed else "yellow")
-        what = printable(f"{names[each.lane]}, {each.subject}")
+        what = printable(f"{names[each.lane]}, {each.subject}{f', {each.part}' if each.part else ''}")
         lines += [head.append(what, style="default"), Padding(Text(printable(each.reason)), (0, 0, 0, 2))]
     return _with_rest(Group(*lines), len(troubles) - room.rows)
 

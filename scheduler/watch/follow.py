@@ -84,7 +84,7 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
 
 def seen(pace: Pace, progress: SweepProgress, now: Fleet) -> Speed:
     """The speed so far, with what is loaded now and later: a look at the sweep and its workers goes into the pace."""
-    running = [run for run in progress.runs if run.status is RunStatus.RUNNING]
+    running = [part for part in progress.parts if part.status is RunStatus.RUNNING]
     ahead = beside(0.0, now, {run.run_id for run in running})
     pace.see(
         time.monotonic(),

@@ -108,7 +108,7 @@ def drawn(seen: Glance, room: Room, height: int) -> RenderableType:
     names = lane_labels(lanes) if room.width >= PIPED else grid_names(lanes)
     below = fleet_board(seen.fleet, room, names)
     if seen.sweep is not None:
-        speed = beside(seen.fleet.answers_per_s, seen.fleet, {run.run_id for run in seen.sweep.runs})
+        speed = beside(seen.fleet.answers_per_s, seen.fleet, {part.run_id for part in seen.sweep.parts})
         return Group(board(seen.sweep, speed, room.width, height, names), below)
     return Group(sweeps_table(seen.summaries, room) if seen.summaries else Text(NO_SWEEP), below)
 
@@ -179,6 +179,7 @@ def fleet_as_json(now: Fleet) -> dict[str, object]:
                 "status": each.status.value,
                 "failures": each.failures,
                 "reason": each.reason,
+                **({"part": each.part} if each.part else {}),
             }
             for each in now.troubles
         ],

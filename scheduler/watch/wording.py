@@ -13,7 +13,7 @@ from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
 from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
 from proctor.store.runs.sweeps import Submission
-from scheduler.plan import Plan
+from scheduler.plan import Plan, PlannedLane
 from scheduler.watch.accuracy import amount
 from scheduler.watch.aside import aside, judges, of_pages, several_benchmarks, share_right
 from scheduler.watch.sweep_grid import label_of, lanes_of, names_of
@@ -49,12 +49,18 @@ def plan(what: Plan, notes: Sequence[str]) -> str:
         f"{counted(len(what.lanes), 'load')} of a model."
     )
     loads = [
-        f"  {printable(names[lane.lane]):{width}}  {counted(lane.runs, 'Run')}, {counted(lane.questions, 'question')}, "
+        f"  {printable(names[lane.lane]):{width}}  {_runs(lane)}, {counted(lane.questions, 'question')}, "
         f"about {lane.memory_bytes / 1e9:.2f} GB"
         for lane in what.lanes
     ]
     lines = [head, *loads, power(what), *(f"Note: {note}" for note in notes), "Nothing was started (--plan)."]
     return "\n".join(lines)
+
+
+def _runs(lane: PlannedLane) -> str:
+    """`2 Runs`, or `2 Runs in 7 parts` where some are so large that several workers share them."""
+    runs = counted(lane.runs, "Run")
+    return f"{runs} in {lane.parts} parts" if lane.parts > lane.runs else runs
 
 
 def power(what: Plan) -> str:
@@ -84,6 +90,7 @@ def plan_as_json(what: Plan) -> dict[str, Any]:
                 "lane": str(lane.lane),
                 "label": names[lane.lane],
                 "runs": lane.runs,
+                "parts": lane.parts,
                 "questions": lane.questions,
                 "predicted_memory_bytes": lane.memory_bytes,
             }
@@ -220,10 +227,24 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 **({"points": run.points} if run.partial else {}),
                 **({"judges": [str(lane) for lane in run.judged]} if run.judged else {}),
                 **({"unjudged": run.unjudged} if run.scoring is Scoring.OPEN else {}),
+                **({"parts": [_part_as_json(part) for part in run.parts]} if run.parts else {}),
                 **({} if run.fared is None else {"written": {**asdict(run.fared), "finished": run.fared.finished}}),
             }
             for run in progress.runs
         ],
+    }
+
+
+def _part_as_json(part: RunProgress) -> dict[str, Any]:
+    """A part of a large Run: what several workers sit at once."""
+    return {
+        "run_id": part.run_id,
+        "status": part.status.value,
+        "attempt": part.attempt,
+        "worker": part.worker,
+        "questions": part.questions,
+        "answered": part.answered,
+        "reason": part.reason or None,
     }
 
 

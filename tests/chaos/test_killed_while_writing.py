@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from proctor.catalog.resolve import resolve
+from proctor.exams import packs
 from proctor.exams.benchmarks import registry
 from proctor.exams.benchmarks.registry import BUILT_IN
 from proctor.nouns.models import ModelRef
@@ -25,7 +26,6 @@ from tests.integration.test_sit_writing import submit
 from tests.made_up import SUMS
 from workers.channel import Channel
 from workers.drain import drain
-from workers.run import paper
 
 KILLS = 5
 LOOKS = 40  # of a life: before each pack, and before each token of its replies
@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
 def live(settings: Settings, looks: int | None) -> None:
     """One worker's life: a reply a pack, killed in the middle of one, or to the end."""
     registry.BUILT_IN = (*BUILT_IN, SUMS)
-    paper.REPLIES_A_PACK = 1
+    packs.REPLIES_A_PACK = 1
     die = partial(os.kill, os.getpid(), signal.SIGKILL)
     with open_store(settings) as store:
         drain(make_desk(store, settings, Channel() if looks is None else CountedLink(looks, then=die)))

@@ -73,11 +73,18 @@ def card(name: str = "cpu@host:1", lanes: tuple[str, ...] = (), sweep_id: int | 
     return WorkerCard(name, "host", Device.CPU, "two cores", 8_000_000_000, lanes, sweep_id)
 
 
-def submit(store: Store, *specs: RunSpec, name: str = "", priority: int = 0, fresh: bool = False) -> sweeps.Submission:
+def submit(
+    store: Store,
+    *specs: RunSpec,
+    name: str = "",
+    priority: int = 0,
+    fresh: bool = False,
+    split: sweeps.Split = sweeps.unsplit,
+) -> sweeps.Submission:
     """Save the exams that the specs name and submit them."""
     for one in dict.fromkeys((one.subject, one.questions) for one in specs):
         exams.save_exam(store, exam(*one))
-    return sweeps.submit(store, request(name, priority), specs, fresh=fresh)
+    return sweeps.submit(store, request(name, priority), specs, fresh=fresh, split=split)
 
 
 def first_lane(_held: Lane | None, loads: Sequence[LaneLoad]) -> Lane | None:

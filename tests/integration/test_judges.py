@@ -69,6 +69,33 @@ def test_what_waits_for_a_run_that_fails_fails_with_it_and_is_tried_again_with_i
     assert {run.status for run in records.runs(store, [sweep])} == {RunStatus.PENDING}
 
 
+def test_a_judge_waits_for_all_parts_of_the_replies_and_is_given_them_whole(store: Store, settings: Settings) -> None:
+    whole = sat(store, settings, scripted.submit(store, exam(), ["judges/longer-70B"], pairs=True, name="whole"))
+    sweep = scripted.submit(store, exam(), ["judges/longer-70B"], pairs=True, parts=3)
+    held = [claim(store, worker=f"cpu@host:{number}") for number in range(6)]
+    assert {one.spec.model.name for one in held} == set(CANDIDATES)
+    assert seen_loads(store) == []
+    for one in held:
+        runs.hand_back(store, one)
+    parted = sat(store, settings, sweep)
+    assert [len(run.parts) for run in parted] == [3] * 5
+    for run in parted:
+        same = of(whole, run.spec.model.name, *(one.spec.model.name for one in run.judged))
+        mine, theirs = ([*export_rows(store, [each.sweep_id], [each.run_id])] for each in (run, same))
+        assert [(row.question_id, row.extracted, row.points) for row in mine] == [
+            (row.question_id, row.extracted, row.points) for row in theirs
+        ]
+    assert not any(run.unjudged for run in records.progress(store, sweep).runs)
+
+
+def test_a_part_that_fails_fails_what_waits_for_its_run(store: Store) -> None:
+    sweep = scripted.submit(store, exam(), ["judges/first-70B"], parts=2)
+    runs.fail(store, claim(store), "no such file", final=True)
+    failed = [run for run in records.runs(store, [sweep]) if run.status is RunStatus.FAILED]
+    assert [bool(run.judged) for run in failed] == [True]  # the judge's, whole; of the candidate's a part still waits
+    assert sweeps.retry(store, sweep) == 2
+
+
 def test_two_judges_rate_and_compare_the_replies_that_are_stored(store: Store, settings: Settings) -> None:
     done = sat(store, settings, scripted.submit(store, exam(), ["judges/reference-70B"], pairs=True))
     rated = of(done, "judges/reference-70B", "org/terse-1B")

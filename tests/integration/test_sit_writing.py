@@ -22,13 +22,15 @@ from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
 from proctor.store.database.session import Store
 from proctor.store.reads.export import ExportRow, export_rows
-from proctor.store.runs import exams, sweeps
+from proctor.store.runs import exams, runs, sweeps
+from scheduler.choose import choose
 from tests import tiny
 from tests.chaos.scene import assert_every_answer_once, outcomes, runs_of
-from tests.integration.desks import CountedLink, make_desk
+from tests.integration.desks import ME, CountedLink, make_desk
 from tests.made_up import LAST_LINE, SUMS, TWICE
+from tests.sweeps import in_parts
 from workers.context import WorkerContext
-from workers.drain import drain
+from workers.drain import attempt, drain
 from workers.engines.base import Engine, LoadRequest, Skill
 from workers.engines.hf.engine import HfEngine
 from workers.models.held import Models
@@ -52,7 +54,9 @@ def desk_with(store: Store, settings: Settings) -> Callable[..., WorkerContext]:
     return partial(make_desk, store, settings)
 
 
-def submit(store: Store, model: ModelRef, benchmark: Benchmark = SUMS, *, check_noise: bool = False) -> int:
+def submit(
+    store: Store, model: ModelRef, benchmark: Benchmark = SUMS, *, check_noise: bool = False, parts: int = 1
+) -> int:
     """A sweep of one model on the first subject of a benchmark."""
     exam = next(iter(benchmark.load().exams.values()))
     exams.save_exam(store, exam)
@@ -65,7 +69,7 @@ def submit(store: Store, model: ModelRef, benchmark: Benchmark = SUMS, *, check_
         (model.name,), (Quant.NONE,), benchmark.name, (exam.subject,), "cpu", DType.FLOAT32, conditions,
         check_noise=check_noise,
     )  # fmt: skip
-    return sweeps.submit(store, request, [spec], fresh=True).sweep_id
+    return sweeps.submit(store, request, [spec], fresh=True, split=in_parts(parts)).sweep_id
 
 
 def rows_of(store: Store, sweep: int) -> Iterator[ExportRow]:
@@ -121,7 +125,7 @@ def test_a_question_that_is_asked_on_has_its_second_turn_behind_the_first(
 def test_a_run_that_was_left_in_the_middle_of_a_pack_is_resumed_as_if_undisturbed(
     store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.run.paper.REPLIES_A_PACK", 3)
+    monkeypatch.setattr("proctor.exams.packs.REPLIES_A_PACK", 3)
     undisturbed = submit(store, model)
     drain(desk_with())
     sweep = submit(store, model)
@@ -133,6 +137,32 @@ def test_a_run_that_was_left_in_the_middle_of_a_pack_is_resumed_as_if_undisturbe
     assert_every_answer_once(store, sweep)
     assert replies(store, sweep) == replies(store, undisturbed)
     assert outcomes(store, sweep) == ["handed back", "done"]
+
+
+def test_two_workers_share_an_exam_and_a_part_that_failed_is_retried_alone(
+    store: Store, model: ModelRef, desk_with: Callable[..., WorkerContext]
+) -> None:
+    undisturbed = submit(store, model)
+    drain(desk_with())
+    sweep = submit(store, model, parts=3)
+    one, two = desk_with(), replace(desk_with(), me=replace(ME, name="cpu@there:1"))
+    held = [runs.claim_best(store, desk.me, None, choose, 60.0) for desk in (one, two)]
+    assert held[0] is not None
+    assert held[1] is not None
+    runs.fail(store, held[1], "no such word", final=True)
+    attempt(one, held[0])
+    drain(two)
+    (run,) = runs_of(store, sweep)
+    assert (run.status, run.spec.questions, run.answered) == (RunStatus.FAILED, 8, 5)
+    assert run.reason == f"part 2 of 3 (Run {held[1].run_id}): no such word"
+    assert {each.worker for part in run.parts for each in part.attempts} == {one.me.name, two.me.name}
+
+    assert sweeps.retry(store, sweep) == 1
+    drain(two)
+    assert_every_answer_once(store, sweep)
+    (run,) = runs_of(store, sweep)
+    assert (run.status, [part.attempt for part in run.parts]) == (RunStatus.DONE, [1, 2, 1])
+    assert replies(store, sweep) == replies(store, undisturbed)
 
 
 def test_the_noise_of_written_answers_is_how_many_texts_changed(

@@ -13,32 +13,22 @@ from proctor.errors import BadInput, OtherWay
 from proctor.nouns.exams import Prompt
 from proctor.nouns.runs import Provenance
 
-# What numbers depend on in their last digits.
-_ROUND = ("torch", "transformers", "bitsandbytes", "cuda", "driver", "compute_capability")
-
 
 def continued_by(recorded: Provenance, mine: Provenance) -> Provenance:
     """A Run's record, with a note where another device or other versions than those that began it go on with it."""
-    device = mine.device_name if mine.device_name != recorded.device_name else ""
-    versions = [
-        f"{name} {mine.versions.get(name, 'unknown')} instead of {recorded.versions.get(name, 'unknown')}"
-        for name in _ROUND
-        if mine.versions.get(name) != recorded.versions.get(name)
-    ]
-    if not device and not versions:
+    elsewhere = recorded.elsewhere(mine)
+    if not elsewhere:
         return recorded
-    note = "continued" + (f" on {device}" if device else "") + (" with " if versions else "") + ", ".join(versions)
-    note += ": packs since then may differ in rounding"
+    note = f"continued {elsewhere}: packs since then may differ in rounding"
     return recorded if note in recorded.notes else replace(recorded, notes=(*recorded.notes, note))
 
 
 def check_same_way(recorded: Provenance, mine: Provenance) -> None:
     """One Run is never a mixture: raise `OtherWay` where its earlier packs were computed in a way that isn't ours."""
-    theirs, ours = ((one.dtype, one.attention, one.products) for one in (recorded, mine))
-    if theirs != ours:
+    if recorded.way != mine.way:
         raise OtherWay(
-            "This Run was begun with {}, attention {!r} and matrix products by {}; ".format(*theirs)
-            + "this worker computes with {}, {!r} and {}.".format(*ours),
+            "This Run was begun with {}, attention {!r} and matrix products by {}; ".format(*recorded.way)
+            + "this worker computes with {}, {!r} and {}.".format(*mine.way),
             "Finish it with the workers that began it, or submit it with --fresh.",
         )
 

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from proctor.exams import packs
 from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
 from proctor.exams.benchmarks.registry import of_version
 from proctor.exams.marking.answers import answer_of
-from proctor.exams.packs import compose, compose_by_count
 from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Exchange, Mark, Pack, Prompt, Write
 from proctor.nouns.runs import Provenance, ShotsShown
 from workers.engines.base import Engine, Skill, require
 from workers.engines.chat_template import ExamChat
 from workers.engines.scoring import Prepared
 from workers.run.replies import PackReplies
-
-REPLIES_A_PACK = 64  # of written answers, the unit of record: a worker that is killed loses so many at most
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class Paper:
         places = range(len(prepared.lengths)) if chosen is None else chosen
         lengths, part = [prepared.lengths[place] for place in places], 2 if halved else 1
         if self.skill is Skill.STREAM:
-            packs = compose_by_count(lengths, REPLIES_A_PACK // part)
+            found = packs.compose_by_count(lengths, packs.REPLIES_A_PACK // part)
         else:
-            packs = compose(lengths, self.conditions.pack_tokens // part or 1, padded=prepared.padded)
-        return tuple(Pack(pack.index, tuple(places[member] for member in pack.members)) for pack in packs)
+            found = packs.compose(lengths, self.conditions.pack_tokens // part or 1, padded=prepared.padded)
+        return tuple(Pack(pack.index, tuple(places[member] for member in pack.members)) for pack in found)
 
     def next_ask(self, member: int, so_far: Sequence[Exchange]) -> Ask | None:
         """What prompt `member`'s question is asked behind these exchanges; None once nothing is left to ask."""
@@ -80,8 +78,12 @@ class Paper:
         return replace(made, notes=(*made.notes, *self.chat.notes), template_date=self.chat.told_date)
 
 
-def write_paper(exam: Exam, conditions: Conditions, engine: Engine, day: date | None = None) -> Paper:
-    """Ask the benchmark for the Run's prompts. `day` is what a chat template is told, where the exam is put as one.
+def write_paper(
+    exam: Exam, conditions: Conditions, engine: Engine, day: date | None = None, asked: range | None = None
+) -> Paper:
+    """Ask the benchmark for the Run's prompts, or for those of the questions that are `asked`, a part of a large one's.
+
+    `day` is what a chat template is told, where the exam is put as one.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def write_paper(exam: Exam, conditions: Conditions, engine: Engine, day: date | 
     if conditions.chat_template and day is not None:
         chat = ExamChat(tokenizer.template, day, shots=conditions.shots > 0)
     examinee = Examinee(tokenizer.count, tokenizer.window, chat.text if chat is not None else None)
-    questions = exam.questions[: conditions.limit]
+    questions = exam.questions[: conditions.limit] if asked is None else exam.questions[asked.start : asked.stop]
     prompts = [ask_first(benchmark, exam, question, conditions, examinee) for question in questions]
     paper = Paper(conditions, benchmark, exam, examinee, prompts, chat)
     require(engine, paper.skill)

@@ -17,6 +17,7 @@ from sqlmodel import col
 from proctor.nouns.runs import RunStatus, ShotsShown
 from proctor.store.database.session import Store
 from proctor.store.runs.exams import TEST
+from proctor.store.runs.parts import WHOLE, rows_of
 from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow
 
 IntColumn = npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ NO_PICK = -1  # in `AnswerColumns.picked`: no single best option
 
 @dataclass(frozen=True)
 class AnswerColumns:
-    """Answers as columns of one length, ordered by Run and question. `question` is a row id of QuestionColumns."""
+    """Answers as columns of one length, a Run's by question. `question` is a row id of QuestionColumns."""
 
     run_id: IntColumn
     question: IntColumn
@@ -78,7 +79,7 @@ QUESTION: tuple[Any, ...] = (
 def answer_columns(
     store: Store, run_ids: Sequence[int], *, options_logprob: bool = False, prompt: bool = False
 ) -> AnswerColumns:
-    """All Answers of these Runs, those of unfinished ones included."""
+    """All Answers of these Runs, those of unfinished ones included, and those of all parts of a large one."""
     wanted = [*ANSWER, AnswerRow.partial, *([AnswerRow.prompt_hash] if prompt else ())]
     wanted += [AnswerRow.options_logprob] if options_logprob else []
     parts: list[list[IntColumn]] = [[] for _ in ANSWER]
@@ -86,7 +87,8 @@ def answer_columns(
     packed: list[bytes] = []
     hashes: list[bytes] = []
     with store.read() as session:
-        for some in _portions(sorted(set(run_ids))):
+        rows = rows_of(session, run_ids)
+        for some in _portions(sorted(rows)):
             result = session.connection().execute(
                 select(*wanted)
                 .where(col(AnswerRow.run_id).in_(some))
@@ -107,6 +109,8 @@ def answer_columns(
     )
     logprob = _matrix(packed) if options_logprob else None
     prompts = np.frombuffer(b"".join(one[:8] for one in hashes), dtype=">u8").astype(np.uint64) if prompt else None
+    if any(row != whole for row, whole in rows.items()):
+        run_id = np.array([rows[row] for row in run_id.tolist()], dtype=np.int64)
     parts_of_points = np.concatenate(partial) if partial else np.empty(0)
     points = np.where(np.isnan(parts_of_points), correct, parts_of_points)
     return AnswerColumns(
@@ -163,11 +167,12 @@ def prompts_apart(store: Store, first: int, second: int) -> int:
     """On how many questions these two Runs put different prompts, counted by the database."""
     mine, theirs = aliased(AnswerRow), aliased(AnswerRow)
     with store.read() as session:
+        rows, others = (list(rows_of(session, [run_id])) for run_id in (first, second))
         return session.exec(
             sqlmodel.select(func.count())
             .select_from(mine)
             .join(theirs, col(theirs.question_id) == col(mine.question_id))
-            .where(col(mine.run_id) == first, col(theirs.run_id) == second)
+            .where(col(mine.run_id).in_(rows), col(theirs.run_id).in_(others))
             .where(col(mine.prompt_hash) != col(theirs.prompt_hash))
         ).one()
 
@@ -180,14 +185,14 @@ def shots_shown(store: Store, run_ids: Sequence[int]) -> dict[int, ShotsShown]:
         for some in _portions(sorted(set(run_ids))):
             rows = session.connection().execute(
                 select(
-                    col(AnswerRow.run_id),
+                    WHOLE,
                     func.min(AnswerRow.shots),
                     func.max(AnswerRow.shots),
                     func.count().filter(col(AnswerRow.shots) < asked),
                 )
                 .join(RunRow, col(RunRow.id) == col(AnswerRow.run_id))
-                .where(col(AnswerRow.run_id).in_(some))
-                .group_by(col(AnswerRow.run_id))
+                .where(or_(col(RunRow.id).in_(some), col(RunRow.part_of).in_(some)))
+                .group_by(WHOLE)
             )
             found.update({run_id: ShotsShown(*counts) for run_id, *counts in rows})
     return found

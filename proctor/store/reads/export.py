@@ -11,12 +11,21 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from proctor.nouns.exams import Scoring, Written
-from proctor.nouns.runs import Attempt, Cost, RunStatus
+from proctor.nouns.runs import Attempt, Cost, RunSpec, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.reads.replies import replies_of
 from proctor.store.runs.briefs import judged_by
-from proctor.store.runs.codec import conditions_of, measures_of, noise_of, provenance_of, request_of, spec_of
-from proctor.store.runs.copies import AttemptCopy, PackCopy, RunCopy, SweepCopy
+from proctor.store.runs.codec import (
+    conditions_of,
+    first_question,
+    measures_of,
+    noise_of,
+    provenance_of,
+    request_of,
+    spec_of,
+)
+from proctor.store.runs.copies import AttemptCopy, PackCopy, PartCopy, RunCopy, SweepCopy
+from proctor.store.runs.parts import WHOLE
 from proctor.store.runs.tables import (
     NO_KEY,
     AnswerRow,
@@ -83,31 +92,56 @@ class ExportRow:
 def export_rows(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> Iterator[ExportRow]:
     """Every Answer of these sweeps, by Run and question. Streamed: a Run at a time is in memory and in a transaction.
 
-    With `run_ids`, only those of these Runs. What is recorded while this goes on may or may not be among them.
+    With `run_ids`, only those of these Runs. What is recorded while this goes on may or may not be among them. Of a
+    large Run one part comes after the other, each row with what is known of its part.
     """
     with store.read() as session:
+        parts = _parts(session, sweep_ids)
         statement = (
             sqlmodel.select(RunRow, ExamRow, SweepRow)
             .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
             .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
             .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.answered) > 0)
-            .order_by(col(RunRow.id))
+            .order_by(WHOLE, col(RunRow.id))
         )
         if run_ids is not None:
-            statement = statement.where(col(RunRow.id).in_(run_ids))
+            statement = statement.where(WHOLE.in_(run_ids))
         found = session.exec(statement).all()
     for run, exam, sweep in found:
-        yield from _export_run(store, run, exam, sweep)
+        of_run = parts.get(run.part_of or 0, [])
+        part = next((one for one in of_run if one.first == first_question(run)), None)
+        whole = replace(spec_of(run, exam), questions=of_run[-1].end if of_run else run.questions)
+        yield from _export_run(store, run, exam, sweep, whole, part)
 
 
-def _copy(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[AttemptRow]) -> RunCopy:
-    """Everything about a Run but its Answers, as an export carries it."""
+def _parts(session: Session, sweep_ids: Sequence[int]) -> dict[int, list[PartCopy]]:
+    """The parts of each large Run of these sweeps, by its number."""
+    found: dict[int, list[PartCopy]] = {}
+    for run in session.exec(
+        sqlmodel.select(RunRow)
+        .where(col(RunRow.sweep_id).in_(sweep_ids), col(RunRow.part_of).is_not(None))
+        .order_by(col(RunRow.id))
+    ):
+        earlier, first = found.setdefault(run.part_of or 0, []), first_question(run)
+        earlier.append(PartCopy(len(earlier) + 1, first, first + run.questions))
+    return found
+
+
+def _copy(
+    run: RunRow,
+    exam: ExamRow,
+    sweep: SweepRow,
+    attempts: Sequence[AttemptRow],
+    whole: RunSpec,
+    part: PartCopy | None,
+) -> RunCopy:
+    """Everything about a Run, or about this part of one, but its Answers, as an export carries it."""
     return RunCopy(
         sweep=SweepCopy(
             sweep.name, request_of(sweep.request), sweep.priority, sweep.created_at, sweep.submitted_at,
             sweep.cancelled_at,
         ),
-        spec=spec_of(run, exam),
+        spec=whole,
         duplicates_dropped=exam.duplicates_dropped,
         form=exam.form,
         answered=run.answered,
@@ -131,6 +165,7 @@ def _copy(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attemp
             )
             for each in attempts
         ),
+        part=part,
     )  # fmt: skip
 
 
@@ -140,7 +175,9 @@ def _judged(session: Session, run_id: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> list[ExportRow]:
+def _export_run(
+    store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow, whole: RunSpec, part: PartCopy | None
+) -> list[ExportRow]:
     assert run.id is not None
     dtype = run.dtype if run.provenance is None else provenance_of(run.provenance).dtype
     scoring = conditions_of(run.conditions).scoring
@@ -149,7 +186,7 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
             sqlmodel.select(AttemptRow).where(col(AttemptRow.run_id) == run.id).order_by(col(AttemptRow.number))
         ).all()
         replies = replies_of(session, run.id)
-        copy = replace(_copy(run, exam, sweep, attempts), judged=_judged(session, run.id))
+        copy = replace(_copy(run, exam, sweep, attempts, whole, part), judged=_judged(session, run.id))
         rows = session.connection().execute(
             select(*EXPORT)
             .join(AnswerRow, col(AnswerRow.question_id) == col(QuestionRow.id))
@@ -180,9 +217,9 @@ def _export_run(store: Store, run: RunRow, exam: ExamRow, sweep: SweepRow) -> li
                 picked=picked,
                 correct=correct,
                 sweep_id=run.sweep_id,
-                run_id=run.id,
+                run_id=run.part_of or run.id,
                 attempt=attempt,
-                pack=PackCopy(pack, attempt, recorded_at, Cost(*cost)),
+                pack=PackCopy(pack, attempt, recorded_at, Cost(*cost), 0 if part is None else part.number),
                 run=copy,
                 reference=reference,
                 extracted=extracted,

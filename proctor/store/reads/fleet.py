@@ -6,7 +6,7 @@ as long for a million of them as for none (`bench/queue.py` measures it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from proctor.store.runs.codec import lane_of
 from proctor.store.runs.eligibility import Unservable, in_vain
 from proctor.store.runs.lanes import MEAN_LOAD_S, MEAN_RUN_S
 from proctor.store.runs.leasing import LEASE_RAN_OUT
+from proctor.store.runs.parts import counts, rows_of
 from proctor.store.runs.tables import AttemptRow, ExamRow, LaneRow, PackRow, RunRow
 from proctor.store.runs.workers import WorkerRecord
 
@@ -40,7 +41,8 @@ BACKLOG: tuple[Any, ...] = (
     func.sum(RunRow.questions - RunRow.answered),
 )
 TROUBLE: tuple[Any, ...] = (
-    RunRow.id, RunRow.sweep_id, RunRow.lane, ExamRow.subject, RunRow.status, RunRow.failures, RunRow.reason,
+    RunRow.part_of, RunRow.id, RunRow.sweep_id, RunRow.lane, ExamRow.subject, RunRow.status, RunRow.failures,
+    RunRow.reason,
 )  # fmt: skip
 DONE: tuple[Any, ...] = (func.coalesce(func.sum(RunRow.answered), 0), func.coalesce(func.sum(RunRow.correct), 0))
 
@@ -58,7 +60,7 @@ class WorkerSight:
 
 @dataclass(frozen=True)
 class LaneSight:
-    """What is left to do on one lane, and who holds its model."""
+    """What is left to do on one lane, and who holds its model. Of a large Run each part counts: a worker takes one."""
 
     lane: Lane
     pending: int
@@ -80,6 +82,7 @@ class Trouble:
     status: RunStatus
     failures: int
     reason: str  # of the last failure
+    part: str = ""  # `part 2 of 5`, of a large Run
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ def look(store: Store, sweep_id: int | None = None) -> Fleet:
 def totals(store: Store) -> Totals:
     """What was done so far, by everybody."""
     with store.read() as session:
-        by_status = dict(session.exec(select(RunRow.status, func.count()).group_by(col(RunRow.status))).all())
+        by_status = counts(session)
         by_outcome = session.exec(
             select(AttemptRow.outcome, func.count())
             .where(col(AttemptRow.ended_at).is_not(None))
@@ -197,7 +200,7 @@ def totals(store: Store) -> Totals:
             .where(col(AttemptRow.outcome) == "lost", col(AttemptRow.reason).endswith(LEASE_RAN_OUT))
         ).one()
         return Totals(
-            runs={status: by_status.get(status, 0) for status in RunStatus},
+            runs={status: by_status[status] for status in RunStatus},
             attempts={**dict.fromkeys(OUTCOMES, 0), **dict(by_outcome.all())},
             answers=int(answers),
             correct=int(correct),
@@ -277,7 +280,21 @@ def _troubles(session: Session, mine: ColumnElement[bool]) -> list[Trouble]:
         .order_by(func.coalesce(RunRow.ended_at, RunRow.moved_at).desc(), col(RunRow.id).desc())
         .limit(TROUBLES)
     )
+    found = [tuple(row) for row in rows]
+    named = _part_names(session, [whole for whole, *_ in found if whole is not None])
     return [
-        Trouble(run, sweep, lane_of(lane), subject, RunStatus(status), *rest)
-        for run, sweep, lane, subject, status, *rest in rows
+        Trouble(run, sweep, lane_of(lane), subject, RunStatus(status), failures, reason, named.get(run, ""))
+        for _, run, sweep, lane, subject, status, failures, reason in found
     ]
+
+
+def _part_names(session: Session, wholes: Sequence[int]) -> dict[int, str]:
+    """Which part of these Runs each row is, in words."""
+    parts: dict[int, list[int]] = {}
+    for row, whole in rows_of(session, wholes).items():
+        parts.setdefault(whole, []).append(row)
+    return {
+        row: f"part {number} of {len(rows)}"
+        for rows in parts.values()
+        for number, row in enumerate(sorted(rows), start=1)
+    }

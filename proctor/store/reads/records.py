@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import func, or_
+from sqlalchemy import BigInteger, cast, func, or_
 from sqlalchemy import select as columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -18,7 +18,9 @@ from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import Attempt, Fared, Measures, Noise, Provenance, RunSpec, RunStatus, ShotsShown
 from proctor.store.database.session import Store
-from proctor.store.runs.codec import lane_of, measures_of, noise_of, provenance_of, spec_of
+from proctor.store.reads.wholes import in_common, total
+from proctor.store.runs.codec import joined, lane_of, measures_of, noise_of, provenance_of, spec_of, sum_of
+from proctor.store.runs.parts import FOREMOST, STATE, WHOLE
 from proctor.store.runs.tables import (
     NO_KEY,
     AnswerRow,
@@ -35,7 +37,7 @@ from proctor.store.runs.tables import (
 PER_CHARACTER = or_(col(ExamRow.form) == "", col(ExamRow.form).contains('"name":"acc_norm"', autoescape=True))
 PROGRAMS = col(ExamRow.form).contains('"metric":"pass_at_', autoescape=True)  # of the headline
 PROGRESS: tuple[Any, ...] = (
-    RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
+    WHOLE, RunRow.id, RunRow.lane, ExamRow.benchmark, ExamRow.subject, RunRow.status, RunRow.attempt, RunRow.worker,
     RunRow.questions, RunRow.answered, RunRow.correct, RunRow.tied, RunRow.failures, RunRow.reason,
     RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
     RunRow.partial, col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
@@ -47,7 +49,7 @@ SUMMARY: tuple[Any, ...] = (
     func.count(),
 )  # fmt: skip
 SHOWN: tuple[Any, ...] = (
-    AnswerRow.run_id, RunRow.lane, ExamRow.subject, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices,
+    WHOLE, RunRow.lane, ExamRow.subject, QuestionRow.source_index, QuestionRow.text, QuestionRow.choices,
     QuestionRow.answer, AnswerRow.picked, AnswerRow.correct, QuestionRow.reference, AnswerRow.extracted,
     AnswerRow.partial,
 )  # fmt: skip
@@ -83,6 +85,7 @@ class RunProgress:
     fared: Fared | None = None  # how written answers fared; `proctor.written_answers.with_counts` knows
     per_character: bool = True  # whether the exam has a figure by log-probability per character
     programs: bool = False  # whether its answers are programs, which `proctor mark --run-code` alone runs
+    parts: tuple[RunProgress, ...] = ()  # of a large Run, in order: what several workers sit at once
 
     @property
     def not_run(self) -> int:
@@ -112,6 +115,11 @@ class SweepProgress:
     read_at: datetime
     runs: tuple[RunProgress, ...]
     paused_at: datetime | None = None
+
+    @property
+    def parts(self) -> tuple[RunProgress, ...]:
+        """What a worker takes at a time: the parts of large Runs, each other Run whole."""
+        return tuple(part for run in self.runs for part in run.parts or (run,))
 
     def count(self, status: RunStatus) -> int:
         """How many Runs are in this state."""
@@ -200,6 +208,7 @@ class RunRecord:
     noise: Noise | None = None
     partial: float = 0.0  # points of those Answers that have some of them
     judged: tuple[RunRecord, ...] = ()  # of a judge's Run, those whose replies it judges, without their attempts
+    parts: tuple[RunRecord, ...] = ()  # of a large Run, in order; `attempts` are those of all of them
 
     @property
     def points(self) -> float:
@@ -226,7 +235,10 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
             .where(col(RunRow.sweep_id) == sweep_id)
             .order_by(col(RunRow.id))
         )
-        runs = _with_judges(session, tuple(_progress_of(tuple(row), lane) for row in rows))
+        parts: dict[int, list[RunProgress]] = {}
+        for whole, *row in rows:
+            parts.setdefault(whole, []).append(_progress_of(tuple(row), lane))
+        runs = _with_judges(session, tuple(_whole_progress(theirs) for theirs in parts.values()))
         return SweepProgress(
             sweep_id,
             sweep.name,
@@ -257,10 +269,13 @@ def _progress_of(row: tuple[Any, ...], lane: Callable[[str], Lane]) -> RunProgre
 def overview(store: Store) -> list[SweepSummary]:
     """All sweeps with their counts, the one submitted last first."""
     with store.read() as session:
-        counts = [func.count().filter(col(RunRow.status) == status) for status in RunStatus]
+        sums = [func.sum(RunRow.questions).label("questions"), func.sum(RunRow.answered).label("answered")]
+        of_sweep = col(RunRow.sweep_id)
+        wholes = columns(of_sweep, STATE.label("state"), *sums).group_by(of_sweep, WHOLE).subquery()
+        counts = [func.count().filter(wholes.c.state == FOREMOST.index(status)) for status in RunStatus]
         rows = session.connection().execute(
-            columns(*SUMMARY, *counts, func.sum(RunRow.questions), func.sum(RunRow.answered))
-            .join(RunRow, col(RunRow.sweep_id) == col(SweepRow.id))
+            columns(*SUMMARY, *counts, *(cast(func.sum(wholes.c[each.name]), BigInteger) for each in sums))
+            .join(wholes, wholes.c.sweep_id == col(SweepRow.id))
             .group_by(col(SweepRow.id))
             .order_by(col(SweepRow.submitted_at).desc(), col(SweepRow.id).desc())
         )
@@ -307,12 +322,12 @@ def answers_after(store: Store, sweep_id: int, cursor: int, limit: int) -> Batch
 def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None = None) -> list[RunRecord]:
     """Everything about the Runs of these sweeps but their Answers, in the order in which they were planned.
 
-    With `run_ids`, only those among them.
+    With `run_ids`, only those among them. Of a large Run the record is that of all its parts together.
     """
     with store.read() as session:
         chosen = [col(RunRow.sweep_id).in_(sweep_ids)]
         if run_ids is not None:
-            chosen.append(col(RunRow.id).in_(run_ids))
+            chosen.append(WHOLE.in_(run_ids))
         attempts: dict[int, list[Attempt]] = {}
         for row in session.exec(
             select(AttemptRow)
@@ -331,7 +346,11 @@ def runs(store: Store, sweep_ids: Sequence[int], run_ids: Sequence[int] | None =
             .where(*chosen)
             .order_by(col(RunRow.id))
         )
-        records = [_record(run, exam, sweep, attempts.get(run.id or 0, ())) for run, exam, sweep in found]
+        parts: dict[int, list[RunRecord]] = {}
+        for run, exam, sweep in found:
+            record = _record(run, exam, sweep, attempts.get(run.id or 0, ()))
+            parts.setdefault(run.part_of or record.run_id, []).append(record)
+        records = [_whole_record(theirs) for theirs in parts.values()]
         judges = [record.run_id for record in records if record.spec.conditions.brief]
         judged = _records_judged(session, judges) if judges else {}
         return [replace(one, judged=judged[one.run_id]) if one.run_id in judged else one for one in records]
@@ -345,9 +364,13 @@ def _records_judged(session: Session, run_ids: Sequence[int]) -> dict[int, tuple
         select(RunRow, ExamRow, SweepRow)
         .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
-        .where(col(RunRow.id).in_(wanted))
+        .where(WHOLE.in_(wanted))
+        .order_by(col(RunRow.id))
     )
-    records = {run.id: _record(run, exam, sweep, ()) for run, exam, sweep in found}
+    parts: dict[int, list[RunRecord]] = {}
+    for run, exam, sweep in found:
+        parts.setdefault(run.part_of or run.id or 0, []).append(_record(run, exam, sweep, ()))
+    records = {whole: _whole_record(theirs) for whole, theirs in parts.items()}
     return {
         brief.run_id: tuple(records[one] for one in (brief.candidate_id, brief.against_id) if one in records)
         for brief in briefs
@@ -355,7 +378,7 @@ def _records_judged(session: Session, run_ids: Sequence[int]) -> dict[int, tuple
 
 
 def run(store: Store, run_id: int) -> RunRecord:
-    """Everything about one Run but its Answers.
+    """Everything about one Run but its Answers; of a large Run also by the number of any part.
 
     Raises
     ------
@@ -363,11 +386,47 @@ def run(store: Store, run_id: int) -> RunRecord:
         where there is no such Run.
     """
     with store.read() as session:
-        sweep_id = session.exec(select(RunRow.sweep_id).where(col(RunRow.id) == run_id)).one_or_none()
-    if sweep_id is None:
+        at = session.exec(select(RunRow.sweep_id, WHOLE).where(col(RunRow.id) == run_id)).one_or_none()
+    if at is None:
         raise UnknownName("Run", str(run_id), [], "`proctor status SWEEP --json` lists those of a sweep.")
-    (found,) = runs(store, [sweep_id], [run_id])
+    sweep_id, whole = at
+    (found,) = runs(store, [sweep_id], [whole])
     return found
+
+
+def _whole_progress(parts: Sequence[RunProgress]) -> RunProgress:
+    """A Run in these parts; of one part, that."""
+    first, *others = parts
+    if not others:
+        return first
+    moved = [part.moved_at for part in parts if part.moved_at is not None]
+    return replace(
+        first,
+        parts=tuple(parts),
+        questions=sum(part.questions for part in parts),
+        moved_at=max(moved, default=None),
+        shots=total(part.shots for part in parts),
+        **in_common(parts),
+    )
+
+
+def _whole_record(parts: Sequence[RunRecord]) -> RunRecord:
+    """A Run in these parts; of one part, that."""
+    first, *others = parts
+    if not others:
+        return first
+    made = [part.provenance for part in parts if part.provenance is not None]
+    measured = [part.measures for part in parts if part.measures is not None]
+    return replace(
+        first,
+        parts=tuple(parts),
+        spec=replace(first.spec, questions=sum(part.spec.questions for part in parts)),
+        traceback=next((part.traceback for part in parts if part.traceback), ""),
+        provenance=joined(made) if made else None,
+        measures=sum_of(measured) if measured else None,
+        attempts=tuple(attempt for part in parts for attempt in part.attempts),
+        **in_common(parts),
+    )
 
 
 def _record(run: RunRow, exam: ExamRow, sweep: SweepRow, attempts: Sequence[Attempt]) -> RunRecord:
@@ -404,9 +463,13 @@ def _with_judges(session: Session, runs: tuple[RunProgress, ...]) -> tuple[RunPr
     open_ = [run.run_id for run in runs if run.scoring is Scoring.OPEN]
     done = set()
     if open_:
-        about = select(BriefRow.candidate_id, BriefRow.against_id).join(RunRow, col(RunRow.id) == col(BriefRow.run_id))
-        found = session.exec(about.where(col(RunRow.status) == RunStatus.DONE))
-        done = {run_id for pair in found for run_id in pair}
+        about = (
+            select(BriefRow.candidate_id, BriefRow.against_id)
+            .join(RunRow, col(RunRow.id) == col(BriefRow.run_id))
+            .group_by(WHOLE, col(BriefRow.candidate_id), col(BriefRow.against_id))
+            .having(FOREMOST.index(RunStatus.DONE) == STATE)
+        )
+        done = {run_id for pair in session.exec(about) for run_id in pair}
     return tuple(
         replace(run, judged=judged.get(run.run_id, ()), unjudged=run.scoring is Scoring.OPEN and run.run_id not in done)
         for run in runs

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import sqlmodel
 from sqlmodel import Session, col
@@ -12,6 +14,7 @@ from proctor.nouns.exams import Question, Scoring, Written
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import written_of
 from proctor.store.runs.exams import question_of
+from proctor.store.runs.parts import WHOLE
 from proctor.store.runs.tables import AnswerRow, ExamRow, QuestionRow, RunRow, WrittenRow
 
 
@@ -40,18 +43,19 @@ def written_runs(store: Store, run_ids: Sequence[int]) -> Iterator[WrittenRun]:
     """Those of these Runs that are on an exam in a form and have written replies; one at a time is in memory."""
     with store.read() as session:
         found = session.exec(
-            sqlmodel.select(RunRow.id, ExamRow.form, RunRow.provenance)
+            sqlmodel.select(WHOLE, RunRow.id, ExamRow.form, RunRow.provenance)
             .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
-            .where(col(RunRow.id).in_(run_ids), col(ExamRow.form) != "")
+            .where(WHOLE.in_(run_ids), col(ExamRow.form) != "")
             .where(col(RunRow.conditions)["scoring"].as_string().in_((Scoring.WRITTEN, Scoring.OPEN)))
-            .order_by(col(RunRow.id))
+            .order_by(WHOLE, col(RunRow.id))
         ).all()
-    for run_id, form, provenance in found:
-        assert run_id is not None
+    for run_id, rows in groupby(found, key=itemgetter(0)):
+        parts = list(rows)
         with store.read() as session:
-            answers = _answers(session, run_id)
+            answers = tuple(one for _, row, _, _ in parts for one in _answers(session, row or 0))
+        judged_by = next((made["judged_by"] for *_, made in parts if made and made.get("judged_by")), "")
         if answers:
-            yield WrittenRun(run_id, form, (provenance or {}).get("judged_by", ""), tuple(answers))
+            yield WrittenRun(run_id, parts[0][2], judged_by, answers)
 
 
 def replies_of(session: Session, run_id: int) -> dict[int, list[Written]]:

@@ -92,10 +92,8 @@ def count_failure(session: Session, run: RunRow, now: datetime, reason: str, *, 
     run.reason = reason
     if leasing.fail(run, final=final):
         run.status, run.ended_at = RunStatus.FAILED, now
-        session.execute(
-            _NEVER_JUDGED,
-            {"failed": run.id, "ended": now, "why": f"Run {run.id}, whose replies it was to judge, failed"},
-        )
+        why = f"Run {run.id}, whose replies it was to judge, failed"
+        session.execute(_NEVER_JUDGED, {"failed": run.part_of or run.id, "ended": now, "why": why})
     else:
         run.status, run.worker = RunStatus.PENDING, None
 

@@ -11,6 +11,7 @@ from proctor.nouns.exams import Written
 from proctor.nouns.runs import RunSpec
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import written_of
+from proctor.store.runs.parts import rows_of
 from proctor.store.runs.tables import BriefRow, QuestionRow, WrittenRow
 
 
@@ -38,12 +39,12 @@ def judged_by(session: Session, run_id: int) -> tuple[int, ...]:
 
 
 def replies(store: Store, run_id: int) -> dict[str, tuple[Written, ...]]:
-    """The written replies of a Run by question id, one a turn."""
+    """The written replies of a Run by question id, one a turn; of a large one those of all its parts."""
     with store.read() as session:
         rows = session.exec(
             select(QuestionRow.content_id, WrittenRow)
             .join(QuestionRow, col(QuestionRow.id) == col(WrittenRow.question_id))
-            .where(col(WrittenRow.run_id) == run_id)
+            .where(col(WrittenRow.run_id).in_(rows_of(session, [run_id])))
             .order_by(col(WrittenRow.question_id), col(WrittenRow.turn))
         ).all()
     found: dict[str, list[Written]] = {}

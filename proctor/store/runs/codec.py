@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, fields
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields, replace
+from functools import lru_cache, reduce
+from operator import add
 
 from proctor.nouns.briefs import Brief, Grading
 from proctor.nouns.conversations import Finish
@@ -15,6 +16,8 @@ from proctor.store.database.column_types import JsonObject
 from proctor.store.runs.tables import ExamRow, RunRow, WrittenRow
 
 _MEASURED = frozenset(field.name for field in fields(Measures))
+# In the stored conditions of a part of a large Run. An earlier release can't read them, and leaves the part alone.
+FIRST_QUESTION = "first_question"
 
 
 @lru_cache(maxsize=4096)  # a claim reads the names of all lanes
@@ -40,9 +43,10 @@ def spec_of(run: RunRow, exam: ExamRow) -> RunSpec:
 
 def conditions_of(stored: JsonObject) -> Conditions:
     """Conditions from JSON. Rows of before there was a choice were scored by letters."""
+    said = {name: value for name, value in stored.items() if name != FIRST_QUESTION}
     brief = stored.get("brief")
     judges = None if brief is None else Brief(**{**brief, "grading": Grading(brief["grading"])})
-    return Conditions(**{**stored, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS)), "brief": judges})
+    return Conditions(**{**said, "scoring": Scoring(stored.get("scoring", Scoring.LETTERS)), "brief": judges})
 
 
 def conditions_object(conditions: Conditions) -> JsonObject:
@@ -65,8 +69,9 @@ def request_object(request: SweepRequest) -> JsonObject:
     return said
 
 
-def spec_columns(spec: RunSpec) -> JsonObject:
-    """The columns of a Run's row that its spec fills, all but the exam's."""
+def spec_columns(spec: RunSpec, part: range | None = None) -> JsonObject:
+    """The columns of a Run's row that its spec fills, all but the exam's; or of the row of one `part` of it."""
+    first = {} if part is None else {FIRST_QUESTION: part.start}
     return {
         "lane": str(spec.lane),
         "model_name": spec.model.name,
@@ -75,9 +80,15 @@ def spec_columns(spec: RunSpec) -> JsonObject:
         "quant": spec.quant,
         "device": spec.device,
         "dtype": spec.dtype,
-        "conditions": conditions_object(spec.conditions),
-        "questions": spec.questions,
+        "conditions": conditions_object(spec.conditions) | first,
+        "questions": spec.questions if part is None else len(part),
     }
+
+
+def first_question(run: RunRow) -> int:
+    """The place in the exam of the first question that is asked; above 0 in parts of a large Run."""
+    found: int = run.conditions.get(FIRST_QUESTION, 0)
+    return found
 
 
 def request_of(stored: JsonObject) -> SweepRequest:
@@ -177,6 +188,22 @@ def sum_of(several: Iterable[Measures]) -> Measures:
             tokens_saved=total.tokens_saved + one.tokens_saved,
         )
     return total
+
+
+def joined(several: Sequence[Provenance]) -> Provenance:
+    """The Provenance of a Run whose parts have these: the first, with a note where others may differ in rounding."""
+    first = several[0]
+    others = dict.fromkeys(first.elsewhere(one) for one in several)
+    notes = dict.fromkeys(note for one in several for note in one.notes)
+    cuts = [one.cut_tokens for one in several if one.cut_tokens is not None]
+    shots = [one.shots for one in several if one.shots is not None]
+    return replace(
+        first,
+        host=", ".join(dict.fromkeys(one.host for one in several)),
+        notes=(*notes, *(f"a part was computed {other}: it may differ in rounding" for other in others if other)),
+        cut_tokens=min(cuts, default=None),
+        shots=reduce(add, shots) if len(shots) == len(several) else None,
+    )
 
 
 def answer_columns(answer: Answer) -> JsonObject:

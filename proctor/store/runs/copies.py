@@ -28,6 +28,9 @@ from proctor.store.runs.codec import (
 RUN_COLUMNS = ("exam_hash", "device", "status", "conditions", "measures", "provenance", "run")
 
 
+PART = ("number", "first", "end")
+
+
 @dataclass(frozen=True)
 class SweepCopy:
     """A sweep as it was submitted elsewhere. Two with the same Runs, submitted at the same instant, are one sweep."""
@@ -49,8 +52,21 @@ class AttemptCopy:
 
 
 @dataclass(frozen=True)
+class PartCopy:
+    """Which part of a large Run it is: its number, from 1, and the places of its questions from `first` to `end`."""
+
+    number: int
+    first: int
+    end: int  # of the last one, plus 1
+
+    def __post_init__(self) -> None:
+        if self.number < 1 or not 0 <= self.first < self.end:
+            raise ValueError(f"part {self.number} from {self.first} to {self.end} is no part")
+
+
+@dataclass(frozen=True)
 class RunCopy:
-    """Everything about a Run but its Answers, and how many of them it had when it was read."""
+    """Everything about a Run, or a part of one, but its Answers, and how many of them it had when it was read."""
 
     sweep: SweepCopy
     spec: RunSpec
@@ -70,6 +86,12 @@ class RunCopy:
     attempts: tuple[AttemptCopy, ...]
     form: str = ""  # of the exam, as JSON; "": as MMLU
     judged: tuple[str, ...] = ()  # lanes of the Runs whose replies a judge's judges; for people, links are in the brief
+    part: PartCopy | None = None  # of a large Run; `spec` is that of the whole, all else of the part
+
+    @property
+    def asked(self) -> range:
+        """The places in the exam of the questions that it asks."""
+        return range(self.spec.questions) if self.part is None else range(self.part.first, self.part.end)
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,7 @@ class PackCopy:
     attempt: int
     recorded_at: datetime
     cost: Cost
+    part: int = 0  # of a large Run, the number of the part in which it is a pack
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class AnswerCopy:
 
 @dataclass(frozen=True)
 class SatCopy:
-    """A Run with all its Answers, in the order of the exam."""
+    """A Run, or a part of one, with all its Answers, in the order of the exam."""
 
     run: RunCopy
     answers: tuple[AnswerCopy, ...]
@@ -101,13 +124,14 @@ class SatCopy:
 
 def pack_object(pack: PackCopy) -> JsonObject:
     """A pack as JSON; its attempt is a column of its own."""
-    return {"index": pack.index, "recorded_at": pack.recorded_at.isoformat(), **asdict(pack.cost)}
+    part = {"part": pack.part} if pack.part else {}
+    return {"index": pack.index, "recorded_at": pack.recorded_at.isoformat(), **asdict(pack.cost), **part}
 
 
 def pack_of(stored: Mapping[str, Any], attempt: int) -> PackCopy:
     """The pack that `pack_object` wrote."""
     cost = Cost(float(stored["wall_s"]), float(stored["cpu_s"]), float(stored["gpu_s"]))
-    return PackCopy(int(stored["index"]), attempt, _time(stored["recorded_at"]), cost)
+    return PackCopy(int(stored["index"]), attempt, _time(stored["recorded_at"]), cost, int(stored.get("part", 0)))
 
 
 def run_columns(copy: RunCopy) -> JsonObject:
@@ -148,6 +172,7 @@ def run_columns(copy: RunCopy) -> JsonObject:
             "attempts": [_attempt_object(each) for each in copy.attempts],
             **({"form": copy.form} if copy.form else {}),
             **({"judges": list(copy.judged)} if copy.judged else {}),
+            **({"part": asdict(copy.part)} if copy.part else {}),
         },
     }
 
@@ -205,6 +230,7 @@ def _run(cells: Mapping[str, Any], run: Mapping[str, Any]) -> RunCopy:
         attempts=tuple(map(_attempt, run["attempts"])),
         form=str(run.get("form", "")),
         judged=tuple(map(str, run.get("judges", ()))),
+        part=None if run.get("part") is None else PartCopy(*(int(run["part"][name]) for name in PART)),
     )
 
 

@@ -21,6 +21,7 @@ from proctor.nouns.runs import RunStatus
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store
 from proctor.store.runs.codec import lane_of, storable
+from proctor.store.runs.parts import WHOLE
 from proctor.store.runs.tables import BriefRow, RefusalRow, RunRow, SweepRow
 from proctor.store.runs.workers import WorkerRecord, records
 
@@ -42,9 +43,10 @@ NOT_REFUSED = col(RunRow.id).not_in(
 )
 # Runs of judges whose candidates' replies aren't all there yet.
 _SAT = aliased(RunRow)
+_ROWS = (col(_SAT.id), col(_SAT.part_of))
 AWAITING = (
     select(BriefRow.run_id)
-    .join(_SAT, or_(col(_SAT.id) == col(BriefRow.candidate_id), col(_SAT.id) == col(BriefRow.against_id)))
+    .join(_SAT, or_(*(row == run for row in _ROWS for run in (col(BriefRow.candidate_id), col(BriefRow.against_id)))))
     .where(col(_SAT.status) != RunStatus.DONE)
 )
 REPLIES_ARE_THERE = col(RunRow.id).not_in(AWAITING)
@@ -124,7 +126,7 @@ def in_vain(session: Session, now: datetime, sweep_id: int | None) -> list[Unser
     """The same within a transaction of the caller's."""
     alive = [each for each in records(session, now) if each.alive]
     waiting = session.exec(
-        select(RunRow.lane, RunRow.sweep_id, RunRow.needs_bytes, func.count())
+        select(RunRow.lane, RunRow.sweep_id, RunRow.needs_bytes, func.count(WHOLE.distinct()))
         .join(SweepRow, col(SweepRow.id) == col(RunRow.sweep_id))
         .where(
             col(RunRow.status) == RunStatus.PENDING,

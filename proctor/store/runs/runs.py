@@ -42,7 +42,10 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 - A worker is given only what it can hold, and nothing that it refused:
   `test_a_worker_is_given_only_what_fits_into_its_memory`, `test_what_a_worker_refused_it_is_not_given_again`.
 - A judge's Run waits for those whose replies it judges, and fails with them:
-  `test_a_judge_waits_for_the_replies`, `test_what_waits_for_a_run_that_fails_fails_with_it`.
+  `test_a_judge_waits_for_the_replies`,
+  `test_what_waits_for_a_run_that_fails_fails_with_it_and_is_tried_again_with_it`.
+- Parts of one large Run are given to several workers at once, and computed in one way:
+  `test_two_workers_share_a_large_run`, `test_parts_are_computed_in_one_way`.
 - A pack is recorded once, wholly or not at all, although it may be sent twice and its worker killed in the middle:
   `test_a_pack_is_recorded_once`, `test_a_worker_killed_in_mid_transaction_leaves_nothing`; the primary keys hold it
   as well: `test_the_database_itself_refuses_a_second_copy`.
@@ -76,9 +79,10 @@ from proctor.nouns.models import DType, Lane
 from proctor.nouns.runs import Claim, Cost, Measures, Noise, Provenance, RunSpec, RunStatus
 from proctor.nouns.workers import WorkerCard
 from proctor.store.database.session import Store, after
-from proctor.store.runs import attempts, briefs, eligibility, lanes, workers
+from proctor.store.runs import attempts, briefs, eligibility, lanes, parts, workers
 from proctor.store.runs.codec import (
     answer_columns,
+    first_question,
     lane_of,
     measures_object,
     provenance_object,
@@ -137,12 +141,12 @@ def claim_best(store: Store, me: WorkerCard, held: Lane | None, choose: lanes.Ch
         workers.hold(store, session, me, lane_of(run.lane), now)
         attempts.begin(session, run, me.name, now, lease_s)
         spec = spec_of(run, picked.exam)
-        fixed = run.answered > 0 and run.provenance is not None
-        dtype = provenance_of(run.provenance).dtype if fixed and run.provenance else spec.dtype
+        fixed = provenance_of(run.provenance) if run.answered and run.provenance else parts.fellows_way(session, run)
+        dtype = spec.dtype if fixed is None else fixed.dtype
         noise = run.check_noise and run.noise is None
-        told = _template_date(session, run, spec)
+        day = _template_date(session, run, spec)
         judged = briefs.judged_by(session, _id(run)) if spec.conditions.brief else ()
-        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), noise, told, judged)
+        return Claim(_id(run), run.attempt, spec, lease_s, DType(dtype), noise, day, judged, first_question(run))
 
 
 def waiting(store: Store, me: WorkerCard) -> int:
@@ -171,12 +175,18 @@ def begin(store: Store, claim: Claim, provenance: Provenance) -> Provenance:
     """Say what this attempt computes with; returns what the Run's numbers are recorded under.
 
     That is fixed by the first attempt from which a pack is kept: a later one gets back the stored Provenance and
-    must compute as it says, so that one Run is never a mixture. Raises `LeaseLost`.
+    must compute as it says, so that one Run is never a mixture. So do the parts of a large Run: where others of them
+    are computed in another way, theirs is given back, and nothing is kept of this one. Raises `LeaseLost`.
     """
     with store.write() as session:
         held = _fenced(store, session, claim)
         run, run.moved_at = held.run, held.now
+        if run.part_of is not None:
+            store.lock(session, f"proctor parts {run.part_of}")  # of two that begin at once one sees the other
         if run.answered == 0 or run.provenance is None:
+            theirs = parts.fellows_way(session, run)
+            if theirs is not None and theirs.way != provenance.way:
+                return theirs
             run.provenance = provenance_object(provenance)
         return provenance_of(run.provenance)
 

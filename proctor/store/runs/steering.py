@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from proctor.errors import BadInput
 from proctor.nouns.runs import RunStatus
 from proctor.store.database.session import Store
+from proctor.store.runs.parts import counts
 from proctor.store.runs.sweeps import locked
 from proctor.store.runs.tables import RunRow, SweepRow
 
@@ -83,9 +83,5 @@ def _going_on(store: Store, session: Session, sweep_id: int) -> SweepRow:
 
 
 def _left(session: Session, sweep_id: int) -> Left:
-    counts = dict(
-        session.exec(
-            select(RunRow.status, func.count()).where(col(RunRow.sweep_id) == sweep_id).group_by(col(RunRow.status))
-        ).all()
-    )
-    return Left(counts.get(RunStatus.PENDING, 0), counts.get(RunStatus.RUNNING, 0))
+    now_are = counts(session, col(RunRow.sweep_id) == sweep_id)
+    return Left(now_are[RunStatus.PENDING], now_are[RunStatus.RUNNING])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import ColumnElement, func, insert, update
 from sqlmodel import Session, col, select
 
 from proctor.errors import BadInput, UnknownName
@@ -23,7 +22,15 @@ from proctor.store.database.session import Store
 from proctor.store.runs import briefs
 from proctor.store.runs.codec import conditions_object, request_object, request_of, spec_columns
 from proctor.store.runs.exams import TEST
+from proctor.store.runs.parts import WHOLE, counts
 from proctor.store.runs.tables import AttemptRow, ExamRow, QuestionRow, RunRow, SweepRow
+
+Split = Callable[[int, Scoring], Sequence[range]]  # a number of questions, and what is scored -> the parts
+
+
+def unsplit(questions: int, _: Scoring) -> tuple[range, ...]:
+    """Every Run whole."""
+    return (range(questions),)
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,15 @@ def submit(
     *,
     fresh: bool = False,
     stored: Mapping[str, int] = MappingProxyType({}),
+    split: Split = unsplit,
 ) -> Submission:
     """Make a sweep of these Runs, or go on with the latest one that has the same set of Runs and isn't cancelled.
 
     A judge's Run is about Runs of the same sweep, or of those in `stored`, by their identity (`identity_of`).
 
     `needs_bytes` is the memory that a lane's Runs are predicted to need: workers that have less don't claim them.
+    `split` says in which parts the questions of a Run are sat. They are no part of what the sweep is: one that an
+    earlier release left goes on with its Runs whole.
 
     Going on makes its failed Runs pending again, with no failures counted, takes over the request's priority and
     leaves alone what is done, unless the request asks for the noise and that of a done Run isn't known. `fresh` makes
@@ -94,20 +104,20 @@ def submit(
         sweep.submitted_at, sweep.priority, sweep.paused_at = now, request.priority, None
         retried = 0
         if found is None:
-            _add_runs(session, sweep, wanted, needs_bytes)
+            _add_runs(session, sweep, wanted, needs_bytes, split)
             _add_briefs(session, sweep, wanted, stored)
         else:
             retried = _pend(session, sweep, (RunStatus.FAILED,))
         if request.check_noise:
             _ask_for_noise(session, sweep)
-        counts = _counts(session, sweep)
+        now_are = counts(session, col(RunRow.sweep_id) == _id(sweep))
         submission = Submission(
             sweep_id=_id(sweep),
             name=sweep.name,
             continued=found is not None,
-            total=sum(counts.values()),
-            done=counts[RunStatus.DONE],
-            to_do=counts[RunStatus.PENDING] + counts[RunStatus.RUNNING],
+            total=sum(now_are.values()),
+            done=now_are[RunStatus.DONE],
+            to_do=now_are[RunStatus.PENDING] + now_are[RunStatus.RUNNING],
             retried=retried,
             resumed=resumed,
         )
@@ -155,10 +165,10 @@ def cancel(store: Store, sweep_id: int) -> int:
         sweep = locked(store, session, sweep_id)
         now = store.now(session)
         # Runs before the sweep, as `runs.record` does: the other way round two transactions could wait in a circle.
-        stopped = session.exec(
-            update(RunRow)
-            .where(col(RunRow.sweep_id) == sweep_id, col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING)))
-            .values(status=RunStatus.CANCELLED, lease_until=None, ended_at=now)
+        stopped = _change(
+            session,
+            [col(RunRow.sweep_id) == sweep_id, col(RunRow.status).in_((RunStatus.PENDING, RunStatus.RUNNING))],
+            {"status": RunStatus.CANCELLED, "lease_until": None, "ended_at": now},
         )
         of_sweep = select(RunRow.id).where(col(RunRow.sweep_id) == sweep_id)
         session.exec(
@@ -167,7 +177,7 @@ def cancel(store: Store, sweep_id: int) -> int:
             .values(outcome="cancelled", ended_at=now)
         )
         sweep.cancelled_at, sweep.paused_at = now, None
-        return stopped.rowcount
+        return stopped
 
 
 def retry(store: Store, sweep_id: int) -> int:
@@ -259,33 +269,45 @@ def _create(session: Session, request: SweepRequest, fingerprint: str, now: date
     return sweep
 
 
-def _add_runs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec], needs_bytes: Mapping[Lane, int]) -> None:
+def _add_runs(
+    session: Session, sweep: SweepRow, specs: Sequence[RunSpec], needs_bytes: Mapping[Lane, int], split: Split
+) -> None:
     exams = _exam_ids(session, specs)
-    rows = [
-        {
-            "sweep_id": _id(sweep),
-            "exam_id": exams[spec.benchmark, spec.subject, spec.exam_hash],
-            "status": RunStatus.PENDING,
-            "needs_bytes": needs_bytes.get(spec.lane),
-            **spec_columns(spec),
-        }
-        for spec in specs
-    ]
+    rows: list[JsonObject] = []
+    firsts: dict[int, int] = {}  # place of a part's row -> that of the first part of the same Run
+    for spec in specs:
+        parts = split(spec.questions, spec.conditions.scoring)
+        if len(parts) > 1:
+            firsts |= {len(rows) + number: len(rows) for number in range(len(parts))}
+        for part in parts:
+            of_exam = exams[spec.benchmark, spec.subject, spec.exam_hash]
+            row = {"sweep_id": _id(sweep), "exam_id": of_exam, "status": RunStatus.PENDING}
+            row["needs_bytes"] = needs_bytes.get(spec.lane)
+            rows.append(row | spec_columns(spec, part if len(parts) > 1 else None))
     session.flush()
-    session.connection().execute(insert(RunRow), rows)
+    if not firsts:
+        session.connection().execute(insert(RunRow), rows)
+        return
+    added = session.connection().execute(insert(RunRow).returning(col(RunRow.id), sort_by_parameter_order=True), rows)
+    ids = added.scalars().all()
+    session.exec(update(RunRow), params=[{"id": ids[place], "part_of": ids[first]} for place, first in firsts.items()])
 
 
 def _add_briefs(session: Session, sweep: SweepRow, specs: Sequence[RunSpec], stored: Mapping[str, int]) -> None:
     """Whose replies each judge's Run is about. Raises `BadInput` where that is no Run of the sweep, or of `stored`."""
     if not any(spec.conditions.brief for spec in specs):
         return
-    ids = session.exec(select(RunRow.id).where(col(RunRow.sweep_id) == _id(sweep)).order_by(col(RunRow.id))).all()
-    own = {identity_of(spec): run_id for spec, run_id in zip(specs, ids, strict=True) if run_id is not None}
+    of_sweep = select(RunRow.id, WHOLE).where(col(RunRow.sweep_id) == _id(sweep)).order_by(col(RunRow.id))
+    wholes: dict[int, list[int]] = {}
+    for run_id, whole in session.exec(of_sweep):
+        wholes.setdefault(whole, []).append(run_id or 0)
+    own = {identity_of(spec): whole for spec, whole in zip(specs, wholes, strict=True)}
     session.flush()
     rows = [
         briefs.row_of(run_id, spec, {**stored, **own})
-        for spec, run_id in zip(specs, ids, strict=True)
-        if run_id and spec.conditions.brief
+        for spec, parts in zip(specs, wholes.values(), strict=True)
+        for run_id in parts
+        if spec.conditions.brief
     ]
     session.add_all(rows)
 
@@ -316,12 +338,15 @@ def _exam_ids(session: Session, specs: Sequence[RunSpec]) -> dict[tuple[str, str
 
 
 def _pend(session: Session, sweep: SweepRow, statuses: Sequence[RunStatus]) -> int:
-    pended = session.exec(
-        update(RunRow)
-        .where(col(RunRow.sweep_id) == _id(sweep), col(RunRow.status).in_(statuses))
-        .values(status=RunStatus.PENDING, failures=0, losses=0, reason="", traceback="", worker=None, ended_at=None)
-    )
-    return pended.rowcount
+    anew = {"failures": 0, "losses": 0, "reason": "", "traceback": "", "worker": None, "ended_at": None}
+    which = [col(RunRow.sweep_id) == _id(sweep), col(RunRow.status).in_(statuses)]
+    return _change(session, which, {"status": RunStatus.PENDING, **anew})
+
+
+def _change(session: Session, which: Sequence[ColumnElement[bool]], values: JsonObject) -> int:
+    """Update rows of Runs; returns of how many Runs they are."""
+    changed = session.connection().execute(update(RunRow).where(*which).values(**values).returning(WHOLE))
+    return len(set(changed.scalars()))
 
 
 def _ask_for_noise(session: Session, sweep: SweepRow) -> None:
@@ -333,13 +358,6 @@ def _ask_for_noise(session: Session, sweep: SweepRow) -> None:
         .where(*unknown, col(RunRow.status) == RunStatus.DONE)
         .values(status=RunStatus.PENDING, worker=None, ended_at=None)
     )
-
-
-def _counts(session: Session, sweep: SweepRow) -> Counter[str]:
-    rows = session.exec(
-        select(RunRow.status, func.count()).where(col(RunRow.sweep_id) == _id(sweep)).group_by(col(RunRow.status))
-    )
-    return Counter(dict(rows.all()))
 
 
 def _sweep(row: SweepRow) -> Sweep:

@@ -92,12 +92,16 @@ class SweepRow(Row, table=True):
 
 
 class RunRow(Row, table=True):
-    """One model, at one quantization, on one subject. Its life is the docstring of `proctor.store.runs.runs`."""
+    """One model, at one quantization, on one subject, or on one part of a large one (`proctor.store.runs.parts`).
+
+    Its life is the docstring of `proctor.store.runs.runs`.
+    """
 
     __tablename__ = "run"
     __table_args__ = (
         Index(None, "status", "lane", "sweep_id", "needs_bytes"),  # the claim: it reads no row to see what waits
         Index(None, "sweep_id"),  # progress
+        Index(None, "part_of"),
         CheckConstraint("status IN ('pending', 'running', 'done', 'failed', 'cancelled')", name="status"),
         CheckConstraint("(status = 'running') = (lease_until IS NOT NULL)", name="only_running_is_leased"),
     )
@@ -135,10 +139,14 @@ class RunRow(Row, table=True):
     measures: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
     check_noise: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     noise: JsonObject | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    part_of: int | None = None  # of a Run in parts, the id of its first; `conditions` then says which question is first
 
 
 class BriefRow(Row, table=True):
-    """Whose replies a judge's Run judges; it waits until they are done."""
+    """Whose replies a judge's Run, or a part of one, judges; it waits until they are done.
+
+    Of a large Run it names the whole.
+    """
 
     __tablename__ = "brief"
 

@@ -6,8 +6,8 @@ it. An exam comes with the questions that were answered; the whole one fills it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from math import fsum
 from typing import Any
@@ -32,6 +32,7 @@ from proctor.store.runs.codec import (
 )
 from proctor.store.runs.copies import AnswerCopy, PackCopy, SatCopy, SweepCopy
 from proctor.store.runs.exams import TEST, find_exam, question_rows
+from proctor.store.runs.parts import status_of
 from proctor.store.runs.sweeps import fingerprint_of, identity_of
 from proctor.store.runs.tables import (
     NO_KEY,
@@ -69,9 +70,12 @@ def take_in(store: Store, sweep: SweepCopy, sat: Sequence[SatCopy]) -> TakenIn:
     BadInput
         where its questions contradict those of an exam that is here.
     """
-    fingerprint = fingerprint_of([each.run.spec for each in sat])
+    wholes: dict[RunSpec, list[SatCopy]] = {}
+    for each in sat:
+        wholes.setdefault(each.run.spec, []).append(each)
+    fingerprint = fingerprint_of(list(wholes))
     answers = sum(len(each.answers) for each in sat)
-    not_done = sum(each.run.status not in (RunStatus.DONE, RunStatus.FAILED) for each in sat)
+    not_done = sum(not _ended(parts) for parts in wholes.values())
     try:
         with store.write() as session:
             store.lock(session, f"proctor sweep {fingerprint}")
@@ -82,16 +86,20 @@ def take_in(store: Store, sweep: SweepCopy, sat: Sequence[SatCopy]) -> TakenIn:
             ).first()
             if known is not None:
                 assert known.id is not None
-                return TakenIn(known.id, known.name, True, len(sat), answers, not_done)
+                return TakenIn(known.id, known.name, True, len(wholes), answers, not_done)
             row = _sweep_row(sweep, fingerprint)
             session.add(row)
             session.flush()
             assert row.id is not None
             positions = count(1)
-            ids = [_add_run(store, session, row.id, each, positions) for each in sat]
-            _add_briefs(session, dict(zip(ids, [each.run.spec for each in sat], strict=True)))
+            added = [
+                (each, spec)
+                for spec, parts in wholes.items()
+                for each in _add_parts(store, session, row.id, parts, positions)
+            ]
+            _add_briefs(session, added)
             row.feed = next(positions) - 1
-            found = TakenIn(row.id, row.name, False, len(sat), answers, not_done)
+            found = TakenIn(row.id, row.name, False, len(wholes), answers, not_done)
     except IntegrityError as error:
         raise BadInput(f"Sweep {sweep.name} contradicts itself or an exam that is here: {error.orig}.") from error
     store.take_stock(RunRow)
@@ -110,7 +118,49 @@ def _sweep_row(sweep: SweepCopy, fingerprint: str) -> SweepRow:
     )
 
 
-def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positions: count[int]) -> int:
+def _ended(parts: Sequence[SatCopy]) -> bool:
+    """Whether a Run was done or failed as a whole."""
+    if sum(len(each.run.asked) for each in parts) < parts[0].run.spec.questions:
+        return False
+    return status_of([each.run.status for each in parts]) in (RunStatus.DONE, RunStatus.FAILED)
+
+
+def _add_parts(
+    store: Store, session: Session, sweep_id: int, sat: Sequence[SatCopy], positions: count[int]
+) -> list[RunRow]:
+    """A Run's rows, written. Of a large one, what came without any Answer waits to be retried."""
+    exam_id, _ = _questions(store, session, sat[0])
+    rows: list[RunRow] = []
+    for stretch, part in _stretches(sat):
+        if part is not None:
+            rows.append(_add_run(store, session, sweep_id, part, positions))
+            continue
+        of_spec = spec_columns(sat[0].run.spec, stretch)
+        rows.append(RunRow(sweep_id=sweep_id, exam_id=exam_id, status=RunStatus.CANCELLED, reason=NOT_DONE, **of_spec))
+        session.add(rows[-1])
+        session.flush()
+    if len(rows) > 1:
+        for row in rows:
+            row.part_of = rows[0].id
+    return rows
+
+
+def _stretches(sat: Sequence[SatCopy]) -> Iterator[tuple[range, SatCopy | None]]:
+    """A Run's parts in order, and between them the questions of which no part is there. Raises `BadInput`."""
+    questions, end = sat[0].run.spec.questions, 0
+    for each in sorted(sat, key=lambda one: one.run.asked.start):
+        asked = each.run.asked
+        if asked.start < end or asked.stop > questions:
+            raise BadInput(f"A Run on {each.run.spec.subject} comes in parts that don't make one.", "Export it again.")
+        if asked.start > end:
+            yield range(end, asked.start), None
+        yield asked, each
+        end = asked.stop
+    if end < questions:
+        yield range(end, questions), None
+
+
+def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positions: count[int]) -> RunRow:
     exam_id, questions = _questions(store, session, sat)
     row = _run_row(sweep_id, exam_id, sat)
     session.add(row)
@@ -136,29 +186,31 @@ def _add_run(store: Store, session: Session, sweep_id: int, sat: SatCopy, positi
             for _, members in sorted(packs.items(), key=lambda item: item[1][0].pack.recorded_at)
         ],
     )
-    return row.id
+    return row
 
 
-def _add_briefs(session: Session, added: Mapping[int, RunSpec]) -> None:
+def _add_briefs(session: Session, added: Sequence[tuple[RunRow, RunSpec]]) -> None:
     """Whose replies judges' Runs are about: of the same sweep, else of the latest that is here of that identity.
 
     Raises `BadInput` where that is none.
     """
-    judges = {run_id: spec for run_id, spec in added.items() if spec.conditions.brief}
+    judges = [(row, spec) for row, spec in added if spec.conditions.brief]
     if not judges:
         return
     known: dict[str, int] = {}
-    exams = {spec.exam_hash for spec in judges.values()}
+    exams = {spec.exam_hash for _, spec in judges}
+    wholes: dict[int, list[RunSpec]] = {}
     for run, exam in session.exec(
         sqlmodel.select(RunRow, ExamRow)
         .join(ExamRow, col(ExamRow.id) == col(RunRow.exam_id))
         .where(col(ExamRow.content_hash).in_(exams))
         .order_by(col(RunRow.id))
     ):
-        assert run.id is not None
-        known[identity_of(spec_of(run, exam))] = run.id
-    known |= {identity_of(spec): run_id for run_id, spec in added.items()}
-    session.add_all([briefs.row_of(run_id, spec, known) for run_id, spec in judges.items()])
+        wholes.setdefault(run.part_of or run.id or 0, []).append(spec_of(run, exam))
+    for whole, parts in wholes.items():
+        known[identity_of(replace(parts[0], questions=sum(part.questions for part in parts)))] = whole
+    known |= {identity_of(spec): row.part_of or row.id or 0 for row, spec in added}
+    session.add_all([briefs.row_of(row.id or 0, spec, known) for row, spec in judges])
 
 
 def _questions(store: Store, session: Session, sat: SatCopy) -> tuple[int, dict[str, int]]:
@@ -224,7 +276,7 @@ def _run_row(sweep_id: int, exam_id: int, sat: SatCopy) -> RunRow:
         measures=None if run.measures is None else measures_object(run.measures),
         check_noise=run.noise is not None,
         noise=None if run.noise is None else asdict(run.noise),
-        **spec_columns(run.spec),
+        **spec_columns(run.spec, None if run.part is None else run.asked),
     )
 
 
