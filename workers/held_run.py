@@ -165,8 +165,10 @@ class HeldRun:
         self.lease.finish(self.costs.measures, check_noise(self.claim, self.lease, answerer, paper, prepared))
         return True
 
-    def _breathe(self) -> None:
+    def _breathe(self, made: int, of: int) -> None:
         """Between two decode steps of a pack that takes a while: show life, and leave replies their share of the time.
+
+        `made` of the pack's `of` questions are answered, which the next renewal tells.
 
         Raises
         ------
@@ -174,6 +176,7 @@ class HeldRun:
             where the Run is to be handed back.
         """
         self.worker.liveness.beat()
+        self.lease.under_way = (made, of)
         if self.must_stop:
             raise BrokenOff
         if time.monotonic() >= self._breathed + BREATH_S:

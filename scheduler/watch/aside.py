@@ -22,7 +22,16 @@ def aside(runs: Sequence[RunProgress]) -> str:
     tied = sum(run.tied for run in scored)
     told = "the report has the perplexity" if of_pages(runs) else ""
     ties = f"{tied} {'unjudged' if judges(runs) else 'tied'}" if tied else ""
-    parts = [told, shots(runs), _per_character(runs), ties, _not_run(runs), _unanswered(written), _noise(runs)]
+    parts = [
+        told,
+        shots(runs),
+        _per_character(runs),
+        ties,
+        _not_run(runs),
+        _unanswered(written),
+        _noise(runs),
+        being_written(runs),
+    ]
     return ", ".join(part for part in parts if part)
 
 
@@ -75,6 +84,12 @@ def _per_character(runs: Sequence[RunProgress]) -> str:
     if not answered or not by_text or several_benchmarks(runs):
         return ""
     return f"{accuracy(sum(run.correct_norm for run in runs), answered)} right per character"
+
+
+def being_written(runs: Sequence[RunProgress]) -> str:
+    """`12 of 64 being written`, of the packs under way; nothing where no answers are written."""
+    made, all_ = (sum(run.being_written[place] for run in runs) for place in (0, 1))
+    return f"{made} of {all_} being written" if all_ else ""
 
 
 def _not_run(runs: Sequence[RunProgress]) -> str:

@@ -21,7 +21,7 @@ from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch.accuracy import NONE, in_a_cell
-from scheduler.watch.aside import aside, judges, of_pages, several_benchmarks, share_right
+from scheduler.watch.aside import aside, being_written, judges, of_pages, several_benchmarks, share_right
 from scheduler.watch.speed import Speed, duration
 
 FILLING = "·▁▂▃▄▅▆▇█"
@@ -199,6 +199,7 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
     parts = [
         f"{done}/{len(runs)} Runs, {answered}/{questions} questions",
         f"{share_right(runs)} right so far" if answered and alone else "",
+        being_written(runs),
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         speed.left(waiting),
         "no worker is up" if waiting and not speed.staffed else "",

@@ -221,6 +221,7 @@ def as_json(progress: SweepProgress) -> dict[str, Any]:
                 "accuracy_norm": run.correct_norm / run.answered if run.answered and run.per_character else None,
                 "accuracy_norm_interval": _interval(run.correct_norm, run.answered if run.per_character else 0),
                 **({"programs_not_run": run.not_run} if run.programs else {}),
+                **({"being_written": list(run.being_written)} if run.being_written[1] else {}),
                 "noise": None if run.noise is None else asdict(run.noise),
                 "shots": None if run.shots is None else asdict(run.shots),
                 "reason": run.reason or None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
-from proctor.nouns.runs import Cost, RunSpec, RunStatus
+from proctor.nouns.runs import Cost, Measures, RunSpec, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.reads import records
 from proctor.store.reads.columns import NO_PICK, answer_columns, question_columns
@@ -62,6 +62,25 @@ def test_progress_shows_every_run_with_its_counts_and_times(timed: Store, clock:
         moved_at=start + timedelta(seconds=3),
         ended_at=None,
     )
+
+
+def test_how_far_a_pack_is_is_told_by_renewals_and_over_with_its_record(store: Store) -> None:
+    made = submit(store, spec())
+    held = claim(store)
+
+    def told() -> tuple[int, int]:
+        return records.progress(store, made.sweep_id).runs[0].being_written
+
+    assert told() == (0, 0)
+    runs.renew(store, held, pack=(2, 3))
+    assert told() == (2, 3)
+    record(store, held, 0, picked=0)
+    assert told() == (0, 0)
+    runs.renew(store, held, pack=(1, 3))
+    runs.hand_back(store, held, Measures(), "its sweep was paused")
+    assert told() == (0, 0)
+    claim(store)
+    assert told() == (0, 0)
 
 
 def test_a_sweep_is_over_when_nothing_is_left_to_do(store: Store) -> None:

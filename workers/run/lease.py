@@ -34,6 +34,7 @@ class Lease:
 
     def __init__(self, store: Store, claim: Claim, retry: OutageRetry, liveness: Liveness) -> None:
         self.store, self.claim, self.retry, self.liveness = store, claim, retry, liveness
+        self.under_way = (0, 0)  # replies of the pack under way that are at their end, and how many there are to be
         self._lost = threading.Event()
         self._paused = threading.Event()
         self._left = threading.Event()
@@ -83,6 +84,7 @@ class Lease:
     def record(self, pack_index: int, answers: Sequence[Answer], cost: Cost) -> None:
         """Keep a pack's Answers, all or none, once."""
         self._check()
+        self.under_way = (0, 0)
         try:
             self._heed(self.retry(partial(runs.record, self.store, self.claim, pack_index, answers, cost)))
         except runs.AlreadyRecorded:
@@ -129,7 +131,7 @@ class Lease:
         with logs.about(f"run-{self.claim.run_id}.{self.claim.attempt}"):
             while not self._left.wait(self.claim.lease_s / RENEWALS):
                 try:
-                    self._heed(runs.renew(self.store, self.claim, moved=self.liveness.taken()))
+                    self._heed(runs.renew(self.store, self.claim, moved=self.liveness.taken(), pack=self.under_way))
                 except LeaseLost:
                     self._lost.set()
                     return

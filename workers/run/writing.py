@@ -70,11 +70,16 @@ class _Reply:
 class Writer:
     """The `Answerer` of papers that ask to write.
 
-    `between_steps` is called before each decode step: it may do other work, and raises to break the pack off.
+    `between_steps` is called before each decode step, with how many of the pack's questions are answered and how many
+    there are: it may do other work, and raises to break the pack off.
     """
 
     def __init__(
-        self, engine: Engine, paper: Paper, device: ComputeDevice, between_steps: Callable[[], None] = lambda: None
+        self,
+        engine: Engine,
+        paper: Paper,
+        device: ComputeDevice,
+        between_steps: Callable[[int, int], None] = lambda _made, _all: None,
     ) -> None:
         self._engine, self._paper, self._device, self._between_steps = engine, paper, device, between_steps
         self._generator: Generator = engine.stream()
@@ -97,7 +102,7 @@ class Writer:
             work = _PackWork(self._engine, self._paper, self._generator, pack, self._marks)
             try:
                 while work.unfinished:
-                    self._between_steps()
+                    self._between_steps(work.made, len(pack.members))
                     work.step()
             except BaseException:
                 self._generator.forget()
@@ -116,6 +121,11 @@ class _PackWork:
         self._waiting = [self._reply(member, ask, []) for member, ask in first_asks(paper, pack.members)]
         self._computed = self._saved = 0
         self._begun = False  # whether a reply has its first token
+
+    @property
+    def made(self) -> int:
+        """Questions that are answered to their end."""
+        return len(self._done)
 
     @property
     def unfinished(self) -> bool:

@@ -42,7 +42,7 @@ PROGRESS: tuple[Any, ...] = (
     RunRow.started_at, RunRow.moved_at, RunRow.ended_at, RunRow.correct_norm,
     RunRow.partial, col(RunRow.conditions)["scoring"].as_string(), RunRow.noise, *(
         col(RunRow.provenance)["shots", name].as_integer() for name in ("fewest", "most", "short")
-    ), PER_CHARACTER, PROGRAMS,
+    ), PER_CHARACTER, PROGRAMS, RunRow.pack_made, RunRow.pack_size,
 )  # fmt: skip
 SUMMARY: tuple[Any, ...] = (
     SweepRow.id, SweepRow.name, SweepRow.priority, SweepRow.created_at, SweepRow.cancelled_at, SweepRow.paused_at,
@@ -86,6 +86,7 @@ class RunProgress:
     per_character: bool = True  # whether the exam has a figure by log-probability per character
     programs: bool = False  # whether its answers are programs, which `proctor mark --run-code` alone runs
     parts: tuple[RunProgress, ...] = ()  # of a large Run, in order: what several workers sit at once
+    being_written: tuple[int, int] = (0, 0)  # of the pack under way: replies at their end, and how many there are to be
 
     @property
     def not_run(self) -> int:
@@ -254,7 +255,7 @@ def progress(store: Store, sweep_id: int) -> SweepProgress:
 def _progress_of(row: tuple[Any, ...], lane: Callable[[str], Lane]) -> RunProgress:
     """A row of `PROGRESS`."""
     run_id, text, benchmark, subject, status, *rest = row
-    *counts, scoring, noise, fewest, most, short, per_character, programs = rest
+    *counts, scoring, noise, fewest, most, short, per_character, programs, pack_made, pack_size = rest
     made = RunProgress(run_id, lane(text), benchmark, subject, RunStatus(status), *counts)
     return replace(
         made,
@@ -263,6 +264,7 @@ def _progress_of(row: tuple[Any, ...], lane: Callable[[str], Lane]) -> RunProgre
         shots=None if fewest is None else ShotsShown(fewest, most, short),
         per_character=bool(per_character),
         programs=bool(programs),
+        being_written=(pack_made, pack_size) if made.status is RunStatus.RUNNING else (0, 0),
     )
 
 
@@ -406,6 +408,7 @@ def _whole_progress(parts: Sequence[RunProgress]) -> RunProgress:
         questions=sum(part.questions for part in parts),
         moved_at=max(moved, default=None),
         shots=total(part.shots for part in parts),
+        being_written=(sum(part.being_written[0] for part in parts), sum(part.being_written[1] for part in parts)),
         **in_common(parts),
     )
 

@@ -63,6 +63,7 @@ def begin(session: Session, run: RunRow, worker: str, now: datetime, lease_s: fl
     """Pending -> running, with a lease and an attempt of a number of its own. `run` is as it becomes."""
     leasing.take(run, worker, now, lease_s)
     run.status, run.moved_at, run.started_at = RunStatus.RUNNING, now, run.started_at or now
+    run.pack_made = run.pack_size = 0
     assert run.id is not None
     session.add(AttemptRow(run_id=run.id, number=run.attempt, worker=worker, started_at=now, outcome="running"))
 

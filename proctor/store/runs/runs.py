@@ -155,17 +155,18 @@ def waiting(store: Store, me: WorkerCard) -> int:
         return lanes.waiting(session, me, store.now(session))
 
 
-def renew(store: Store, claim: Claim, *, moved: bool = False) -> bool:
+def renew(store: Store, claim: Claim, *, moved: bool = False, pack: tuple[int, int] = (0, 0)) -> bool:
     """Extend the lease to `claim.lease_s` from now; whether the Run is to go on: not where its sweep was paused.
 
-    `moved` says that the work moves although no pack is finished (a download goes on): it is not `overdue` then.
-    Raises `LeaseLost`.
+    `moved` says that the work moves although no pack is finished (a download goes on): it is not `overdue` then. `pack`
+    says how many of its replies are at their end, and how many there are to be. Raises `LeaseLost`.
     """
     with store.write() as session:
         held = _fenced(store, session, claim)
         run, now = held.run, held.now
         if moved:
             run.moved_at = now
+        run.pack_made, run.pack_size = pack
         session.exec(update(WorkerRow).where(col(WorkerRow.name) == run.worker).values(seen_at=now))
         paused_at = session.exec(select(SweepRow.paused_at).where(col(SweepRow.id) == run.sweep_id)).one()
         return paused_at is None
@@ -443,6 +444,8 @@ def _counted(*, by_server: bool) -> ReturningUpdate[int, int, datetime | None]:
         _while_held(by_server=by_server)
         .values(
             moved_at=after("moved", by_server=by_server),
+            pack_made=0,
+            pack_size=0,
             answered=col(RunRow.answered) + bindparam("answers"),
             correct=col(RunRow.correct) + bindparam("right"),
             tied=col(RunRow.tied) + bindparam("ties"),

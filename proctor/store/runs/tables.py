@@ -128,6 +128,9 @@ class RunRow(Row, table=True):
     tied: int = 0  # no option picked, nothing extracted
     correct_norm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # by log-probability per character
     partial: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})  # points of Answers with some of them
+    # Of the pack under way, as the last renewal told: replies that are at their end, and how many there are to be.
+    pack_made: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    pack_size: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     worker: str | None = None
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     moved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # claimed, begun, or last pack

@@ -253,3 +253,11 @@ def test_right_per_character_is_told_where_a_task_has_it_alone() -> None:
     plain = replace(both, per_character=False)
     assert aside([plain]) == ""
     assert wording.as_json(sweep(plain))["runs"][0]["accuracy_norm"] is None
+
+
+def test_a_pack_that_is_being_written_shows_how_far_it_is() -> None:
+    writing = replace(run("sums", RunStatus.RUNNING, 64), being_written=(12, 64), scoring=Scoring.WRITTEN)
+    assert aside([writing, run("law", RunStatus.RUNNING, 8)]) == "12 of 64 being written"
+    assert " · 12 of 64 being written" in totals(sweep(writing), Speed())
+    assert wording.as_json(sweep(writing))["runs"][0]["being_written"] == [12, 64]
+    assert "being_written" not in wording.as_json(sweep(run("law", RunStatus.RUNNING, 8)))["runs"][0]

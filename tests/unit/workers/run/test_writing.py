@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -69,7 +69,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "BUILT_IN", (*BUILT_IN, SUMS))
 
 
-def replies(*texts: str, tokenizer: Bytes | None = None) -> list[Written]:
+def replies(
+    *texts: str, tokenizer: Bytes | None = None, told: Callable[[int, int], None] = lambda _made, _all: None
+) -> list[Written]:
     """What is recorded of these texts; stop string "\\n", 32 tokens at most."""
     ref = ModelRef("sayer", ModelSource.HUB)
     engine = Sayer(ref, Quant.NONE, tokenizer=tokenizer or Bytes(), says=texts)
@@ -77,7 +79,7 @@ def replies(*texts: str, tokenizer: Bytes | None = None) -> list[Written]:
     paper = write_paper(exam, Conditions(shots=0, limit=len(texts), prompt_version=SUMS.version), engine)
     prepared = prepare_writing(engine, paper, PlainDevice())
     (pack,) = paper.packs(prepared)
-    made = Writer(engine, paper, PlainDevice()).answer(prepared, pack)
+    made = Writer(engine, paper, PlainDevice(), told).answer(prepared, pack)
     found = [exchange.reply for row in made.exchanges for exchange in row]
     return [reply for reply in found if isinstance(reply, Written)]
 
@@ -119,3 +121,11 @@ def test_stop_strings_end_what_a_model_says_and_not_its_thought(
 def test_a_model_without_marks_may_write_them() -> None:
     (reply,) = replies("<think>a\nb</think>18")
     assert (reply.text, reply.think_end) == ("<think>a\n", "")
+
+
+def test_how_many_of_a_pack_are_answered_is_told_before_each_step() -> None:
+    steps: list[tuple[int, int]] = []
+    replies("1", "22", "4444", told=lambda made, all_: steps.append((made, all_)))
+    assert steps == sorted(steps)
+    assert {all_ for _, all_ in steps} == {3}
+    assert {made for made, _ in steps} == {0, 1, 2}
