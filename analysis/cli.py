@@ -24,7 +24,7 @@ EXPORT_FORMATS = ("jsonl", "csv", "parquet", "questions", "lm-eval")
 ENDINGS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Graphs, tables and one offline HTML page.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @click.option(
     "-o",
@@ -91,7 +91,7 @@ def report(sweeps: tuple[str, ...], output: Path, formats: str, margin: float, *
     click.echo(f"Report: {written.page or written.folder}")
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="A row an Answer, as JSONL, CSV or Parquet.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @click.option(
     "--format",

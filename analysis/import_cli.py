@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proctor.store.runs.taking_in import TakenIn
 
 
-@click.command("import", context_settings=HELP)
+@click.command("import", context_settings=HELP, short_help="Take in other people's results, or an export.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", default=None, help="What to call them; default: the first file's name.")
 @click.option("--model", default=None, help="Whose samples these are; default: the folder in which they lie.")
@@ -144,7 +144,7 @@ def _object(panel: Panel) -> dict[str, object]:
     }
 
 
-@click.group(context_settings=HELP)
+@click.group(context_settings=HELP, short_help="List, show and delete what was imported.")
 def imports() -> None:
     """List, show and delete imported results; `proctor export NAME` writes them.
 
@@ -191,7 +191,7 @@ def list_(*, as_json: bool) -> None:
     print_table(Table("imports", "Imported results; sets are never mixed.", columns, rows))
 
 
-@imports.command("show")
+@imports.command("show", short_help="One of them: sets, contestants, what was dropped.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, *, as_json: bool) -> None:

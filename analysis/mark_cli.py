@@ -13,7 +13,7 @@ from proctor.prose import tell
 MOST = 20  # rows of what changed on a terminal; --json has all
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Judge stored replies again, by every filter.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @click.option("--with", "chain", default="", metavar="FILTER", help="Make this filter's marks those of the Answers.")
 @click.option("--run-code", is_flag=True, help="Run replies that are programs, in isolation, and keep what passed.")

@@ -36,7 +36,7 @@ sweeps_option = click.option(
 )  # fmt: skip
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Is one model better than another, by how much?")
 @click.argument("first")
 @click.argument("second")
 @sweeps_option
@@ -106,7 +106,7 @@ def compare(  # noqa: PLR0913 -- an argument an option
         print_captioned(table, most)
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="What each quantization cost.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @margin_option
 @as_json_option
@@ -132,7 +132,7 @@ def quant(sweeps: tuple[str, ...], margin: float, *, as_json: bool) -> None:
     _say(tables, "Nothing here was run both quantized and not.", as_json=as_json)
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Which contestants make the same mistakes.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @most_option
 @as_json_option
@@ -155,7 +155,7 @@ def overlap(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     _say(tables, "There is no pair to compare by mistakes.", most, as_json=as_json)
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Questions whose answer key looks wrong.")
 @click.argument("sweeps", nargs=-1, metavar="[SWEEP]...")
 @most_option
 @as_json_option
@@ -184,7 +184,7 @@ def suspects(sweeps: tuple[str, ...], most: int, *, as_json: bool) -> None:
     _say(tables, left_out or outvoted, most, as_json=as_json)
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="One question, and what each contestant answered.")
 @click.argument("question")
 @sweeps_option
 @as_json_option

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST = 20  # rows of what differs on a terminal; --json has all
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Our Answers beside lm-evaluation-harness's.")
 @click.argument("sweep", required=False)
 @click.option(
     "--against", multiple=True, required=True, metavar="PATH", type=click.Path(exists=True, path_type=Path),

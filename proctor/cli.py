@@ -77,7 +77,7 @@ def command(place: str) -> click.Command:
     if not isinstance(found, click.Command):
         raise TypeError(f"{place} is no click command")
     found.epilog = None
-    found.epilog = defined(found.get_help(click.Context(found)))
+    found.epilog = defined(found.get_help(click.Context(found, **found.context_settings)))
     return found
 
 

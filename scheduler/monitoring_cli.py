@@ -16,8 +16,8 @@ from proctor.help import HELP
 def metrics(port: int, host: str, once: bool) -> None:
     """Serve the fleet's metrics for Prometheus at /metrics, read from the database: one of these is enough for a fleet.
 
-    Backlog a lane, Runs by status, Answers, attempts by outcome, leases that ran out, and each worker. The dashboard
-    for Grafana is examples/grafana-dashboard.json.
+    Backlog a lane, Runs by status, Answers, attempts by outcome, leases that ran out, and each worker.
+    examples/grafana-dashboard.json shows them in Grafana.
 
     \b
     Examples:

@@ -62,7 +62,7 @@ def list_models(as_json: bool = False) -> None:
         tell(f"{model.name:12}  {model.title:34}  {here}\n{'':12}  {model.licence}")
 
 
-@models.command("fetch")
+@models.command("fetch", short_help="Download a demo model and convert it.")
 @click.argument("name")
 def fetch_model(name: str) -> None:
     """Download a demo model and convert it, so that a sweep can start at once. `submit-sweep` does it by itself.
@@ -83,7 +83,7 @@ def fetch_model(name: str) -> None:
     click.echo(local_folder(ref, Settings.read(os.environ).cache, lambda step: click.echo(step, err=True)))
 
 
-@models.command("convert")
+@models.command("convert", short_help="Convert a GGUF file to safetensors.")
 @click.argument("gguf", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def convert_model(gguf: Path) -> None:
     """Convert a GGUF file to safetensors in the cache, and print the folder. `submit-sweep` does it by itself.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from proctor.cli import COMMANDS, command
+from proctor.cli import COMMANDS, command, proctor
 from proctor.words import WORDS, Word, defined
 from tests.support import ROOT
 
@@ -74,6 +74,25 @@ def helps(found: click.Command, name: str) -> Iterator[tuple[str, str]]:
 def test_no_line_of_any_help_is_wider_than_a_terminal_of_80_columns(name: str) -> None:
     texts = dict(helps(command(COMMANDS[name]), name))
     assert {each: line for each, text in texts.items() for line in text.splitlines() if len(line) > 80} == {}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_short_and_long_ask_each_command_for_its_help(name: str) -> None:
+    found = command(COMMANDS[name])
+    context = click.Context(found, **found.context_settings)
+    option = found.get_help_option(context)
+    assert option is not None
+    assert set(option.opts) == {"-h", "--help"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_lists_of_commands_hold_whole_sentences_and_no_path_is_broken_at_a_hyphen(name: str) -> None:
+    texts = dict(helps(command(COMMANDS[name]), name)) | {
+        "": proctor.get_help(click.Context(proctor, terminal_width=80))
+    }
+    listed = "".join(text.partition("\nCommands:\n")[2].partition("\n\n")[0] for text in texts.values())
+    assert "..." not in listed
+    assert not [line for text in texts.values() for line in text.splitlines() if re.search(r"/\S*-$", line)]
 
 
 def test_the_words_of_a_submission_are_explained_where_it_is_typed() -> None:
