@@ -198,16 +198,24 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
       proctor show 85e9298b9a3bdfeb -s helm_mmlu
     """
     from analysis.data.sets import of_set, set_names
-    from analysis.report.question import answers_table, find_question, question_text, reply_lines, written_to
+    from analysis.report.question import (
+        answers_table,
+        find_question,
+        heard_by_judge,
+        heard_lines,
+        question_text,
+        reply_lines,
+        written_to,
+    )
 
     panels = read_named(sweeps).panels
     panel, place = find_question(panels, question)
     name = next(name for one, name in zip(panels, set_names(panels), strict=True) if one is panel)
     table = of_set(answers_table(panel, place), name)
-    written = {}
-    if panel.replies is not None:
+    written, heard = {}, {}
+    if panel.replies is not None or panel.terms.judge is not None:
         with our_store() as store:
-            written = written_to(store, panel, place)
+            written, heard = written_to(store, panel, place), heard_by_judge(store, panel, place)
     if as_json:
         row = panel.questions.iloc[place]
         about = {name: row[name] for name in ("subject", "question_id", "question")}
@@ -215,12 +223,17 @@ def show(question: str, sweeps: tuple[str, ...], *, as_json: bool) -> None:
         asked = about | {"choices": list(row["choices"]), "answer": None if key < 0 else key}
         asked |= {name: row[name] for name in ("further", "reference") if row.get(name)}
         answers = [_with_replies(one, written.get(str(one["contestant"]))) for one in objects(table)]
+        for one in answers:
+            if told := heard.get(str(one["contestant"])):
+                one |= {"replies": list(told.answers), "judge": panel.terms.judge_name, "judged": list(told.said)}
         click.echo(json.dumps(asked | {"answers": answers}, indent=1))
         return
     tell(question_text(panel, place))
     print_table(table)
     for label, answer in written.items():
         tell("\n" + "\n".join(reply_lines(label, answer)).rstrip())
+    for label, told in heard.items():
+        tell("\n" + "\n".join(heard_lines(label, panel.terms.judge_name, told)).rstrip())
 
 
 def _with_replies(row: dict[str, Value], answer: WrittenAnswer | None) -> dict[str, object]:

@@ -11,6 +11,9 @@ from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
 from proctor.exams.benchmarks.registry import load_benchmark, of_version
 from proctor.exams.benchmarks.task_benchmark import TaskBenchmark
 from proctor.exams.chat_prompts import Message
+from proctor.exams.judges.cases import BY_TURN, references_of
+from proctor.exams.judging.metrics import OF_JUDGES
+from proctor.exams.judging.references import parts_of
 from proctor.exams.tasks.definition import Settings
 from proctor.exams.tasks.form import read_form
 from proctor.nouns.exams import SHOTS, Ask, Choose, Conditions, Question, Roll, Write
@@ -70,8 +73,9 @@ class ShownQuestion:
             "--- as text", _safe(self.plain.text),
             *(["--- as a chat"] if self.chat else []),
             *(f"[{message.role}] {_safe(message.content)}" for message in self.chat),
+            *(line for turn in self.question.turns for line in ("--- then, behind the reply", _safe(turn))),
             "--- what is scored", *_scored(self.plain),
-            "--- right", _safe(_right(self.question)),
+            *_right(self.question),
         ]  # fmt: skip
         if self.metrics:
             said += ["--- judged by", ", ".join(self.metrics)]
@@ -90,6 +94,8 @@ def entry(benchmark: Benchmark) -> Entry:
     kinds = {task.kind.value for task in tasks} or {"write" if benchmark.asks is Write else "choose"}
     data = PACKAGED if benchmark.at is not None else ", ".join(sorted({task.rows.data for task in tasks}))
     licence = ", ".join(sorted({task.rows.licence for task in tasks if task.rows.licence}))
+    if any(metric.name in OF_JUDGES for task in tasks for metric in task.judging.metrics):
+        needs = "another model judges its answers: --judge-model, or later `proctor judge`"
     if any(task.runs_code for task in tasks):
         needs = "its answers are programs, which `proctor mark --run-code` runs in isolation"
     asks = " or ".join(ASKED[kind] for kind in sorted(kinds))
@@ -126,7 +132,8 @@ def shown(named: str, number: int, settings: Settings) -> ShownQuestion:
     shots = min(SHOTS if settings.shots is None else settings.shots, len(exam.dev))
     conditions = conditions_of(Conditions(shots=shots, prompt_version=found.version), exam)
     benchmark = of_version(conditions.prompt_version)
-    plain = ask_first(benchmark, exam, question, conditions, Examinee(len, WINDOW)).ask
+    without = replace(conditions, chat_template=False)
+    plain = ask_first(benchmark, exam, question, without, Examinee(len, WINDOW)).ask
     chat: list[Message] = []
 
     def heard(messages: Sequence[Message]) -> str:
@@ -152,11 +159,15 @@ def _scored(ask: Ask) -> list[str]:
     return [f"a reply of {longest} tokens at most, {how}; it stops at: {stops}"]
 
 
-def _right(question: Question) -> str:
-    if not question.choices:
-        return question.reference
-    places = sorted({question.key, *question.further})
-    return "; ".join(f"{place}: {question.choices[place]}" for place in places)
+def _right(question: Question) -> list[str]:
+    """What is right, under its heading; of what a judge tells apart the references that it is shown."""
+    if question.choices:
+        places = sorted({question.key, *question.further})
+        return ["--- right", _safe("; ".join(f"{place}: {question.choices[place]}" for place in places))]
+    if BY_TURN in parts_of(question):
+        shown = [f"{number}: {_safe(text)}" for number, text in enumerate(references_of(question), start=1) if text]
+        return ["--- what a judge is shown beside the replies", *(shown or ["no reference"])]
+    return ["--- right", _safe(question.reference)]
 
 
 def _safe(text: str) -> str:

@@ -91,7 +91,7 @@ def judged(
 ) -> Plan | None:
     """The plan with its judges, where it has any; what these targets can't do of them is added to `faults`."""
     judges = plan.request.judges
-    if judges is None:
+    if judges is None or not plan.runs:  # without any Run it is told already why
         return plan
     serving = [target for target in targets if target.device is device]
     faults += [

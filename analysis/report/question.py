@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -11,11 +12,16 @@ from analysis.data.panel import Panel
 from analysis.data.tables import Column, Table, Value, number, scaled
 from analysis.stats.options import probabilities
 from proctor.errors import UnknownName
+from proctor.exams.judges.cases import BY_TURN
+from proctor.exams.judging.references import parts_of
 from proctor.nouns.conversations import Finish
-from proctor.nouns.exams import LETTERS
+from proctor.nouns.exams import LETTERS, Question
 from proctor.printing import visible
 from proctor.store.database.session import Store
+from proctor.store.reads.records import run
 from proctor.store.reads.replies import WrittenAnswer, written_runs
+from proctor.store.runs.briefs import replies
+from proctor.store.runs.exams import load_exam
 
 
 def find_question(panels: Sequence[Panel], wanted: str) -> tuple[Panel, int]:
@@ -50,10 +56,16 @@ def question_text(panel: Panel, place: int) -> str:
         for number, choice in enumerate(row["choices"])
     ]
     if not options and row.get("reference"):
-        options = [f"* {visible(line)}" for line in str(row["reference"]).splitlines()]
+        options = [f"* {visible(line)}" for text in _references(str(row["reference"])) for line in text.splitlines()]
     text = f"… {row['question']} (scored behind each of these)" if row.get("behind") else str(row["question"])
     lines = [visible(line) for line in text.splitlines()]
     return "\n".join([visible(head), "", *lines, *options, ""])
+
+
+def _references(reference: str) -> list[str]:
+    """What stands as right: of what a judge tells apart, the references that there are."""
+    by_turn = parts_of(Question("", 0, "", reference=reference)).get(BY_TURN)
+    return [str(one) for one in by_turn if one] if isinstance(by_turn, list) else [reference]
 
 
 def answers_table(panel: Panel, place: int) -> Table:
@@ -101,9 +113,9 @@ def written_to(store: Store, panel: Panel, place: int) -> dict[str, WrittenAnswe
         run_id: panel.labels[seat] for seat, who in enumerate(panel.contestants) for run_id in panel.runs.get(who, ())
     }
     return {
-        label[run.run_id]: answer
-        for run in written_runs(store, sorted(label))
-        for answer in run.answers
+        label[one.run_id]: answer
+        for one in written_runs(store, sorted(label))
+        for answer in one.answers
         if answer.question.id == wanted
     }
 
@@ -118,3 +130,41 @@ def reply_lines(label: str, answer: WrittenAnswer) -> list[str]:
         for line in f"{reply.text}{ends.get(reply.finish, '')}".strip().splitlines()
     ]
     return [f"{visible(label)}, {visible(read)}", *texts, ""]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a judge was shown of a contestant, and what it said."""
+
+    messages: tuple[str, ...]  # the user's
+    answers: tuple[str, ...]  # the contestant's, one a message
+    said: tuple[str, ...]  # the judge's, one after the other
+
+
+def heard_by_judge(store: Store, panel: Panel, place: int) -> dict[str, Heard]:
+    """A question's conversations and the judge's words on them, by label; nothing of a panel that none judged."""
+    if panel.terms.judge is None:
+        return {}
+    wanted = str(panel.questions["question_id"].iloc[place])
+    found = {}
+    for seat, who in enumerate(panel.contestants):
+        for run_id in sorted(panel.runs.get(who, ())):
+            record = run(store, run_id)
+            spec, answers, said = record.spec, replies(store, record.judged[0].run_id), replies(store, run_id)
+            exam = load_exam(store, spec.benchmark, spec.subject, spec.exam_hash)
+            question = next((one for one in exam.questions if one.id == wanted), None)
+            if question is not None and wanted in said:
+                texts = (tuple(one.text for one in some[wanted]) for some in (answers, said))
+                found[panel.labels[seat]] = Heard((question.text, *question.turns), *texts)
+    return found
+
+
+def heard_lines(label: str, judge: str, heard: Heard) -> list[str]:
+    """A contestant's conversation behind its first message, and the judge's words, indented."""
+    lines = [f"{visible(label)}"]
+    for turn, answer in enumerate(heard.answers):
+        if turn:
+            lines += [f"  > {visible(line)}" for line in heard.messages[turn].splitlines()]
+        lines += [f"  {visible(line)}" for line in answer.strip().splitlines()]
+    lines.append(f"{visible(judge)}, the judge")
+    return [*lines, *(f"  {visible(line)}" for said in heard.said for line in said.strip().splitlines()), ""]

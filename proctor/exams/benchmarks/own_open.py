@@ -37,18 +37,21 @@ def own_open(path: Path) -> TaskBenchmark:
 
 def _prepared(rows: Sequence[Row]) -> list[Row]:
     """The rows as `text`, `further` messages and `references`. Raises `BadExam` for a row without a message."""
-    asked = next((name for name in ASKED if name in rows[0]), None)
-    if asked is None:
+    if not any(name in row for row in rows for name in ASKED):
         raise BadExam(f"The columns are {', '.join(map(quoted, rows[0])) or 'none'}.", "Name one question, or turns.")
-    given = next((name for name in GIVEN if any(name in row for row in rows)), "")
-    return [_row(row, number, asked, given) for number, row in enumerate(rows, start=1)]
+    return [_row(row, number) for number, row in enumerate(rows, start=1)]
 
 
-def _row(row: Row, number: int, asked: str, given: str) -> Row:
-    said, reference = row.get(asked), row.get(given)
+def _row(row: Row, number: int) -> Row:
+    said, reference = (
+        next((row[name] for name in names if row.get(name) is not None), None) for names in (ASKED, GIVEN)
+    )
     messages = said if isinstance(said, list) else [said]
     if not messages or not all(isinstance(one, str) and one.strip() for one in messages):
-        raise BadExam(f"Row {number} has no {asked}: {said!r}.", "Give it a text, or a list of them; or take it out.")
+        raise BadExam(
+            f"Row {number} has no {', '.join(ASKED[:-1])} or {ASKED[-1]}: {said!r}.",
+            "Give it a text, or a list of them; or take it out.",
+        )
     references = reference if isinstance(reference, list) else [] if reference is None else [reference]
     return {
         "text": messages[0],

@@ -14,6 +14,7 @@ from proctor.exams.benchmarks.mt_bench import TEMPERATURES
 from proctor.exams.benchmarks.registry import load_benchmark
 from proctor.exams.chat_prompts import Message
 from proctor.exams.judges.cases import references_of
+from proctor.exams.reading import hub
 from proctor.exams.tasks.asking import FORM_VERSION, ask
 from proctor.exams.tasks.definition import Settings
 from proctor.exams.tasks.form import read_form
@@ -110,6 +111,7 @@ def test_a_conversation_that_does_not_fit_whole_is_refused_before_it_begins(tmp_
         ({"prompt": "Why?", "target": "Because."}, ("Because.",)),
         ({"question": "Why?", "answer": 7}, ("7",)),
         ({"turns": ["Why?", "So?"], "reference": [None, "So."]}, ("", "So.")),
+        ({"turns": None, "question": "Why?", "reference": None, "answer": "So."}, ("So.",)),
     ],
 )
 def test_a_file_of_ones_own_needs_a_question_alone(
@@ -125,3 +127,17 @@ def test_a_row_without_a_message_is_named(tmp_path: Path, made: dict[str, object
     write(tmp_path / "mine.jsonl", [made])
     with pytest.raises(BadExam, match=r"(Row 1 has no|The columns are)"):
         load_benchmark(str(tmp_path / "mine.jsonl"), (), Settings(judge="model"))
+
+
+def test_what_a_data_set_lacks_is_asked_for_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def away(repo: str, *_: object, **__: object) -> list[dict[str, object]]:
+        asked.append(repo)
+        raise BadExam(f"{repo} can't be had.", "Give a folder.")
+
+    monkeypatch.setattr(hub, "table", away)
+    with pytest.raises(BadExam, match="can't be had") as told:
+        load_benchmark("mt_bench")
+    assert asked == ["HuggingFaceH4/mt_bench_prompts"]
+    assert str(told.value).count("can't be had") == 1
