@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from analysis.data.results import Results, read_results
+from analysis.data.results import Results, read_results, results_of
 from analysis.exchange.export import export_questions, export_to_file, rows_of
 from analysis.exchange.exported import read_export
 from analysis.exchange.lm_eval_export import export_lm_eval
@@ -22,18 +23,23 @@ from analysis.exchange.merging import merge
 from analysis.report.comparison import summary
 from analysis.report.judge_words import bias_sentences
 from analysis.report.write import Options, write_report
+from analysis.verdict_cli import show
 from analysis.verdicts.candidates import roll_of_sweep
 from analysis.verdicts.compare import compare
 from analysis.verdicts.judges import Bench, agreements, benches_of, grades, pairs
 from proctor.errors import BadInput, UnknownName
 from proctor.exams.judging.verdicts import Preferred
+from proctor.nouns.exams import Conditions
+from proctor.nouns.models import DType
+from proctor.nouns.runs import Judges, SweepRequest
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.reads.records import progress, runs
 from proctor.written_answers import with_counts
+from scheduler.stored_replies import prepare_judges, replies_in
 from scheduler.watch import wording
-from tests import scripted
+from tests import scripted, tiny
 from tests.bigram import PlainDevice
 from tests.integration.desks import make_desk
 from tests.scripted import QUESTIONS, exam
@@ -237,3 +243,43 @@ def test_a_file_a_run_says_whom_a_judge_judged(store: Store, tmp_path: Path) -> 
     export_lm_eval(store, [2], tmp_path / "lm")
     assert not [path for path in (tmp_path / "lm").rglob("*") if "reference-70B" in path.name]
     assert len(runs(store, [2])) == 4
+
+
+def test_stored_replies_are_planned_for_another_judge(store: Store, home: Path, tmp_path: Path) -> None:
+    judge = tiny.make(tmp_path / "walrus-70B")
+    judges = Judges((str(judge),), pairs=True)
+    request = SweepRequest(judges.models, judges.quants, "own", ("numbers",), "cpu", DType.AUTO, Conditions(0),
+                           judges=judges)  # fmt: skip
+    settings = Settings(home, tmp_path, f"sqlite:///{home / 'proctor.db'}")
+    replies = replies_in(store, [2])
+    prepared = prepare_judges(request, replies, settings, store)
+    (pair,) = prepared.plan.runs
+    assert pair.conditions.brief is not None
+    assert (pair.model.label, pair.questions, len(pair.conditions.brief.replies)) == ("walrus-70B", QUESTIONS, 128)
+    assert set(prepared.stored.values()) == {record.run_id for record in replies.records}
+    assert set(prepared.stored) == {pair.conditions.brief.candidate, pair.conditions.brief.against}
+    with pytest.raises(BadInput, match="Runs that are done"):
+        replies_in(store, [])
+
+
+@pytest.mark.usefixtures("store")
+def test_a_question_is_shown_with_the_replies_and_the_judges_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCTOR_HOME", str(home))
+    monkeypatch.delenv("PROCTOR_DATABASE_URL", raising=False)
+    said = CliRunner().invoke(show, ["sums:1", "-s", "judged"], catch_exceptions=False).output
+    assert "What is 1 plus 8?" in said
+    assert "first-70B, the judge" in said
+    assert "Rating: [[8]]" in said
+    found = json.loads(CliRunner().invoke(show, ["sums:1", "-s", "judged", "--json"], catch_exceptions=False).output)
+    (terse,) = [one for one in found["answers"] if one["contestant"] == "terse-1B"]
+    assert (terse["replies"], terse["judge"], terse["judged"]) == (["9"], "first-70B", ["Fine.\nRating: [[8]]"])
+
+
+def test_pairs_alone_make_a_report(store: Store, tmp_path: Path) -> None:
+    sweep = [run for run in runs(store, [1]) if len(run.judged) != 1]
+    results = results_of(store, sweep)
+    assert results.panels == ()
+    write_report(results, tmp_path / "report", Options(("md", "csv", "html")), NOW)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "Who is preferred" in text
+    assert "unjudged yet" not in text
