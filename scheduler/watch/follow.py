@@ -21,7 +21,7 @@ from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.signals import interruptible
 from proctor.store.database.session import Store
-from proctor.store.reads import fleet, records
+from proctor.store.reads import fleet, records, shown_answers
 from proctor.store.reads.fleet import Fleet
 from proctor.store.reads.records import SweepProgress
 from scheduler.watch import wording
@@ -63,7 +63,7 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
     """
     pace = Pace()
     with interruptible(), display() as shown:
-        cursor = records.latest_cursor(store, sweep_id) if verbose else 0
+        cursor = shown_answers.latest_cursor(store, sweep_id) if verbose else 0
         try:
             while True:
                 with waited_out(shown):
@@ -98,7 +98,7 @@ def show_answers(store: Store, progress: SweepProgress, cursor: int, say: Callab
     """Show every Answer of the sweep committed since `cursor`; returns the new one."""
     names = names_of(progress)
     while True:
-        batch = records.answers_after(store, progress.sweep_id, cursor, ANSWERS_AT_ONCE)
+        batch = shown_answers.answers_after(store, progress.sweep_id, cursor, ANSWERS_AT_ONCE)
         for shown in batch.answers:
             say(wording.answer(shown, names[shown.lane]))
         if batch.cursor == cursor:

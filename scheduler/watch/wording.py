@@ -11,7 +11,8 @@ from proctor.nouns.exams import LETTERS, Scoring
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
 from proctor.statistical_power import wilson_bounds
-from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
+from proctor.store.reads.records import RunProgress, SweepProgress
+from proctor.store.reads.shown_answers import ShownAnswer
 from proctor.store.runs.sweeps import Submission
 from scheduler.plan import Plan, PlannedLane
 from scheduler.watch.accuracy import amount

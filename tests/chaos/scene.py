@@ -21,6 +21,7 @@ from proctor.nouns.models import Device, DType, ModelRef, Quant
 from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.store.database.session import Store
 from proctor.store.reads import records as reads
+from proctor.store.reads import shown_answers
 from proctor.store.runs import exams, sweeps
 from proctor.store.runs.tables import AnswerRow, QuestionRow, RunRow
 from tests.support import wait_until
@@ -102,7 +103,9 @@ def assert_every_answer_once(store: Store, sweep: int) -> None:
     """All Runs are done, and each has exactly one Answer to each of its questions."""
     records = runs_of(store, sweep)
     assert [run.status for run in records] == [RunStatus.DONE] * len(records), [run.reason for run in records]
-    found = [(answer.run_id, answer.question_index) for answer in reads.answers_after(store, sweep, 0, 10**6).answers]
+    found = [
+        (answer.run_id, answer.question_index) for answer in shown_answers.answers_after(store, sweep, 0, 10**6).answers
+    ]
     assert sorted(found) == [(run.run_id, index) for run in records for index in range(run.spec.questions)]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from proctor.nouns.models import ModelRef
 from proctor.nouns.runs import RunStatus
-from proctor.store.reads import records
+from proctor.store.reads import records, shown_answers
 from tests.chaos.fleet import a_fleet
 from tests.support import wait_until
 
@@ -38,5 +38,5 @@ def test_two_who_submit_the_same_at_once_share_one_sweep_and_every_answer_is_the
         wait_until(lambda: records.progress(fleet.store, sweep.id).over, "the sweep was over")
         (run,) = records.runs(fleet.store, [sweep.id])
         assert (run.status, run.attempt) == (RunStatus.DONE, 1)
-        answers = records.answers_after(fleet.store, sweep.id, 0, 10**6).answers
+        answers = shown_answers.answers_after(fleet.store, sweep.id, 0, 10**6).answers
         assert sorted(answer.question_index for answer in answers) == list(range(QUESTIONS))

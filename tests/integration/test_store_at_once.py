@@ -17,6 +17,7 @@ from proctor.nouns.models import Quant
 from proctor.nouns.runs import Measures, RunStatus
 from proctor.store.database.session import Store
 from proctor.store.reads import records as reads
+from proctor.store.reads import shown_answers
 from proctor.store.reads.columns import answer_columns
 from proctor.store.runs import runs, sweeps
 from proctor.store.runs.exams import load_exam, save_exam
@@ -110,14 +111,14 @@ def test_packs_come_in_the_order_of_their_commits_and_none_is_missed(store: Stor
     sweep = submit(store, *(spec(subject=subject) for subject in "abcdefgh"))
     held = [claim(store, f"worker {number}") for number in range(8)]
     working = threading.Event()
-    seen: list[reads.ShownAnswer] = []
+    seen: list[shown_answers.ShownAnswer] = []
 
     def watch() -> None:
         cursor = 0
         last = False
         while not last:
             last = working.is_set()  # one more look after the last commit
-            batch = reads.answers_after(store, sweep.sweep_id, cursor, 4)
+            batch = shown_answers.answers_after(store, sweep.sweep_id, cursor, 4)
             last = last and not batch.answers
             seen.extend(batch.answers)
             cursor = batch.cursor

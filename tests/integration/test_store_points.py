@@ -24,7 +24,7 @@ from proctor.store.database.open import open_store
 from proctor.store.database.schema import revision
 from proctor.store.database.session import Store
 from proctor.store.migrations import HEAD
-from proctor.store.reads import columns, export, records
+from proctor.store.reads import columns, export, records, shown_answers
 from proctor.store.runs import exams, runs, sweeps
 from scheduler.watch import wording
 from tests.integration import store_world
@@ -112,7 +112,7 @@ def test_columns_tell_points_and_what_was_answered(store: Store, two_turns: int)
 
 
 def test_followers_see_reference_and_answer(store: Store, two_turns: int) -> None:
-    shown = records.answers_after(store, two_turns, 0, 10).answers
+    shown = shown_answers.answers_after(store, two_turns, 0, 10).answers
     assert [wording.answer(one, "A").splitlines()[0].partition(": ")[2] for one in shown] == [
         "right", "0.50 points", "no answer found in its text", "right",
     ]  # fmt: skip

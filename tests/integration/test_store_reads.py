@@ -11,7 +11,7 @@ from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, ModelRef, ModelSource, Quant
 from proctor.nouns.runs import Cost, Measures, RunSpec, RunStatus
 from proctor.store.database.session import Store
-from proctor.store.reads import records
+from proctor.store.reads import records, shown_answers
 from proctor.store.reads.columns import NO_PICK, answer_columns, question_columns
 from proctor.store.reads.export import export_rows
 from proctor.store.runs import exams, runs, sweeps, workers
@@ -110,13 +110,13 @@ def test_the_overview_counts_each_sweep(store: Store) -> None:
 
 def test_the_latest_cursor_is_behind_all_that_is_committed(store: Store) -> None:
     made = submit(store, spec())
-    assert records.latest_cursor(store, made.sweep_id) == 0
+    assert shown_answers.latest_cursor(store, made.sweep_id) == 0
     held = claim(store)
     record(store, held, 0)
-    latest = records.latest_cursor(store, made.sweep_id)
-    assert latest == records.answers_after(store, made.sweep_id, 0, 100).cursor
+    latest = shown_answers.latest_cursor(store, made.sweep_id)
+    assert latest == shown_answers.answers_after(store, made.sweep_id, 0, 100).cursor
     record(store, held, 1)
-    assert records.answers_after(store, made.sweep_id, latest, 100).answers != ()
+    assert shown_answers.answers_after(store, made.sweep_id, latest, 100).answers != ()
 
 
 def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> None:
@@ -126,18 +126,18 @@ def test_answers_come_whole_packs_at_a_time_from_the_cursor_on(store: Store) -> 
     record(store, two, 0, picked=None)
     record(store, one, 0)
 
-    first = records.answers_after(store, made.sweep_id, 0, 1)
-    rest = records.answers_after(store, made.sweep_id, first.cursor, 100)
-    nothing = records.answers_after(store, made.sweep_id, rest.cursor, 100)
+    first = shown_answers.answers_after(store, made.sweep_id, 0, 1)
+    rest = shown_answers.answers_after(store, made.sweep_id, first.cursor, 100)
+    nothing = shown_answers.answers_after(store, made.sweep_id, rest.cursor, 100)
 
     assert [shown.question_index for shown in first.answers] == [3, 4, 5]
     assert [(shown.subject, shown.question_index) for shown in rest.answers] == [
         (two.spec.subject, 0), (two.spec.subject, 1), (two.spec.subject, 2),
         (one.spec.subject, 0), (one.spec.subject, 1), (one.spec.subject, 2),
     ]  # fmt: skip
-    assert nothing == records.Batch(rest.cursor, ())
+    assert nothing == shown_answers.Batch(rest.cursor, ())
     asked = exam(one.spec.subject).questions[3]
-    assert first.answers[0] == records.ShownAnswer(
+    assert first.answers[0] == shown_answers.ShownAnswer(
         one.run_id, one.spec.lane, one.spec.subject, 3, asked.text, asked.choices, asked.key, 2, False
     )
 
@@ -148,7 +148,7 @@ def test_answers_of_another_sweep_stay_out(store: Store) -> None:
     second = submit(store, spec(subject="b"))
     sit(store, claim(store))
     for made in (first, second):
-        shown = records.answers_after(store, made.sweep_id, 0, 100)
+        shown = shown_answers.answers_after(store, made.sweep_id, 0, 100)
         assert (shown.cursor, len(shown.answers)) == (2, 6)
 
 

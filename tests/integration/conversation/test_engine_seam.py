@@ -21,7 +21,7 @@ from proctor.nouns.runs import RunSpec, RunStatus, SweepRequest
 from proctor.settings import Settings
 from proctor.store.conversations import conversations
 from proctor.store.database.session import Store
-from proctor.store.reads import records as reads
+from proctor.store.reads import shown_answers
 from proctor.store.runs import exams, sweeps
 from tests import bigram, tiny
 from tests.bigram import BigramEngine, PlainDevice, score
@@ -129,7 +129,7 @@ def test_a_page_is_rolled_in_windows_and_judged_by_its_sum(store: Store, setting
     ((total,),) = recorded_scores(store, sweep).values()
     tokens = text.encode()
     assert total == pytest.approx(score(bigram.END, tokens[:2000]) + score(tokens[1999], tokens[2000:]))
-    (answer,) = reads.answers_after(store, sweep, 0, 9).answers
+    (answer,) = shown_answers.answers_after(store, sweep, 0, 9).answers
     assert answer.partial == pytest.approx(math.exp(total / len(tokens)))
 
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Device, Lane, Quant
 from proctor.nouns.runs import Noise, RunStatus, ShotsShown
-from proctor.store.reads.records import RunProgress, ShownAnswer, SweepProgress
+from proctor.store.reads.records import RunProgress, SweepProgress
+from proctor.store.reads.shown_answers import ShownAnswer
 from scheduler.watch import wording
 from scheduler.watch.accuracy import NONE
 from scheduler.watch.aside import aside, share_right
