@@ -41,8 +41,7 @@ What is promised on SQLite and PostgreSQL alike, and the test that holds it:
 - Nothing of a paused sweep is claimed, whoever asks: `test_nothing_of_a_paused_sweep_is_claimed`.
 - A worker is given only what it can hold, and nothing that it refused:
   `test_a_worker_is_given_only_what_fits_into_its_memory`, `test_what_a_worker_refused_it_is_not_given_again`.
-- A judge's Run waits for those whose replies it judges, and fails with them:
-  `test_a_judge_waits_for_the_replies`,
+- A judge's Run waits for those whose replies it judges, and fails with them: `test_a_judge_waits_for_the_replies`,
   `test_what_waits_for_a_run_that_fails_fails_with_it_and_is_tried_again_with_it`.
 - Parts of one large Run are given to several workers at once, and computed in one way:
   `test_two_workers_share_a_large_run`, `test_parts_are_computed_in_one_way`.
@@ -100,7 +99,6 @@ class AlreadyRecorded(ProctorError):
     """A pack that is in the database already; nothing was written."""
 
     def __init__(self, run_id: int, pack_index: int, attempt: int) -> None:
-        self.run_id, self.pack_index, self.attempt = run_id, pack_index, attempt
         super().__init__(f"Pack {pack_index} of run {run_id} was recorded already, by attempt {attempt}.")
 
 
@@ -108,7 +106,6 @@ class IncompleteRun(ProctorError):
     """A Run that was to be finished before all its questions were answered; it is still running."""
 
     def __init__(self, run_id: int, answered: int, questions: int) -> None:
-        self.run_id, self.answered, self.questions = run_id, answered, questions
         super().__init__(f"Run {run_id} has answers to {answered} of {questions} questions.")
 
 
