@@ -50,6 +50,7 @@ class Words:
 
     window = 10**6
     vocabulary_size = 0
+    own_ids = True
     template = ChatTemplate(None, "sleeping")
 
     def ids(self, text: str) -> Sequence[int]:
@@ -59,6 +60,9 @@ class Words:
 
     def count(self, text: str) -> int:
         return len(text.split())
+
+    def size(self, tokens: Sequence[int]) -> int:
+        return len(tokens)
 
     def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:  # noqa: ARG002 -- the protocol's
         return " ".join("z" for _ in tokens)

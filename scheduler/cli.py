@@ -15,6 +15,7 @@ from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
+    from proctor.catalog.endpoint import Endpoint
     from proctor.nouns.runs import Judges, SweepRequest
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -68,8 +69,23 @@ what_to_run = options(
     click.option("--pairs", is_flag=True,
                  help="Judges say which of two answers is better, in both orders, instead of rating each (1 to 10)."),
     click.option("--baseline", default="", metavar="MODEL", help="Of pairs, those with this model alone."),
-    click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True,
-                 help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive."),
+    click.option("--device", type=click.Choice(["auto", "cuda", "cpu", "net"]), default="auto", show_default=True,
+                 help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive. net is the "
+                      "fleet's workers that ask a server, whose models are named as the server names them."),
+    click.option("--endpoint", metavar="URL",
+                 help="A server that speaks OpenAI's API has the models (vLLM, SGLang, llama.cpp, Ollama, a host): "
+                      "http://127.0.0.1:8000/v1. Its key is read from PROCTOR_ENDPOINT_KEY."),
+    click.option("--tokenizer", default="", metavar="MODEL",
+                 help="A folder, or a cached model of the hub, with the tokenizer of the server's model: prompts then "
+                      "go out as token ids. Default: that of the model's own name, where it lies here."),
+    click.option("--in-flight", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
+                 help="Requests to the server at a time, at most; fewer while it has no room."),
+    click.option("--tolerance", type=click.FloatRange(0, 1, min_open=True), default=0.01, show_default=True,
+                 metavar="NATS", help="How far log-probabilities of given texts may be from those of generation for "
+                 "options to be scored; a server that computes in 16 bits needs about 0.2."),
+    click.option("--price", default="", metavar="READ:WRITTEN",
+                 help="What a million tokens cost that the server reads and writes, such as 0.15:0.60: the report then "
+                      "has what a Run cost."),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
                  show_default=True,
                  help="auto is the checkpoint's own where the device computes in it, else float32; for bfloat16 on "
@@ -134,18 +150,21 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
+      submit-sweep -m llama3.2 --endpoint http://127.0.0.1:11434/v1 -b gsm8k --chat-template
       submit-sweep sweep.yaml          (model: [...], quant: [...], shots: 5, ...)
 
     Exit code: 0 all done, 1 some Runs failed, 2 bad input, 3 cancelled, 130 stopped.
 
     Environment: PROCTOR_BROKER_URL and PROCTOR_DATABASE_URL send the work to a fleet; without them,
-    a broker and a worker for each device are started here and stopped at the end.
+    a broker and a worker for each device are started here and stopped at the end. PROCTOR_ENDPOINT_KEY is
+    the key of --endpoint.
     """
     from proctor.allotment import Allotment, memory_bytes
     from proctor.exams.benchmarks.own_open import WAY
     from proctor.settings import Settings
     from scheduler.request_exams import RowSource
     from scheduler.submit import Way, submit_sweep
+    from scheduler.workplace import Workplace
 
     way = Way(
         fresh=given["fresh"],
@@ -153,7 +172,10 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         detach=given["detach"],
         plan_only=given["plan_only"],
         as_json=given["as_json"],
-        allotment=Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
+        place=Workplace(
+            Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
+            endpoint_from(given),
+        ),
         default_shots=given["shots"] is None,
         rows=RowSource(
             data=Path(given["data"]) if given["data"] else None,
@@ -165,6 +187,20 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     if given["log_format"]:
         settings = replace(settings, log_format=given["log_format"])
     ctx.exit(submit_sweep(request_from(given), settings, way))
+
+
+def endpoint_from(given: dict[str, Any]) -> Endpoint | None:
+    """The server that was named, if one was; raises `BadInput` for options of one without it."""
+    from proctor.catalog.endpoint import IN_FLIGHT, Endpoint, read_url
+    from proctor.errors import BadInput
+
+    if given["endpoint"]:
+        models = tuple(dict.fromkeys((*given["models"], *given["judge_models"])))
+        url = read_url(given["endpoint"])
+        return Endpoint(url, models, given["tokenizer"], given["in_flight"], given["price"], given["tolerance"])
+    if given["tokenizer"] or given["price"] or given["in_flight"] != IN_FLIGHT:
+        raise BadInput("--tokenizer, --in-flight and --price are for models of a server.", "Name it with --endpoint.")
+    return None
 
 
 def request_from(given: dict[str, Any]) -> SweepRequest:

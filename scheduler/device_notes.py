@@ -8,7 +8,7 @@ from proctor.hardware import Machine
 from proctor.nouns.models import Device, Quant
 from scheduler.plan import Target
 
-SAID = {Device.GPU: "cuda", Device.CPU: "cpu"}  # a device in the words of --device
+SAID = {Device.GPU: "cuda", Device.CPU: "cpu", Device.NET: "net"}  # a device in the words of --device
 
 
 def gpu_notes(machine: Machine, device: Device) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 
+from proctor.catalog.endpoint import ref_of
 from proctor.catalog.memory import computed_dtype, predicted_memory
 from proctor.catalog.resolve import chat_template, resolve, weights_of
 from proctor.catalog.template import renderer
@@ -25,10 +26,10 @@ CHATS_ALONE = "Leave --chat-template out, and exams that are always chats; or ta
 
 @dataclass(frozen=True)
 class Found:
-    """A model that a name led to, and what the headers of its files tell."""
+    """A model that a name led to, and what the headers of its files tell; None where a server has it."""
 
     ref: ModelRef
-    weights: Weights
+    weights: Weights | None
 
 
 def found(name: str, request: SweepRequest) -> Found:
@@ -37,6 +38,8 @@ def found(name: str, request: SweepRequest) -> Found:
     Raises `BadModel`, also where its files are here and the request wants a chat template: there is none, or it fails
     or leaves out the question.
     """
+    if request.device == Device.NET.value:
+        return Found(ref_of(name), None)
     ref = resolve(name)
     weights = weights_of(ref)
     if request.conditions.chat_template:
@@ -45,7 +48,9 @@ def found(name: str, request: SweepRequest) -> Found:
 
 
 def candidate(model: Found, request: SweepRequest, device: Device, *, bfloat16: bool) -> Candidate:
-    """The model with the memory that it will need on this device, in bytes, by quantization."""
+    """The model with the memory that it will need on this device, in bytes, by quantization; 0 of a server's."""
+    if model.weights is None:
+        return Candidate(model.ref, dict.fromkeys(request.quants, 0))
     needs = {
         quant: predicted_memory(
             model.weights,
@@ -65,6 +70,7 @@ def in_float16(models: Sequence[Found], request: SweepRequest, device: Device) -
         model.ref.label
         for model in models
         if request.dtype is DType.AUTO
+        and model.weights is not None
         and model.weights.dtype is not DType.FLOAT16
         and any(
             computed_dtype(request.dtype, model.weights.dtype, quant, device, has_bfloat16=False) is DType.FLOAT16

@@ -27,6 +27,9 @@ SCORED = {  # of exams in a form
 }
 
 
+_NO_SERVER = "Name one with --endpoint URL; on a fleet start `proctor worker --endpoint URL --model NAME`."
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A model that was found, with the memory that it is predicted to need, in bytes, by quantization."""
@@ -153,7 +156,10 @@ def serving_faults(request: SweepRequest, models: Sequence[Candidate], targets: 
 
 
 def choose_device(wish: str, targets: Sequence[Target]) -> tuple[Device, list[ProctorError]]:
-    """The device class for `auto`, `cuda` or `cpu`; `auto` is the GPU where one serves."""
+    """The device class for `auto`, `cuda`, `cpu` or `net`; `auto` is the GPU where one serves."""
+    if wish == Device.NET:
+        asked = not targets or any(target.device is Device.NET for target in targets)
+        return Device.NET, [] if asked else [BadInput("--device net: no worker asks a server.", _NO_SERVER)]
     has_gpu = any(target.device is Device.GPU for target in targets)
     if wish == "cpu" or (wish == "auto" and not has_gpu):
         return Device.CPU, []
@@ -224,7 +230,7 @@ def blank_option_faults(request: SweepRequest, exams: Sequence[Exam]) -> list[Pr
 
 
 def quant_faults(quants: Sequence[Quant], serving: Sequence[Target]) -> list[ProctorError]:
-    if not serving or any(target.quantizes for target in serving):
+    if not serving or any(target.quantizes or target.device is Device.NET for target in serving):
         return []
     return [
         BadInput(

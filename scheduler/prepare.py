@@ -35,6 +35,7 @@ from scheduler.plan import (
 )
 from scheduler.programs import program_notes
 from scheduler.request_exams import RowSource, fitted_shots, loaded, versioned
+from scheduler.workplace import HERE, Workplace, of_a_server
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def prepare(
     request: SweepRequest,
     settings: Settings,
     store: Store,
-    allotment: Allotment = WHOLE,
+    place: Workplace = HERE,
     *,
     default_shots: bool = False,
     fresh: bool = False,
@@ -61,7 +62,7 @@ def prepare(
     """Plan a request against what is there: nothing is written, nothing is started.
 
     With `default_shots` nobody said how many: exams without any dev question are asked with 0, and a note says so.
-    `allotment` is what each worker of this machine would be given. Without `fresh` the request may be that of an
+    `place` is what each worker of this machine would be given, or ask. Without `fresh` the request may be that of an
     earlier sweep, which `--device auto` then leaves on its device.
 
     Raises
@@ -70,12 +71,11 @@ def prepare(
         with every fault of the request: models, benchmark, subjects, shots, devices, memory.
     """
     faults: list[ProctorError] = []
-    machine = seen(request, settings)
-    targets = fleet(store) if settings.broker_url else tried(faults, partial(here, machine, allotment)) or ()
-    if not settings.broker_url and importlib.util.find_spec("torch") is None:
-        faults.append(
-            BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")
-        )
+    request = of_a_server(request, place, faults, in_fleet=settings.broker_url is not None)
+    machine, allotment = seen(request, settings), place.allotment
+    targets = fleet(store) if settings.broker_url else tried(faults, partial(here, machine, place)) or ()
+    if not settings.broker_url:
+        faults += torch_faults(request)
     sets = loaded(request, rows or RowSource(), faults, default_shots=default_shots)
     exams = tuple(exam for one in sets for exam in one.exams.values())
     request = versioned(request, sets, faults)
@@ -127,6 +127,13 @@ def prepare(
     return Prepared(replace(plan, request=request), exams, (*found_notes, *notes), told)
 
 
+def torch_faults(request: SweepRequest) -> list[ProctorError]:
+    """That this installation can't load models, where it is to."""
+    if request.device == SAID[Device.NET] or importlib.util.find_spec("torch") is not None:
+        return []
+    return [BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")]
+
+
 TOKEN_BY_TOKEN = (Scoring.TEXT, Scoring.ONE_TEXT, Scoring.PAGES)  # what is scored so
 
 
@@ -158,13 +165,16 @@ def begun_on(
 def seen(request: SweepRequest, settings: Settings) -> Machine:
     """This machine, with the GPUs that the request may take and that torch can compute on."""
     machine = look(os.environ)
-    if request.device == "cpu":
+    if request.device in ("cpu", SAID[Device.NET]):
         return replace(machine, gpus=())
     return machine if settings.broker_url else usable(machine, os.environ, settings.cache)
 
 
-def here(machine: Machine, allotment: Allotment) -> tuple[Target, ...]:
+def here(machine: Machine, place: Workplace) -> tuple[Target, ...]:
     """What the embedded workers of this machine will have. Raises `BadInput` where its GPUs make no whole groups."""
+    if place.endpoint is not None:
+        return (Target(Device.NET, place.endpoint.url, 0, quantizes=False),)
+    allotment = place.allotment
     quantizes = importlib.util.find_spec("bitsandbytes") is not None
     limited = "" if allotment.max_memory_bytes is None else " by --max-memory"
 

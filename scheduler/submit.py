@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import click
 
 from proctor import logs, private
-from proctor.allotment import Allotment
 from proctor.broker import bell
 from proctor.broker.app import make_app
 from proctor.exams.parts import parts_of
@@ -30,6 +29,7 @@ from scheduler.prepare import Prepared, prepare
 from scheduler.request_exams import RowSource
 from scheduler.watch import wording
 from scheduler.watch.follow import follow
+from scheduler.workplace import HERE, Workplace
 
 ALL_DONE, SOME_FAILED, CANCELLED, STOPPED = 0, 1, 3, 130
 
@@ -45,7 +45,7 @@ class Way:
     detach: bool = False
     plan_only: bool = False
     as_json: bool = False
-    allotment: Allotment = field(default_factory=Allotment)  # of each worker that is started here
+    place: Workplace = HERE  # of each worker that is started here
     default_shots: bool = False  # nobody said how many: each benchmark's own number, none without a dev split
     rows: RowSource = field(default_factory=RowSource)  # where benchmarks' rows and task files lie
 
@@ -62,7 +62,7 @@ def submit_sweep(request: SweepRequest, settings: Settings, way: Way) -> int:
     """
     with open_store(settings) as store:
         prepared = prepare(
-            request, settings, store, way.allotment, default_shots=way.default_shots, fresh=way.fresh, rows=way.rows
+            request, settings, store, way.place, default_shots=way.default_shots, fresh=way.fresh, rows=way.rows
         )
         return run_prepared(store, settings, prepared, way)
 
@@ -91,11 +91,11 @@ def carry_out(store: Store, settings: Settings, sweep_id: int, way: Way) -> int:
             return detached(sweep_id, way)
         stopped = follow(store, sweep_id, verbose=way.verbose)
     elif way.detach:
-        log_path = local.start(settings, sweep_id, way.allotment)
+        log_path = local.start(settings, sweep_id, way.place)
         say(f"It goes on in the background; {log_path} has its words.")
         return detached(sweep_id, way)
     else:
-        stopped = local.run(store, settings, sweep_id, way.allotment, verbose=way.verbose)
+        stopped = local.run(store, settings, sweep_id, way.place, verbose=way.verbose)
     return conclude(store, sweep_id, way, stopped=stopped, here=not settings.broker_url)
 
 

@@ -86,7 +86,7 @@ class PlainDevice:
 class Bytes:
     """The `Tokenizer` whose tokens are bytes."""
 
-    window, vocabulary_size = 2000, END + 1
+    window, vocabulary_size, own_ids = 2000, END + 1, True
 
     def __init__(self) -> None:
         self.template = ChatTemplate(written, "bigram")
@@ -98,6 +98,9 @@ class Bytes:
 
     def count(self, text: str) -> int:
         return len(text.encode())
+
+    def size(self, tokens: Sequence[int]) -> int:
+        return len(tokens)
 
     def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:
         return b"".join(self.token_bytes(token) for token in tokens if specials or token < END).decode(errors="replace")

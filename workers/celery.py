@@ -112,11 +112,13 @@ def stop_child(**_: object) -> None:
         tell_launcher(Report(ReportKind.WORKER_IDLE, me().name), os.environ)
 
 
-def import_ahead() -> None:
+def import_early() -> None:
     """Import what work takes, torch above all, before the first bell. What fails fails there again, and is told."""
     try:
-        import workers.child
         import workers.drain  # noqa: F401 -- seconds
+        from workers.child import import_ahead
+
+        import_ahead(me())
     except Exception:
         log.exception("importing ahead failed")
 
@@ -125,7 +127,7 @@ def import_ahead() -> None:
 def begin_child(**_: object) -> None:
     """What is leased under this worker's name is a dead child's: take it back, so that it is claimable at once."""
     channel().become_child()
-    threading.Thread(target=import_ahead, name="import", daemon=True).start()
+    threading.Thread(target=import_early, name="import", daemon=True).start()
     try:
         with Store(settings.database_url, timeout_s=settings.lease_s) as store:
             why = "its worker's process died: killed from outside, or for memory"

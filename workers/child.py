@@ -1,12 +1,15 @@
-"""Makes what a worker's child works with, once. torch, the device and the engines come with this module."""
+"""Makes what a worker's child works with, once. With a device that computes here torch comes along."""
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
 import time
 
 from celery import Celery
 
+from proctor.nouns.models import Device
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
@@ -18,7 +21,8 @@ from workers.conversation.duty import ChatDuty, NoChatDuty
 from workers.conversation.server import ConversationServer
 from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
-from workers.engines.devices import own_device
+from workers.engines.base import ComputeDevice
+from workers.launcher.identity import read_endpoint
 from workers.models.held import Models
 from workers.models.loading import engine_loader
 from workers.run.liveness import Liveness
@@ -32,10 +36,10 @@ log = logging.getLogger(__name__)
 def make_context(settings: Settings, me: WorkerCard, channel: Channel, app: Celery) -> WorkerContext:
     """Own the device of this process. Raises `BadInput` where torch can't see it."""
     began = time.monotonic()
-    device = own_device(me.device, me.memory_bytes)
+    liveness = Liveness(channel.beat)
+    device = open_device(me, channel, liveness)
     channel.hold(None)
     log.info("%s is ready after %.1f s", device.name, time.monotonic() - began)
-    liveness = Liveness(channel.beat)
 
     def wait_for(what: str) -> None:
         channel.wait_for(what)
@@ -60,4 +64,22 @@ def make_context(settings: Settings, me: WorkerCard, channel: Channel, app: Cele
         lease_s=settings.lease_s,
         liveness=liveness,
         chat=chat,
+    )
+
+
+def open_device(me: WorkerCard, channel: Channel, liveness: Liveness) -> ComputeDevice:
+    """The device that a worker is to own. Raises `BadInput` where it can't be had."""
+    if me.device is Device.NET:
+        from workers.engines.endpoint.device import EndpointDevice
+
+        return EndpointDevice(read_endpoint(os.environ), liveness.beat, lambda: channel.stopped)
+    from workers.engines.devices import own_device
+
+    return own_device(me.device, me.memory_bytes)
+
+
+def import_ahead(me: WorkerCard) -> None:
+    """Import what the worker's engine takes, which for torch is seconds: before the first bell."""
+    importlib.import_module(
+        "workers.engines.endpoint.engine" if me.device is Device.NET else "workers.engines.hf.engine"
     )

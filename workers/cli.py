@@ -12,7 +12,8 @@ import click
 from proctor.help import HELP
 from proctor.prose import tell
 
-PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format"}
+PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format", "endpoint": "endpoint"}
+OF_A_SERVER = ("tokenizer", "price", "in_flight", "tolerance")
 
 
 @click.group(context_settings=HELP, short_help="Demo models: list, fetch, convert.", invoke_without_command=True)
@@ -123,6 +124,36 @@ def convert_model(gguf: Path) -> None:
     help="What one worker's models may take, such as 8GB: it claims nothing that is predicted to need more.",
 )
 @click.option(
+    "--endpoint",
+    metavar="URL",
+    help="Ask a server that speaks OpenAI's API, such as http://127.0.0.1:8000/v1, instead of computing here. "
+    "Its key is read from PROCTOR_ENDPOINT_KEY.",
+)
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Of the server's models these. Default: all.")
+@click.option(
+    "--tokenizer",
+    default="",
+    metavar="MODEL",
+    help="A folder, or a cached model of the hub, with the tokenizer of the server's model.",
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Requests to the server at a time, at most.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.01,
+    show_default=True,
+    metavar="NATS",
+    help="How far the server's log-probabilities of given texts may be from those of generation.",
+)
+@click.option("--price", default="", metavar="READ:WRITTEN", help="Of a million tokens that the server reads, writes.")
+@click.option(
     "--lanes",
     multiple=True,
     metavar="PATTERN",
@@ -153,6 +184,7 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
       proctor worker --group 2
       proctor worker --cpu --max-memory 8GB
       proctor worker --cpu --lanes 'cpu/*/none'
+      proctor worker --endpoint http://gpu-host:8000/v1 --model Qwen/Qwen3-8B
     """
     from workers.launcher.run import main
 
@@ -160,4 +192,6 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
     wanted += [f"--lanes={pattern}" for pattern in given["lanes"]]
     wanted += [f"--allow-models={pattern}" for pattern in given["allow_models"]]
     wanted += [f"--{name}={given[key]}" for name, key in PASSED_ON.items() if given[key] is not None]
+    wanted += [f"--model={name}" for name in given["models"]]
+    wanted += [f"--{name.replace('_', '-')}={given[name]}" for name in OF_A_SERVER if given["endpoint"]]
     ctx.exit(main(wanted))

@@ -13,6 +13,7 @@ from analysis.data.sets import with_sets
 from analysis.data.tables import GIB, SECONDS, Column, Table, number
 from analysis.graphs.cost import Priced, accuracy_against_cost
 from analysis.report.blocks import Folded, Section, Text
+from analysis.report.server_costs import server_costs_table
 from analysis.verdicts.standings import Standings
 from analysis.verdicts.unanswered import named
 from proctor.contestants import Contestant
@@ -89,7 +90,9 @@ def costs_section(results: Results, parts: Sequence[Measured]) -> Section | None
         if graph is not None:
             name = graph.name if part.number == 1 else f"{graph.name}_{part.number}"
             shown.append(replace(graph.of_set(part.name) if part.name else graph, name=name))
-    tables = (spending_table(spent), Folded("Run by Run", (runs_table(results),)))
+    of_servers = server_costs_table(results)
+    counted = (of_servers,) if of_servers is not None else ()
+    tables = (spending_table(spent), *counted, Folded("Run by Run", (runs_table(results),)))
     return Section("costs", "Time and memory", (Text(ABOUT), *shown, *tables))
 
 

@@ -102,7 +102,9 @@ def weights_of(ref: ModelRef) -> Weights:
 
 
 def chat_template(ref: ModelRef) -> str | None:
-    """The chat template of a resolved model's tokenizer, "" where it has none; None where its files aren't here yet."""
+    """The chat template of a resolved model's tokenizer, "" where it has none; None where its files aren't here."""
+    if ref.source is ModelSource.ENDPOINT:
+        return None
     if ref.source is ModelSource.GGUF:
         return str(gguf.read(Path(ref.name), ref.name).facts.get("tokenizer.chat_template") or "")
     folder = Path(ref.name) if ref.source is ModelSource.FOLDER else None

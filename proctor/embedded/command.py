@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -160,10 +160,12 @@ def embedded(
     devices: str | None = "auto",
     sweep_id: int | None = None,
     allotment: Allotment = WHOLE,
+    more: Sequence[str] = (),
 ) -> Iterator[Embedded]:
     """A broker of our own, and a worker for each device, until the block is left.
 
-    `devices` as `proctor worker --devices` takes it; None: a broker only. `allotment` is what each worker is given.
+    `devices` as `proctor worker --devices` takes it; None: a broker only. `allotment` is what each worker is given;
+    `more` are further arguments of `proctor worker`, such as the server that it is to ask.
     With a `sweep_id` the workers serve that sweep and leave alone whatever else waits in the database. Leaving the
     block ends all of it in order; an interrupt while that lasts ends it at once.
 
@@ -173,7 +175,7 @@ def embedded(
         where no broker can be started: on a platform without one, with what to set instead.
     """
     binary()  # says what to do where there is none, before anything is started
-    launch = [] if devices is None else ["--devices", devices, *allotment.arguments]
+    launch = [] if devices is None else ["--devices", devices, *allotment.arguments, *more]
     if devices is not None and sweep_id is not None:
         launch.append(f"--sweep={sweep_id}")
     log_path = logs.log_file(settings.home, f"guard-{os.getpid()}")

@@ -22,6 +22,7 @@ class Device(StrEnum):
 
     GPU = "gpu"
     CPU = "cpu"
+    NET = "net"  # a server elsewhere computes, and is asked over the network
 
 
 class DType(StrEnum):
@@ -34,12 +35,13 @@ class DType(StrEnum):
 
 
 class ModelSource(StrEnum):
-    """Where a model's files come from."""
+    """Where a model's files come from, or that a server has them."""
 
     HUB = "hub"
     FOLDER = "folder"
     GGUF = "gguf"
     DEMO = "demo"
+    ENDPOINT = "endpoint"
 
 
 # Of a GGUF file, and of one of the several of a split model.
@@ -60,7 +62,7 @@ def short_name(model: str) -> str:
 class ModelRef:
     """A model by name. `revision` is a hub commit or a fingerprint of local files; "" until it is known."""
 
-    name: str  # hub id, absolute path of a folder or GGUF file, or a demo model's short name
+    name: str  # hub id, absolute path of a folder or GGUF file, a demo model's short name, or what a server calls it
     source: ModelSource
     revision: str = ""
 

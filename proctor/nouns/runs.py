@@ -122,6 +122,7 @@ class Measures:
     tokenize: Cost = Cost()
     prefix: Cost = Cost()  # the forward pass over what all prompts begin with
     peak_reserved_bytes: int = 0  # of the GPU's memory that torch held, in use or not; 0: not recorded, or on the CPU
+    tokens_written: int = 0  # of those computed, what was generated
 
     @property
     def scoring(self) -> Cost:

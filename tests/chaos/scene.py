@@ -60,13 +60,14 @@ def submit(
     check_noise: bool = False,
     conditions: Conditions = CONDITIONS,
     questions: int = QUESTIONS,
+    device: Device = Device.CPU,
 ) -> int:
     """A sweep of one model on so many subjects of so many questions; returns its number."""
     made = [make_exam(f"subject_{number}", questions) for number in range(subjects)]
     for exam in made:
         exams.save_exam(store, exam)
     specs = [
-        RunSpec(model, quant, Device.CPU, DType.FLOAT32, "made", exam.subject, exam.content_hash, questions, conditions)
+        RunSpec(model, quant, device, DType.FLOAT32, "made", exam.subject, exam.content_hash, questions, conditions)
         for exam in made
     ]
     names = tuple(exam.subject for exam in made)

@@ -1,4 +1,5 @@
-"""Prompts that are scored over HTTP, by the worker's own code: what lm-eval's `local-completions` sends."""
+"""Prompts that are scored over HTTP, by the worker's own code: what lm-eval's `local-completions` and our own engine
+for servers send."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 from chat.server.fleet import Service
+from proctor.catalog.endpoint import Endpoint, ref_of
 from proctor.catalog.resolve import resolve
 from proctor.embedded.command import embedded
-from proctor.nouns.conversations import Role
+from proctor.nouns.conversations import Role, Sampling
 from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
@@ -30,6 +32,11 @@ from workers.channel import Channel
 from workers.conversation.server import ConversationServer
 from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
+from workers.engines.base import LoadRequest, Skill
+from workers.engines.endpoint.device import EndpointDevice
+from workers.engines.endpoint.engine import load_engine
+from workers.engines.endpoint.retries import Patience
+from workers.engines.generation import GenerationRequest
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.options import score_options
 from workers.parent.requests import ChatRequests
@@ -278,3 +285,24 @@ def test_parts_of_characters_have_their_own_bytes(url: str, folder: Path) -> Non
     spelled = [bytes(each["bytes"]) for each in (first, *first["top_logprobs"])]
     assert "\N{REPLACEMENT CHARACTER}".encode() not in spelled
     assert any(len(each) == 1 and each >= b"\x80" for each in spelled)
+
+
+def test_a_worker_that_asks_this_server_has_its_numbers_and_its_replies(
+    url: str, folder: Path, model: CausalModel
+) -> None:
+    device = EndpointDevice(Endpoint(f"{url}/v1"), patience=Patience(60.0))
+    request = LoadRequest(ref_of(str(folder)), Quant.NONE, DType.AUTO)
+    engine = load_engine(request, lambda: pytest.fail("a server's model has no files here"), device)
+    assert engine.skills == {Skill.SCORE, Skill.STREAM}, engine.dialect.why_not
+    assert engine.dialect.ids
+    assert engine.provenance.products == "proctor"
+    context, options = ids("The largest planet of the solar system is"), [ids(" the moon"), ids(" A")]
+    got = engine.score_options(context, options)
+    assert got == pytest.approx(score_options(model, context, options), abs=1e-4)
+    generator, said = engine.stream(), Sampling(temperature=0, max_tokens=6)
+    generator.add(GenerationRequest("one", tuple(context), said, 6))
+    heard: list[int] = []
+    while generator.live:
+        heard += [token for one in generator.step() for token in one.tokens]
+    assert engine.tokenizer.decode(heard) == tiny.tokenizer().decode(greedy(model, context, 6))
+    engine.close()

@@ -85,6 +85,10 @@ class Tokenizer(Protocol):
         """Token ids are below this."""
 
     @property
+    def own_ids(self) -> bool:
+        """Whether its ids are the model's. Else they stand for characters, and are told nobody as tokens."""
+
+    @property
     def template(self) -> ChatTemplate:
         """The model's chat template, which raises `CantBeAsked` where it has none."""
 
@@ -96,6 +100,9 @@ class Tokenizer(Protocol):
 
     def count(self, text: str) -> int:
         """Tokens of a text that begins a prompt, special tokens included."""
+
+    def size(self, tokens: Sequence[int]) -> int:
+        """How many tokens of the model's these are, about where its ids aren't the model's."""
 
     def decode(self, tokens: Sequence[int], *, specials: bool = True) -> str:
         """The text of tokens; special tokens by their names, or left out."""

@@ -53,6 +53,23 @@ class PromptLogprob:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a server counted, in tokens: `cached` are those of `read` that it didn't compute again."""
+
+    read: int = 0
+    cached: int = 0
+    written: int = 0
+
+    @property
+    def computed(self) -> int:
+        """Tokens that went through the model."""
+        return self.read - self.cached + self.written
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.read + other.read, self.cached + other.cached, self.written + other.written)
+
+
+@dataclass(frozen=True)
 class NextToken:
     """The next token of a reply. With `Finish.STOP` it is an end token, which is no part of the reply."""
 
@@ -62,6 +79,13 @@ class NextToken:
     rivals: tuple[TokenLogprob, ...] = ()
     finish: Finish | None = None  # STOP or LENGTH: the reply has ended; None: it goes on
     prompt: tuple[PromptLogprob, ...] = ()  # of the first token of an echo: the prompt's tokens from the second on
+    further: tuple[int, ...] = ()  # tokens that came with it, behind it: a server sends its replies in pieces
+    usage: Usage | None = None  # of a server's last token: what it counted of the whole reply
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """What the reply gets."""
+        return () if self.finish is Finish.STOP else (self.token, *self.further)
 
 
 PIECE = 32  # tokens

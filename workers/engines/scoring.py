@@ -66,6 +66,7 @@ class PackScores:
     tokens_saved: int  # positions that full prompts would have needed on top of that
     cost: Cost
     greedy: tuple[tuple[bool, ...], ...] = ()  # whether all tokens of an option are the likeliest; empty: not known
+    tokens_written: int = 0  # of those computed, what a server generated and had to be paid for
 
 
 class Scorer(Protocol):

@@ -1,16 +1,18 @@
-"""How a worker process is told who it is, and how it reports: two variables that its launcher sets."""
+"""How a worker process is told who it is and which server it asks, and how it reports: variables of its launcher."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+from proctor.catalog.endpoint import Endpoint
 from proctor.embedded.reports import Report
 from proctor.errors import BadInput
 from proctor.nouns.workers import WorkerCard
 from proctor.wire import from_json, to_json
 
 CARD = "PROCTOR_WORKER_CARD"  # the WorkerCard as JSON
+ENDPOINT = "PROCTOR_WORKER_ENDPOINT"  # the Endpoint as JSON, of a worker that asks a server
 REPORTS = "PROCTOR_WORKER_REPORTS"  # a file descriptor that takes `proctor.embedded.reports`
 
 
@@ -34,6 +36,11 @@ def read_card(environ: Mapping[str, str]) -> WorkerCard:
             f"This process was not told which device it owns ({CARD} is not set or damaged).",
             "Start workers with `proctor worker`, not with `celery worker`.",
         ) from error
+
+
+def read_endpoint(environ: Mapping[str, str]) -> Endpoint:
+    """The server that this worker asks. Raises `BadInput` where none was named to it."""
+    return from_json(Endpoint, environ.get(ENDPOINT, ""))
 
 
 def tell_launcher(report: Report, environ: Mapping[str, str]) -> None:

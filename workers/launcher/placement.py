@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 
-from proctor.allotment import Allotment, group_name
+from proctor.allotment import WHOLE, Allotment, group_name
+from proctor.catalog.endpoint import Endpoint
 from proctor.errors import BadInput
 from proctor.hardware import Gpu, Machine
 from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
+from proctor.wire import to_json
+from workers.launcher.identity import ENDPOINT
 
 # Packs have other shapes each: blocks that grow leave no gaps between them that no pack fits in.
 _ALLOCATOR, _GROWING = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}, "expandable_segments:True"
@@ -25,6 +29,7 @@ class LauncherOptions:
     lanes: tuple[str, ...] = ()
     sweep_id: int | None = None
     allotment: Allotment = field(default_factory=Allotment)
+    endpoint: Endpoint | None = None  # a server that is asked; then there is no device
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ class Seat:
 
     card: WorkerCard
     cuda_visible_devices: str
+    endpoint: Endpoint | None = None
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """The environment of its process, beside that of the launcher."""
         own = {"CUDA_VISIBLE_DEVICES": self.cuda_visible_devices}
         if self.card.device is Device.GPU and not _ALLOCATOR & environ.keys():
             own["PYTORCH_ALLOC_CONF"] = _GROWING
+        if self.endpoint is not None:
+            own[ENDPOINT] = to_json(self.endpoint)
         return {**environ, **own}
 
 
@@ -78,6 +86,8 @@ def seats(machine: Machine, wanted: LauncherOptions, place: LauncherId) -> list[
         )
         return Seat(card, ",".join(gpu.uuid for gpu in gpus))
 
+    if wanted.endpoint is not None:
+        return [endpoint_seat(wanted, wanted.endpoint, place)]
     if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
         wanted.allotment.check_for_cpu()
         return [post("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes, ())]
@@ -91,6 +101,34 @@ def seats(machine: Machine, wanted: LauncherOptions, place: LauncherId) -> list[
         )
         for group in wanted.allotment.groups_of(chosen_gpus(machine, wanted.devices))
     ]
+
+
+def endpoint_seat(wanted: LauncherOptions, endpoint: Endpoint, place: LauncherId) -> Seat:
+    """The one post that asks a server, for the models that were named or else all of the server's.
+
+    Raises
+    ------
+    BadInput
+        where devices of this machine are wanted as well.
+    """
+    if wanted.devices not in ("auto", Device.NET.value) or wanted.allotment != WHOLE:
+        raise BadInput(
+            "--endpoint is for a worker that asks a server, which owns no device and no memory here.",
+            "Leave --devices, --group and --max-memory out, or start another worker for them.",
+        )
+    named = tuple(f"{Device.NET}/{escape(name)}/{Quant.NONE}" for name in endpoint.models)
+    card = WorkerCard(
+        name=f"{Device.NET}@{place.host}:{place.mark}",
+        host=place.host,
+        device=Device.NET,
+        device_name=endpoint.url,
+        memory_bytes=0,
+        lanes=(*wanted.lanes, *named),
+        sweep_id=wanted.sweep_id,
+        quants=(Quant.NONE,),
+        versions=place.versions,
+    )
+    return Seat(card, "", endpoint)
 
 
 def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:

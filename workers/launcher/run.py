@@ -1,7 +1,7 @@
 """Starts one worker for each device of this machine, and looks after them: what `proctor worker` runs.
 
     python -P -m workers.launcher.run [--devices auto|cpu|cuda|0,1] [--group N] [--max-memory SIZE] \
-        [--lanes PATTERN ...] [--sweep NUMBER]
+        [--lanes PATTERN ...] [--sweep NUMBER] [--endpoint URL [--model NAME ...] ...]
 
 SIGTERM, SIGINT or SIGHUP: workers finish the pack at hand and give their Runs back; a second one, or SIGQUIT, ends
 them at once. Their Runs are given back for them then, so that nobody has to wait for the leases to run out.
@@ -26,6 +26,7 @@ from types import FrameType
 
 from proctor import logs, printing
 from proctor.allotment import Allotment, memory_bytes
+from proctor.catalog.endpoint import add_arguments, of_arguments
 from proctor.embedded.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
 from proctor.gpus import usable
@@ -40,6 +41,7 @@ WARM_S = 60.0  # for a pack to be finished
 REAP_S = 0.5  # for a killed process to be gone
 RELEASE_S = 0.5  # to give Runs back to a database that may be locked; their leases run out by themselves
 NEEDED = ("torch", "transformers")
+NEEDED_TO_ASK = ("httpx2", "tokenizers")  # of a worker that asks a server
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +212,7 @@ def wanted(options: argparse.Namespace) -> LauncherOptions:
         lanes=tuple(options.lanes),
         sweep_id=options.sweep,
         allotment=Allotment(options.group, memory_bytes(options.max_memory) if options.max_memory else None),
+        endpoint=of_arguments(options),
     )
 
 
@@ -218,12 +221,12 @@ def _crew(settings: Settings, wish: LauncherOptions, tell: Callable[[Report], No
         raise BrokerUnavailable(
             "PROCTOR_BROKER_URL is not set.", "Set it to the Redis or Valkey that sweeps are submitted to."
         )
-    check_packages()
+    check_packages(NEEDED if wish.endpoint is None else NEEDED_TO_ASK)
     # Containers may share a host name and a process id, and a name decides whose leases are whose.
     place = LauncherId(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
     environ = {**os.environ, **settings.environ()}
     machine = look(os.environ)
-    if wish.devices != "cpu":
+    if wish.devices != "cpu" and wish.endpoint is None:
         machine = usable(machine, os.environ, settings.cache)
     if machine.gpus_unusable:
         log.warning("left alone: %s", machine.gpus_unusable)
@@ -239,6 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-models", action="append", default=[], metavar="PATTERN", help="what chat may ask for")
     parser.add_argument("--group", type=int, default=1, metavar="N", help="GPUs that one worker owns together")
     parser.add_argument("--max-memory", metavar="SIZE", help="what one worker's models may take, such as 8GB")
+    add_arguments(parser)
     parser.add_argument("--sweep", type=int, metavar="NUMBER", help="serve this sweep only")
     parser.add_argument("--log-format", choices=LOG_FORMATS, help="of the log files and of what is said here")
     parser.add_argument("--reports", action="store_true", help="JSON lines for a program instead of text")

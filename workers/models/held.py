@@ -8,6 +8,7 @@ from proctor.nouns.exams import Conditions
 from proctor.nouns.models import DType, ModelRef, Quant
 from workers.engines.base import ComputeDevice, Engine, LoadRequest
 
+Progress = Callable[[str], None]
 Load = Callable[[LoadRequest], Engine]  # see `workers.models.loading.engine_loader`
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from proctor.nouns.models import ModelRef, ModelSource
 from workers.engines.base import ComputeDevice, Engine, Files, LoadRequest
-from workers.engines.hf.engine import load_engine
-from workers.models.held import Load
-from workers.models.local_files import Progress, local_folder
+from workers.models.held import Load, Progress
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,23 @@ class EngineRow:
     load: Callable[[LoadRequest, Files, ComputeDevice], Engine]
 
 
-ENGINES = (EngineRow("hf", frozenset(ModelSource), load_engine),)
+def _load_hf(request: LoadRequest, files: Files, device: ComputeDevice) -> Engine:
+    from workers.engines.hf.engine import load_engine  # torch comes with it, for workers that compute themselves
+
+    return load_engine(request, files, device)
+
+
+def _load_endpoint(request: LoadRequest, files: Files, device: ComputeDevice) -> Engine:
+    from workers.engines.endpoint.engine import load_engine
+
+    return load_engine(request, files, device)
+
+
+_SERVED = frozenset({ModelSource.ENDPOINT})
+ENGINES = (
+    EngineRow("hf", frozenset(ModelSource) - _SERVED, _load_hf),
+    EngineRow("endpoint", _SERVED, _load_endpoint),
+)
 
 
 def engine_of(ref: ModelRef) -> EngineRow:
@@ -45,6 +59,8 @@ def engine_loader(
 
     def load(request: LoadRequest) -> Engine:
         def files() -> Path:
+            from workers.models.local_files import local_folder
+
             folder = local_folder(request.ref, cache, progress, moved)
             progress(f"{request.ref.label} ({request.quant}): loading")
             return folder

@@ -23,8 +23,8 @@ from proctor.errors import DiskFull, HubUnavailable, ProctorError, UnknownName
 from proctor.nouns.models import ModelRef, ModelSource
 from proctor.settings import Settings
 from workers.engines.hf.gguf import unpack
+from workers.models.held import Progress
 
-Progress = Callable[[str], None]
 TURN_S = 5.0  # how often a process that waits its turn says that it lives
 
 

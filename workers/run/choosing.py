@@ -22,4 +22,6 @@ class OptionScorer:
             (Exchange(prepared.prompts[member].ask, Scored(row, likeliest)),)
             for member, row, likeliest in zip(pack.members, found.options_logprob, greedy, strict=True)
         )
-        return PackReplies(tuple(exchanges), found.tokens_computed, found.tokens_saved, found.cost)
+        return PackReplies(
+            tuple(exchanges), found.tokens_computed, found.tokens_saved, found.cost, found.tokens_written
+        )

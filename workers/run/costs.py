@@ -21,7 +21,7 @@ class AttemptCosts:
         self._device = device
         self._peak = PeakMemory(device)
         self._load = self._tokenize = self._prefix = self._score = self._write = Cost()
-        self._computed = self._saved = 0
+        self._computed = self._saved = self._written = 0
 
     def loaded(self, cost: Cost) -> None:
         self._load += cost
@@ -36,6 +36,7 @@ class AttemptCosts:
         self._score += replies.cost
         self._computed += replies.tokens_computed
         self._saved += replies.tokens_saved
+        self._written += replies.tokens_written
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -57,6 +58,7 @@ class AttemptCosts:
             peak_reserved_bytes=self._peak.device.reserved_bytes,
             tokens_computed=self._computed,
             tokens_saved=self._saved,
+            tokens_written=self._written,
         )
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ from datetime import date
 from proctor.exams import packs
 from proctor.exams.benchmarks.base import Benchmark, Examinee, ask_first
 from proctor.exams.benchmarks.registry import of_version
+from proctor.exams.marking import letters
 from proctor.exams.marking.answers import answer_of
 from proctor.nouns.exams import Answer, Ask, Conditions, Exam, Exchange, Mark, Pack, Prompt, Write
 from proctor.nouns.runs import Provenance, ShotsShown
@@ -28,6 +29,7 @@ class Paper:
     examinee: Examinee
     prompts: Sequence[Prompt]
     chat: ExamChat | None = None  # None: the prompts are no conversation
+    notes: tuple[str, ...] = ()  # what a reader must know of how it is asked
 
     @property
     def skill(self) -> Skill:
@@ -72,7 +74,8 @@ class Paper:
         """What produces the Run's numbers, with what is to be known of its prompts."""
         each = [prompt.shots for prompt in self.prompts]
         fewer = sum(shots < self.conditions.shots for shots in each)
-        made = replace(provenance, shots=ShotsShown(min(each), max(each), fewer))
+        notes = (*provenance.notes, *self.notes)
+        made = replace(provenance, shots=ShotsShown(min(each), max(each), fewer), notes=notes)
         if self.chat is None:
             return made
         return replace(made, notes=(*made.notes, *self.chat.notes), template_date=self.chat.told_date)
@@ -101,5 +104,8 @@ def write_paper(
     questions = exam.questions[: conditions.limit] if asked is None else exam.questions[asked.start : asked.stop]
     prompts = [ask_first(benchmark, exam, question, conditions, examinee) for question in questions]
     paper = Paper(conditions, benchmark, exam, examinee, prompts, chat)
+    if Skill.SCORE not in engine.skills and letters.can_be_written(exam, conditions, prompts):
+        asked = [letters.written(prompt) for prompt in prompts]
+        paper = replace(paper, benchmark=letters.in_writing(benchmark), prompts=asked, notes=(letters.NOTE,))
     require(engine, paper.skill)
     return paper

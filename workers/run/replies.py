@@ -19,6 +19,7 @@ class PackReplies:
     tokens_computed: int  # positions that went through the model, padding not counted
     tokens_saved: int  # positions that full prompts would have needed on top of that
     cost: Cost
+    tokens_written: int = 0  # of those computed, what was generated
 
 
 class Answerer(Protocol):
@@ -35,4 +36,5 @@ def joined(parts: Sequence[PackReplies]) -> PackReplies:
         sum(part.tokens_computed for part in parts),
         sum(part.tokens_saved for part in parts),
         sum((part.cost for part in parts), Cost()),
+        sum(part.tokens_written for part in parts),
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from proctor.errors import CantBeAsked
 from proctor.exams.judging.thoughts import ThinkingMarks, ThoughtWatch
@@ -22,7 +22,7 @@ from proctor.nouns.exams import Exchange, Pack, Prompt, Write, Written
 from proctor.nouns.runs import Cost
 from workers.engines.base import ComputeDevice, Engine
 from workers.engines.detokenizer import Detokenizer
-from workers.engines.generation import GenerationRequest, Generator
+from workers.engines.generation import GenerationRequest, Generator, NextToken, Usage
 from workers.engines.measure import Meter
 from workers.engines.scoring import Prepared
 from workers.engines.thinking import detokenizer_of, marks_of
@@ -42,18 +42,25 @@ class _Reply:
     detokenizer: Detokenizer
     exchanges: list[Exchange]
     thought: ThoughtWatch
+    own_ids: bool  # whether its tokens are the model's
+    usage: Usage = field(default_factory=Usage)  # so far; of a server's reply what it told
     looked: int = 0  # characters in which no stop string was found
 
-    def take(self, token: int) -> Finish | None:
-        """Add the next token; `STOP` once a stop string has come up."""
-        self.detokenizer.push([token])
-        return Finish.STOP if self._stopped() else None
+    def take(self, token: NextToken) -> Finish | None:
+        """Add what has come, up to the token with which a stop string comes up: then `STOP`."""
+        self.usage = token.usage or replace(self.usage, written=self.usage.written + 1)
+        for each in token.tokens:
+            self.detokenizer.push([each])
+            if self._stopped():
+                return Finish.STOP
+        return token.finish
 
     def end(self, finish: Finish) -> None:
         """The reply is over: keep it with its ask."""
         self.detokenizer.end()
         self.thought.spoken(self.detokenizer.text)
-        written = Written(self.detokenizer.text, tuple(self.detokenizer.tokens), finish, self.thought.end)
+        tokens = tuple(self.detokenizer.tokens) if self.own_ids else ()
+        written = Written(self.detokenizer.text, tokens, finish, self.thought.end)
         self.exchanges.append(Exchange(self.ask, written))
 
     def _stopped(self) -> bool:
@@ -119,7 +126,7 @@ class _PackWork:
         self._done: dict[int, list[Exchange]] = {}
         self._live: dict[str, _Reply] = {}
         self._waiting = [self._reply(member, ask, []) for member, ask in first_asks(paper, pack.members)]
-        self._computed = self._saved = 0
+        self._usage = Usage()  # of the replies that have ended
         self._begun = False  # whether a reply has its first token
 
     @property
@@ -137,10 +144,7 @@ class _PackWork:
         for token in self._generator.step():
             self._begun = True
             reply = self._live[token.id]
-            self._computed += 1
-            finish = token.finish
-            if finish is not Finish.STOP:  # else it is an end token, no part of the reply
-                finish = reply.take(token.token) or finish
+            finish = reply.take(token)
             if finish is not None:
                 self._generator.cancel(token.id)
                 del self._live[token.id]
@@ -149,7 +153,8 @@ class _PackWork:
     def replies(self, cost: Cost) -> PackReplies:
         """All of it, in the order of the pack."""
         exchanges = tuple(tuple(self._done[member]) for member in self._pack.members)
-        return PackReplies(exchanges, self._computed, self._saved, cost)
+        usage = self._usage
+        return PackReplies(exchanges, usage.computed, usage.cached, cost, usage.written)
 
     def _admit(self) -> None:
         while self._waiting and len(self._live) < TOGETHER:
@@ -162,8 +167,7 @@ class _PackWork:
             del self._waiting[0]
             self._live[request.id] = reply
             cached = self._generator.add(request)
-            self._computed += len(request.prompt) - cached
-            self._saved += cached
+            reply.usage = Usage(self._engine.tokenizer.size(request.prompt), cached)
 
     def _request(self, member: int, ask: Write, turn: int) -> GenerationRequest:
         prompt = tuple(self._engine.tokenizer.ids(ask.text))
@@ -183,6 +187,7 @@ class _PackWork:
     def _go_on(self, reply: _Reply, finish: Finish) -> None:
         """End a reply, and ask the question's next ask where there is one."""
         reply.end(finish)
+        self._usage += reply.usage
         ask = self._paper.next_ask(reply.member, reply.exchanges)
         if not isinstance(ask, Write):
             self._done[reply.member] = reply.exchanges
@@ -192,7 +197,8 @@ class _PackWork:
     def _reply(self, member: int, ask: Write, exchanges: list[Exchange]) -> _Reply:
         request = self._request(member, ask, len(exchanges))
         detokenizer = detokenizer_of(self._engine, self._marks, request.prompt)
-        return _Reply(member, ask, request, detokenizer, exchanges, ThoughtWatch(self._marks, ask.text))
+        thought = ThoughtWatch(self._marks, ask.text)
+        return _Reply(member, ask, request, detokenizer, exchanges, thought, self._engine.tokenizer.own_ids)
 
 
 def first_asks(paper: Paper, members: Iterable[int]) -> Iterator[tuple[int, Write]]:

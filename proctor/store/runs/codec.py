@@ -186,6 +186,7 @@ def sum_of(several: Iterable[Measures]) -> Measures:
             peak_reserved_bytes=max(total.peak_reserved_bytes, one.peak_reserved_bytes),
             tokens_computed=total.tokens_computed + one.tokens_computed,
             tokens_saved=total.tokens_saved + one.tokens_saved,
+            tokens_written=total.tokens_written + one.tokens_written,
         )
     return total
 

@@ -17,6 +17,7 @@ from proctor.store.database.open import open_store
 from proctor.store.runs.sweeps import fingerprint_of
 from scheduler.plan import Target
 from scheduler.prepare import Prepared, allotment_faults, here, prepare
+from scheduler.workplace import Workplace
 from tests import tiny
 from workers.launcher import run as launch
 
@@ -34,19 +35,19 @@ def planned(
     )  # fmt: skip
     settings = Settings(folder, folder, f"sqlite:///{folder / 'proctor.db'}", broker_url)
     with open_store(settings) as store:
-        return prepare(request, settings, store, allotment)
+        return prepare(request, settings, store, Workplace(allotment))
 
 
 def test_groups_of_gpus_are_planned_with_their_memory_together() -> None:
-    gpus = [target for target in here(EQUIPPED, Allotment(2)) if target.device is Device.GPU]
+    gpus = [target for target in here(EQUIPPED, Workplace(Allotment(2))) if target.device is Device.GPU]
     assert [(target.name, target.memory_bytes) for target in gpus] == [("2 x L4", 48 << 30)] * 2
 
 
 def test_a_limit_is_planned_with_where_it_is_below_what_is_there() -> None:
-    limited = here(EQUIPPED, Allotment(1, 20 << 30))
+    limited = here(EQUIPPED, Workplace(Allotment(1, 20 << 30)))
     assert {target.memory_bytes for target in limited if target.device is Device.GPU} == {20 << 30}
     assert [target.memory_bytes for target in limited if target.device is Device.CPU] == [16 << 30]
-    assert here(EQUIPPED, WHOLE)[-1] == Target(Device.CPU, "EPYC (8 cores)", 16 << 30, limited[-1].quantizes)
+    assert here(EQUIPPED, Workplace(WHOLE))[-1] == Target(Device.CPU, "EPYC (8 cores)", 16 << 30, limited[-1].quantizes)
 
 
 def test_what_the_limit_does_not_hold_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_what_the_limit_does_not_hold_is_refused_before_anything_starts(tmp_path
 
 def test_gpus_that_make_no_whole_groups_are_refused_before_anything_starts() -> None:
     with pytest.raises(BadInput, match=r"--group 3: 4 GPUs make no whole groups.*CUDA_VISIBLE_DEVICES=0,1,2"):
-        here(EQUIPPED, Allotment(3))
+        here(EQUIPPED, Workplace(Allotment(3)))
 
 
 def test_a_group_on_the_cpu_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from functools import cached_property, partial
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from proctor.catalog.template import render
-from proctor.errors import CantBeAsked
 from proctor.exams.chat_prompts import Message, Turns
-from proctor.nouns.exams import Choose, Prompt
+from proctor.nouns.exams import Prompt
 from workers.engines.chat_template import ChatTemplate
 from workers.engines.hf.token_bytes import TokenBytes
-from workers.engines.scoring import Continuation, EncodedPrompt
+from workers.engines.lines import check_page, checked, line_of, no_beginning, texts_of
+from workers.engines.scoring import EncodedPrompt
 from workers.engines.windows import windows_of
 
 _LATELY = 4096  # texts: a Run's, with some to spare
@@ -26,6 +26,8 @@ class HfTokenizer:
     Special tokens are the tokenizer's own default, those before the text only; a text that already starts with the
     beginning-of-sequence token, as chat templates write it, gets no second one.
     """
+
+    own_ids = True
 
     def __init__(
         self, library: PreTrainedTokenizerBase, window: int, model: str, vocabulary_size: int | None = None
@@ -67,6 +69,9 @@ class HfTokenizer:
             del self._lately[next(iter(self._lately))]
         return len(ids)
 
+    def size(self, tokens: Sequence[int]) -> int:
+        return len(tokens)
+
     def chat(self, messages: Sequence[Message]) -> str:
         """The text of a conversation now, up to where the assistant speaks next.
 
@@ -80,15 +85,12 @@ class HfTokenizer:
     def encode(self, prompts: Sequence[Prompt]) -> tuple[EncodedPrompt, ...]:
         """Prompts and their options as token ids, all texts in one call of the tokenizer, on all cores.
 
-        The boundary is lm-evaluation-harness's: prompt and option are tokenized as one text, and the option is what
-        comes after as many tokens as the prompt alone has; white space at the prompt's end goes to the option.
-
         Raises
         ------
         CantBeAsked
-            where an option adds no token of its own, or a line is longer than the window.
+            as `workers.engines.lines.checked`.
         """
-        texts = [text for prompt in prompts for pair in _pairs(prompt) for text in pair]
+        texts = [text for prompt in prompts for pair in texts_of(prompt) for text in pair]
         known = {text: self._lately[text] for text in texts if text in self._lately}
         new = list(dict.fromkeys(text for text in texts if text not in known))
         known |= dict(zip(new, self._many(new), strict=True))
@@ -108,47 +110,21 @@ class HfTokenizer:
         """
         rows = self._many([prompt.text for prompt in prompts])
         pages = [windows_of(row, self.window, self._beginning[0]) for row in rows]
-        for prompt, page in zip(prompts, pages, strict=True):
-            if not page:
-                raise CantBeAsked(
-                    self.model, f"page {prompt.question.index} is empty", "Take the page out of the benchmark's rows."
-                )
-        return tuple(EncodedPrompt(prompt, page) for prompt, page in zip(prompts, pages, strict=True))
+        return tuple(check_page(prompt, page, self.model) for prompt, page in zip(prompts, pages, strict=True))
 
     def _encoded(self, prompt: Prompt, ids: Mapping[str, list[int]]) -> EncodedPrompt:
-        lines = tuple(self._line(ids[before], ids[whole]) for before, whole in _pairs(prompt))
-        encoded = EncodedPrompt(prompt, lines)
-        if min(line.scored for line in lines) < 1:
-            raise CantBeAsked(
-                self.model,
-                f"its tokenizer has no token of its own for an option of question {prompt.question.index} "
-                f"({prompt.question.text[:60]!r})",
-                "Give the option other words, or take the question out.",
-            )
-        # The last token of a line is only predicted, never read: it takes no place in the window.
-        if encoded.length - 1 > self.window:
-            raise CantBeAsked(
-                self.model,
-                f"question {prompt.question.index} has {encoded.length - 1:,} tokens and the window {self.window:,}",
-                "Ask with fewer shots, or take a model with a longer window.",
-            )
-        return encoded
-
-    def _line(self, before: list[int], whole: list[int]) -> Continuation:
-        """An option behind what is read before it: the token that begins or else ends texts, where that is nothing."""
-        begin = [] if before else self._beginning
-        return Continuation((*begin, *before, *whole[len(before) :]), scored=len(whole) - len(before))
+        lines = [
+            line_of(ids[before], ids[whole], () if ids[before] else self._beginning)
+            for before, whole in texts_of(prompt)
+        ]
+        return checked(prompt, lines, self.window, self.model)
 
     @cached_property
     def _beginning(self) -> list[int]:
         specials = (self.library.bos_token_id, self.library.eos_token_id)
         found = next((token for token in specials if isinstance(token, int)), None)
         if found is None:
-            raise CantBeAsked(
-                self.model,
-                "its tokenizer has no token that begins or ends texts, and nothing stands before what is scored",
-                "Take a benchmark whose questions have a text.",
-            )
+            raise no_beginning(self.model)
         return [found]
 
     def _many(self, texts: Sequence[str]) -> list[list[int]]:
@@ -183,13 +159,6 @@ def template_of(library: PreTrainedTokenizerBase, model: str) -> ChatTemplate:
 def rendered(library: PreTrainedTokenizerBase, turns: Turns, moment: datetime, *, opened: bool = True) -> str:
     """What the tokenizer's template writes, as `apply_chat_template` does; errors as of `render`."""
     return render(library.get_chat_template(), turns, moment, library.special_tokens_map, opened=opened)
-
-
-def _pairs(prompt: Prompt) -> list[tuple[str, str]]:
-    """What is tokenized for each option of a prompt: what stands before it, and that with the option."""
-    ask = prompt.ask
-    contexts = ask.contexts if isinstance(ask, Choose) and ask.contexts else (prompt.text,) * len(prompt.options)
-    return [(context.rstrip(), context + option) for context, option in zip(contexts, prompt.options, strict=True)]
 
 
 def _leading_specials(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proctor.allotment import Allotment, memory_bytes
+from proctor.catalog.endpoint import Endpoint
 from proctor.errors import BadInput, WorkersUnavailable
 from proctor.hardware import Gpu, Machine
 from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
+from proctor.store.runs.eligibility import serves
 from workers.launcher import run
-from workers.launcher.identity import card_environ, read_card
+from workers.launcher.identity import card_environ, read_card, read_endpoint
 from workers.launcher.placement import LauncherId, LauncherOptions, quants_of, seats
 from workers.launcher.run import check_packages
 
@@ -170,3 +174,24 @@ def test_a_worker_that_no_launcher_started_says_what_to_use(told: dict[str, str]
 def test_packages_that_are_missing_are_named_with_the_command_that_installs_them() -> None:
     with pytest.raises(WorkersUnavailable, match=r"no_such_package.*pip install 'proctor-exams\[worker\]'"):
         check_packages(["json", "no_such_package"])
+
+
+def test_a_worker_that_asks_a_server_owns_nothing_here_and_serves_the_models_that_were_named() -> None:
+    endpoint = Endpoint("http://host/v1", ("org/a[1]", "b"))
+    (post,) = seats(EQUIPPED, LauncherOptions(sweep_id=3, endpoint=endpoint), HERE)
+    card = post.card
+    assert (card.device, card.device_name, card.memory_bytes) == (Device.NET, "http://host/v1", 0)
+    assert (card.quants, card.sweep_id) == ((Quant.NONE,), 3)
+    assert serves(card, "net/org/a[1]/none")
+    assert serves(card, "net/b/none")
+    assert not serves(card, "net/c/none")
+    assert not serves(card, "gpu/b/none")
+    environ = post.environ({"PATH": "/bin"})
+    assert environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert read_endpoint(environ) == endpoint
+
+
+@pytest.mark.parametrize("wanted", [LauncherOptions("cuda"), LauncherOptions(allotment=Allotment(2))])
+def test_a_worker_that_asks_a_server_takes_no_device(wanted: LauncherOptions) -> None:
+    with pytest.raises(BadInput, match="owns no device and no memory here"):
+        seats(EQUIPPED, replace(wanted, endpoint=Endpoint("http://host/v1")), HERE)
