@@ -23,6 +23,7 @@ from scheduler.found_models import bench_of
 from scheduler.judging import JUDGEABLE, bias_notes, judged
 from scheduler.plan import Plan, choose_device, undecided
 from scheduler.prepare import Prepared, allotment_faults, fleet, here, seen
+from scheduler.workplace import Workplace
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def prepare_judges(
     faults: list[ProctorError] = []
     in_fleet = settings.broker_url is not None
     machine = seen(request, settings)
-    targets = fleet(store) if in_fleet else tried(faults, partial(here, machine, allotment)) or ()
+    targets = fleet(store) if in_fleet else tried(faults, partial(here, machine, Workplace(allotment))) or ()
     device = choose_device(request.device, targets)[0]
     if in_fleet and request.device == "auto":
         faults += undecided(targets, None)

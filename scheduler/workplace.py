@@ -72,6 +72,7 @@ def name_faults(request: SweepRequest, endpoint: Endpoint | None) -> list[Procto
     with client(endpoint.url) as http:
         there = tried(faults, partial(listed, http, endpoint.url))
     judges = request.judges.models if request.judges is not None else ()
-    for name in dict.fromkeys((*request.models, *judges)) if there is not None else ():
-        tried(faults, partial(find, there, name.strip()))
+    if there is not None:
+        for name in dict.fromkeys((*request.models, *judges)):
+            tried(faults, partial(find, there, name.strip()))
     return faults

@@ -104,7 +104,8 @@ def write_paper(
     questions = exam.questions[: conditions.limit] if asked is None else exam.questions[asked.start : asked.stop]
     prompts = [ask_first(benchmark, exam, question, conditions, examinee) for question in questions]
     paper = Paper(conditions, benchmark, exam, examinee, prompts, chat)
-    if Skill.SCORE not in engine.skills and letters.can_be_written(exam, conditions, prompts):
+    generates_alone = Skill.STREAM in engine.skills and Skill.SCORE not in engine.skills
+    if generates_alone and letters.can_be_written(exam, conditions, prompts):
         asked = [letters.written(prompt) for prompt in prompts]
         paper = replace(paper, benchmark=letters.in_writing(benchmark), prompts=asked, notes=(letters.NOTE,))
     require(engine, paper.skill)

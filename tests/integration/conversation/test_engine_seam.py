@@ -186,7 +186,7 @@ def test_a_run_on_an_engine_that_gives_no_log_probabilities_fails_with_the_reaso
     store: Store, settings: Settings, model: ModelRef
 ) -> None:
     sweep = submit_few(store, model, subjects=1)
-    drain(worker(store, settings, without(Skill.SCORE)))
+    drain(worker(store, settings, without(Skill.SCORE, Skill.STREAM)))
     (run,) = runs_of(store, sweep)
     assert run.status == RunStatus.FAILED
     assert "the engine that serves it gives no log-probabilities of options" in run.reason
