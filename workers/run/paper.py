@@ -106,7 +106,7 @@ def write_paper(
     paper = Paper(conditions, benchmark, exam, examinee, prompts, chat)
     generates_alone = Skill.STREAM in engine.skills and Skill.SCORE not in engine.skills
     if generates_alone and letters.can_be_written(exam, conditions, prompts):
-        asked = [letters.written(prompt) for prompt in prompts]
-        paper = replace(paper, benchmark=letters.in_writing(benchmark), prompts=asked, notes=(letters.NOTE,))
+        in_writing = [letters.written(prompt) for prompt in prompts]
+        paper = replace(paper, benchmark=letters.in_writing(benchmark), prompts=in_writing, notes=(letters.NOTE,))
     require(engine, paper.skill)
     return paper
