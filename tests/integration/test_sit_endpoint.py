@@ -22,7 +22,7 @@ from proctor.nouns.models import DType, Quant
 from proctor.nouns.runs import RunStatus
 from proctor.settings import Settings
 from proctor.store.database.session import Store
-from proctor.store.reads import records as reads
+from proctor.store.reads import shown_answers
 from proctor.store.reads.export import export_rows
 from tests.bigram import score
 from tests.chaos.scene import FEW, assert_every_answer_once, outcomes, recorded_scores, runs_of, submit_few
@@ -111,7 +111,7 @@ def test_letters_are_generated_where_the_server_gives_chance_and_the_report_says
     server.says = " B\n\nThe next"
     drain(desk_with())
     assert_every_answer_once(store, sweep)
-    answers = reads.answers_after(store, sweep, 0, 10**6).answers
+    answers = shown_answers.answers_after(store, sweep, 0, 10**6).answers
     assert {answer.picked for answer in answers} == {1}
     assert set(recorded_scores(store, sweep).values()) == {()}
     rows = list(export_rows(store, [sweep]))
