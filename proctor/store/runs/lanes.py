@@ -75,10 +75,10 @@ def _standing() -> sqlalchemy.Select[Any]:
         .group_by(col(RunRow.lane), col(RunRow.sweep_id))
         .subquery()
     )
-    awaiting = (  # none, where no judge is asked for: the table is empty then
+    awaiting = (  # begins with the briefs, of which there are none without a judge: no index of `run` fits but its ids
         sqlalchemy.select(col(RunRow.lane), col(RunRow.sweep_id), func.count().label("runs"))
         .join(BriefRow, col(BriefRow.run_id) == col(RunRow.id))
-        .where(pending, FITS_ME, MEANT_FOR_ME, ~REPLIES_ARE_THERE)
+        .where(col(RunRow.status).concat("") == RunStatus.PENDING, FITS_ME, MEANT_FOR_ME, ~REPLIES_ARE_THERE)
         .group_by(col(RunRow.lane), col(RunRow.sweep_id))
         .subquery()
     )
