@@ -107,6 +107,11 @@ def roll_of_sweep(
         if benchmark in (None, run.spec.benchmark):
             answered.setdefault(assessed_of(run) if run.judged else who[run.run_id], []).append(run)
     if not answered:
+        if any(run.answered and len(run.judged) > 1 for run in everything):
+            raise BadInput(
+                f"The answers of sweep {sweep.name} were compared in pairs, and none has points of its own.",
+                f"`proctor report {sweep.name}` says who is preferred.",
+            )
         if any(run.spec.conditions.scoring is Scoring.OPEN for run in everything):
             raise BadInput(
                 f"The answers of sweep {sweep.name} are unjudged yet.", f"Have them judged: proctor judge {sweep.name}"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from analysis.data.results import Results, read_results, results_of
+from analysis.data.results import Results, read_results
 from analysis.exchange.export import export_questions, export_to_file, rows_of
 from analysis.exchange.exported import read_export
 from analysis.exchange.lm_eval_export import export_lm_eval
@@ -60,13 +60,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(home: Path) -> Iterator[Store]:
     """Sweep 1: two candidates on sums that judges alone tell apart, rated and compared by four judges.
 
-    Sweep 2: the same sums, told apart by their number as well, and rated by one judge; sweep 3: nobody has judged.
+    Sweep 2: the same sums, told apart by their number as well, and rated by one judge; sweep 3: nobody has judged;
+    sweep 4: in pairs alone.
     """
     settings = Settings(home, home, f"sqlite:///{home / 'proctor.db'}")
     with open_store(settings) as made:
         scripted.submit(made, exam(), JUDGES, pairs=True, name="judged")
         scripted.submit(made, exam(subject="numbers", open_=False), [REFERENCE], name="both")
         scripted.submit(made, exam(subject="unheard"), [], name="unheard")
+        scripted.submit(made, exam(subject="duels"), [LONGER], pairs=True, grades=False, name="duels")
         drain(make_desk(made, settings, models=Models(PlainDevice(), scripted.load)))
         yield made
 
@@ -275,9 +277,10 @@ def test_a_question_is_shown_with_the_replies_and_the_judges_words(home: Path, m
     assert (terse["replies"], terse["judge"], terse["judged"]) == (["9"], "first-70B", ["Fine.\nRating: [[8]]"])
 
 
-def test_pairs_alone_make_a_report(store: Store, tmp_path: Path) -> None:
-    sweep = [run for run in runs(store, [1]) if len(run.judged) != 1]
-    results = results_of(store, sweep)
+def test_pairs_alone_make_a_report_and_no_comparison_by_points(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="compared in pairs"):
+        roll_of_sweep(store, "duels")
+    results = read_results(store, [4])
     assert results.panels == ()
     write_report(results, tmp_path / "report", Options(("md", "csv", "html")), NOW)
     text = (tmp_path / "report" / "report.md").read_text()
