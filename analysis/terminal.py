@@ -103,21 +103,21 @@ def fitted(table: Table, width: int) -> RenderableType:
     from rich.text import Text
 
     from proctor.printing import visible
-    from proctor.prose import stacked
+    from proctor.prose import folded, stacked
 
     cells = [[visible(cell) for cell in row] for row in table.shown()]
     heads = [column.heading for column in table.columns]
     longest = [longest_part(column, texts) for column, *texts in zip(table.columns, *cells, strict=True)]
     room = width - 3 * len(heads) - 1  # for frames
     if sum(longest) > room:
-        return Group(Text(table.said, style="dim"), *(Text(stacked(heads, row, width)) for row in cells))
+        return Group(Text(folded(table.said, width), style="dim"), *(Text(stacked(heads, row, width)) for row in cells))
     whole = [max(map(len, texts)) for texts in zip(heads, *cells, strict=True)]
-    shown = RichTable(title=table.said, title_justify="left", title_style="dim")
+    shown = RichTable()
     for column, columns in zip(table.columns, shared_out(longest, whole, room), strict=True):
         shown.add_column(column.heading, justify="right" if column.numeric else "left", width=columns)
     for row in cells:
         shown.add_row(*map(Text, row))
-    return shown
+    return Group(Text(folded(table.said, width), style="dim"), shown)
 
 
 def longest_part(column: Column, texts: Sequence[str]) -> int:

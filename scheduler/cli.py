@@ -295,13 +295,12 @@ def cancel(sweep: str, as_json: bool) -> None:
     from proctor.settings import Settings
     from proctor.store.database.open import open_store
     from proctor.store.runs import sweeps
+    from scheduler.steering_words import cancelled
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
         stopped = sweeps.cancel(store, found.id)
-    said = (
-        f"Cancelled sweep {found.id} ({found.name}): {stopped} Runs will not run. `proctor retry {found.id}` undoes it."
-    )
+    said = cancelled(found.id, found.name, stopped)
     tell(json.dumps({"sweep": found.id, "cancelled_runs": stopped}) if as_json else said)
 
 
@@ -318,8 +317,9 @@ def retry(sweep: str, as_json: bool) -> None:
       proctor retry 3
     """
     from proctor.settings import Settings
+    from scheduler.steering_words import retried
     from scheduler.submit import retry_sweep
 
     found, waiting = retry_sweep(Settings.read(os.environ), sweep)
-    said = f"{waiting} Runs of sweep {found.id} ({found.name}) wait to run again."
+    said = retried(found.id, found.name, waiting)
     tell(json.dumps({"sweep": found.id, "waiting_again": waiting}) if as_json else said)

@@ -26,6 +26,7 @@ def pause(sweep: str, as_json: bool) -> None:
     from proctor.settings import Settings
     from proctor.store.database.open import open_store
     from proctor.store.runs import steering, sweeps
+    from scheduler.steering_words import paused
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
@@ -33,8 +34,7 @@ def pause(sweep: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"sweep": found.id, "paused": True, "waiting": left.pending, "running": left.running}))
         return
-    busy = f" {left.running} at work stop after the questions at hand." if left.running else ""
-    tell(f"Paused sweep {found.id} ({found.name}): {left.pending} Runs wait.{busy} `proctor resume {found.id}`.")
+    tell(paused(found.id, found.name, left.pending, left.running))
 
 
 @click.command(context_settings=HELP, short_help="Let a paused sweep go on.")
@@ -50,6 +50,7 @@ def resume(sweep: str, as_json: bool) -> None:
     from proctor.settings import Settings
     from proctor.store.database.open import open_store
     from proctor.store.runs import steering, sweeps
+    from scheduler.steering_words import resumed
 
     with open_store(Settings.read(os.environ)) as store:
         found = sweeps.find(store, sweep)
@@ -57,8 +58,7 @@ def resume(sweep: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"sweep": found.id, "paused": False, "waiting": left.pending, "running": left.running}))
         return
-    was = "goes on" if found.paused_at else "was not paused"
-    tell(f"Sweep {found.id} ({found.name}) {was}: {left.pending} Runs wait, {left.running} are at work.")
+    tell(resumed(found.id, found.name, left.pending, left.running, was_paused=found.paused_at is not None))
 
 
 @click.command(

@@ -138,7 +138,9 @@ def _look(path: Path, notes: list[str]) -> Found:
     else:
         changed = path.stat().st_mtime if path.exists() else 0.0
         date, said = datetime.fromtimestamp(changed).isoformat().replace(":", "-"), About()  # noqa: DTZ006 -- as theirs
-    who = Contestant(str(path.parent), said.revision, said.quant or Quant.NONE.value, dtype=said.dtype)
+    # As our own export names a folder: the model's name, and its quantization where there is one.
+    model = str(path.parent).removesuffix(f"__{said.quant}") if said.quant else str(path.parent)
+    who = Contestant(model, said.revision, said.quant or Quant.NONE.value, dtype=said.dtype)
     return Found(path, task, date, said, who)
 
 

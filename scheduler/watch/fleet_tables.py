@@ -19,6 +19,7 @@ from proctor.store.reads.fleet import Fleet, LaneSight, Trouble, WorkerSight
 from proctor.store.reads.records import SweepSummary
 from proctor.store.runs.eligibility import Unservable
 from scheduler.watch.speed import duration
+from scheduler.watch.wording import counted
 
 WIDE = 110  # columns from which there is room for everything
 ALL_ROWS = 10_000
@@ -134,9 +135,11 @@ def unservable_list(nobody: Sequence[Unservable], room: Room, names: Mapping[Lan
     """Lanes that no worker alive can serve, with what they would need and why each worker doesn't."""
     lines: list[RenderableType] = []
     for each in nobody[: room.rows]:
-        needs = f", which need about {each.needs_bytes / 1e9:.1f} GB each" if each.needs_bytes else ""
+        needs = f", each of about {each.needs_bytes / 1e9:.1f} GB" if each.needs_bytes else ""
         head = Text(f"Nobody can serve {each.lane.device} ", style="yellow")
-        lines.append(head.append(printable(f"{names[each.lane]}: {each.runs} Runs wait{needs}"), style="default"))
+        lines.append(
+            head.append(printable(f"{names[each.lane]}: {counted(each.runs, 'Run')} waiting{needs}"), style="default")
+        )
         lines += [Padding(Text(printable(reason)), (0, 0, 0, 2)) for reason in each.reasons]
     return _with_rest(Group(*lines), len(nobody) - room.rows)
 

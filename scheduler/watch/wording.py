@@ -70,8 +70,11 @@ def power(what: Plan) -> str:
         "none" if difference is None else f"about {100 * difference:.1f} points"
         for difference in (what.smallest_difference_models, what.smallest_difference_quants)
     )
+    each = f"Each model answers {counted(what.questions_each, 'question')} at each quantization"
+    if what.smallest_difference_models is None and what.smallest_difference_quants is None:
+        return f"{each}: too few to show any difference, between two models or between one and its quantization."
     return (
-        f"Each model answers {what.questions_each} questions at each quantization. The smallest difference that this "
+        f"{each}. The smallest difference that this "
         f"could show (4 times in 5): {between} between two models, {changed} between a model and its quantization."
     )
 

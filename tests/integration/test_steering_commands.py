@@ -41,10 +41,10 @@ def typed(name: str, *words: str) -> str:
 def test_pause_and_resume_say_what_waits_and_what_is_at_work(lone_store: Store) -> None:
     claim(lone_store)
     said = typed("pause", "nightly")
-    assert "Paused sweep 1 (nightly): 1 Runs wait. 1 at work stop" in said
+    assert "Paused sweep 1 (nightly): 1 Run waiting. 1 at work stop" in said
     assert "proctor resume 1" in said
     assert json.loads(typed("pause", "1", "--json")) == {"sweep": 1, "paused": True, "waiting": 1, "running": 1}
-    assert "(nightly) goes on: 1 Runs wait, 1 are at work" in typed("resume", "nightly")
+    assert "(nightly) goes on: 1 Run waiting, 1 at work" in typed("resume", "nightly")
     assert "was not paused" in typed("resume", "nightly")
     assert json.loads(typed("resume", "1", "--json"))["paused"] is False
 
@@ -116,7 +116,7 @@ def test_status_says_what_nobody_alive_can_serve_and_what_it_would_need(lone_sto
     sweeps.submit(lone_store, request("large"), [one], {one.lane: 40_000_000_000})
     workers.heartbeat(lone_store, card("cpu@host:1"), None, "The hub can't be reached for org/a.")
     said = typed("status", "large")
-    assert "Nobody can serve cpu large: 1 Runs wait, which need about 40.0 GB each" in said
+    assert "Nobody can serve cpu large: 1 Run waiting, each of about 40.0 GB" in said
     assert "cpu@host:1 has 8.0 GB (two cores)" in said
     assert "waits: The hub" in said
     told = json.loads(typed("status", "large", "--json"))
