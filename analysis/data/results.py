@@ -22,6 +22,7 @@ from analysis.data.groups import assessed_of, comparable_groups, contestant_of, 
 from analysis.data.judged import JudgedRun, read_judged
 from analysis.data.panel import Panel
 from analysis.data.replies import read_replies
+from analysis.data.sets import set_names, short
 from analysis.data.shots import by_shots
 from analysis.data.terms import Terms
 from proctor.contestants import Contestant
@@ -61,14 +62,16 @@ class Results:
     judged: tuple[JudgedRun, ...] = ()  # what judges said, verdict by verdict
 
     def set_named(self, record: RunRecord) -> str:
-        """`Set 2` for a Run of the second panel; empty where its Answers are in none, or there is a single panel.
+        """`Set 2`, or its benchmark, for a Run of the second panel; empty where its Answers are in none, or in a single one.
 
         A Run stands in several where an exam beside its own has several contents (`analysis.data.groups`).
         """
-        sets = [str(number) for number, panel in enumerate(self.panels, start=1) if record.run_id in panel.run_ids]
-        if not sets or len(self.panels) == 1:
+        at = [number for number, panel in enumerate(self.panels) if record.run_id in panel.run_ids]
+        if not at or len(self.panels) == 1:
             return ""
-        return f"Set {sets[0]}" if len(sets) == 1 else f"Sets {', '.join(sets)}"
+        if len(at) == 1:
+            return short(set_names(self.panels)[at[0]])
+        return f"Sets {', '.join(str(number + 1) for number in at)}"
 
     def unfinished(self) -> tuple[RunRecord, ...]:
         """Runs that aren't done: failed, cancelled, pending or still running."""

@@ -15,14 +15,24 @@ from analysis.data.terms import Terms
 def set_names(panels: Sequence[Panel]) -> tuple[str, ...]:
     """A name for each panel, such as `Set 2: mmlu, 0 shots, …`; empty names where there is a single one.
 
-    Of sets under the same terms it says which contents of which exams are in it, and how many shots were shown.
+    Of sets under the same terms it says which contents of which exams are in it, and how many shots were shown. Where
+    each is of another benchmark, it is called by that: `gsm8k: 5 shots, …`.
     """
     if len(panels) == 1:
         return ("",)
+    if each_a_benchmark(panels):
+        return tuple(f"{one.terms.benchmark}: {str(one.terms).partition(', ')[2]}" for one in panels)
     return tuple(
         f"Set {place + 1}: {'; '.join([str(panel.terms), *_what_differs(panels, place)])}"
         for place, panel in enumerate(panels)
     )
+
+
+def each_a_benchmark(panels: Sequence[Panel]) -> bool:
+    """Whether the sets are told apart by their benchmarks: no two of one, none imported, none of a judge."""
+    benchmarks = [panel.terms.benchmark for panel in panels]
+    ours = not any(panel.terms.imported or panel.terms.judge_name for panel in panels)
+    return ours and len(set(benchmarks)) == len(benchmarks)
 
 
 def _what_differs(panels: Sequence[Panel], place: int) -> Iterator[str]:
@@ -48,7 +58,7 @@ def _has_other(one: Panel, terms: Terms, subject: str, content: str) -> bool:
 
 
 def short(name: str) -> str:
-    """`Set 2` of a set's name."""
+    """`Set 2` of a set's name, or its benchmark."""
     return name.partition(":")[0]
 
 

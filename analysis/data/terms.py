@@ -60,7 +60,7 @@ class Terms:
         return tuple(name for name, missing in parts if missing)
 
     def __str__(self) -> str:
-        known = [] if self.shots is None else [f"{self.shots} shots"]
+        known = [] if self.shots is None else [self.said(Condition.SHOTS)]
         if self.chat_template is not None:
             known.append("chat template" if self.chat_template else "no chat template")
         if not self.imported:

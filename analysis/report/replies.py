@@ -10,7 +10,7 @@ from analysis.verdicts.replies import fared_of, of_the_finished
 
 ABOUT = (
     "Answers of which nothing was read out count as not right. A reply that was cut by the limit may hold an answer or "
-    "not; beside it stands how many are right among those that came to their end. `proctor mark` shows the other "
+    "not; beside it stands how many are right among those that came to their end. proctor mark shows the other "
     "filters."
 )
 
@@ -28,7 +28,7 @@ def repeats_table(panel: Panel) -> Table:
     columns = (
         Column("contestant"), Column("k", numeric=True), Column("pass@k", PERCENT, numeric=True),
         Column("low", PERCENT, numeric=True), Column("high", PERCENT, numeric=True),
-        Column("majority of k", PERCENT, numeric=True), Column("low of it", PERCENT, numeric=True),
+        Column("majority of all", PERCENT, numeric=True), Column("low of it", PERCENT, numeric=True),
         Column("high of it", PERCENT, numeric=True),
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = [

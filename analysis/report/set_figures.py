@@ -6,13 +6,14 @@ from math import isfinite
 from typing import Any
 
 from analysis.data.panel import Panel
-from analysis.data.tables import Column, Table, Value, number
+from analysis.data.tables import Column, Table, Value, number, scaled
 from analysis.report.blocks import Block, Text
 from analysis.stats.intervals import Interval
 from analysis.stats.set_figures import DRAWS
 from analysis.verdicts.set_figures import CANT_TELL, SetFigure, set_figures, verdict
 from proctor.errors import BadInput
 
+CHANGE = scaled(1, 4, signed=True)
 CAPTION = (
     f"Figures of all questions together, as their task sums them up. 95 % percentiles of {DRAWS:,} sets of questions "
     "drawn with replacement; differences from the best by the standard error of the same draws, adjusted for all pairs."
@@ -33,8 +34,8 @@ def set_figures_table(panel: Panel) -> Table:
     columns = (
         Column("subject"), Column("metric"), Column("contestant"), Column("figure", number(4), numeric=True),
         Column("low", number(4), numeric=True), Column("high", number(4), numeric=True),
-        Column("from the best", number(4), numeric=True), Column("low of it", number(4), numeric=True),
-        Column("high of it", number(4), numeric=True), Column("verdict"), Column("questions", numeric=True),
+        Column("from the best", CHANGE, numeric=True), Column("low of it", CHANGE, numeric=True),
+        Column("high of it", CHANGE, numeric=True), Column("verdict"), Column("questions", numeric=True),
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
     for one in set_figures(panel):

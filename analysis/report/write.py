@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.data.panel import Level, Panel, level
 from analysis.data.phrases import counted, listed
 from analysis.data.results import Results
-from analysis.data.sets import of_set, scoped, set_names
+from analysis.data.sets import of_set, scoped, set_names, short
 from analysis.data.shots import short_sentences
 from analysis.data.tables import Table, to_csv
 from analysis.graphs.style import Graph, write_png
@@ -141,7 +141,7 @@ def evidence_sections(part: Part, margin: float) -> list[Section]:
     sections = (
         finding_section(part.sentences),
         overall_section(panel, standings),
-        subjects_section(panel),
+        subjects_section(panel) if len(panel.subjects) > 1 else None,  # of one, the figures stand above
         quantizations_section(panel, margin),
         mistakes_section(panel),
         leads_section(panel),
@@ -161,9 +161,13 @@ def _of_part(section: Section, part: Part) -> Section:
     """The section as one of several panels': all that is in it says which, and its files have names of their own."""
     if not part.name:
         return section
-    heading = f"{section.heading}, {part.name[:1].lower()}{part.name[1:]}"
     blocks = tuple(_in_set(block, part) for block in section.blocks)
-    link = f"{section.heading}, set {part.number}"
+    called = short(part.name)
+    if called != f"Set {part.number}":  # its benchmark, and what else is to be known of it stands in each caption
+        heading = link = f"{section.heading}: {called}"
+    else:
+        heading = f"{section.heading}, {part.name[:1].lower()}{part.name[1:]}"
+        link = f"{section.heading}, set {part.number}"
     return Section(_numbered(section.anchor, part.number), heading, blocks, link)
 
 

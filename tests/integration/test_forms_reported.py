@@ -93,7 +93,7 @@ def test_the_report_calls_nothing_missing_that_is_of_another_benchmark(all_kinds
     assert page.count("Left out: a mistake is an answer with less than all points") == 1
     assert page.count("some of these questions have several right ones") == 2
     assert "nan" not in page.split()
-    assert re.search(r"Set 3: .+ of the points are lost|Set 3: .+ loses [0-9.]+ % of the points", page)
+    assert re.search(r"shares: .+ of the points are lost|shares: .+ loses [0-9.]+ % of the points", page)
     shares = next(table for table in report.accuracies if "shares" in table.of_set)
     assert "right per character" not in [column.heading for column in shares.columns]
 
