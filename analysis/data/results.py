@@ -62,7 +62,7 @@ class Results:
     judged: tuple[JudgedRun, ...] = ()  # what judges said, verdict by verdict
 
     def set_named(self, record: RunRecord) -> str:
-        """`Set 2`, or its benchmark, for a Run of the second panel; empty where its Answers are in none, or in a single one.
+        """`Set 2`, or its benchmark, for a Run of the second panel; "" where it is in none, or there is one alone.
 
         A Run stands in several where an exam beside its own has several contents (`analysis.data.groups`).
         """
