@@ -138,9 +138,7 @@ def _look(path: Path, notes: list[str]) -> Found:
     else:
         changed = path.stat().st_mtime if path.exists() else 0.0
         date, said = datetime.fromtimestamp(changed).isoformat().replace(":", "-"), About()  # noqa: DTZ006 -- as theirs
-    # As our own export names a folder: the model's name, and its quantization where there is one.
-    model = str(path.parent).removesuffix(f"__{said.quant}") if said.quant else str(path.parent)
-    who = Contestant(model, said.revision, said.quant or Quant.NONE.value, dtype=said.dtype)
+    who = Contestant(str(path.parent), said.revision, said.quant or Quant.NONE.value, dtype=said.dtype)
     return Found(path, task, date, said, who)
 
 
@@ -157,7 +155,11 @@ def _about(path: Path, date: str, task: str, notes: list[str]) -> About:
 def _named(files: Sequence[Found], model: str | None) -> list[Found]:
     """The files with the names of their contestants: the model's, and what sets those of one name apart."""
     names = _short({file.path.parent for file in files})
-    own = [replace(file.contestant, model=model or names[file.path.parent]) for file in files]
+    # Our own export names a folder by the model, and by its quantization where there is one.
+    own = [
+        replace(file.contestant, model=model or names[file.path.parent].removesuffix(f"__{file.contestant.quant}"))
+        for file in files
+    ]
     arguments: dict[Contestant, list[About]] = defaultdict(list)
     for file, who in zip(files, own, strict=True):
         arguments[who].append(file.about)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from chat.protocol.turns import Ending, Progress, Stage
 from chat.terminal.screen import FINISHES
+from proctor.contestants import lane_labels
 from proctor.nouns.conversations import ContextFacts, Conversation, Counts, Role, Turn, path_to
+from proctor.nouns.models import Lane
 
 
 def after_reply(ending: Ending) -> str:
@@ -41,6 +43,15 @@ def left_out(shown: ContextFacts | None) -> str:
     return ", ".join(parts)
 
 
+def _model_of(lane: str) -> str:
+    """A lane's model as people call it, `smollm2 4 bit`; one that can't be read as it is."""
+    try:
+        read = Lane.parse(lane)
+    except ValueError:
+        return lane
+    return lane_labels([read])[read]
+
+
 def waiting(progress: Progress) -> str:
     """What a Turn waits for."""
     match progress.stage:
@@ -48,7 +59,7 @@ def waiting(progress: Progress) -> str:
             ahead = f", {progress.ahead} ahead" if progress.ahead else ""
             return f"waiting for a worker{ahead}: it is at work, or starts and loads the model …"
         case Stage.LOADING:
-            return f"{progress.worker or 'a worker'} loads {progress.lane} …"
+            return f"{progress.worker or 'a worker'} loads {_model_of(progress.lane)} …"
         case Stage.CLAIMED:
             return f"{progress.worker or 'a worker'} has it …"
         case Stage.READING:

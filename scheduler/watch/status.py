@@ -230,10 +230,17 @@ def _again(
 def _live(store: Store, sweep_id: int | None, every_s: float, console: Console) -> None:
     def show_it(seen: Glance) -> None:
         rows = max(2, (console.height - 12) // 4)  # four tables share what their heads leave
-        live.update(drawn(seen, Room(console.width, rows), height=rows + 6), refresh=True)
+        room = Room(console.width, rows)
+        live.update(drawn(seen, room, grid_height(console, seen.fleet, room)), refresh=True)
 
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         _again(store, sweep_id, every_s, show_it, lambda text: live.update(Text(text), refresh=True))
+
+
+def grid_height(console: Console, now: Fleet, room: Room) -> int:
+    """Lines of the terminal that are a sweep's grid's: what the tables below it leave, and at least some rows."""
+    below = fleet_board(now, room, grid_names(lanes_seen(now)))
+    return max(room.rows + 6, console.height - len(console.render_lines(below, pad=False)) - 1)
 
 
 def _print(console: Console, seen: Glance) -> None:

@@ -172,6 +172,7 @@ def test_what_is_imported_of_an_export_knows_its_conditions(store: Store, tmp_pa
     assert (panel.terms.shots, panel.terms.chat_template) == (5, chat)
     (who,) = panel.contestants
     assert (who.quant, who.revision, who.dtype) == ("4bit", "abc123", provenance().dtype.value)
+    assert who.model == "org__SmolLM2"
 
 
 def test_an_answer_whose_shots_were_dropped_is_exported_with_its_own_prompt(store: Store, tmp_path: Path) -> None:

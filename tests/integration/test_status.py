@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
 from proctor.store.runs import runs, workers
 from scheduler.watch.fleet_tables import Room
-from scheduler.watch.status import drawn, glance, show
+from scheduler.watch.status import drawn, glance, grid_height, show
 from tests.integration.store_world import HandClock, card, claim, record, sit, spec, submit
 
 
@@ -112,6 +113,18 @@ def test_what_is_too_wide_is_stacked_and_no_name_of_it_is_cut(timed: Store, widt
     words = shown.split()
     for name in ("a-sweep-named-one" * 3, "high_school_european_history"):
         assert name in words
+
+
+@pytest.mark.parametrize("height", [24, 40])
+def test_a_screen_that_is_watched_has_every_lane_that_there_is_room_for(timed: Store, height: int) -> None:
+    submit(timed, *(spec(model=f"org/m{n}") for n in range(30)), name="night")
+    console = Console(file=io.StringIO(), width=80, height=height, force_terminal=False)
+    seen, room = glance(timed, 1), Room(80, rows=3)
+    lines = grid_height(console, seen.fleet, room)
+    shown = console.render_lines(drawn(seen, room, lines), pad=False)
+    assert height - 6 <= len(shown) <= height
+    few = replace(seen.fleet, lanes=seen.fleet.lanes * 30)
+    assert grid_height(console, few, Room(80, rows=60)) == 66
 
 
 def test_while_a_model_loads_status_says_so_and_for_how_long(timed: Store, clock: HandClock) -> None:

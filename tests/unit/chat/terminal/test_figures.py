@@ -59,7 +59,8 @@ def test_what_there_is_nothing_to_say_of_is_left_out() -> None:
 def test_what_a_turn_waits_for_is_said() -> None:
     assert figures.waiting(Progress(Stage.ACCEPTED, ahead=2)).startswith("waiting for a worker, 2 ahead: ")
     assert figures.waiting(Progress(Stage.ACCEPTED)).startswith("waiting for a worker: ")
-    assert figures.waiting(Progress(Stage.LOADING, lane="cpu/x/none", worker="w1")) == "w1 loads cpu/x/none …"
+    assert figures.waiting(Progress(Stage.LOADING, lane="cpu/org/x@1a2b/4bit", worker="w1")) == "w1 loads x 4 bit …"
+    assert figures.waiting(Progress(Stage.LOADING, lane="tpu/x/none", worker="w1")) == "w1 loads tpu/x/none …"
     assert figures.waiting(Progress(Stage.CLAIMED)) == "a worker has it …"
     assert figures.waiting(Progress(Stage.READING, context=ContextFacts(tokens=1200))) == "reading 1,200 tokens …"
     assert figures.waiting(Progress(Stage.READING)) == "reading …"
