@@ -104,7 +104,8 @@ class Panel:
     @cached_property
     def has_mistakes(self) -> bool:
         """Whether right and wrong tell answers apart: not where all are worth parts of a point, as shares are."""
-        return not self.graded or bool((self.correct & self.asked).any())
+        by_judge = self.terms.judge is not None
+        return not by_judge and (not self.graded or bool((self.correct & self.asked).any()))
 
     @property
     def unit(self) -> str:

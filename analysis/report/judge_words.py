@@ -10,7 +10,7 @@ from analysis.data.panel import Panel
 from analysis.data.phrases import counted, listed
 from analysis.data.results import Results
 from analysis.stats.intervals import Interval
-from analysis.verdicts.judges import EVEN, Bench, Judged, grades, pairs
+from analysis.verdicts.judges import EVEN, Bench, Judged, grades, pairs, with_length
 from proctor.contestants import Contestant
 from proctor.kinship import SMALL_BILLIONS, is_small, kin
 from proctor.nouns.exams import Scoring
@@ -65,6 +65,9 @@ def bias_sentences(judged: Judged, names: Names) -> Iterator[str]:
         turns, missing = sum(len(one.by_key) for one in theirs), sum(one.unjudged for one in theirs)
         if missing:
             yield f"{names[judge]} gave no verdict on {missing:,} of {turns:,} turns ({missing / turns:.1%})."
+        rated = [one for one in theirs if not one.in_pairs]
+        if len(rated) > 1 and (goes := _goes_with(with_length(rated))):
+            yield f"{names[judge]} on all that it rated: {goes}."
         yield from _habits(theirs, names[judge], names)
 
 
@@ -87,13 +90,8 @@ def _habits(benches: Sequence[Bench], judge: str, names: Names) -> Iterator[str]
 
 def _habits_of_rating(bench: Bench, judge: str, who_is: str) -> Iterator[str]:
     told = grades(bench)
-    goes_with = told.with_length
-    if not isnan(goes_with.estimate) and (goes_with.low > 0 or goes_with.high < 0):
-        which = "longer" if goes_with.estimate > 0 else "shorter"
-        yield (
-            f"{judge} on {who_is}: {which} answers are rated higher (rank correlation {goes_with.estimate:.2f}, "
-            f"{goes_with.low:.2f} to {goes_with.high:.2f})."
-        )
+    if goes := _goes_with(told.with_length):
+        yield f"{judge} on {who_is}: {goes}."
     if told.usual_share > MOSTLY and len(bench.judged) > 1:
         yield f"{judge} on {who_is}: {told.usual_share:.0%} of its ratings are {told.usual:g}."
     if told.with_number and told.without_number:
@@ -107,6 +105,16 @@ def _habits_of_rating(bench: Bench, judge: str, who_is: str) -> Iterator[str]:
 def whom(bench: Bench, names: Names) -> str:
     """Whose answers a judge judged."""
     return " against ".join(names[one] for one in bench.candidates)
+
+
+def _goes_with(found: Interval) -> str:
+    """How ratings go with length, in words; "" where that can't be told."""
+    if isnan(found.estimate) or found.low <= 0 <= found.high:
+        return ""
+    which = "longer" if found.estimate > 0 else "shorter"
+    return (
+        f"{which} answers are rated higher (rank correlation {found.estimate:.2f}, {found.low:.2f} to {found.high:.2f})"
+    )
 
 
 def _apart(share: Interval) -> bool:

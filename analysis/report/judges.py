@@ -8,7 +8,7 @@ from analysis.data.groups import labels_of
 from analysis.data.results import Results
 from analysis.data.tables import PERCENT, Column, Table, Value, number, p_value
 from analysis.report.blocks import Block, Bullets, Section, Text
-from analysis.report.judge_words import Names, bias_sentences, whom
+from analysis.report.judge_words import Names, bias_sentences
 from analysis.stats.intervals import Interval
 from analysis.verdicts.judges import Agreement, Bench, agreements, benches_of, grades, pairs
 from proctor.exams.judging.verdicts import Preferred
@@ -130,22 +130,24 @@ def bias_table(benches: Sequence[Bench], names: Names) -> Table:
 def agreement_table(agreed: Sequence[Agreement], names: Names) -> Table:
     """A row two judges and what they both judged."""
     columns = (
-        Column("judge"), Column("other judge"), Column("on"), Column("turns", numeric=True),
+        Column("judge"), Column("other judge"), Column("benchmark"), Column("of"),
+        Column("contestants or pairs", numeric=True), Column("turns", numeric=True),
         Column("same verdict", PERCENT, numeric=True), Column("kappa", number(2), numeric=True),
         Column("low", number(2), numeric=True), Column("high", number(2), numeric=True),
         Column("mean difference", number(2), numeric=True),
     )  # fmt: skip
     rows = [
         (
-            names[one.one.judge], names[one.other.judge], whom(one.one, names), one.turns, one.same,
+            names[one.one], names[one.other], one.benchmark, "pairs" if one.in_pairs else "ratings",
+            len(one.candidates), one.turns, one.same,
             one.kappa.estimate, one.kappa.low, one.kappa.high, one.difference,
         )
         for one in agreed
     ]  # fmt: skip
     caption = (
-        "How far two judges agree on the same replies: Cohen's kappa, of ratings weighted by the square of their "
-        "difference; 0 is what their habits alone would give, 1 is full agreement. Difference: the other's rating "
-        "minus the first's."
+        "How far two judges agree on the same replies, of all contestants together: Cohen's kappa, of ratings weighted "
+        "by the square of their difference; 0 is what their habits alone would give, 1 is full agreement; none of a "
+        "judge that always says one thing. Difference: the other's rating minus the first's."
     )
     return Table("judges_agreement", caption, columns, rows)
 

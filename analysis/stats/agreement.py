@@ -23,8 +23,9 @@ def jackknife(statistic: Statistic, clusters: Sequence[Hashable], ends: tuple[fl
 
         estimate ± t·se,  se² = (k-1)/k · Σ (θ_i - mean θ)²,  k - 1 degrees of freedom,  cut to `ends`
 
-    `clusters` (N,) says which verdicts belong together. Not a number where the statistic is none, and the whole range
-    with fewer than three clusters. Sources: Tukey 1958; Efron and Stein 1981 for the variance.
+    It closes where no cluster makes a difference, as where two raters agree on all. `clusters` (N,) says which verdicts
+    belong together. Not a number where the statistic is none, and the whole range with fewer than three clusters.
+    Sources: Tukey 1958; Efron and Stein 1981 for the variance.
     """
     names = list(dict.fromkeys(clusters))
     place = {name: number for number, name in enumerate(names)}
@@ -47,9 +48,9 @@ def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
 
         κ = (p_o - p_e) / (1 - p_e)
 
-    Not a number where both always say one and the same. Source: Cohen 1960.
+    Not a number where either always says one and the same: it is 0 then, whatever the other says. Source: Cohen 1960.
     """
-    if not first:
+    if len(set(first)) < 2 or len(set(second)) < 2:
         return float("nan")
     labels = list(dict.fromkeys([*first, *second]))
     table = np.zeros((len(labels), len(labels)))
@@ -57,7 +58,7 @@ def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
         table[labels.index(one), labels.index(other)] += 1
     table /= table.sum()
     expected = float(table.sum(axis=1) @ table.sum(axis=0))
-    return float("nan") if expected >= 1 else (float(np.trace(table)) - expected) / (1 - expected)
+    return (float(np.trace(table)) - expected) / (1 - expected)
 
 
 def kappa_of_ratings(first: Floats, second: Floats) -> float:
@@ -65,13 +66,13 @@ def kappa_of_ratings(first: Floats, second: Floats) -> float:
 
         κ = 1 - Σ (x_i - y_i)² / (Σ_ij (x_i - y_j)² / N)
 
-    Not a number where both always give one and the same. Source: Cohen 1968, of which this is the form for numbers
+    Not a number where either always gives one and the same. Source: Cohen 1968, of which this is the form for numbers
     (Fleiss and Cohen 1973).
     """
-    if not first.size:
+    if not first.size or not np.ptp(first) or not np.ptp(second):
         return float("nan")
     expected = float(((first[:, None] - second[None, :]) ** 2).mean())
-    return float("nan") if expected <= 0 else 1 - float(((first - second) ** 2).mean()) / expected
+    return 1 - float(((first - second) ** 2).mean()) / expected
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:

@@ -9,13 +9,14 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.data.judged import JudgedRun, Judgement
 from analysis.stats.agreement import jackknife, kappa, kappa_of_ratings, rank_correlation
 from analysis.stats.intervals import Interval
 from analysis.stats.points import mean_points, sign_p
 from proctor.contestants import Contestant
-from proctor.exams.judging.verdicts import MOST, Better, Preferred
+from proctor.exams.judging.verdicts import LEAST, MOST, Better, Preferred
 
 Key = tuple[str, str, str, int]  # benchmark, subject, question id, turn
 EVEN = 0.5  # of two answers, what blind chance prefers
@@ -56,7 +57,7 @@ class Bench:
         return sum(len(run.points) for run in self.runs)
 
     @cached_property
-    def points(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def points(self) -> NDArray[np.float64]:
         """Of the questions all of whose turns are judged, from 0 to 1."""
         return np.array([one for run in self.runs for one in run.points if one is not None], dtype=np.float64)
 
@@ -95,10 +96,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two judges on the same replies."""
+    """Two judges on the same replies, those of all candidates that both judged."""
 
-    one: Bench
-    other: Bench
+    benchmark: str
+    one: Contestant
+    other: Contestant
+    in_pairs: bool
+    candidates: tuple[tuple[Contestant, ...], ...]
     turns: int
     same: float  # share of equal verdicts; of ratings, when rounded
     kappa: Interval
@@ -131,23 +135,33 @@ def benches_of(runs: Sequence[JudgedRun]) -> Judged:
 
 def grades(bench: Bench) -> Grades:
     """The ratings of a judge that rates."""
-    keys, told = list(bench.judged), list(bench.judged.values())
+    told = list(bench.judged.values())
     ratings = np.array([one.rating for one in told], dtype=np.float64)
-    lengths = np.array([one.lengths[0] for one in told], dtype=np.float64)
     turns = sorted({one.turn for one in bench.by_key.values()})
     points = mean_points(bench.points) if bench.points.size else Interval(float("nan"), 0.0, 1.0)
     common = Counter(ratings.tolist()).most_common(1)
     usual, often = common[0] if common else (float("nan"), 0)
     has = [(one.rating or 0.0, one.has_number[0]) for one in told if one.has_number is not None]
     return Grades(
-        Interval(MOST * points.estimate, MOST * points.low, MOST * points.high),
+        Interval(MOST * points.estimate, max(LEAST, MOST * points.low), MOST * points.high),
         tuple(_mean(ratings[[one.turn == turn for one in told]]) for turn in turns),
         usual,
         often / len(told) if told else float("nan"),
-        jackknife(lambda kept: rank_correlation(ratings[kept], lengths[kept]), [key[:3] for key in keys]),
+        with_length([bench]),
         _group([rating for rating, right in has if right]),
         _group([rating for rating, right in has if not right]),
     )
+
+
+def with_length(benches: Sequence[Bench]) -> Interval:
+    """The rank correlation of rating and length over all candidates that one judge rated, with its interval.
+
+    Within one candidate lengths may hardly differ; between two they often do.
+    """
+    told = [(key, one) for bench in benches for key, one in bench.judged.items() if one.rating is not None]
+    ratings = np.array([one.rating for _, one in told], dtype=np.float64)
+    lengths = np.array([one.lengths[0] for _, one in told], dtype=np.float64)
+    return jackknife(lambda kept: rank_correlation(ratings[kept], lengths[kept]), [key[:3] for key, _ in told])
 
 
 def pairs(bench: Bench) -> Pairs:
@@ -176,33 +190,42 @@ def pairs(bench: Bench) -> Pairs:
 
 
 def agreements(judged: Judged) -> list[Agreement]:
-    """Every two judges on the same replies."""
-    found = []
-    for one, other in combinations(judged.benches, 2):
-        same_replies = (one.benchmark, one.candidates) == (other.benchmark, other.candidates)
-        if not same_replies or one.in_pairs != other.in_pairs:
+    """Every two judges who rated, or compared, the same replies."""
+    found: dict[tuple[str, Contestant, str, bool], list[Bench]] = {}
+    for bench in judged.benches:
+        found.setdefault((bench.benchmark, bench.judge, bench.prompts, bench.in_pairs), []).append(bench)
+    agreed = []
+    for (one, mine), (other, theirs) in combinations(found.items(), 2):
+        if (one[0], one[3]) != (other[0], other[3]):
             continue
-        keys = [key for key in one.judged if key in other.judged]
-        if keys:
-            found.append(_agreement(one, other, keys))
-    return found
+        both = [
+            (a, b) for a in mine for b in theirs if a.candidates == b.candidates and a.judged.keys() & b.judged.keys()
+        ]
+        if both:
+            agreed.append(_agreement(both))
+    return agreed
 
 
-def _agreement(one: Bench, other: Bench, keys: Sequence[Key]) -> Agreement:
-    clusters: list[Hashable] = [key[:3] for key in keys]
+def _agreement(both: Sequence[tuple[Bench, Bench]]) -> Agreement:
+    told = [(key[:3], a.judged[key], b.judged[key]) for a, b in both for key in a.judged if key in b.judged]
+    clusters: list[Hashable] = [key for key, _, _ in told]
+    one, other = both[0]
+    candidates = tuple(bench.candidates for bench, _ in both)
+    about = (one.benchmark, one.judge, other.judge, one.in_pairs, candidates, len(told))
     if one.in_pairs:
-        mine, theirs = ([bench.judged[key].preferred for key in keys] for bench in (one, other))
-        same = sum(a is b for a, b in zip(mine, theirs, strict=True)) / len(keys)
+        mine, theirs = [a.preferred for _, a, _ in told], [b.preferred for _, _, b in told]
+        same = sum(a is b for a, b in zip(mine, theirs, strict=True)) / len(told)
 
-        def of_verdicts(kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+        def of_verdicts(kept: NDArray[np.bool_]) -> float:
             chosen = np.flatnonzero(kept).tolist()
             return kappa([mine[place] for place in chosen], [theirs[place] for place in chosen])
 
-        return Agreement(one, other, len(keys), same, jackknife(of_verdicts, clusters), None)
-    first, second = (np.array([bench.judged[key].rating for key in keys], dtype=np.float64) for bench in (one, other))
+        return Agreement(*about, same, jackknife(of_verdicts, clusters), None)
+    first = np.array([a.rating for _, a, _ in told], dtype=np.float64)
+    second = np.array([b.rating for _, _, b in told], dtype=np.float64)
     same = float((np.rint(first) == np.rint(second)).mean())
     weighted = jackknife(lambda kept: kappa_of_ratings(first[kept], second[kept]), clusters)
-    return Agreement(one, other, len(keys), same, weighted, float((second - first).mean()))
+    return Agreement(*about, same, weighted, float((second - first).mean()))
 
 
 def _share(flags: Iterable[tuple[Key, bool]]) -> Interval:
@@ -228,5 +251,5 @@ def _group(ratings: Sequence[float]) -> tuple[float, int] | None:
     return (sum(ratings) / len(ratings), len(ratings)) if ratings else None
 
 
-def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if values.size else float("nan")

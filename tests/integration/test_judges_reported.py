@@ -133,12 +133,20 @@ def test_what_a_judge_is_silent_on_is_counted_and_has_no_part_in_the_mean(result
 
 
 def test_two_judges_agree_as_far_as_their_verdicts_do(results: Results) -> None:
-    agreed = {(one.one.judge.model, one.other.judge.model): one for one in agreements(benches_of(results.judged))
-              if one.one.in_pairs}  # fmt: skip
-    assert agreed[FIRST, LONGER].same == 0
-    assert agreed[FIRST, LONGER].kappa.estimate == pytest.approx(0.0)
-    assert agreed[LONGER, REFERENCE].kappa.estimate < 0.5
-    assert agreed[LONGER, REFERENCE].turns == QUESTIONS
+    agreed = {(one.one.model, one.other.model, one.in_pairs): one for one in agreements(benches_of(results.judged))}
+    assert len(agreed) == 2 * 6
+    pair = agreed[FIRST, LONGER, True]
+    assert (pair.same, pair.turns) == (0, QUESTIONS)
+    assert np.isnan(pair.kappa.estimate)  # who always says one thing agrees by habit alone
+    rated = agreed[LONGER, REFERENCE, False]
+    assert (rated.turns, len(rated.candidates)) == (2 * QUESTIONS, 2)
+    assert rated.kappa.low < 0.2  # length and the reference have little to do with one another here
+    names = ("org/terse-1B", "org/wordy-1B")
+    means = [
+        [grades(bench(results, judge, in_pairs=False, candidate=name)).rating.estimate for name in names]
+        for judge in (LONGER, REFERENCE)
+    ]
+    assert rated.difference == pytest.approx(float(np.mean(means[1])) - float(np.mean(means[0])))
 
 
 def test_the_report_shows_each_bias_and_whose_answers_are_whose(results: Results, tmp_path: Path) -> None:
@@ -151,6 +159,7 @@ def test_the_report_shows_each_bias_and_whose_answers_are_whose(results: Results
         "reference-70B on terse-1B: answers with the reference's number (16) are rated 10.00, those without it" in said
     )
     assert "first-70B on terse-1B: 100% of its ratings are 8." in said
+    assert "longer-70B on all that it rated: longer answers are rated higher (rank correlation" in said
     assert re.search(r"mumbling-70B gave no verdict on \d+ of 72 turns", said)
     assert re.search(r"terse-1B: \d+ of 24 questions unjudged\.", said)
     assert len(written.accuracies) == len(JUDGES)
