@@ -31,7 +31,9 @@ def jackknife(statistic: Statistic, clusters: Sequence[Hashable], ends: tuple[fl
     place = {name: number for number, name in enumerate(names)}
     of = np.array([place[name] for name in clusters], dtype=np.int64)
     estimate = statistic(np.ones(of.size, dtype=bool)) if of.size else float("nan")
-    if np.isnan(estimate) or len(names) < 3:
+    if np.isnan(estimate):
+        return Interval(estimate, estimate, estimate)
+    if len(names) < 3:
         return Interval(estimate, *ends)
     without = np.array([statistic(of != number) for number in range(len(names))])
     without = without[~np.isnan(without)]
