@@ -12,7 +12,7 @@ from proctor.help import HELP
 from proctor.prose import tell
 
 QUANTS = click.Choice(["none", "8bit", "4bit"])
-DEVICES = click.Choice(["auto", "cuda", "cpu"])
+DEVICES = click.Choice(["auto", "cuda", "cpu", "net"])
 
 
 @click.group(context_settings=HELP, invoke_without_command=True, short_help="Talk to a model.")
@@ -28,8 +28,14 @@ DEVICES = click.Choice(["auto", "cuda", "cpu"])
     type=DEVICES,
     default="auto",
     show_default=True,
-    help="auto is where the model is loaded, else the GPU where there is one.",
+    help="auto is where the model is loaded, else the GPU where there is one; net: a server of the fleet's has it.",
 )
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    help="A server that speaks OpenAI's API has the model, by the name of -m; its key is in PROCTOR_ENDPOINT_KEY.",
+)
+@click.option("--tokenizer", default="", metavar="MODEL", help="Whose tokenizer the server's model has.")
 @click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last conversation.")
 @click.option("--resume", metavar="ID", help="Go on with this conversation; a beginning of its id is enough.")
 @click.option("--system", metavar="TEXT", help="The system prompt.")
@@ -65,6 +71,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:  # fmt: skip
     Examples:
       proctor chat
       proctor chat -m Qwen/Qwen2.5-0.5B-Instruct -q 4bit
+      proctor chat -m llama3.2 --endpoint http://127.0.0.1:11434/v1
       proctor chat -c
       echo "Name three rivers." | proctor chat -t 0
     """
@@ -232,6 +239,8 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
 )
 @click.option("-m", "--model", metavar="MODEL", help="Without PROCTOR_BROKER_URL: loaded at once, not when asked for.")
 @click.option("-q", "--quant", type=QUANTS, default="none", show_default=True, help="Quantization of that model.")
+@click.option("--endpoint", metavar="URL", help="Without PROCTOR_BROKER_URL: another server, which has that model.")
+@click.option("--tokenizer", default="", metavar="MODEL", help="Whose tokenizer the other server's model has.")
 @click.option(
     "--allow-models",
     multiple=True,
@@ -239,9 +248,7 @@ def replay(conversation: str, **given: Any) -> None:  # fmt: skip
     help="Without PROCTOR_BROKER_URL: models that may be asked for beside that, such as 'Qwen/*'. "
     "Repeat for more; 'cached' is what lies on the disk, '*' anything. Default: PROCTOR_ALLOW_MODELS, or cached.",
 )
-def serve(
-    host: str, port: int, device: str, model: str | None, quant: str, allow_models: tuple[str, ...]
-) -> None:  # fmt: skip
+def serve(host: str, port: int, device: str, model: str | None, quant: str, **given: Any) -> None:  # fmt: skip
     """Serve the models to programs that speak OpenAI's API (/v1), and to browsers (a page at /), until stopped.
 
     Models whose files are here can be asked for by their names, and those of --allow-models, which are fetched; the
@@ -251,14 +258,17 @@ def serve(
     Examples:
       proctor serve
       proctor serve -m smollm2 -q 4bit
+      proctor serve -m llama3.2 --endpoint http://127.0.0.1:11434/v1
       proctor serve --allow-models cached --allow-models 'Qwen/*'
       PROCTOR_API_TOKEN=$(openssl rand -hex 24) proctor serve --host 0.0.0.0
     """
     from chat.client.client import ReplySettings
-    from chat.client.connect import device_of, worker_devices
+    from chat.client.connect import device_of, server_of, worker_devices
     from chat.server.run import Address
     from chat.server.run import serve as work
-    from proctor.nouns.models import Quant
+    from proctor.nouns.models import Device, Quant
 
-    first = ReplySettings(model, Quant(quant), device_of(device)) if model else None
-    work(Address(host, port), worker_devices(device), partial(tell, err=True), first, allow_models)
+    endpoint = server_of(given["endpoint"], model, given["tokenizer"])
+    wanted = device_of(device) if endpoint is None else Device.NET
+    first = ReplySettings(model, Quant(quant), wanted) if model else None
+    work(Address(host, port), worker_devices(device), partial(tell, err=True), first, given["allow_models"], endpoint)

@@ -14,9 +14,11 @@ from pathlib import Path, PurePosixPath
 from proctor.catalog import hub
 from proctor.catalog.cached import cached_names
 from proctor.catalog.demo import demo_model
+from proctor.catalog.endpoint import ref_of
 from proctor.catalog.resolve import resolve
 from proctor.errors import BadInput, BadModel, NotServed
-from proctor.nouns.models import ModelRef, ModelSource
+from proctor.nouns.models import Device, Lane, ModelRef, ModelSource, Quant
+from proctor.nouns.workers import WorkerCard
 from proctor.settings import CACHED
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,31 @@ class AllowedModels:
             return resolve(name)
         folder = hub.cached(bare, revision or None)
         return ModelRef(bare, ModelSource.HUB, folder.name) if folder is not None else None
+
+
+class ServedModels(AllowedModels):
+    """The same for a worker that asks a server: names are the server's, and lead to no file of this machine."""
+
+    def __init__(self, lanes: Sequence[str]) -> None:
+        super().__init__(None, Path())
+        self._lanes = lanes
+
+    def resolve(self, name: str, held: Iterable[str] = ()) -> ModelRef:  # noqa: ARG002 -- whatever is held is allowed
+        """The server's model of this name. Raises `NotServed` for one that the worker wasn't started for."""
+        ref = ref_of(name)
+        if self._lanes and not any(fnmatchcase(lane_of_server(ref.name), pattern) for pattern in self._lanes):
+            raise NotServed(name)
+        return ref
+
+
+def lane_of_server(name: str) -> str:
+    """The lane of a model that a server has."""
+    return str(Lane(Device.NET, name, Quant.NONE))
+
+
+def allowed_for(me: WorkerCard, patterns: Sequence[str] | None, cache: Path) -> AllowedModels:
+    """What may be asked of this worker."""
+    return ServedModels(me.lanes) if me.device is Device.NET else AllowedModels(patterns, cache)
 
 
 ANYTHING = AllowedModels(None, Path())

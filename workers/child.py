@@ -14,7 +14,7 @@ from proctor.nouns.workers import WorkerCard
 from proctor.retry import OutageRetry
 from proctor.settings import Settings
 from proctor.store.database.session import Store
-from workers.allowed_models import AllowedModels
+from workers.allowed_models import allowed_for
 from workers.channel import Channel
 from workers.context import WorkerContext
 from workers.conversation.duty import ChatDuty, NoChatDuty
@@ -50,7 +50,7 @@ def make_context(settings: Settings, me: WorkerCard, channel: Channel, app: Cele
     retry = OutageRetry(channel.wait, OUTAGE_S, wait_for)
     chat: ChatDuty = NoChatDuty()
     if settings.broker_url is not None:
-        allowed = AllowedModels(settings.allow_models, settings.cache)
+        allowed = allowed_for(me, settings.allow_models, settings.cache)
         means = ServerContext(me, models, store, channel, retry, liveness, settings.lease_s, allowed)
         chat = ConversationServer(means, ReplyStreams(settings.broker_url))
     return WorkerContext(

@@ -20,6 +20,7 @@ from chat.server.requests import join_name
 from proctor import logs
 from proctor.broker_url import LOOPBACK
 from proctor.catalog.cached import cached_names
+from proctor.catalog.endpoint import Endpoint
 from proctor.errors import BadInput
 from proctor.settings import CACHED, Settings
 from proctor.signals import interruptible
@@ -44,11 +45,13 @@ def serve(
     say: Callable[[str], None],
     first: ReplySettings | None = None,
     allow_models: Sequence[str] = (),
+    endpoint: Endpoint | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; a worker of our own has the model of `first` loaded before anybody asks.
 
     `allow_models` is what may be asked for beside the model of `first` and what is held, as PROCTOR_ALLOW_MODELS has
-    it, which it takes the place of. Neither: what is cached. A fleet's workers have lists of their own.
+    it, which it takes the place of. Neither: what is cached. A fleet's workers have lists of their own. `endpoint` is a
+    server that the worker of our own asks.
 
     Raises
     ------
@@ -63,10 +66,10 @@ def serve(
     check(address, token)
     ahead = None if settings.broker_url else first  # a fleet's workers load what they are asked for
     if ahead is not None:
-        check_model(ahead.model)
+        check_model(ahead.model, endpoint)
     logs.configure("WARNING")
     listening = bind(address)
-    ours = connected(settings, say, devices, settings.allow_models)
+    ours = connected(settings, say, devices, settings.allow_models, endpoint)
     with listening, interruptible(), ours as place:
         host, port = listening.getsockname()[:2]
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -11,15 +11,25 @@ from typing import Any
 import click
 
 from chat.client.client import ReplySettings, new_id
-from chat.client.connect import Connection, check_model, connected, device_of, read_settings, story_of, worker_devices
+from chat.client.connect import (
+    Connection,
+    check_model,
+    connected,
+    device_of,
+    read_settings,
+    server_of,
+    story_of,
+    worker_devices,
+)
 from chat.client.session import ChatSession, settings_of
 from chat.protocol.inquiries import Inquiry, InquiryKind
 from chat.terminal import loop
 from chat.terminal.commands import HISTORIES, TerminalSession, history_name
 from chat.terminal.screen import Screen
+from proctor.catalog.endpoint import Endpoint
 from proctor.errors import BadInput
 from proctor.nouns.conversations import Conversation, Role, path_to
-from proctor.nouns.models import Quant
+from proctor.nouns.models import Device, Quant
 from proctor.signals import interruptible
 
 DEFAULT_MODEL = "smollm2"
@@ -42,6 +52,13 @@ class ChatOptions:
     max_tokens: int | None = None
     benchmark: str = "demo"
     data: Path | None = None  # where its rows lie
+    endpoint: str | None = None  # the address of a server that has the model
+    tokenizer: str = ""
+
+    @property
+    def server(self) -> Endpoint | None:
+        """The server that is asked. Raises `BadInput` where its address can't be meant, or no model is named."""
+        return server_of(self.endpoint, self.model, self.tokenizer)
 
     def reply_settings(self, otherwise: ReplySettings) -> ReplySettings:
         """How to talk; `otherwise` has what wasn't asked for."""
@@ -49,10 +66,13 @@ class ChatOptions:
         return ReplySettings(
             model=self.model or otherwise.model,
             quant=Quant(self.quant) if self.quant else (Quant.NONE if self.model else otherwise.quant),
-            device=device_of(self.device) if self.model or self.device != "auto" else otherwise.device,
+            device=Device.NET if self.endpoint else self._device(otherwise),
             sampling=replace(otherwise.sampling, **{name: value for name, value in asked.items() if value is not None}),
             history=HISTORIES[self.history] if self.history else otherwise.history,
         )
+
+    def _device(self, otherwise: ReplySettings) -> Device | None:
+        return device_of(self.device) if self.model or self.device != "auto" else otherwise.device
 
 
 def enter(options: ChatOptions) -> int:
@@ -62,8 +82,9 @@ def enter(options: ChatOptions) -> int:
     piped = None if sys.stdin.isatty() else read_piped()
     say = _silent if piped is not None else screen.dim
     if options.model and not settings.broker_url:
-        check_model(options.model)
-    with interruptible(), connected(settings, say, worker_devices(options.device)) as place:
+        check_model(options.model, options.server)
+    ours = connected(settings, say, worker_devices(options.device), endpoint=options.server)
+    with interruptible(), ours as place:
         session = open_session(options, place, screen)
         if piped is not None:
             loop.one_reply(session, piped)

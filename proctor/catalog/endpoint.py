@@ -13,14 +13,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx2
 
 from proctor.errors import Away, BadInput, UnknownName, first_line
 from proctor.nouns.models import ModelRef, ModelSource
 from proctor.settings import LOOPBACK
+
+if TYPE_CHECKING:
+    import httpx2
 
 KEY = "PROCTOR_ENDPOINT_KEY"
 PRICED = "price of a million tokens"  # among the versions of a Run's Provenance
@@ -173,6 +174,8 @@ def ref_of(name: str) -> ModelRef:
 
 def client(url: str, environ: Mapping[str, str] = os.environ, silence_s: float = SILENCE_S) -> httpx2.Client:
     """A way to a server, with the environment's key. It follows no redirect, which could carry the key elsewhere."""
+    import httpx2  # a tenth of a second, which commands without a server don't spend
+
     key = environ.get(KEY, "").strip()
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
     local = (urlsplit(url).hostname or "") in LOOPBACK
@@ -194,6 +197,8 @@ def listed(http: httpx2.Client, url: str) -> dict[str, ServedModel]:
     BadInput
         where it refuses the key, or is no such server.
     """
+    import httpx2
+
     try:
         answer = http.get(f"{url}/models", timeout=CONNECT_S)
     except httpx2.HTTPError as error:

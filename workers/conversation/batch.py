@@ -25,7 +25,7 @@ from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.conversation.turn_taking import MOST_LIVE
 from workers.engines.base import Skill, require
-from workers.engines.generation import NextToken
+from workers.engines.generation import NextToken, ReplyRefused
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,9 @@ class ReplyBatch:
         self._context.liveness.beat()
         try:
             tokens = self._next_tokens()
+        except ReplyRefused as error:
+            self._refuse(error)
+            return
         except OutOfMemory as error:
             if len(self._live) > 1:
                 self._make_do_with_fewer()
@@ -213,6 +216,13 @@ class ReplyBatch:
         log.warning("out of memory: %d replies at a time from now on", self.most)
         self.hand_back()
         self._context.models.device.release()
+
+    def _refuse(self, error: ReplyRefused) -> None:
+        """File the refusal of one reply, which has left the generator; the others go on."""
+        live = self._live.pop(error.request_id, None)
+        if live is not None:
+            self.full = False
+            self._failures.file(live.claim, live.writer, fault_of(error), error, final=True)
 
     def _fail_all(self, error: Exception) -> None:
         """File the failure of a step with every reply in it: the generator has let go of all of them."""

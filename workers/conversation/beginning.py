@@ -65,7 +65,10 @@ class ReplyBeginner:
         turns.begin(self._context.store, claim, prompt.facts, str(model.engine.provenance.dtype), said=said)
         detokenizer = model.engine.detokenizer(claim.sampling.stop, prompt.behind)
         vocabulary = model.prompts.vocabulary
-        return ActiveReply(claim, opened.writer, detokenizer, prompt, 0, began, vocabulary, load_s=load_s)
+        own_ids = model.engine.tokenizer.own_ids
+        return ActiveReply(
+            claim, opened.writer, detokenizer, prompt, 0, began, vocabulary, load_s=load_s, own_ids=own_ids
+        )
 
     def join(self, model: ChatModel, live: ActiveReply, opened: OpenedReply) -> bool:
         """Have the reply go on behind what was emitted of it; False where the KV cache has no room for it.
@@ -78,7 +81,7 @@ class ReplyBeginner:
             live.finish = Finish.STOPPED
         elif live.detokenizer.stopped:
             live.finish = Finish.STOP
-        elif len(emitted) >= limit:
+        elif model.engine.tokenizer.size(emitted) >= limit:
             live.finish = Finish.LENGTH
         else:
             echo = claim.echo and claim.sampling.rivals is not None

@@ -13,7 +13,7 @@ from workers.conversation.prompts import BuiltPrompt
 from workers.conversation.streams import OutgoingEntry, ReplyWriter
 from workers.conversation.vocabulary import Vocabulary
 from workers.engines.detokenizer import Detokenizer
-from workers.engines.generation import NextToken, PromptLogprob, TokenLogprob
+from workers.engines.generation import NextToken, PromptLogprob, TokenLogprob, Usage
 
 
 @dataclass
@@ -31,16 +31,19 @@ class ActiveReply:
     last_at: float = 0.0
     load_s: float = 0.0
     finish: Finish | None = None
+    own_ids: bool = True  # whether its tokens are the model's: else they are kept until it ends, to go on behind them
+    usage: Usage | None = None  # what a server counted
 
     @property
     def kept(self) -> Kept:
         return Kept(self.claim, tuple(self.detokenizer.tokens), self.detokenizer.text)
 
     def counts(self, tokens: int) -> Counts:
+        usage = self.usage or Usage(len(self.shown.ids), self.cached, tokens)
         return Counts(
-            tokens_in=len(self.shown.ids),
-            tokens_cached=self.cached,
-            tokens_out=tokens,
+            tokens_in=usage.read,
+            tokens_cached=usage.cached,
+            tokens_out=usage.written,
             wait_s=self.claim.wait_s,
             load_s=self.load_s,
             first_token_s=max(0.0, self.first_at - self.began),
@@ -54,12 +57,13 @@ class ActiveReply:
         """
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
+        self.usage = token.usage or self.usage
         if self.claim.echo and not self.writer.asides:
             self.writer.put(AsidePlace.PROMPT, self.shown.text, self._prompt(token.prompt))
         rivals = self._rivals(token.rivals, self.detokenizer.spell)
         if token.finish is not Finish.STOP:
-            shown = self.detokenizer.push([token.token])
-            self.writer.say([token.token], shown, self._scores(token, self.detokenizer.added, rivals))
+            shown = self.detokenizer.push(token.tokens)
+            self.writer.say(token.tokens, shown, self._scores(token, self.detokenizer.added, rivals))
         elif self.claim.echo:
             self.writer.put(AsidePlace.END, "", self._scores(token, "", rivals))
         self.finish = Finish.STOP if self.detokenizer.stopped else token.finish
@@ -68,7 +72,7 @@ class ActiveReply:
     def end(self, finish: Finish) -> Outcome:
         """Say what was held back; what is kept of the reply."""
         self.writer.say([], self.detokenizer.end())
-        tokens = tuple(self.detokenizer.tokens[: self.detokenizer.whole_tokens])
+        tokens = tuple(self.detokenizer.tokens[: self.detokenizer.whole_tokens]) if self.own_ids else ()
         logprobs = tuple(score.logprob for score in self.writer.scores)[: len(tokens)]
         counts = self.counts(len(self.detokenizer.tokens))
         return Outcome(finish, self.detokenizer.text, tokens, counts, logprobs if len(logprobs) == len(tokens) else ())

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proctor.errors import CantBeAsked
 from proctor.nouns.conversations import Finish, Sampling
 
 
@@ -88,6 +89,14 @@ class NextToken:
         return () if self.finish is Finish.STOP else (self.token, *self.further)
 
 
+class ReplyRefused(CantBeAsked):
+    """One reply that can't be made; the others under way can. It is under way no more."""
+
+    def __init__(self, request_id: str, model: str, cause: str, next_step: str = "") -> None:
+        self.request_id = request_id
+        super().__init__(model, cause, next_step)
+
+
 PIECE = 32  # tokens
 
 
@@ -121,6 +130,8 @@ class Generator(Protocol):
             where the device has none left. All replies under way are gone then, and what was kept.
         BadScores
             where the model gives numbers that are no logits.
+        ReplyRefused
+            where one reply can't be made.
         """
 
     def let_go(self) -> bool:

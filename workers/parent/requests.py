@@ -42,6 +42,7 @@ from chat.protocol.turns import (
 )
 from proctor.broker.bell import BROKER_ERRORS
 from proctor.broker.clients import client
+from proctor.catalog.endpoint import ref_of
 from proctor.errors import (
     BadInput,
     BadModel,
@@ -52,14 +53,15 @@ from proctor.errors import (
     first_line,
 )
 from proctor.nouns.conversations import MAX_SEED, Fault, Finish, Turn, TurnStatus
-from proctor.nouns.models import Device, ModelRef
+from proctor.nouns.models import Device, ModelRef, ModelSource
 from proctor.nouns.workers import WorkerCard
 from proctor.retry import jittered
 from proctor.store.conversations import conversations
 from proctor.store.conversations.filing import ConversationBusy, Filed, Filing, LaneFull, file_turn
 from proctor.store.database.session import Store
 from proctor.store.runs import workers
-from workers.allowed_models import ANYTHING, AllowedModels
+from proctor.store.runs.eligibility import serves
+from workers.allowed_models import ANYTHING, AllowedModels, lane_of_server
 from workers.conversation.streams import broker_mark
 
 BLOCK_MS = 1000
@@ -203,7 +205,7 @@ class ChatRequests:
         sampling = request.sampling
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbelow(MAX_SEED))
-        ref = self._resolve(request.model)
+        ref = ref_of(request.model) if self._is_a_server_s(request) else self._resolve(request.model)
         return Filing(
             turn_id=request.turn,
             conversation_id=request.conversation,
@@ -231,11 +233,21 @@ class ChatRequests:
             self._refs[name] = known
         return known.ref
 
+    def _is_a_server_s(self, request: TurnRequest) -> bool:
+        """Whether a server has the model, whose worker is another: it was said, or such a worker is there for it."""
+        if self._me.device is Device.NET or request.device not in (None, Device.NET):
+            return False
+        lane = lane_of_server(request.model.strip())
+        named = (one.card for one in workers.listing(self._store) if one.alive and one.card.lanes)
+        return request.device is Device.NET or any(serves(card, lane) for card in named)
+
     def _held(self) -> list[str]:
         return [str(one.held.model) for one in workers.listing(self._store) if one.alive and one.held is not None]
 
     def _device(self, ref: ModelRef, request: TurnRequest) -> Device:
-        """Where the model is held, else a GPU where a worker has one, else what this worker has."""
+        """Where the model is held, else a GPU where a worker has one, else what this worker has; a server's at it."""
+        if ref.source is ModelSource.ENDPOINT:
+            return Device.NET
         alive = [one for one in workers.listing(self._store) if one.alive]
         for one in alive:
             if one.held is not None and (one.held.model, one.held.quant) == (str(ref), request.quant):

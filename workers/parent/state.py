@@ -17,7 +17,7 @@ from proctor.nouns.models import Device
 from proctor.nouns.workers import WorkerCard
 from proctor.settings import Settings
 from proctor.store.database.session import Store
-from workers.allowed_models import AllowedModels
+from workers.allowed_models import allowed_for
 from workers.channel import Channel
 from workers.launcher.identity import read_card
 from workers.parent.requests import ChatRequests
@@ -54,7 +54,7 @@ def chat_requests() -> ChatRequests:
     """The parent's ear for clients."""
     ours = settings()
     assert ours.broker_url is not None  # else there is no app
-    allowed = AllowedModels(ours.allow_models, ours.cache)
+    allowed = allowed_for(me(), ours.allow_models, ours.cache)
     return ChatRequests(ours.broker_url, Store(ours.database_url, timeout_s=ours.lease_s), me(), ring, allowed)
 
 

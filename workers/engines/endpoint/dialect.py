@@ -155,7 +155,7 @@ def _of_prompt_logprobs(choice: Mapping[str, Any], line: Prompt) -> list[ScoredT
 def _of_echo(choice: Mapping[str, Any], line: Prompt) -> list[ScoredToken]:
     """OpenAI: `tokens`, `token_logprobs`, `top_logprobs` and `text_offset` of prompt and reply; the first has none."""
     told = choice["logprobs"]
-    count = len(told["tokens"])
+    count = len(told.get("tokens") or told.get("content") or ())
     if isinstance(line, str) and not str(choice["text"]).startswith(line):
         raise NotScored("it leaves the prompt out of its answer")
     if not isinstance(line, str) and count < len(line):

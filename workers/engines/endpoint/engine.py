@@ -161,7 +161,7 @@ def _model_of(server: Server, name: str) -> ServedModel:
 
 def _provenance(endpoint: Endpoint, dialect: Dialect, tokenizer: WireTokenizer, how: str) -> Provenance:
     """Server, version, what it tells of the model, and the self-test's figures."""
-    told = {f"model's {key}": value for key, value in sorted(dialect.facts.items()) if key != "id"}
+    told = {f"model's {key}": value for key, value in sorted(dialect.facts.items())}
     figures = (
         f"{dialect.compared} log-probabilities agree to {dialect.agreed:.1e}" if dialect.agreed is not None else ""
     )

@@ -13,16 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proctor.errors import CantBeAsked
 from proctor.nouns.conversations import Finish
 from workers.engines.endpoint.dialect import Dialect
 from workers.engines.endpoint.retries import Setback
 from workers.engines.endpoint.server import Interrupted, Refused, Server, daemon
 from workers.engines.endpoint.tokens import WireTokenizer
 from workers.engines.endpoint.usage import usage_of
-from workers.engines.generation import GenerationRequest, NextToken, Usage
+from workers.engines.generation import GenerationRequest, NextToken, ReplyRefused, Usage
 
-WAIT_S = 0.5  # that a step waits for something to come, before whoever steps may look at other things
+WAIT_S = 0.1  # that a step waits for something to come, before whoever steps may look at other things
 END = -1  # stands for the end token, which no server tells
 _FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.STOP}
 
@@ -108,7 +107,7 @@ class EndpointGenerator:
         ------
         EndpointAway
             where the server stays away.
-        CantBeAsked
+        ReplyRefused
             where it refuses a prompt.
         """
         found = self._handed_out()
@@ -142,6 +141,9 @@ class EndpointGenerator:
             return False
         if reply.cancelled.is_set():
             return True
+        if isinstance(piece, ReplyRefused):
+            self.cancel(piece.request_id)
+            raise piece
         if isinstance(piece, Exception):
             self.forget()
             raise piece
@@ -154,11 +156,14 @@ class EndpointGenerator:
         try:
             self._server.persist(lambda: self._stream(reply))
         except Refused as error:
-            fault = CantBeAsked(self._dialect.model, f"its server refuses: {error.said}")
-            fault.__cause__ = error
-            self._news.put((reply, fault))
+            self._refuse(reply, f"its server refuses: {error.said}", error)
         except Exception as error:  # noqa: BLE001 -- raised again by `step`
             self._news.put((reply, error))
+
+    def _refuse(self, reply: _Reply, cause: str, error: Exception) -> None:
+        fault = ReplyRefused(reply.request.id, self._dialect.model, cause)
+        fault.__cause__ = error
+        self._news.put((reply, fault))
 
     def _stream(self, reply: _Reply) -> None:
         """One try at the rest of a reply. A later one begins anew, so that it ends as an undisturbed one."""
@@ -204,7 +209,7 @@ class EndpointGenerator:
         ------
         Interrupted
             where the server says something else this time: the next try goes on behind what it said first.
-        CantBeAsked
+        ReplyRefused
             where it can't, for it has chat alone.
         """
         common = min(len(repeated), len(tokens))
@@ -213,6 +218,6 @@ class EndpointGenerator:
             return list(tokens[common:])
         if self._dialect.is_chat(self._dialect.wire(self._tokenizer, reply.request.prompt)):
             cause = "its reply broke off, and its server says something else when it is asked again"
-            raise CantBeAsked(self._dialect.model, cause, "Ask again.")
+            raise ReplyRefused(reply.request.id, self._dialect.model, cause, "Ask again.")
         reply.anew = False
         raise Interrupted(Setback("it says something else when it is asked again"))

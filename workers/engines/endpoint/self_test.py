@@ -36,6 +36,7 @@ _ENOUGH = 2  # tokens compared
 _WRITTEN = 6  # tokens of a trial's reply
 OURS = "proctor"
 _KINDS = {"llamacpp": "llama.cpp", "library": "ollama"}  # what servers call themselves in lists of models
+_SAYS_NOTHING = ("id", "object", "created")  # of the model: llama.cpp's and vLLM's `created` is the time of the answer
 # Where each kind says its version, and in which field.
 _PAGES = (
     ("vllm", "/version", "version"),
@@ -79,7 +80,11 @@ def look_at(server: Server, model: ServedModel, tokenizer: WireTokenizer, tolera
 
 def identified(server: Server, model: ServedModel) -> Dialect:
     """What the server says that it is. Each has a page of its own for that."""
-    facts = {key: str(value) for key, value in model.facts.items() if isinstance(value, str | int | float)}
+    facts = {
+        key: str(value)
+        for key, value in model.facts.items()
+        if isinstance(value, str | int | float) and key not in _SAYS_NOTHING
+    }
     kind = _KINDS.get(model.owner, model.owner)
     for name, address, key in [page for page in _PAGES if page[0] == kind] or (() if kind == OURS else _PAGES):
         told = server.get(server.root + address)
