@@ -61,14 +61,16 @@ def follow(store: Store, sweep_id: int, *, verbose: bool = False, crew: Embedded
     BrokerUnavailable, WorkersUnavailable
         where the crew can't work any more.
     """
-    pace = Pace()
+    pace, begun = Pace(), False
     with interruptible(), display() as shown:
         cursor = shown_answers.latest_cursor(store, sweep_id) if verbose else 0
         try:
             while True:
                 with waited_out(shown):
                     progress = records.progress(store, sweep_id)
+                    begun = begun or any(run.status is RunStatus.RUNNING for run in progress.runs)
                     speed = seen(pace, progress, fleet.look(store, sweep_id))
+                    speed = replace(speed, starting=crew is not None and not begun)
                     if verbose:
                         cursor = show_answers(store, progress, cursor, shown.say)
                     shown.update(progress, speed)

@@ -29,6 +29,7 @@ class Speed:
     loads_unknown: int = 0  # loads to come whose length nobody knows
     staffed: bool = True  # whether a worker is alive
     loading: tuple[Loading, ...] = ()
+    starting: bool = False  # whether the workers that a command brought along haven't begun yet
 
     def left_s(self, remaining: int) -> float | None:
         """Seconds until `remaining` questions are answered; None where the speed isn't known yet, or nobody works."""

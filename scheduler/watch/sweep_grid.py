@@ -202,7 +202,8 @@ def totals(progress: SweepProgress, speed: Speed) -> str:
         being_written(runs),
         f"{speed.per_second:.1f} questions/s" if speed.per_second else "",
         speed.left(waiting),
-        "no worker is up" if waiting and not speed.staffed else "",
+        "starting a worker" if waiting and speed.starting else "",
+        "no worker is up" if waiting and not speed.staffed and not speed.starting else "",
         f"{failed} failed" if failed else "",
         f"paused: proctor resume {progress.sweep_id}" if progress.paused_at else "",
     ]

@@ -63,6 +63,13 @@ MIXED = sweep(
 )
 
 
+def test_before_the_workers_of_a_command_have_begun_they_are_said_to_start_and_are_no_fault() -> None:
+    assert totals(MIXED, Speed(staffed=False, starting=True)).endswith("starting a worker · 1 failed")
+    assert totals(MIXED, Speed(staffed=True, starting=True)).endswith("starting a worker · 1 failed")
+    assert totals(MIXED, Speed(staffed=False)).endswith("no worker is up · 1 failed")
+    assert totals(MIXED, Speed()).endswith("questions · 1 failed")
+
+
 def test_a_wide_terminal_shows_accuracy_and_counts_in_the_cells() -> None:
     text = drawn(MIXED, 120)
     assert "Model-1B" in text
