@@ -11,10 +11,12 @@ from pathlib import Path
 from proctor.contestants import labels, match, of_lane
 from proctor.errors import BadInput, ProctorError
 from proctor.exams.judges import prompts
+from proctor.exams.judging.metrics import is_open
 from proctor.exams.parts import parts_of
+from proctor.exams.tasks.form import read_form
 from proctor.kinship import SMALL_BILLIONS, is_small, kin
 from proctor.nouns.briefs import Brief, Grading
-from proctor.nouns.exams import Conditions, Scoring
+from proctor.nouns.exams import Conditions, Exam, Scoring
 from proctor.nouns.models import Device, DType, Lane, short_name
 from proctor.nouns.runs import Judges, RunSpec
 from proctor.store.runs.sweeps import identity_of
@@ -66,6 +68,16 @@ def with_judges(
     kept = () if stored is not None else plan.runs
     lanes = _merged(() if stored is not None else plan.lanes, bench, runs)
     return replace(plan, runs=(*kept, *runs), lanes=lanes)
+
+
+def open_notes(exams: Sequence[Exam], judges: Judges | None) -> Iterator[str]:
+    """That nobody is there to tell apart the answers that a judge alone can."""
+    subjects = [exam.subject for exam in exams if exam.form and is_open(read_form(exam.form))]
+    if subjects and judges is None:
+        yield (
+            f"{', '.join(subjects)}: a judge alone can tell what the answers are worth. Name one with --judge-model, "
+            "or later with `proctor judge`."
+        )
 
 
 def bias_notes(judges: Sequence[Judge], candidates: Sequence[str]) -> Iterator[str]:

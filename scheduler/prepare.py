@@ -22,7 +22,7 @@ from proctor.store.runs import sweeps, workers
 from scheduler.device_notes import SAID, begun_notes, device_notes, float16_notes, gpu_notes
 from scheduler.faults import tried
 from scheduler.found_models import as_put, bench_of, candidate, found, in_float16, template_notes
-from scheduler.judging import bias_notes, judged, with_judges
+from scheduler.judging import bias_notes, judged, open_notes, with_judges
 from scheduler.plan import (
     Plan,
     Target,
@@ -112,6 +112,7 @@ def prepare(
         *programs_told,
         *begun_told,
         *template_notes(put, models),
+        *open_notes(exams, request.judges),
         *bias_notes(bench, request.models),
         *gpu_notes(machine, device),
     )

@@ -107,6 +107,7 @@ def test_a_judge_of_the_same_family_or_a_small_one_is_told_of_beforehand(models:
 
 def test_the_judges_are_part_of_what_a_sweep_is(models: Path, tmp_path: Path) -> None:
     alone = planned(models, tmp_path, None)
+    assert any(note.startswith("mine: a judge alone can tell") for note in alone.told)
     rated = planned(models, tmp_path, Judges((str(models / "judge-70B"),)))
     compared = planned(models, tmp_path, Judges((str(models / "judge-70B"),), pairs=True))
     prints = {sweeps.fingerprint_of(each.plan.runs) for each in (alone, rated, compared)}
