@@ -39,6 +39,7 @@ class Line:
     replies: tuple[str, ...] = ()
     extracted: dict[str, str] = field(default_factory=dict)  # by filter
     judged: dict[tuple[str, str], float] = field(default_factory=dict)  # by filter and metric
+    flags: dict[tuple[str, str], tuple[bool, ...]] = field(default_factory=dict)  # likewise, of metrics with several
     question: str = ""  # as its data set has it where a column of the usual names does, else the prompt
     choices: tuple[str, ...] = ()  # what was scored; contexts where the same was scored behind each
     target: str = ""
@@ -109,6 +110,8 @@ def _take(by_id: dict[int, Line], sample: Mapping[str, Any], task: str) -> None:
         value = sample.get(metric)
         if isinstance(value, int | float):
             line.judged[chain, metric] = float(value)
+        elif isinstance(value, list) and value and all(isinstance(one, bool) for one in value):
+            line.flags[chain, metric] = tuple(value)
 
 
 def arguments_of(sample: Mapping[str, Any]) -> list[tuple[str, object]]:

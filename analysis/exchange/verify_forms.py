@@ -84,7 +84,9 @@ class Met:
             (one.chain, one.metric.name): one.worth.item for one in results(self.form, _question(self.ours), exchanges)
         }
         shared = [key for key in self.theirs.judged if isinstance(ours.get(key), int | float)]
-        return tuple(" ".join(key) for key in shared if abs(float(str(ours[key])) - self.theirs.judged[key]) > SAME)
+        apart = [key for key in shared if abs(float(str(ours[key])) - self.theirs.judged[key]) > SAME]
+        apart += [key for key, flags in self.theirs.flags.items() if key in ours and ours[key] != flags]
+        return tuple(" ".join(key) for key in apart)
 
 
 @dataclass(frozen=True)

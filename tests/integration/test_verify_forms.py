@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from analysis.exchange.lm_eval_lines import read_lines
+from analysis.exchange.lm_eval_samples import found_in
+from analysis.exchange.verify_forms import Met
 from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput
+from proctor.exams.tasks.form import Form, Headline, Kind, Metric
+from proctor.nouns.exams import Written
 from proctor.settings import Settings
 from proctor.store.database.open import open_store
 from proctor.store.database.session import Store
@@ -165,3 +171,21 @@ def test_a_line_that_is_no_sample_is_refused_by_its_number(rows: list[ExportRow]
     path.write_text(path.read_text("utf-8") + '{"doc_id": 1, "doc": {}}\n' + "[3]\n", "utf-8")
     with pytest.raises(BadInput, match=r"line 14 is no sample"):
         verify("--against", against)
+
+
+def test_a_figure_of_several_flags_is_held_against_theirs_flag_by_flag(rows: list[ExportRow], tmp_path: Path) -> None:
+    """IFEval's figures by instruction have a flag each."""
+    name = "inst_level_strict_acc"
+    form = Form(Kind.WRITE, (Metric(name),), Headline(name, "none"))
+    wanted = {"instruction_id_list": ["punctuation:no_comma", "startend:quotation"], "kwargs": [{}, {}]}
+    row = next(row for row in rows if row.written)
+    ours = replace(
+        row, run=replace(row.run, form=form.json()), reference=json.dumps(wanted), written=(Written("no comma"),)
+    )
+    known = {"doc_id": 0, "doc": {}, "prompt_hash": row.prompt_hash, "target": "", "filter": "none", "metrics": [name]}
+    for flags, apart in (([True, False], ()), ([True, True], (f"none {name}",))):
+        file = tmp_path / "samples_x_2026-01-01T00-00-00.000000.jsonl"
+        file.write_text(json.dumps(known | {"resps": [["no comma"]], "filtered_resps": ["no comma"], name: flags}))
+        (found,), _ = found_in([file])
+        (line,) = read_lines(found).lines
+        assert Met(ours, line).judged_apart == apart
