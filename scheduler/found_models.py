@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 
 from proctor.catalog.endpoint import ref_of
 from proctor.catalog.memory import computed_dtype, predicted_memory
 from proctor.catalog.resolve import chat_template, resolve, weights_of
-from proctor.catalog.template import renderer
+from proctor.catalog.template import SPECIAL, Turns, render, renderer
+from proctor.catalog.tokenizer import tokenizer_files
 from proctor.catalog.weights import Weights
-from proctor.errors import CantBeAsked, ProctorError
-from proctor.exams.chat_prompts import Habits, Unwritten, habits
-from proctor.nouns.exams import Exam
+from proctor.errors import BadInput, CantBeAsked, ProctorError
+from proctor.exams.benchmarks.base import Examinee
+from proctor.exams.chat_prompts import Habits, Message, Unwritten, habits, midnight, write
+from proctor.nouns.exams import Conditions, Exam
 from proctor.nouns.models import Device, DType, ModelRef
 from proctor.nouns.runs import SweepRequest
 from scheduler.faults import tried
 from scheduler.judging import Judge
 from scheduler.plan import Candidate, conditions_of
+from scheduler.windows import Paper, dropped, fit, fits, left_to_workers, papers, refusal
 
+Template = Callable[[Sequence[Message]], str]
 CHATS_ALONE = "Leave --chat-template out, and exams that are always chats; or take an instruct model."
 
 
@@ -105,12 +110,90 @@ def template_notes(request: SweepRequest, models: Sequence[Found]) -> Iterator[s
     """What the models' chat templates do to the exam's words."""
     if not request.conditions.chat_template:
         return
-    named = request.conditions.template_date
-    day = date.fromisoformat(named) if named else datetime.now(UTC).date()
+    day = told_day(request.conditions)
     for one in models:
         habit = template_habits(one.ref, request)
         for note in habit.notes(day) if habit is not None else ():
             yield f"{one.ref.label}: {note}."
+
+
+def told_day(conditions: Conditions) -> date:
+    """The day that chat templates are told."""
+    named = conditions.template_date
+    return date.fromisoformat(named) if named else datetime.now(UTC).date()
+
+
+def window_notes(
+    models: Sequence[Found], exams: Sequence[Exam], asked: Conditions, cache: Path, faults: list[ProctorError]
+) -> list[str]:
+    """Which exams models ask with fewer examples than asked for; of questions that don't fit faults are added."""
+    as_asked = papers(exams, asked)
+    told: list[str] = []
+    for model in models:
+        if model.weights is None:  # a server's, which knows its window itself
+            continue
+        window = model.weights.max_positions or _window_said(model.ref, cache)
+        if window:
+            told += _fitted(model.ref, window, as_asked, cache, faults)
+    return told
+
+
+def _window_said(ref: ModelRef, cache: Path) -> int:
+    files = tokenizer_files(ref, cache)
+    return files.window if files is not None else 0
+
+
+def _fitted(
+    ref: ModelRef, window: int, as_asked: Sequence[Paper], cache: Path, faults: list[ProctorError]
+) -> Iterator[str]:
+    template = None
+    if any(paper.conditions.chat_template for paper in as_asked):
+        template = _template(ref, SPECIAL, told_day(as_asked[0].conditions))
+        marks = _marks_of(template) if template is not None else 0
+        as_asked = [paper.behind(marks) if paper.conditions.chat_template else paper for paper in as_asked]
+    near = [paper for paper in as_asked if not fits(paper, window)]
+    if not near:
+        return
+    files = tokenizer_files(ref, cache)
+    counter = files.counter() if files is not None else None
+    known = template is not None or not any(paper.conditions.chat_template for paper in near)
+    if files is None or counter is None or not known:
+        yield left_to_workers(ref.label, window)
+        return
+    if template is not None:
+        template = _template(ref, files.special or SPECIAL, told_day(near[0].conditions))
+    fewer = []
+    for paper in near:
+        try:
+            found = fit(paper, Examinee(counter.count, window, template))
+        except (BadInput, Unwritten):  # such as a template that leaves this question out: the worker says why
+            continue
+        if found.too_long:
+            faults.append(refusal(ref.label, paper, found.too_long))
+        if found.fewest_shots is not None:
+            fewer.append((paper, found.fewest_shots))
+    if fewer:
+        yield dropped(ref.label, window, fewer)
+
+
+def _template(ref: ModelRef, special: Mapping[str, str], day: date) -> Template | None:
+    """The model's chat template as a worker applies it; None where there is none, or it can't be rendered here."""
+    source = chat_template(ref)
+    if not source or renderer(source) is None:
+        return None
+
+    def rendered(turns: Turns, moment: datetime) -> str:
+        return render(source, turns, moment, special)
+
+    return lambda messages: write(rendered, messages, midnight(day)).text
+
+
+def _marks_of(template: Template) -> int:
+    """Bytes that a template writes by itself, before all that is said."""
+    try:
+        return len(template([Message("system", "s"), Message("user", "u")]).encode())
+    except Unwritten:
+        return 0
 
 
 def as_put(request: SweepRequest, exams: Sequence[Exam]) -> SweepRequest:

@@ -21,7 +21,7 @@ from proctor.store.database.session import Store
 from proctor.store.runs import sweeps, workers
 from scheduler.device_notes import SAID, begun_notes, device_notes, float16_notes, gpu_notes
 from scheduler.faults import tried
-from scheduler.found_models import as_put, bench_of, candidate, found, in_float16, template_notes
+from scheduler.found_models import as_put, bench_of, candidate, found, in_float16, template_notes, window_notes
 from scheduler.judging import bias_notes, judged, open_notes, with_judges
 from scheduler.plan import (
     Plan,
@@ -68,7 +68,8 @@ def prepare(
     Raises
     ------
     SeveralFaults
-        with every fault of the request: models, benchmark, subjects, shots, devices, memory.
+        with every fault of the request: models, benchmark, subjects, shots, devices, memory, questions that are too
+        long.
     """
     faults: list[ProctorError] = []
     request = of_a_server(request, place, faults, in_fleet=settings.broker_url is not None)
@@ -104,6 +105,7 @@ def prepare(
     else:
         plan = tried(faults, partial(expand, settled, candidates, exams, targets, others_may_come=in_fleet))
     plan = plan and judged(plan, bench, () if in_fleet else targets, device, faults)
+    windows_told = window_notes(models, exams, request.conditions, settings.cache, faults)
     if faults or plan is None:
         raise SeveralFaults(faults)
     waits = serving_faults(settled, candidates, targets) if in_fleet else []
@@ -112,6 +114,7 @@ def prepare(
         *programs_told,
         *begun_told,
         *template_notes(put, models),
+        *windows_told,
         *open_notes(exams, request.judges),
         *bias_notes(bench, request.models),
         *gpu_notes(machine, device),

@@ -112,6 +112,12 @@ def make(folder: Path, architecture: str = "llama", *, begin: bool = False, seed
     return _save(folder, CONFIGS[architecture](), tokenizer(begin=begin), seed)
 
 
+def lengthen(folder: Path, window: int) -> None:
+    """Have a model's config say that it reads so many tokens."""
+    config = folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": window}))
+
+
 def make_sentencepiece(folder: Path) -> Path:
     """Save a tiny Llama whose tokenizer is `sentencepiece`."""
     words = sentencepiece()

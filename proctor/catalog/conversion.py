@@ -1,14 +1,21 @@
-"""The record of the checks that a converted GGUF model has passed, in the folder that it became."""
+"""The folder that a GGUF model becomes, and the record in it of the checks that it has passed."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from proctor.nouns.models import ModelRef
+
 # Raised whenever a conversion checks more: folders with a smaller number are made again. Releases before 1 kept no
 # record; those with 1 passed over the scaling of rotary positions.
 CHECKS = 2
 _RECORD = ".conversion"
+
+
+def converted_path(ref: ModelRef, cache: Path) -> Path:
+    """Where the converted folder of a GGUF file or demo model lies, or will."""
+    return cache / "models" / f"{ref.label}-{ref.revision}"
 
 
 def is_checked(folder: Path) -> bool:

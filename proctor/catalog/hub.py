@@ -17,6 +17,7 @@ _LIMIT_S = 15.0
 LOCAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})  # about this machine's disk, not the hub
 # What a model needs and no more: no pickles, no second copies in other formats.
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+_TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 _UNWANTED = ["consolidated*", "original/*", "onnx/*", "*/*"]
 
 
@@ -99,6 +100,20 @@ def weights(repo: str, revision: str) -> Weights:
         for name, info in header.tensors.items()
     ]
     return from_config(config, described)
+
+
+def tokenizer(repo: str, revision: str) -> Path:
+    """The folder in the local cache of a model's tokenizer, which is fetched without the weights.
+
+    Raises
+    ------
+    NotFound, OutOfReach, BadModel
+        as `commit` does.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _explained(repo, revision):
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=_TOKENIZER))
 
 
 def cached(repo: str, revision: str | None) -> Path | None:

@@ -137,6 +137,20 @@ def test_facts_need_the_headers_only(hub: Hub, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("model.safetensors"))
 
 
+def test_tokens_are_counted_without_the_weights_and_not_at_all_where_the_hub_is_away(hub: Hub, tmp_path: Path) -> None:
+    counted = (
+        "from pathlib import Path; from proctor.catalog.tokenizer import tokenizer_files; "
+        "from proctor.nouns.models import ModelRef, ModelSource; "
+        f"ref = ModelRef('team/tiny', ModelSource.HUB, '{COMMIT}'); "
+        "files = tokenizer_files(ref, Path('unused')); print(files and files.counter().count('Answer: A'))"
+    )
+    away = run(hub, tmp_path, "-c", counted, HF_ENDPOINT="http://127.0.0.1:9")
+    assert away.stdout.strip() == "None", away.stderr
+    done = run(hub, tmp_path, "-c", counted)
+    assert int(done.stdout) == tiny.tokenizer()("Answer: A", return_length=True)["length"][0], done.stderr
+    assert not list(tmp_path.rglob("model.safetensors"))
+
+
 def test_a_model_is_downloaded_without_its_pickles_and_then_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
     first = run(hub, tmp_path, "-m", "workers.models.local_files", "team/tiny")
     assert first.returncode == 0, first.stderr

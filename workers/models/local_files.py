@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from proctor.catalog import demo, hub, resolve
-from proctor.catalog.conversion import is_checked
+from proctor.catalog.conversion import converted_path, is_checked
 from proctor.errors import DiskFull, HubUnavailable, ProctorError, UnknownName
 from proctor.nouns.models import ModelRef, ModelSource
 from proctor.settings import Settings
@@ -54,11 +54,6 @@ def local_folder(
         resolve.check_unchanged(ref)
         path = Path(ref.name)
         return path if ref.source is ModelSource.FOLDER else converted(lambda: path, ref, cache, progress, moved)
-
-
-def converted_path(ref: ModelRef, cache: Path) -> Path:
-    """Where the converted folder of a GGUF file or demo model lies, or will."""
-    return cache / "models" / f"{ref.label}-{ref.revision}"
 
 
 def converted(

@@ -33,7 +33,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models: two candidates of one family, and a judge."""
     folder = tmp_path_factory.mktemp("models")
     for name in ("walrus-1B", "walrus-2B", "judge-70B"):
-        tiny.make(folder / name)
+        tiny.lengthen(tiny.make(folder / name), 4096)
     return folder
 
 

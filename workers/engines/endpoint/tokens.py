@@ -16,6 +16,7 @@ from typing import Any
 from tokenizers import Tokenizer as RustTokenizer
 
 from proctor.catalog.template import render
+from proctor.catalog.tokenizer import read_tokenizer, specials_in_front
 from proctor.catalog.weights import folder_chat_template
 from proctor.errors import BadModel, first_line
 from proctor.exams.chat_prompts import Turns
@@ -42,7 +43,7 @@ class FileTokenizer:
         self.vocabulary_size = self._rust.get_vocab_size()
         source = folder_chat_template(folder, model)
         self.template = ChatTemplate(partial(_rendered, source, self.special) if source else None, model, source)
-        self._leading = self._specials_in_front()
+        self._leading = specials_in_front(self._rust)
 
     def ids(self, text: str) -> list[int]:
         return self.many([text])[0]
@@ -85,11 +86,6 @@ class FileTokenizer:
         """Whether texts that are tokenized apart, put one behind the other, are the text: a reply comes in pieces."""
         pieces = ("The moon", " turns", " on", "ce in", " each orbit,", " so")
         return self.decode([token for piece in pieces for token in self.text_ids(piece)]) == "".join(pieces)
-
-    def _specials_in_front(self) -> list[int]:
-        bare, full = self._rust.encode("a", add_special_tokens=False).ids, self._rust.encode("a").ids
-        ends = range(len(full) - len(bare) + 1)
-        return full[: next((n for n in ends if full[n : n + len(bare)] == bare), 0)]
 
 
 class Characters:
@@ -144,16 +140,11 @@ def _rendered(source: str, special: Mapping[str, str], turns: Turns, moment: Any
 
 
 def _read(folder: Path, model: str) -> RustTokenizer:
-    path = folder / "tokenizer.json"
     try:
-        rust = RustTokenizer.from_file(str(path))
+        return read_tokenizer(folder)
     except Exception as error:
-        raise BadModel(
-            model, f"{path} is no tokenizer: {first_line(error)}", "Name a folder that has one with --tokenizer."
-        ) from error
-    rust.no_truncation()
-    rust.no_padding()
-    return rust
+        cause = f"{folder / 'tokenizer.json'} is no tokenizer: {first_line(error)}"
+        raise BadModel(model, cause, "Name a folder that has one with --tokenizer.") from error
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from proctor.catalog.conversion import is_checked
+from proctor.catalog.conversion import converted_path, is_checked
 from proctor.catalog.demo import DEMO_MODELS, gguf_path
 from proctor.catalog.resolve import resolve, weights_of
 from proctor.catalog.weights import read_folder
@@ -21,7 +21,7 @@ from proctor.nouns.models import DType, ModelRef, ModelSource, Quant
 from tests import tiny, tiny_gguf
 from workers.engines.hf.load import load
 from workers.models import local_files
-from workers.models.local_files import converted_path, local_folder
+from workers.models.local_files import local_folder
 
 Q8 = gguf.GGMLQuantizationType.Q8_0
 
