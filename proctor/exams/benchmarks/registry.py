@@ -108,6 +108,9 @@ def check_judged(names: Sequence[str], judge: str) -> None:
         )
 
 
+_ENDINGS = (".csv", ".jsonl", ".json", ".parquet", ".yaml")  # of names that can only be meant as files
+
+
 def find(name_or_path: str, tasks: Path | None = None) -> Benchmark:
     """The benchmark of this name, or the one in a file or folder: of questions, or a task file (`.yaml`).
 
@@ -131,6 +134,8 @@ def find(name_or_path: str, tasks: Path | None = None) -> Benchmark:
     for benchmark in BUILT_IN:
         if benchmark.name == name_or_path:
             return benchmark
+    if path is None and ("/" in name_or_path or Path(name_or_path).suffix in _ENDINGS):
+        raise UnknownName("file or folder of questions", name_or_path, [], f"It is not there, seen from {Path.cwd()}.")
     if path is None:
         raise UnknownName(
             "benchmark",

@@ -157,6 +157,18 @@ def test_an_unknown_benchmark_is_offered_the_nearest_name() -> None:
         load_benchmark("mlu")
 
 
+@pytest.mark.parametrize("name", ["questions.csv", "exams/law", "task.yaml"])
+def test_of_a_file_that_is_not_there_no_benchmarks_are_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName) as caught:
+        load_benchmark(name)
+    assert str(caught.value) == (
+        f"Unknown file or folder of questions '{name}'. It is not there, seen from {tmp_path}."
+    )
+
+
 @pytest.mark.parametrize("name", ["", "\0", "x" * 5000, "~nobody-of-this-name/x", "\ud800", "a\nb"])
 def test_what_is_no_path_is_an_unknown_benchmark(name: str) -> None:
     with pytest.raises(UnknownName):
