@@ -20,7 +20,9 @@ def aside(runs: Sequence[RunProgress]) -> str:
     written = [run for run in runs if run.scoring in WRITTEN]
     scored = [run for run in runs if run.scoring not in WRITTEN]
     tied = sum(run.tied for run in scored)
-    told = "the report has the perplexity" if of_pages(runs) else ""
+    paged = list(dict.fromkeys(run.benchmark for run in runs if run.scoring is Scoring.PAGES))
+    of = f" of {', '.join(paged)}" if several_benchmarks(runs) else ""
+    told = f"the report has the perplexity{of}" if paged else ""
     ties = f"{tied} {'unjudged' if judges(runs) else 'tied'}" if tied else ""
     parts = [
         told,

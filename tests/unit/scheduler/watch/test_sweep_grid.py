@@ -269,3 +269,9 @@ def test_a_pack_that_is_being_written_shows_how_far_it_is() -> None:
     assert " · 12 of 64 being written" in totals(sweep(writing), Speed())
     assert wording.as_json(sweep(writing))["runs"][0]["being_written"] == [12, 64]
     assert "being_written" not in wording.as_json(sweep(run("law", RunStatus.RUNNING, 8)))["runs"][0]
+
+
+def test_of_several_benchmarks_it_is_said_whose_perplexity_the_report_has() -> None:
+    pages = replace(run("wikitext", RunStatus.DONE, 12), scoring=Scoring.PAGES, benchmark="wikitext")
+    assert aside([pages]) == "the report has the perplexity"
+    assert aside([pages, run("tides", RunStatus.DONE, 40, 30)]) == "the report has the perplexity of wikitext"
