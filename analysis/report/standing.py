@@ -21,6 +21,7 @@ from analysis.report.replies import replies_blocks
 from analysis.report.set_figures import set_figure_blocks
 from analysis.stats.intervals import AgainstChance, Interval
 from analysis.stats.overlap import error_kappa, misses_expected, misses_observed
+from analysis.verdicts.perplexities import by_perplexity, of_pages, perplexity_sentences, told
 from analysis.verdicts.quantization import quantization_changes
 from analysis.verdicts.replies import fared_sentences
 from analysis.verdicts.standings import Standings
@@ -34,6 +35,8 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
     """The finding in a few sentences: who is ahead, who is at chance, what that rests on, and what is shared."""
     asked = counted(len(panel.questions), "question")
     same = ", the same for all" if len(panel.contestants) > 1 else ""
+    if of_pages(panel):
+        return perplexity_sentences(panel)
     waiting = not_run_sentences(panel)
     if waiting and panel.not_run.all():
         return waiting
@@ -42,7 +45,7 @@ def finding_sentences(panel: Panel, standings: Standings, margin: float) -> list
         silent = standings.told_apart_by_silence
         only = f", {silent:,} of them only by questions without a single answer" if silent else ""
         sentences.append(f"{standings.told_apart:,} of {standings.pairs:,} pairs can be told apart{only}.")
-    sentences += chance_sentences(panel, standings)
+    sentences += [*perplexity_sentences(panel), *chance_sentences(panel, standings)]
     sentences += fared_sentences(panel) if panel.replies else silence_sentences(panel)
     if len(panel.subjects) > 1:
         sentences.append(f"{subjects_title(panel)}.")
@@ -64,7 +67,10 @@ def finding_section(sentences: Sequence[str]) -> Section:
 
 
 def overall_section(panel: Panel, standings: Standings) -> Section:
-    """The forest and the table behind it."""
+    """The forest and the table behind it; of pages their perplexities."""
+    if of_pages(panel):
+        points = Folded("The same as points: the probability per word", (accuracy_table(panel, standings),))
+        return Section("overall", "Perplexity", (perplexity_table(panel), points))
     return Section(
         "overall",
         "Overall accuracy",
@@ -77,6 +83,27 @@ def overall_section(panel: Panel, standings: Standings) -> Section:
             Folded("Subjects, overall, heatmap and errors on one sheet", (model_comparison(panel, standings),)),
         ),
     )
+
+
+def perplexity_table(panel: Panel) -> Table:
+    """A row a contestant, the least perplexed first, with how many times as large the others' perplexities are."""
+    columns = (
+        Column("contestant"), Column(panel.perplexity_name, number(2), numeric=True),
+        Column("low", number(2), numeric=True), Column("high", number(2), numeric=True),
+        Column("times the lowest", number(3), numeric=True), Column("low of it", number(3), numeric=True),
+        Column("high of it", number(3), numeric=True), Column("verdict"), Column("pages", numeric=True),
+    )  # fmt: skip
+    order, found = by_perplexity(panel), panel.perplexities or ()
+    rows: list[tuple[Value, ...]] = []
+    for place in order:
+        ratio = None if place == order[0] else panel.perplexity_ratio(order[0], place)
+        apart = (None, None, None, "lowest") if ratio is None else (*_figures(ratio), told(ratio))
+        rows.append((panel.labels[place], *_figures(found[place]), *apart, int(panel.asked[place].sum())))
+    caption = (
+        "exp of minus the log-probability per word, each page drawn as a whole, with 95 % intervals; the others over "
+        "the lowest, page by page."
+    )
+    return Table("perplexity", caption, columns, rows)
 
 
 def subjects_section(panel: Panel) -> Section:

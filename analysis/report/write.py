@@ -33,6 +33,7 @@ from analysis.report.standing import (
     overall_section,
     subjects_section,
 )
+from analysis.verdicts.perplexities import of_pages
 from analysis.verdicts.standings import Standings, stand
 from proctor import __version__
 from proctor.errors import BadInput
@@ -143,14 +144,15 @@ def evidence_sections(part: Part, margin: float) -> list[Section]:
         overall_section(panel, standings),
         subjects_section(panel) if len(panel.subjects) > 1 else None,  # of one, the figures stand above
         quantizations_section(panel, margin),
-        mistakes_section(panel),
-        leads_section(panel),
+        *(() if of_pages(panel) else (mistakes_section(panel), leads_section(panel))),
     )
     return [section for section in sections if section is not None]
 
 
 def certainty_sections(part: Part, results: Results, margin: float) -> list[Section]:
     """How far the panel's numbers can be believed, and what they could not show."""
+    if of_pages(part.panel):  # whose perplexities have their intervals where they stand
+        return []
     calibration = calibration_section(part.panel)
     noise = noise_section(part.panel, floors(results, part.panel))
     rest = [noise, limits_section(part.panel, part.standings, margin)]
