@@ -82,6 +82,11 @@ def mumbling(prompt: str) -> str:
     return "Hard to say. Rating: [[11]]"
 
 
+def silent(_prompt: str) -> str:
+    """No verdict at all."""
+    return "I would rather not say."
+
+
 def terse(prompt: str) -> str:
     """Right on two of three sums, in a number alone."""
     return str(_sum(prompt, every=3))
@@ -100,6 +105,7 @@ def _sum(prompt: str, every: int) -> int:
 SCRIPTS: dict[str, Script] = {
     "org/terse-1B": terse, "org/wordy-1B": wordy, "judges/first-70B": always_a, "judges/longer-70B": the_longer,
     "judges/reference-70B": by_reference, "judges/mumbling-70B": mumbling,
+    "judges/silent-70B": silent,
 }  # fmt: skip
 CANDIDATES = ("org/terse-1B", "org/wordy-1B")
 

@@ -151,6 +151,7 @@ def results_of(store: Store, records: Sequence[RunRecord], among: Sequence[RunRe
     names = labels_of(among or records)
     chosen, superseded = _newest(record for record in records if record.answered and tells_of_points(record))
     panels = [part for group in comparable_groups(chosen) for part in by_shots(_read_panel(store, group, names))]
+    panels = [panel for panel in panels if panel.asked.any()]  # else a judge has told nothing
     reworded, shots = _reworded(store, chosen, superseded), _shots(store, records)
     judged = read_judged(store, [record for record in records if record.judged and record.answered])
     return Results(tuple(records), tuple(panels), tuple(superseded), reworded=reworded, shots=shots, judged=judged)

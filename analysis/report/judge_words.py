@@ -54,7 +54,9 @@ def bias_sentences(judged: Judged, names: Names) -> Iterator[str]:
     for judge in dict.fromkeys(one.judge for one in judged.benches):
         theirs = [one for one in judged.benches if one.judge == judge]
         who = dict.fromkeys(candidate for one in theirs for candidate in one.candidates)
-        kindred = [names[one] for one in who if kin(judge.model, one.model)]
+        kindred = [names[one] for one in who if one.model != judge.model and kin(judge.model, one.model)]
+        if any(one.model == judge.model for one in who):
+            yield f"{names[judge]} judges answers of its own: judges are known to favour these."
         if kindred:
             yield (
                 f"{names[judge]} and {listed(kindred)} are one family by their names: judges are known to favour their "

@@ -19,6 +19,7 @@ from proctor.contestants import Contestant
 from proctor.exams.judging.verdicts import LEAST, MOST, Better, Preferred
 
 Key = tuple[str, str, str, int]  # benchmark, subject, question id, turn
+NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 EVEN = 0.5  # of two answers, what blind chance prefers
 
 
@@ -138,12 +139,12 @@ def grades(bench: Bench) -> Grades:
     told = list(bench.judged.values())
     ratings = np.array([one.rating for one in told], dtype=np.float64)
     turns = sorted({one.turn for one in bench.by_key.values()})
-    points = mean_points(bench.points) if bench.points.size else Interval(float("nan"), 0.0, 1.0)
+    points = mean_points(bench.points) if bench.points.size else NOTHING
     common = Counter(ratings.tolist()).most_common(1)
     usual, often = common[0] if common else (float("nan"), 0)
     has = [(one.rating or 0.0, one.has_number[0]) for one in told if one.has_number is not None]
     return Grades(
-        Interval(MOST * points.estimate, max(LEAST, MOST * points.low), MOST * points.high),
+        Interval(MOST * points.estimate, float(np.maximum(LEAST, MOST * points.low)), MOST * points.high),
         tuple(_mean(ratings[[one.turn == turn for one in told]]) for turn in turns),
         usual,
         often / len(told) if told else float("nan"),
@@ -178,7 +179,7 @@ def pairs(bench: Bench) -> Pairs:
     ]
     points = bench.points
     return Pairs(
-        mean_points(points) if points.size else Interval(float("nan"), 0.0, 1.0),
+        mean_points(points) if points.size else NOTHING,
         sign_p(points - EVEN),
         Counter(one.preferred for one in bench.by_key.values() if one.preferred is not None),
         _share((key, one.preferred is not Preferred.INCONSISTENT) for key, one in told.items()),
@@ -234,7 +235,7 @@ def _share(flags: Iterable[tuple[Key, bool]]) -> Interval:
     for key, holds in flags:
         by_question.setdefault(key[:3], []).append(holds)
     means = np.array([sum(some) / len(some) for some in by_question.values()], dtype=np.float64)
-    return mean_points(means) if means.size else Interval(float("nan"), 0.0, 1.0)
+    return mean_points(means) if means.size else NOTHING
 
 
 def _single(one: Judgement) -> list[tuple[bool, bool]]:

@@ -61,7 +61,8 @@ def store(home: Path) -> Iterator[Store]:
     """Sweep 1: two candidates on sums that judges alone tell apart, rated and compared by four judges.
 
     Sweep 2: the same sums, told apart by their number as well, and rated by one judge; sweep 3: nobody has judged;
-    sweep 4: in pairs alone.
+    sweep 4: in pairs alone; sweep 5: by a
+    judge that says nothing.
     """
     settings = Settings(home, home, f"sqlite:///{home / 'proctor.db'}")
     with open_store(settings) as made:
@@ -69,6 +70,7 @@ def store(home: Path) -> Iterator[Store]:
         scripted.submit(made, exam(subject="numbers", open_=False), [REFERENCE], name="both")
         scripted.submit(made, exam(subject="unheard"), [], name="unheard")
         scripted.submit(made, exam(subject="duels"), [LONGER], pairs=True, grades=False, name="duels")
+        scripted.submit(made, exam(subject="silence"), ["judges/silent-70B"], name="silence")
         drain(make_desk(made, settings, models=Models(PlainDevice(), scripted.load)))
         yield made
 
@@ -181,6 +183,9 @@ def test_a_judge_of_ones_own_family_and_a_small_one_are_warned_of(results: Resul
     said = list(bias_sentences(benches_of([small]), names))
     assert said[0].startswith("Terse-1B-Chat and terse-1B are one family by their names")
     assert "is small for a judge" in said[1]
+    itself = replace(one, judge=replace(one.judge, model=one.candidates[0].model))
+    names |= {itself.judge: "terse-1B"}
+    assert next(bias_sentences(benches_of([itself]), names)).startswith("terse-1B judges answers of its own")
 
 
 def test_answers_are_compared_by_the_judge_that_is_named(store: Store, tmp_path: Path) -> None:
@@ -295,3 +300,11 @@ def test_pairs_alone_make_a_report_and_no_comparison_by_points(store: Store, tmp
     text = (tmp_path / "report" / "report.md").read_text()
     assert "Who is preferred" in text
     assert "unjudged yet" not in text
+
+
+def test_a_judge_that_tells_nothing_is_reported_all_the_same(store: Store, tmp_path: Path) -> None:
+    results = read_results(store, [5])
+    assert results.panels == ()
+    write_report(results, tmp_path / "report", Options(("md", "csv", "html")), NOW)
+    assert "silent-70B gave no verdict on 48 of 48 turns (100.0%)" in (tmp_path / "report" / "report.md").read_text()
+    assert "24 unjudged" in wording.outcome(with_counts(store, progress(store, 5)))
