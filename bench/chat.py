@@ -5,6 +5,9 @@
 `one` is a prompt of 64 tokens and `--tokens` of reply, greedily, end tokens not heeded; `several` the tokens a second
 of all replies together at 1, 4, 8 and 16 conversations, once all prompts are read; `second_turn` the time to the first
 token of a second Turn behind `--long` tokens, with what was kept and computed anew. The best of `--repeat`.
+
+Where decode steps are compiled (`workers/engines/hf/generation/decoder.py`), `own_steps_tokens_per_s` is the same
+without that, in turns with it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -60,13 +64,18 @@ def main() -> None:
 def _one(engine: LoadedModel, device: TorchDevice, ids: list[int], asked: argparse.Namespace) -> dict[str, object]:
     generator = generator_for(engine.model, device, frozenset())
     ours: list[tuple[float, float]] = []
+    own: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
     for _ in range(asked.repeat):  # in turns, so that both meet the same machine
         ours.append(_our_reply(generator, ids[:SHORT], asked.tokens))
         theirs.append(_their_reply(engine, ids[:SHORT], asked.tokens))
+        with _own_steps(engine):
+            own.append(_our_reply(generator, ids[:SHORT], asked.tokens))
     return {
         "what": "one",
         "generator": type(generator).__name__,
+        "steps": "compiled" if engine.model.decoder else "the model's own",
+        "own_steps_tokens_per_s": max(rate for _, rate in own),
         "ours_first_s": min(first for first, _ in ours),
         "generate_first_s": min(first for first, _ in theirs),
         "ours_tokens_per_s": max(rate for _, rate in ours),
@@ -109,18 +118,40 @@ def _several(
     count: int, engine: LoadedModel, device: TorchDevice, ids: list[int], asked: argparse.Namespace
 ) -> dict[str, object]:
     generator = generator_for(engine.model, device, frozenset())
-    rates = []
+    rates, own = [], []
     for _ in range(asked.repeat):
-        generator.forget()
-        for n in range(count):
-            generator.add(GenerationRequest(f"r{n}", tuple(ids[n * SHORT : (n + 1) * SHORT]), GREEDY, 1 << 12))
-        while len(generator.step()) < count:
-            pass
-        began = time.perf_counter()
-        for _ in range(asked.tokens):
-            generator.step()
-        rates.append(count * asked.tokens / (time.perf_counter() - began))
-    return {"what": "several", "conversations": count, "tokens_per_s": max(rates)}
+        rates.append(_together(generator, count, ids, asked.tokens))
+        with _own_steps(engine):
+            own.append(_together(generator, count, ids, asked.tokens))
+    return {
+        "what": "several",
+        "conversations": count,
+        "tokens_per_s": max(rates),
+        "own_steps_tokens_per_s": max(own),
+    }
+
+
+def _together(generator: Generator, count: int, ids: list[int], tokens: int) -> float:
+    """Tokens a second of so many replies, once their prompts are read."""
+    generator.forget()
+    for n in range(count):
+        generator.add(GenerationRequest(f"r{n}", tuple(ids[n * SHORT : (n + 1) * SHORT]), GREEDY, 1 << 12))
+    while len(generator.step()) < count:
+        pass
+    began = time.perf_counter()
+    for _ in range(tokens):
+        generator.step()
+    return count * tokens / (time.perf_counter() - began)
+
+
+@contextmanager
+def _own_steps(engine: LoadedModel) -> Iterator[None]:
+    """Within this block decode steps are the model's own."""
+    decoder, engine.model.decoder = engine.model.decoder, None
+    try:
+        yield
+    finally:
+        engine.model.decoder = decoder
 
 
 def _second_turn(

@@ -11,7 +11,7 @@ from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, Lane, ModelRef, Quant
 
 # The versions on which numbers depend in their last digits.
-ROUNDING = ("torch", "transformers", "bitsandbytes", "cuda", "driver", "compute_capability")
+ROUNDING = ("torch", "transformers", "bitsandbytes", "cuda", "driver", "compute_capability", "decode")
 
 
 class RunStatus(StrEnum):
@@ -218,7 +218,7 @@ class Provenance:
     attention: str  # "plain", or the name of the fast path
     device_name: str
     host: str
-    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
+    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version; `decode`: how, if not by torch
     notes: tuple[str, ...] = ()  # what a reader must know, such as why the fast path was not taken
     cut_tokens: int | None = None  # packs went through the model in parts of at most this; None: whole
     products: str = "torch"  # what multiplies matrices: torch, or onednn where weights were laid out for it

@@ -6,6 +6,7 @@ off, the plain way serves the model. A pack gives the same bits on the same mach
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 from proctor.nouns.exams import Pack, Prompt, Roll
 from proctor.nouns.models import Device, ModelRef, Quant
 from proctor.nouns.runs import Cost, Provenance
+from proctor.settings import Settings
 from workers.engines.base import ComputeDevice, Files, LoadRequest, Skill
 from workers.engines.detokenizer import Detokenizer
 from workers.engines.devices import TorchDevice
 from workers.engines.generation import Generator
-from workers.engines.hf.generation.choose import end_tokens, generator_for
+from workers.engines.hf.generation.choose import compile_decoding, end_tokens, generator_for
 from workers.engines.hf.load import LoadedModel, load
 from workers.engines.hf.model import CausalModel
 from workers.engines.hf.scoring.choose import scorer_for
@@ -30,6 +32,8 @@ from workers.engines.hf.tokens import HfTokenizer
 from workers.engines.measure import peaks_are_exact
 from workers.engines.scoring import PackScores, Prepared, Scorer
 from workers.launcher.versions import versions
+
+COMPILED = "compiled"  # of decode steps, among a Run's versions; without the word they are torch's
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,7 @@ def load_engine(request: LoadRequest, files: Files, device: ComputeDevice) -> Hf
         scorer, why_plain = scorer_for(loaded.model, loaded.tokenizer, device)
     with device.reporting_shortage(name):
         kernel, why_not = kernel_of(device.torch, loaded.model.model.dtype)
+        compile_decoding(loaded.model, device, Settings.read(os.environ).cache)
     device.keep_freed(request.quant is Quant.NONE)
     attention = f"{scorer.name} ({kernel})" if kernel else scorer.name
     provenance = _provenance(loaded, device, attention, (why_plain, why_not))
@@ -121,6 +126,6 @@ def _provenance(loaded: LoadedModel, device: TorchDevice, attention: str, whys: 
         products=loaded.products,
         device_name=device.name,
         host=socket.gethostname(),
-        versions={**versions(), **device.versions},
+        versions={**versions(), **device.versions, **({"decode": COMPILED} if loaded.model.decoder else {})},
         notes=(*loaded.notes, *(note for note in (*whys, sampled) if note)),
     )

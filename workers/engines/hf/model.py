@@ -11,18 +11,26 @@ from transformers import PreTrainedModel
 
 from workers.engines.hf.generation.attention import NAME as BATCH
 from workers.engines.hf.generation.attention import BatchLayout
+from workers.engines.hf.generation.decoder import MOST_LINES, Decoder
 from workers.engines.hf.scoring import last_layer
 from workers.engines.hf.scoring.cascade import NAME as CASCADE
 from workers.engines.hf.scoring.layout import CascadeLayout
 
 
 class CausalModel:
-    """A loaded causal language model. Shapes: B lines, T tokens, K positions, V the vocabulary."""
+    """A loaded causal language model. Shapes: B lines, T tokens, K positions, V the vocabulary.
+
+    Attributes
+    ----------
+    decoder
+        What computes rows that have one token of each line, where that was found to serve the model.
+    """
 
     def __init__(self, model: PreTrainedModel, padding: int) -> None:
         self.model, self.padding = model, padding
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._narrow = False
+        self.decoder: Decoder | None = None
         # What is read is cut out where the last layer lies. Of a model on several devices no one says where that is:
         # indexes on the CPU are right for tensors anywhere.
         placed = set(getattr(model, "hf_device_map", {}).values())
@@ -70,6 +78,10 @@ class CausalModel:
         self, tokens: torch.Tensor, places: torch.Tensor, reads: torch.Tensor, layout: BatchLayout
     ) -> torch.Tensor:
         """The same for a row of parts of conversations, each behind what its own line has read: (K, V)."""
+        parts = layout.parts
+        if self.decoder and len(parts) == len(tokens) <= MOST_LINES and all(part.start for part in parts):
+            found = self.decoder.logits(tokens, [part.line for part in parts], [part.start for part in parts])
+            return found if torch.equal(reads, torch.arange(len(parts))) else found[reads]
         with self._attending(BATCH):
             places = places[None].to(self.model.device)
             return self._forward(tokens[None], reads, position_ids=places, lines=layout)[0]

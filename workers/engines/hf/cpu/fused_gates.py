@@ -66,11 +66,11 @@ def _products(module: nn.Module) -> GatedProducts | None:
     gate, up, down = (getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj"))
     if not (isinstance(gate, PackedLinear) and isinstance(up, PackedLinear) and isinstance(down, PackedLinear)):
         return None
-    activation = _activation(getattr(module, "act_fn", None))
+    activation = activation_of(getattr(module, "act_fn", None))
     return None if activation is None else GatedProducts(gate, up, down, activation)
 
 
-def _activation(function: Callable[[torch.Tensor], torch.Tensor] | None) -> tuple[str, str] | None:
+def activation_of(function: Callable[[torch.Tensor], torch.Tensor] | None) -> tuple[str, str] | None:
     """oneDNN's name of a function, found by its values: transformers has several classes for each."""
     if function is None:
         return None

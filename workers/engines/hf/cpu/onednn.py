@@ -8,16 +8,20 @@ is laid out. The numbers differ from torch's own by rounding, so a Run records w
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from proctor.nouns.models import Device
 from workers.engines.devices import TorchDevice
 
 NAME, PLAIN = "onednn", "torch"
+BLOCK = 64  # rows of a bfloat16 matrix that lie together on a CPU with AVX512-BF16
 
 
 class PackedLinear(nn.Linear):
@@ -50,6 +54,32 @@ def pack(model: PreTrainedModel, device: TorchDevice) -> str:
             _replace(layer, layer.weight.to_dense(), nn.Linear)
         return PLAIN
     return NAME
+
+
+@cache
+def lies_in_blocks(rows: int, columns: int) -> bool:
+    """Whether a bfloat16 matrix is laid out as [rows / BLOCK][columns / 2][BLOCK][2], padded with zeros.
+
+    Padded to whole blocks, and to a multiple of 32 columns. Found with random numbers; False for any other layout, and
+    where torch doesn't say where the numbers lie.
+    """
+    matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)).bfloat16()
+    laid = torch.ops.mkldnn._reorder_linear_weight(matrix)
+    try:
+        size, address = torch.ops.mkldnn._nbytes(laid), torch.ops.mkldnn.data_ptr(laid)
+    except AttributeError:
+        return False
+    numbers = torch.frombuffer(bytearray(ctypes.string_at(address, size)), dtype=torch.bfloat16)
+    high, wide = -(-rows // BLOCK) * BLOCK, padded(columns)
+    if len(numbers) != high * wide:
+        return False
+    read = numbers.view(high // BLOCK, wide // 2, BLOCK, 2).permute(0, 2, 1, 3).reshape(high, wide)
+    return torch.equal(read, functional.pad(matrix, (0, wide - columns, 0, high - rows)))
+
+
+def padded(columns: int) -> int:
+    """How many columns a bfloat16 matrix has where it lies in blocks."""
+    return -(-columns // 32) * 32
 
 
 def _packable(model: PreTrainedModel, device: TorchDevice) -> Sequence[nn.Linear]:

@@ -33,11 +33,28 @@ class BatchPart:
     count: int
 
 
+@dataclass(frozen=True)
+class LayerRule:
+    """How a layer attends, as it says itself: the numbers of `AttentionRule`, its window in tokens, sinks."""
+
+    scale: float
+    softcap: float | None
+    window: int | None
+    has_sinks: bool
+
+
 @dataclass
 class BatchLayout:
-    """A row's layout. Masks are made once for all layers with the same window on the same device."""
+    """A row's layout. Masks are made once for all layers with the same window on the same device.
+
+    Attributes
+    ----------
+    rules
+        How each layer attends, once the row has gone through it.
+    """
 
     parts: Sequence[BatchPart]
+    rules: dict[int, LayerRule] = field(default_factory=dict)
     _masks: dict[tuple[int, int | None, torch.device], torch.Tensor] = field(default_factory=dict)
 
     def mask(self, number: int, window: int | None, device: torch.device) -> torch.Tensor | None:
@@ -82,6 +99,7 @@ def batch_attention(  # noqa: PLR0913 -- transformers calls it so
     """Attention of a row's tokens, each over its own line: (1, N, H, D). `s_aux` are sinks (H,)."""
     layer = int(module.layer_idx)  # type: ignore[arg-type] # a plain attribute
     way = AttentionRule(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap)
+    lines.rules[layer] = LayerRule(way.scale, softcap, sliding_window, s_aux is not None)
     outs = []
     for number, part in enumerate(lines.parts):
         place = slice(part.row, part.row + part.count)

@@ -6,6 +6,7 @@ Shapes: J heads of keys and values, C the room of a line in tokens (its capacity
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -23,9 +24,9 @@ class KVCache:
     def __init__(self) -> None:
         self.tokens: list[int] = []
         self.scores: list[PromptLogprob] = []  # of the tokens from the second on, as far as they were wanted
-        self._room = 0
         self._keys: dict[int, torch.Tensor] = {}  # layer -> (1, J, C, D)
         self._values: dict[int, torch.Tensor] = {}
+        self._addresses: ctypes.Array[ctypes.c_void_p] | None = None
 
     @property
     def bytes(self) -> int:
@@ -41,9 +42,26 @@ class KVCache:
         if keys is None or values is None or keys.shape[2] < end:
             keys = self._keys[layer] = self._grown(keys, key, start, end)
             values = self._values[layer] = self._grown(values, value, start, end)
+            self._addresses = None
         keys[:, :, start:end] = key
         values[:, :, start:end] = value
         return keys[:, :, :end], values[:, :, :end]
+
+    def addresses(self, tokens: int) -> tuple[int, int]:
+        """Where a table of addresses lies, each layer's keys and values (J, C, D) in turn, and C, at least `tokens`.
+
+        For a line that all layers have read something of. Of use until it is written to, or asked for more.
+        """
+        room = min(part.shape[2] for part in self._keys.values())
+        if room < tokens:
+            for cache in (self._keys, self._values):
+                for layer, part in cache.items():
+                    cache[layer] = self._grown(part, part, len(self.tokens), tokens)
+            room, self._addresses = self._keys[0].shape[2], None
+        if self._addresses is None:
+            parts = [part.data_ptr() for n in range(len(self._keys)) for part in (self._keys[n], self._values[n])]
+            self._addresses = (ctypes.c_void_p * len(parts))(*parts)
+        return ctypes.addressof(self._addresses), room
 
     def cut(self, tokens: int) -> None:
         """Keep only the first so many tokens. The memory stays."""

@@ -14,7 +14,7 @@ from proctor.nouns.models import Device
 from tests import tiny
 from workers.engines.devices import TorchDevice
 from workers.engines.hf.cpu import onednn
-from workers.engines.hf.cpu.onednn import PackedLinear, pack
+from workers.engines.hf.cpu.onednn import PackedLinear, lies_in_blocks, pack
 
 TOKENS = torch.arange(3, 40)[None]
 
@@ -102,3 +102,21 @@ def test_nothing_is_packed_where_that_would_be_slower(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert pack(model, tiny.CPU) == onednn.PLAIN
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no AVX512-BF16")
+@pytest.mark.parametrize(("rows", "columns"), [(576, 576), (32, 64), (100, 70), (16, 96)])
+def test_matrices_in_bfloat16_lie_in_blocks(rows: int, columns: int) -> None:
+    assert lies_in_blocks(rows, columns)
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no AVX512-BF16")
+def test_another_layout_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = torch.ops.mkldnn
+
+    class Other:
+        _reorder_linear_weight = staticmethod(lambda matrix: own._reorder_linear_weight(matrix.flip(1)))
+        _nbytes, data_ptr = own._nbytes, own.data_ptr
+
+    monkeypatch.setattr(torch.ops, "mkldnn", Other)
+    assert not lies_in_blocks(48, 128)
