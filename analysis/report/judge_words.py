@@ -11,6 +11,7 @@ from analysis.data.phrases import counted, listed
 from analysis.data.results import Results
 from analysis.stats.intervals import Interval
 from analysis.verdicts.judges import EVEN, Bench, Judged, grades, pairs, with_length
+from analysis.verdicts.wording import percent
 from proctor.contestants import Contestant
 from proctor.kinship import SMALL_BILLIONS, is_small, kin
 from proctor.nouns.exams import Scoring
@@ -66,7 +67,7 @@ def bias_sentences(judged: Judged, names: Names) -> Iterator[str]:
             yield f"{names[judge]} is small for a judge: below {SMALL_BILLIONS:g} billion parameters."
         turns, missing = sum(len(one.by_key) for one in theirs), sum(one.unjudged for one in theirs)
         if missing:
-            yield f"{names[judge]} gave no verdict on {missing:,} of {turns:,} turns ({missing / turns:.1%})."
+            yield f"{names[judge]} gave no verdict on {missing:,} of {turns:,} turns ({percent(missing / turns)})."
         rated = [one for one in theirs if not one.in_pairs]
         if len(rated) > 1 and (goes := _goes_with(with_length(rated))):
             yield f"{names[judge]} on all that it rated: {goes}."
@@ -95,7 +96,7 @@ def _habits_of_rating(bench: Bench, judge: str, who_is: str) -> Iterator[str]:
     if goes := _goes_with(told.with_length):
         yield f"{judge} on {who_is}: {goes}."
     if told.usual_share > MOSTLY and len(bench.judged) > 1:
-        yield f"{judge} on {who_is}: {told.usual_share:.0%} of its ratings are {told.usual:g}."
+        yield f"{judge} on {who_is}: {percent(told.usual_share, 0)} of its ratings are {told.usual:g}."
     if told.with_number and told.without_number:
         (right, rights), (wrong, wrongs) = told.with_number, told.without_number
         yield (
@@ -129,4 +130,4 @@ def _turned(share: Interval) -> Interval:
 
 
 def _span(share: Interval) -> str:
-    return f"{share.estimate:.0%} ({share.low:.0%} to {share.high:.0%})"
+    return f"{percent(share.estimate, 0)} ({percent(share.low, 0)} to {percent(share.high, 0)})"

@@ -155,12 +155,12 @@ def test_the_report_shows_each_bias_and_whose_answers_are_whose(results: Results
     written = write_report(results, tmp_path / "report", Options(("html", "md", "csv")), NOW)
     text = (tmp_path / "report" / "report.md").read_text()
     said = " ".join(text.split())
-    assert "first-70B on terse-1B against wordy-1B: the answer shown first wins 100%" in said
-    assert "longer-70B on terse-1B against wordy-1B: the longer answer wins 100%" in said
+    assert "first-70B on terse-1B against wordy-1B: the answer shown first wins 100 %" in said
+    assert "longer-70B on terse-1B against wordy-1B: the longer answer wins 100 %" in said
     assert (
         "reference-70B on terse-1B: answers with the reference's number (16) are rated 10.00, those without it" in said
     )
-    assert "first-70B on terse-1B: 100% of its ratings are 8." in said
+    assert "first-70B on terse-1B: 100 % of its ratings are 8." in said
     assert "longer-70B on all that it rated: longer answers are rated higher (rank correlation" in said
     assert re.search(r"mumbling-70B gave no verdict on \d+ of 72 turns", said)
     assert re.search(r"terse-1B: \d+ of 24 questions unjudged\.", said)
@@ -306,5 +306,5 @@ def test_a_judge_that_tells_nothing_is_reported_all_the_same(store: Store, tmp_p
     results = read_results(store, [5])
     assert results.panels == ()
     write_report(results, tmp_path / "report", Options(("md", "csv", "html")), NOW)
-    assert "silent-70B gave no verdict on 48 of 48 turns (100.0%)" in (tmp_path / "report" / "report.md").read_text()
+    assert "silent-70B gave no verdict on 48 of 48 turns (100.0 %)" in (tmp_path / "report" / "report.md").read_text()
     assert "24 unjudged" in wording.outcome(with_counts(store, progress(store, 5)))
