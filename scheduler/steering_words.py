@@ -20,7 +20,7 @@ def resumed(sweep_id: int, name: str, pending: int, running: int, *, was_paused:
 def cancelled(sweep_id: int, name: str, stopped: int) -> str:
     """How many Runs that leaves out; of a sweep that was over, that nothing changed."""
     if not stopped:
-        return f"Cancelled sweep {sweep_id} ({name}), of which nothing was left to run; what is answered stays."
+        return f"Of sweep {sweep_id} ({name}) nothing was left to run, and nothing is changed."
     left_out = counted(stopped, "Run")
     return f"Cancelled sweep {sweep_id} ({name}): {left_out} left out. `proctor retry {sweep_id}` undoes it."
 

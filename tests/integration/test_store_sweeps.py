@@ -210,6 +210,16 @@ def test_cancelling_stops_what_is_pending_or_running_and_keeps_the_rest(store: S
     assert sweeps.cancel(store, made.sweep_id) == 0
 
 
+def test_a_sweep_that_is_over_is_not_marked_as_cancelled(store: Store) -> None:
+    made = submit(store, spec())
+    sit(store, claim(store))
+
+    assert sweeps.cancel(store, made.sweep_id) == 0
+
+    assert sweeps.find(store, None).cancelled_at is None
+    assert submit(store, spec()).sweep_id == made.sweep_id
+
+
 def test_retry_resumes_a_cancelled_sweep_where_it_was(store: Store) -> None:
     made = submit(store, spec(subject="a"), spec(subject="b"), spec(subject="c"))
     record(store, claim(store, "cpu@host:1"), 0)

@@ -159,7 +159,8 @@ def cancel(store: Store, sweep_id: int) -> int:
     """Stop a sweep: its pending and running Runs are cancelled; returns how many that were.
 
     Once this has returned no Answer is written: a running worker's next write, or renewal, raises `LeaseLost`.
-    What was answered before stays, and so do done and failed Runs. `retry` resumes the sweep.
+    What was answered before stays, and so do done and failed Runs. `retry` resumes the sweep. One that is over stays
+    what it is.
     """
     with store.write() as session:
         sweep = locked(store, session, sweep_id)
@@ -176,7 +177,8 @@ def cancel(store: Store, sweep_id: int) -> int:
             .where(col(AttemptRow.outcome) == "running", col(AttemptRow.run_id).in_(of_sweep))
             .values(outcome="cancelled", ended_at=now)
         )
-        sweep.cancelled_at, sweep.paused_at = now, None
+        if stopped:
+            sweep.cancelled_at, sweep.paused_at = now, None
         return stopped
 
 
