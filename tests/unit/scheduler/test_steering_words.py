@@ -6,9 +6,7 @@ from scheduler.steering_words import cancelled, paused, resumed, retried
 
 
 def test_a_sweep_that_is_over_is_not_said_to_have_been_stopped_or_to_run_again() -> None:
-    assert cancelled(3, "night", 0) == (
-        "Of sweep 3 (night) nothing was left to run, and nothing is changed."
-    )
+    assert cancelled(3, "night", 0) == "Of sweep 3 (night) nothing was left to run, and nothing is changed."
     assert retried(3, "night", 0) == "Nothing of sweep 3 (night) failed or was cancelled."
 
 
