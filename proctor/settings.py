@@ -10,6 +10,7 @@
 | PROCTOR_PACK_LIMIT_S | work without a sign of life for longer is taken for hung, seconds | 1800 |
 | PROCTOR_ALLOW_MODELS | models that chat may ask a worker for, with commas: patterns and `cached` | by the command |
 | PROCTOR_CHAT_DAYS | conversations go this many days after their last message | never |
+| PROCTOR_VLLM | the folder of an environment with vLLM; read by `submit-sweep` and `proctor worker` | none |
 | PROCTOR_ENDPOINT_KEY | the key of `--endpoint`; read by who connects (`proctor.catalog.endpoint`) | none |
 | PROCTOR_API_TOKEN | what `proctor serve` wants as bearer token; read by it alone | none: loopback only |
 | PROCTOR_LOG_LEVEL | DEBUG, INFO, WARNING or ERROR | INFO |

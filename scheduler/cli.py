@@ -15,7 +15,7 @@ from proctor.help import HELP
 from proctor.prose import tell
 
 if TYPE_CHECKING:
-    from proctor.catalog.endpoint import Endpoint
+    from proctor.catalog.endpoint import Endpoint, Vllm
     from proctor.nouns.runs import Judges, SweepRequest
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -72,6 +72,9 @@ what_to_run = options(
     click.option("--device", type=click.Choice(["auto", "cuda", "cpu", "net"]), default="auto", show_default=True,
                  help="auto takes the GPU where there is one; of a fleet, where a worker with one is alive. net is the "
                       "fleet's workers that ask a server, whose models are named as the server names them."),
+    click.option("--engine", type=click.Choice(["torch", "vllm"]), default="torch", show_default=True,
+                 help="vllm: workers start `vllm serve` for each model, from the environment in PROCTOR_VLLM, and ask "
+                      "it as a server; on the device `net`."),
     click.option("--endpoint", metavar="URL",
                  help="A server that speaks OpenAI's API has the models (vLLM, SGLang, llama.cpp, Ollama, a host): "
                       "http://127.0.0.1:8000/v1. Its key is read from PROCTOR_ENDPOINT_KEY."),
@@ -151,6 +154,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
       submit-sweep -m llama3.2 --endpoint http://127.0.0.1:11434/v1 -b gsm8k --chat-template
+      PROCTOR_VLLM=~/vllm submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct --engine vllm -b gsm8k
       submit-sweep sweep.yaml          (model: [...], quant: [...], shots: 5, ...)
 
     Exit code: 0 all done, 1 some Runs failed, 2 bad input, 3 cancelled, 130 stopped.
@@ -174,7 +178,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         as_json=given["as_json"],
         place=Workplace(
             Allotment(given["group"], memory_bytes(given["max_memory"]) if given["max_memory"] else None),
-            endpoint_from(given),
+            server_from(given),
         ),
         default_shots=given["shots"] is None,
         rows=RowSource(
@@ -189,17 +193,27 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(submit_sweep(request_from(given), settings, way))
 
 
-def endpoint_from(given: dict[str, Any]) -> Endpoint | None:
-    """The server that was named, if one was; raises `BadInput` for options of one without it."""
-    from proctor.catalog.endpoint import IN_FLIGHT, Endpoint, read_url
+def server_from(given: dict[str, Any]) -> Endpoint | Vllm | None:
+    """The server that was named, or the vLLM that is to be started here; raises `BadInput` for what can't be meant."""
+    from proctor.catalog.endpoint import IN_FLIGHT, TOLERANCE, VLLM_HOME, Endpoint, Vllm, read_url
     from proctor.errors import BadInput
 
     if given["endpoint"]:
+        if given["engine"] != "torch":
+            raise BadInput("--engine vllm starts a server, and --endpoint names one.", "Take one of them.")
         models = tuple(dict.fromkeys((*given["models"], *given["judge_models"])))
         url = read_url(given["endpoint"])
         return Endpoint(url, models, given["tokenizer"], given["in_flight"], given["price"], given["tolerance"])
-    if given["tokenizer"] or given["price"] or given["in_flight"] != IN_FLIGHT:
-        raise BadInput("--tokenizer, --in-flight and --price are for models of a server.", "Name it with --endpoint.")
+    if given["tokenizer"] or given["price"]:
+        raise BadInput("--tokenizer and --price are for models of a server.", "Name it with --endpoint.")
+    if given["engine"] != "torch":
+        if given["device"] != "auto":
+            raise BadInput(f"--engine vllm takes the devices that there are, not --device {given['device']}.")
+        if os.environ.get("PROCTOR_BROKER_URL"):
+            return None  # the fleet's workers start it
+        return Vllm.found(os.environ.get(VLLM_HOME, ""), given["in_flight"], given["tolerance"])
+    if given["in_flight"] != IN_FLIGHT or given["tolerance"] != TOLERANCE:
+        raise BadInput("--in-flight and --tolerance are for models of a server.", "Name it with --endpoint.")
     return None
 
 
@@ -221,7 +235,7 @@ def request_from(given: dict[str, Any]) -> SweepRequest:
         benchmark=given["benchmarks"][0],
         further=tuple(dict.fromkeys(given["benchmarks"][1:])),
         subjects=tuple(dict.fromkeys(part for part in subjects if part)) or ("all",),
-        device=given["device"],
+        device=given["device"] if given["engine"] == "torch" else given["engine"],
         dtype=DType(given["dtype"]),
         conditions=Conditions(
             SHOTS if given["shots"] is None else given["shots"],

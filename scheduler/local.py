@@ -35,9 +35,8 @@ def run(store: Store, settings: Settings, sweep_id: int, place: Workplace, *, ve
         where the broker or every worker fails; what was answered until then is kept.
     """
     wanted = {part.lane.device for part in records.progress(store, sweep_id).parts if part.status is RunStatus.PENDING}
-    devices = "cpu" if wanted <= {Device.CPU} and place.endpoint is None else "auto"
-    more = place.endpoint.arguments if place.endpoint is not None else ()
-    with embedded(settings, devices, sweep_id, place.allotment, more) as crew:
+    devices = "cpu" if wanted <= {Device.CPU} and place.server is None else "auto"
+    with embedded(settings, devices, sweep_id, place.allotment, place.server_arguments) as crew:
         return follow(store, sweep_id, verbose=verbose, crew=crew)
 
 

@@ -27,6 +27,7 @@ SCORED = {  # of exams in a form
 }
 
 
+VLLM = "vllm"  # in the place of a device: `net`, by workers that start vLLM for models whose files are here
 _NO_SERVER = "Name one with --endpoint URL; on a fleet start `proctor worker --endpoint URL --model NAME`."
 
 
@@ -157,9 +158,12 @@ def serving_faults(request: SweepRequest, models: Sequence[Candidate], targets: 
 
 def choose_device(wish: str, targets: Sequence[Target]) -> tuple[Device, list[ProctorError]]:
     """The device class for `auto`, `cuda`, `cpu` or `net`; `auto` is the GPU where one serves."""
-    if wish == Device.NET:
+    if wish in (Device.NET, VLLM):
         asked = not targets or any(target.device is Device.NET for target in targets)
-        return Device.NET, [] if asked else [BadInput("--device net: no worker asks a server.", _NO_SERVER)]
+        fault = BadInput("--device net: no worker asks a server.", _NO_SERVER)
+        if wish == VLLM:
+            fault = BadInput("--engine vllm: no worker starts one.", "On a fleet start `proctor worker --vllm`.")
+        return Device.NET, [] if asked else [fault]
     has_gpu = any(target.device is Device.GPU for target in targets)
     if wish == "cpu" or (wish == "auto" and not has_gpu):
         return Device.CPU, []

@@ -24,6 +24,7 @@ from scheduler.faults import tried
 from scheduler.found_models import as_put, bench_of, candidate, found, in_float16, template_notes, window_notes
 from scheduler.judging import bias_notes, judged, open_notes, with_judges
 from scheduler.plan import (
+    VLLM,
     Plan,
     Target,
     choose_device,
@@ -95,7 +96,7 @@ def prepare(
     candidates = [
         candidate(model, replace(request, conditions=heaviest), device, bfloat16=bfloat16) for model in models
     ]
-    settled = replace(request, device=SAID[device])
+    settled = replace(request, device=VLLM if request.device == VLLM else SAID[device])
     if in_fleet or targets:
         faults += allotment_faults(allotment, None if in_fleet else device)
     bench = bench_of(settled, device, faults, bfloat16=bfloat16)
@@ -133,7 +134,7 @@ def prepare(
 
 def torch_faults(request: SweepRequest) -> list[ProctorError]:
     """That this installation can't load models, where it is to."""
-    if request.device == SAID[Device.NET] or importlib.util.find_spec("torch") is not None:
+    if request.device in (SAID[Device.NET], VLLM) or importlib.util.find_spec("torch") is not None:
         return []
     return [BadInput("This installation can't load models: torch is missing.", "pip install 'proctor-exams[worker]'")]
 
@@ -178,6 +179,12 @@ def here(machine: Machine, place: Workplace) -> tuple[Target, ...]:
     """What the embedded workers of this machine will have. Raises `BadInput` where its GPUs make no whole groups."""
     if place.endpoint is not None:
         return (Target(Device.NET, place.endpoint.url, 0, quantizes=False),)
+    if place.server is not None:
+        on_devices = here(machine, replace(place, server=None))
+        first = on_devices[0].device
+        return tuple(
+            replace(one, device=Device.NET, name=f"vLLM on {one.name}") for one in on_devices if one.device is first
+        )
     allotment = place.allotment
     quantizes = importlib.util.find_spec("bitsandbytes") is not None
     limited = "" if allotment.max_memory_bytes is None else " by --max-memory"

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from proctor.allotment import WHOLE, Allotment
-from proctor.catalog.endpoint import Endpoint, client, find, listed
+from proctor.catalog.endpoint import Endpoint, Vllm, client, find, listed
 from proctor.errors import BadInput, ProctorError
 from proctor.nouns.models import Device, DType, Quant
 from proctor.nouns.runs import SweepRequest
 from scheduler.faults import tried
+from scheduler.plan import VLLM
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,22 @@ class Workplace:
     """What each worker is given of this machine, or the server that the one worker asks."""
 
     allotment: Allotment = WHOLE
-    endpoint: Endpoint | None = None
+    server: Endpoint | Vllm | None = None  # Vllm: each worker starts one on its device
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The server that is asked, if one is there already."""
+        return self.server if isinstance(self.server, Endpoint) else None
+
+    @property
+    def server_arguments(self) -> list[str]:
+        """The server for a command line; nothing where workers compute themselves."""
+        return self.server.arguments if self.server is not None else []
 
     @property
     def arguments(self) -> list[str]:
-        """The same for a command line."""
-        return [*self.allotment.arguments, *(self.endpoint.arguments if self.endpoint is not None else ())]
+        """All of it for a command line."""
+        return [*self.allotment.arguments, *self.server_arguments]
 
 
 HERE = Workplace()
@@ -31,6 +42,9 @@ HERE = Workplace()
 
 def of_a_server(request: SweepRequest, place: Workplace, faults: list[ProctorError], *, in_fleet: bool) -> SweepRequest:
     """The request on the device `net`, where a server is asked; what can't be of it is added to `faults`."""
+    if request.device == VLLM:
+        faults += quant_faults(request, "vLLM loads models as they are, quantized checkpoints too")
+        return request
     if place.endpoint is None and request.device != Device.NET.value:
         return request
     faults += server_faults(request, place, in_fleet=in_fleet)
@@ -53,15 +67,18 @@ def server_faults(request: SweepRequest, place: Workplace, *, in_fleet: bool) ->
         )
     if place.endpoint is not None and place.allotment != WHOLE:
         faults.append(BadInput("--group and --max-memory are for models of this machine.", "Leave them out."))
-    judges = request.judges
-    faults += [
-        BadInput(f"-q {quant}: a server's model is as the server loaded it.", "Leave -q and --judge-quant out.")
-        for quant in dict.fromkeys((*request.quants, *(judges.quants if judges is not None else ())))
-        if quant is not Quant.NONE
-    ]
+    faults += quant_faults(request, "a server's model is as the server loaded it")
     if request.dtype is not DType.AUTO:
         faults.append(BadInput(f"--dtype {request.dtype}: the server decides what it computes in.", "Leave it out."))
     return [*faults, *name_faults(request, place.endpoint)]
+
+
+def quant_faults(request: SweepRequest, cause: str) -> list[ProctorError]:
+    """Quantizations that a server doesn't do for us."""
+    judges = request.judges
+    asked = dict.fromkeys((*request.quants, *(judges.quants if judges is not None else ())))
+    told = "Leave -q and --judge-quant out."
+    return [BadInput(f"-q {quant}: {cause}.", told) for quant in asked if quant is not Quant.NONE]
 
 
 def name_faults(request: SweepRequest, endpoint: Endpoint | None) -> list[ProctorError]:

@@ -128,6 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
+        if self.path == "/health":
+            self._answer({})
+            return
         if not self._may():
             return
         if self.path == "/v1/models":

@@ -96,9 +96,12 @@ def lane_of_server(name: str) -> str:
     return str(Lane(Device.NET, name, Quant.NONE))
 
 
-def allowed_for(me: WorkerCard, patterns: Sequence[str] | None, cache: Path) -> AllowedModels:
-    """What may be asked of this worker."""
-    return ServedModels(me.lanes) if me.device is Device.NET else AllowedModels(patterns, cache)
+def allowed_for(
+    me: WorkerCard, patterns: Sequence[str] | None, cache: Path, *, starts_vllm: bool = False
+) -> AllowedModels:
+    """What may be asked of this worker: of one that asks a server which is there already, the server's models."""
+    asks = me.device is Device.NET and not starts_vllm
+    return ServedModels(me.lanes) if asks else AllowedModels(patterns, cache)
 
 
 ANYTHING = AllowedModels(None, Path())

@@ -22,7 +22,7 @@ from workers.conversation.server import ConversationServer
 from workers.conversation.server_context import ServerContext
 from workers.conversation.streams import ReplyStreams
 from workers.engines.base import ComputeDevice
-from workers.launcher.identity import read_endpoint
+from workers.launcher.identity import read_endpoint, read_vllm
 from workers.models.held import Models
 from workers.models.loading import engine_loader
 from workers.run.liveness import Liveness
@@ -50,7 +50,8 @@ def make_context(settings: Settings, me: WorkerCard, channel: Channel, app: Cele
     retry = OutageRetry(channel.wait, OUTAGE_S, wait_for)
     chat: ChatDuty = NoChatDuty()
     if settings.broker_url is not None:
-        allowed = allowed_for(me, settings.allow_models, settings.cache)
+        starts_vllm = read_vllm(os.environ) is not None
+        allowed = allowed_for(me, settings.allow_models, settings.cache, starts_vllm=starts_vllm)
         means = ServerContext(me, models, store, channel, retry, liveness, settings.lease_s, allowed)
         chat = ConversationServer(means, ReplyStreams(settings.broker_url))
     return WorkerContext(
@@ -69,6 +70,12 @@ def make_context(settings: Settings, me: WorkerCard, channel: Channel, app: Cele
 
 def open_device(me: WorkerCard, channel: Channel, liveness: Liveness) -> ComputeDevice:
     """The device that a worker is to own. Raises `BadInput` where it can't be had."""
+    vllm = read_vllm(os.environ)
+    if vllm is not None:
+        from workers.engines.endpoint.vllm import VllmDevice
+
+        gpus = len([gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu])
+        return VllmDevice(vllm, me.device_name, gpus, liveness.beat, lambda: channel.stopped)
     if me.device is Device.NET:
         from workers.engines.endpoint.device import EndpointDevice
 

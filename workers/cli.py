@@ -129,6 +129,14 @@ def convert_model(gguf: Path) -> None:
     help="Ask a server that speaks OpenAI's API, such as http://127.0.0.1:8000/v1, instead of computing here. "
     "Its key is read from PROCTOR_ENDPOINT_KEY.",
 )
+@click.option(
+    "--vllm",
+    is_flag=False,
+    flag_value="",
+    metavar="[FOLDER]",
+    help="Start `vllm serve` for each model, from the environment in FOLDER or PROCTOR_VLLM, and ask it as a server: "
+    "one process a device, for sweeps with --engine vllm.",
+)
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Of the server's models these. Default: all.")
 @click.option(
     "--tokenizer",
@@ -184,6 +192,7 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
       proctor worker --group 2
       proctor worker --cpu --max-memory 8GB
       proctor worker --cpu --lanes 'cpu/*/none'
+      proctor worker --vllm ~/vllm
       proctor worker --endpoint http://gpu-host:8000/v1 --model Qwen/Qwen3-8B
     """
     from workers.launcher.run import main
@@ -193,5 +202,10 @@ def worker(ctx: click.Context, /, **given: Any) -> None:
     wanted += [f"--allow-models={pattern}" for pattern in given["allow_models"]]
     wanted += [f"--{name}={given[key]}" for name, key in PASSED_ON.items() if given[key] is not None]
     wanted += [f"--model={name}" for name in given["models"]]
-    wanted += [f"--{name.replace('_', '-')}={given[name]}" for name in OF_A_SERVER if given["endpoint"]]
+    if given["vllm"] is not None:
+        from proctor.catalog.endpoint import VLLM_HOME
+
+        wanted += [f"--vllm={given['vllm'] or os.environ.get(VLLM_HOME) or 'vllm'}"]
+    asks = given["endpoint"] or given["vllm"] is not None
+    wanted += [f"--{name.replace('_', '-')}={given[name]}" for name in OF_A_SERVER if asks]
     ctx.exit(main(wanted))

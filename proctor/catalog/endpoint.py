@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import httpx2
 
 KEY = "PROCTOR_ENDPOINT_KEY"
+VLLM_HOME = "PROCTOR_VLLM"  # the folder of an environment with vLLM
 PRICED = "price of a million tokens"  # among the versions of a Run's Provenance
 IN_FLIGHT = 32  # requests at a time, at most
 TOLERANCE = 0.01  # nats, between log-probabilities of given and of generated tokens
@@ -106,6 +108,33 @@ class Endpoint:
         return [f"--endpoint={self.url}", *(f"--model={name}" for name in self.models), *more]
 
 
+@dataclass(frozen=True)
+class Vllm:
+    """How a worker starts vLLM: by a Python of an environment of its own, which has it."""
+
+    python: str
+    in_flight: int = IN_FLIGHT
+    tolerance: float = TOLERANCE
+
+    @property
+    def arguments(self) -> list[str]:
+        """The same for a command line."""
+        asked = Endpoint("", in_flight=self.in_flight, tolerance=self.tolerance).arguments[1:]
+        return [f"--vllm={self.python}", *asked]
+
+    @classmethod
+    def found(cls, where: str, in_flight: int = IN_FLIGHT, tolerance: float = TOLERANCE) -> Vllm:
+        """The Python of an environment's folder, or a Python itself. Raises `BadInput` where there is none."""
+        path = Path(where).expanduser()
+        python = path / "bin" / "python" if path.is_dir() else path
+        if not where or not python.is_file():
+            raise BadInput(
+                f"There is no environment with vLLM at {where!r}." if where else "Where vLLM is wasn't said.",
+                f"Make one (python -m venv vllm; vllm/bin/pip install vllm), and set {VLLM_HOME} to its folder.",
+            )
+        return cls(str(python.absolute()), in_flight, tolerance)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `Endpoint.arguments` writes, for a program that reads it."""
     parser.add_argument("--endpoint", metavar="URL", help="ask this server instead of computing here")
@@ -113,11 +142,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokenizer", default="", metavar="MODEL", help="whose tokenizer the server's model has")
     parser.add_argument("--in-flight", type=int, default=IN_FLIGHT, metavar="N", help="requests to it at a time")
     parser.add_argument("--price", default="", metavar="READ:WRITTEN", help="of a million tokens")
+    parser.add_argument("--vllm", metavar="PYTHON", help="start vLLM by this Python for each model, and ask it")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="NATS", help="of its self-test")
 
 
-def of_arguments(told: argparse.Namespace) -> Endpoint | None:
-    """The server that such a command line names; None where it names none. Raises `BadInput`."""
+def of_arguments(told: argparse.Namespace) -> Endpoint | Vllm | None:
+    """The server that such a command line names, or vLLM; None where it names neither. Raises `BadInput`."""
+    if told.endpoint and told.vllm:
+        raise BadInput("--endpoint and --vllm are two ways to a server.", "Take one of them.")
+    if told.vllm:
+        return Vllm.found(told.vllm, told.in_flight, told.tolerance)
     if not told.endpoint:
         return None
     models, url = tuple(told.model), read_url(told.endpoint)

@@ -23,7 +23,7 @@ _LOGITS_EVERY = {
 # What is there beside any model. CPU: a worker's child with torch, transformers, Celery and the database's driver
 # (0.45 GB resident, torch 2.13 on Linux), and a tokenizer, a model's code and what oneDNN keeps (0.1 GB). GPU: CUDA's
 # context and kernels (estimated).
-_BASE = {Device.CPU: 550_000_000, Device.GPU: 500_000_000}
+_BASE = {Device.CPU: 550_000_000, Device.GPU: 500_000_000, Device.NET: 550_000_000}
 # Bytes that a load takes for each weight of the matrix at hand. CPU: a copy in the layout of oneDNN, or those that
 # bitsandbytes' own functions make (backends/default/ops.py: `int8_vectorwise_quant`, `quantize_4bit`). GPUs: their
 # kernels read a copy in 16 bit.

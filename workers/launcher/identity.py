@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from proctor.catalog.endpoint import Endpoint
+from proctor.catalog.endpoint import Endpoint, Vllm
 from proctor.embedded.reports import Report
 from proctor.errors import BadInput
 from proctor.nouns.workers import WorkerCard
@@ -13,6 +13,7 @@ from proctor.wire import from_json, to_json
 
 CARD = "PROCTOR_WORKER_CARD"  # the WorkerCard as JSON
 ENDPOINT = "PROCTOR_WORKER_ENDPOINT"  # the Endpoint as JSON, of a worker that asks a server
+VLLM = "PROCTOR_WORKER_VLLM"  # the Vllm as JSON, of a worker that starts one
 REPORTS = "PROCTOR_WORKER_REPORTS"  # a file descriptor that takes `proctor.embedded.reports`
 
 
@@ -41,6 +42,11 @@ def read_card(environ: Mapping[str, str]) -> WorkerCard:
 def read_endpoint(environ: Mapping[str, str]) -> Endpoint:
     """The server that this worker asks. Raises `BadInput` where none was named to it."""
     return from_json(Endpoint, environ.get(ENDPOINT, ""))
+
+
+def read_vllm(environ: Mapping[str, str]) -> Vllm | None:
+    """How this worker starts vLLM; None for one that asks a server that is there."""
+    return from_json(Vllm, environ[VLLM]) if VLLM in environ else None
 
 
 def tell_launcher(report: Report, environ: Mapping[str, str]) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import escape
 
 from proctor.allotment import WHOLE, Allotment, group_name
-from proctor.catalog.endpoint import Endpoint
+from proctor.catalog.endpoint import Endpoint, Vllm
 from proctor.errors import BadInput
 from proctor.hardware import Gpu, Machine
 from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
 from proctor.wire import to_json
-from workers.launcher.identity import ENDPOINT
+from workers.launcher.identity import ENDPOINT, VLLM
 
 # Packs have other shapes each: blocks that grow leave no gaps between them that no pack fits in.
 _ALLOCATOR, _GROWING = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}, "expandable_segments:True"
@@ -29,7 +29,7 @@ class LauncherOptions:
     lanes: tuple[str, ...] = ()
     sweep_id: int | None = None
     allotment: Allotment = field(default_factory=Allotment)
-    endpoint: Endpoint | None = None  # a server that is asked; then there is no device
+    endpoint: Endpoint | Vllm | None = None  # a server that is asked, which needs no device; or vLLM on each
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Seat:
 
     card: WorkerCard
     cuda_visible_devices: str
-    endpoint: Endpoint | None = None
+    endpoint: Endpoint | Vllm | None = None
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """The environment of its process, beside that of the launcher."""
@@ -46,7 +46,7 @@ class Seat:
         if self.card.device is Device.GPU and not _ALLOCATOR & environ.keys():
             own["PYTORCH_ALLOC_CONF"] = _GROWING
         if self.endpoint is not None:
-            own[ENDPOINT] = to_json(self.endpoint)
+            own[VLLM if isinstance(self.endpoint, Vllm) else ENDPOINT] = to_json(self.endpoint)
         return {**environ, **own}
 
 
@@ -86,8 +86,11 @@ def seats(machine: Machine, wanted: LauncherOptions, place: LauncherId) -> list[
         )
         return Seat(card, ",".join(gpu.uuid for gpu in gpus))
 
-    if wanted.endpoint is not None:
+    if isinstance(wanted.endpoint, Endpoint):
         return [endpoint_seat(wanted, wanted.endpoint, place)]
+    if wanted.endpoint is not None:
+        on_devices = seats(machine, replace(wanted, endpoint=None), place)
+        return [vllm_seat(seat, wanted.endpoint) for seat in on_devices]
     if wanted.devices == "cpu" or (wanted.devices == "auto" and not machine.gpus):
         wanted.allotment.check_for_cpu()
         return [post("cpu", Device.CPU, machine.cpu_name, machine.memory_bytes, ())]
@@ -129,6 +132,18 @@ def endpoint_seat(wanted: LauncherOptions, endpoint: Endpoint, place: LauncherId
         versions=place.versions,
     )
     return Seat(card, "", endpoint)
+
+
+def vllm_seat(seat: Seat, vllm: Vllm) -> Seat:
+    """The same post for a worker whose model vLLM has."""
+    card = replace(
+        seat.card,
+        name=f"vllm-{seat.card.name}",
+        device=Device.NET,
+        device_name=f"vLLM on {seat.card.device_name}",
+        quants=(Quant.NONE,),
+    )
+    return replace(seat, card=card, endpoint=vllm)
 
 
 def chosen_gpus(machine: Machine, devices: str) -> tuple[Gpu, ...]:

@@ -26,7 +26,7 @@ from types import FrameType
 
 from proctor import logs, printing
 from proctor.allotment import Allotment, memory_bytes
-from proctor.catalog.endpoint import add_arguments, of_arguments
+from proctor.catalog.endpoint import Endpoint, add_arguments, of_arguments
 from proctor.embedded.reports import Report, ReportKind
 from proctor.errors import BrokerUnavailable, ProctorError, StoreUnavailable, WorkersUnavailable
 from proctor.gpus import usable
@@ -226,7 +226,7 @@ def _crew(settings: Settings, wish: LauncherOptions, tell: Callable[[Report], No
     place = LauncherId(socket.gethostname(), f"{os.getpid()}-{secrets.token_hex(2)}", versions())
     environ = {**os.environ, **settings.environ()}
     machine = look(os.environ)
-    if wish.devices != "cpu" and wish.endpoint is None:
+    if wish.devices != "cpu" and not isinstance(wish.endpoint, Endpoint):
         machine = usable(machine, os.environ, settings.cache)
     if machine.gpus_unusable:
         log.warning("left alone: %s", machine.gpus_unusable)

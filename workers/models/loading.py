@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from proctor.nouns.models import ModelRef, ModelSource
+from proctor.nouns.models import Device, ModelRef, ModelSource
 from workers.engines.base import ComputeDevice, Engine, Files, LoadRequest
 from workers.models.held import Load, Progress
 
 
 @dataclass(frozen=True)
 class EngineRow:
-    """An engine, and the models that it serves."""
+    """An engine, and the models that it serves, on which devices."""
 
     name: str
     sources: frozenset[ModelSource]
+    devices: frozenset[Device]
     load: Callable[[LoadRequest, Files, ComputeDevice], Engine]
 
 
@@ -32,16 +33,23 @@ def _load_endpoint(request: LoadRequest, files: Files, device: ComputeDevice) ->
     return load_engine(request, files, device)
 
 
-_SERVED = frozenset({ModelSource.ENDPOINT})
+def _load_vllm(request: LoadRequest, files: Files, device: ComputeDevice) -> Engine:
+    from workers.engines.endpoint.vllm import load_engine
+
+    return load_engine(request, files, device)
+
+
+_SERVED, _HERE = frozenset({ModelSource.ENDPOINT}), frozenset({Device.CPU, Device.GPU})
 ENGINES = (
-    EngineRow("hf", frozenset(ModelSource) - _SERVED, _load_hf),
-    EngineRow("endpoint", _SERVED, _load_endpoint),
+    EngineRow("hf", frozenset(ModelSource) - _SERVED, _HERE, _load_hf),
+    EngineRow("vllm", frozenset(ModelSource) - _SERVED, frozenset({Device.NET}), _load_vllm),
+    EngineRow("endpoint", _SERVED, frozenset(Device), _load_endpoint),
 )
 
 
-def engine_of(ref: ModelRef) -> EngineRow:
-    """The first engine that serves a model."""
-    return next(row for row in ENGINES if ref.source in row.sources)
+def engine_of(ref: ModelRef, device: Device) -> EngineRow:
+    """The first engine that serves a model on such a device."""
+    return next(row for row in ENGINES if ref.source in row.sources and device in row.devices)
 
 
 def engine_loader(
@@ -65,6 +73,6 @@ def engine_loader(
             progress(f"{request.ref.label} ({request.quant}): loading")
             return folder
 
-        return engine_of(request.ref).load(request, files, device)
+        return engine_of(request.ref, device.kind).load(request, files, device)
 
     return load

@@ -19,7 +19,7 @@ from proctor.settings import Settings
 from proctor.store.database.session import Store
 from workers.allowed_models import allowed_for
 from workers.channel import Channel
-from workers.launcher.identity import read_card
+from workers.launcher.identity import read_card, read_vllm
 from workers.parent.requests import ChatRequests
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ def chat_requests() -> ChatRequests:
     """The parent's ear for clients."""
     ours = settings()
     assert ours.broker_url is not None  # else there is no app
-    allowed = allowed_for(me(), ours.allow_models, ours.cache)
+    starts_vllm = read_vllm(os.environ) is not None
+    allowed = allowed_for(me(), ours.allow_models, ours.cache, starts_vllm=starts_vllm)
     return ChatRequests(ours.broker_url, Store(ours.database_url, timeout_s=ours.lease_s), me(), ring, allowed)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proctor.allotment import Allotment
-from proctor.catalog.endpoint import Endpoint
+from proctor.catalog.endpoint import Endpoint, Vllm
 from proctor.errors import SeveralFaults
 from proctor.nouns.exams import Conditions
 from proctor.nouns.models import Device, DType, ModelSource, Quant
@@ -44,7 +44,7 @@ def test_a_model_of_a_server_is_planned_under_the_name_that_the_server_has_for_i
     tmp_path: Path, server: FaultyEndpoint
 ) -> None:
     found = planned(
-        tmp_path, replace(ASKED, conditions=Conditions(chat_template=True)), Workplace(endpoint=Endpoint(server.url))
+        tmp_path, replace(ASKED, conditions=Conditions(chat_template=True)), Workplace(server=Endpoint(server.url))
     )
     (run,) = found.plan.runs
     assert (run.model.name, run.model.source, run.device) == (MODEL, ModelSource.ENDPOINT, Device.NET)
@@ -67,13 +67,13 @@ def test_what_a_server_can_t_be_asked_for_is_told(
     tmp_path: Path, server: FaultyEndpoint, request_: SweepRequest, place: Workplace, said: str
 ) -> None:
     with pytest.raises(SeveralFaults) as caught:
-        planned(tmp_path, request_, replace(place, endpoint=Endpoint(server.url)))
+        planned(tmp_path, request_, replace(place, server=Endpoint(server.url)))
     assert said in str(caught.value)
 
 
 def test_a_server_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(SeveralFaults, match=r"The server at http://127.0.0.1:9/v1 can't be reached"):
-        planned(tmp_path, ASKED, Workplace(endpoint=Endpoint("http://127.0.0.1:9/v1")))
+        planned(tmp_path, ASKED, Workplace(server=Endpoint("http://127.0.0.1:9/v1")))
 
 
 def test_net_without_a_server_is_told_how_to_name_one(tmp_path: Path) -> None:
@@ -85,4 +85,14 @@ def test_a_fleet_s_workers_know_their_servers(tmp_path: Path, server: FaultyEndp
     found = planned(tmp_path, replace(ASKED, device="net", models=("org/any",)), Workplace(), fleet=True)
     assert [str(run.lane) for run in found.plan.runs] == ["net/org/any/none"]
     with pytest.raises(SeveralFaults, match="Start `proctor worker --endpoint URL --model NAME`"):
-        planned(tmp_path, ASKED, Workplace(endpoint=Endpoint(server.url)), fleet=True)
+        planned(tmp_path, ASKED, Workplace(server=Endpoint(server.url)), fleet=True)
+
+
+def test_vllm_is_planned_with_files_and_memory_on_the_net(tmp_path: Path) -> None:
+    asked = replace(ASKED, models=("smollm2",), device="vllm", dtype=DType.FLOAT32)
+    found = planned(tmp_path, asked, Workplace(server=Vllm("/vllm/bin/python")))
+    (run,) = found.plan.runs
+    assert (run.model.source, run.device, run.dtype) == (ModelSource.DEMO, Device.NET, DType.FLOAT32)
+    assert found.plan.lanes[0].memory_bytes > 0
+    with pytest.raises(SeveralFaults, match="-q 8bit: vLLM loads models as they are"):
+        planned(tmp_path, replace(asked, quants=(Quant.EIGHT_BIT,)), Workplace(server=Vllm("/vllm/bin/python")))

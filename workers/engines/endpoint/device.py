@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proctor.catalog.endpoint import Endpoint, client
@@ -20,6 +21,7 @@ class EndpointDevice:
     moved: Callable[[], None] = lambda: None
     stopped: Callable[[], bool] = lambda: False
     patience: Patience = PATIENCE
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # with the key
     kind: Device = field(default=Device.NET, init=False)
     gpus: int = field(default=0, init=False)
 
@@ -31,7 +33,7 @@ class EndpointDevice:
         """A connection of its own."""
         return Server(
             self.endpoint.url,
-            client(self.endpoint.url),
+            client(self.endpoint.url, self.environ),
             self.endpoint.in_flight,
             patience=self.patience,
             moved=self.moved,

@@ -84,18 +84,21 @@ def load_engine(request: LoadRequest, _files: Files, device: ComputeDevice) -> E
         where it hasn't the model, or refuses the key: another worker's server may be otherwise.
     BadModel
         where it can't be asked anything.
-    TypeError
-        where the device is no server.
     """
     if not isinstance(device, EndpointDevice):
-        raise TypeError(f"a server is no {type(device).__name__}")
+        raise NotHere(request.ref.name, "this worker asks no server", "Start `proctor worker --endpoint URL`.")
+    return connected(request.ref, request.ref.name, device)
+
+
+def connected(ref: ModelRef, name: str, device: EndpointDevice) -> EndpointEngine:
+    """The engine of the model that the device's server calls `name`. Errors as of `load_engine`."""
     server = device.connect()
     try:
         with Meter(device) as meter:
-            model = _model_of(server, request.ref.name)
+            model = _model_of(server, name)
             if not model.facts:  # a server that loads models when they are asked for lists them from then on
                 look_at(server, model, Characters(model.name, None))
-                model = _model_of(server, request.ref.name)
+                model = _model_of(server, name)
             tokenizer, how = tokenizer_of(device.endpoint, model)
             dialect = look_at(server, model, tokenizer, device.endpoint.tolerance)
             if isinstance(tokenizer, FileTokenizer) and not _is_of_use(tokenizer, dialect):
@@ -105,7 +108,7 @@ def load_engine(request: LoadRequest, _files: Files, device: ComputeDevice) -> E
         server.close()
         raise
     provenance = _provenance(device.endpoint, dialect, tokenizer, how)
-    return EndpointEngine(request.ref, server, dialect, tokenizer, device, provenance, meter.cost)
+    return EndpointEngine(ref, server, dialect, tokenizer, device, provenance, meter.cost)
 
 
 def tokenizer_of(endpoint: Endpoint, model: ServedModel) -> tuple[WireTokenizer, str]:

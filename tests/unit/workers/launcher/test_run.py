@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from proctor.allotment import Allotment, memory_bytes
-from proctor.catalog.endpoint import Endpoint
+from proctor.catalog.endpoint import Endpoint, Vllm
 from proctor.errors import BadInput, WorkersUnavailable
 from proctor.hardware import Gpu, Machine
 from proctor.nouns.models import Device, Quant
 from proctor.nouns.workers import WorkerCard
 from proctor.store.runs.eligibility import serves
 from workers.launcher import run
-from workers.launcher.identity import card_environ, read_card, read_endpoint
+from workers.launcher.identity import card_environ, read_card, read_endpoint, read_vllm
 from workers.launcher.placement import LauncherId, LauncherOptions, quants_of, seats
 from workers.launcher.run import check_packages
 
@@ -195,3 +196,24 @@ def test_a_worker_that_asks_a_server_owns_nothing_here_and_serves_the_models_tha
 def test_a_worker_that_asks_a_server_takes_no_device(wanted: LauncherOptions) -> None:
     with pytest.raises(BadInput, match="owns no device and no memory here"):
         seats(EQUIPPED, replace(wanted, endpoint=Endpoint("http://host/v1")), HERE)
+
+
+def test_a_worker_of_vllm_has_each_device_and_is_of_the_net() -> None:
+    asked = Vllm("/vllm/bin/python", tolerance=0.2)
+    found = seats(EQUIPPED, LauncherOptions(endpoint=asked, allotment=Allotment(2)), HERE)
+    assert [(post.card.device, post.card.quants) for post in found] == [(Device.NET, (Quant.NONE,))] * len(found)
+    assert found[0].card.name.startswith("vllm-gpu0-1@")
+    assert found[0].card.device_name.startswith("vLLM on 2 x ")
+    environ = found[0].environ({})
+    assert environ["CUDA_VISIBLE_DEVICES"].count(",") == 1
+    assert read_vllm(environ) == asked
+    assert read_vllm({}) is None
+
+
+def test_who_starts_vllm_is_told_the_same(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.touch()
+    asked = Vllm(str(python), 7, 0.2)
+    assert run.wanted(run._parser().parse_args(asked.arguments)).endpoint == asked
+    with pytest.raises(BadInput, match="two ways to a server"):
+        run.wanted(run._parser().parse_args([*asked.arguments, "--endpoint=http://host/v1"]))
