@@ -75,8 +75,9 @@ def test_every_name_of_the_command_line_means_something() -> None:
         "auto": None,
         "cuda": Device.GPU,
         "cpu": Device.CPU,
+        "net": Device.NET,
     }
-    assert [worker_devices(name) for name in DEVICES.choices] == ["auto", "auto", "cpu"]
+    assert [worker_devices(name) for name in DEVICES.choices] == ["auto", "auto", "cpu", "auto"]
     assert [Quant(name) for name in QUANTS.choices] == [Quant.NONE, Quant.EIGHT_BIT, Quant.FOUR_BIT]
 
 
