@@ -29,7 +29,7 @@ from proctor.nouns.conversations import Sampling
 from proctor.nouns.models import Device, DType, Quant
 from workers.engines.devices import TorchDevice, own_device
 from workers.engines.generation import GenerationRequest, Generator
-from workers.engines.hf.generation.choose import generator_for
+from workers.engines.hf.generation.choose import compile_decoding, generator_for
 from workers.engines.hf.load import LoadedModel, load
 from workers.models import local_files
 
@@ -45,6 +45,7 @@ def main() -> None:
     ref = resolve(asked.model)
     folder = local_files.local_folder(ref, asked.cache, lambda _: None)
     engine = load(folder, ref.name, Quant(asked.quant), DType(asked.dtype), device)
+    compile_decoding(engine.model, device, asked.cache)
     ids = engine.tokenizer.ids("The moon turns once in each orbit, and so it shows one face to the earth. " * 400)
     common = {
         "bench": "chat",

@@ -153,8 +153,8 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
       submit-sweep -m smollm2 -s stem --plan
       submit-sweep -m org/model-70b --group 2 --pack-tokens 8192
       submit-sweep -m smollm2 --benchmark demo --device cpu --max-memory 4GB
-      submit-sweep -m llama3.2 --endpoint http://127.0.0.1:11434/v1 -b gsm8k --chat-template
-      PROCTOR_VLLM=~/vllm submit-sweep -m Qwen/Qwen2.5-0.5B-Instruct --engine vllm -b gsm8k
+      submit-sweep -m llama3.2 --endpoint http://127.0.0.1:11434/v1 -b gsm8k
+      PROCTOR_VLLM=~/vllm submit-sweep -m Qwen/Qwen3-8B --engine vllm -b gsm8k
       submit-sweep sweep.yaml          (model: [...], quant: [...], shots: 5, ...)
 
     Exit code: 0 all done, 1 some Runs failed, 2 bad input, 3 cancelled, 130 stopped.

@@ -90,7 +90,7 @@ def test_long_names_lose_their_middle_unless_they_differ_there() -> None:
 
 def test_lanes_are_called_what_their_contestants_are() -> None:
     lanes = [Lane(device, f"org/tiny@{REV1}", Quant.FOUR_BIT) for device in Device]
-    assert lane_labels([*lanes, lanes[0]]) == {lanes[0]: "tiny 4 bit (gpu)", lanes[1]: "tiny 4 bit (cpu)"}
+    assert lane_labels([*lanes, lanes[0]]) == {lane: f"tiny 4 bit ({lane.device.value})" for lane in lanes}
 
 
 def test_a_lane_of_a_folder_with_an_at_sign_keeps_its_name() -> None:

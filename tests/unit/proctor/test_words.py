@@ -97,7 +97,7 @@ def test_lists_of_commands_hold_whole_sentences_and_no_path_is_broken_at_a_hyphe
 
 def test_the_words_of_a_submission_are_explained_where_it_is_typed() -> None:
     assert "shots  solved examples that stand before each question" in help_of("submit")
-    assert "  lane  device, model and quantization: what one load can serve" in help_of("worker")
+    assert re.search(r"\n +lane +device, model and quantization: what one load can serve", help_of("worker"))
 
 
 def test_the_readme_says_what_a_run_is_where_it_first_speaks_of_one_and_leads_to_the_glossary() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.exams.packs import REPLIES_A_PACK
-from proctor.exams.parts import MOST_LONG, MOST_SCORED, parts_of
+from proctor.exams.parts import MOST_LONG, MOST_SCORED, WRITTEN, parts_of
 from proctor.nouns.exams import Scoring
 
 CHOSEN = (Scoring.LETTERS, Scoring.TEXT, Scoring.ONE_TEXT)
@@ -25,13 +25,13 @@ def test_every_question_stands_in_exactly_one_part_and_none_is_too_large(questio
 @given(st.integers(1, 30_000), st.sampled_from(Scoring))
 def test_parts_are_of_almost_one_size(questions: int, scoring: Scoring) -> None:
     *before, last = map(len, parts_of(questions, scoring))
-    unit = REPLIES_A_PACK if scoring is Scoring.WRITTEN else 1
+    unit = REPLIES_A_PACK if scoring in WRITTEN else 1
     assert max([*before, last]) - min([*before, last + unit - 1]) <= unit
 
 
-@given(st.integers(1, 30_000))
-def test_parts_of_written_answers_end_where_a_pack_does(questions: int) -> None:
-    *before, _ = parts_of(questions, Scoring.WRITTEN)
+@given(st.integers(1, 30_000), st.sampled_from(WRITTEN))
+def test_parts_of_written_answers_end_where_a_pack_does(questions: int, scoring: Scoring) -> None:
+    *before, _ = parts_of(questions, scoring)
     assert all(len(part) % REPLIES_A_PACK == 0 for part in before)
 
 

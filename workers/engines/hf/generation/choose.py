@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from proctor.nouns.models import Device
-from proctor.settings import Settings
 from workers.engines.devices import TorchDevice, is_of_the_device
 from workers.engines.generation import Generator
 from workers.engines.hf.generation.attention import BatchLayout, BatchPart
@@ -38,7 +36,6 @@ def generator_for(model: CausalModel, device: TorchDevice, ends: AbstractSet[int
         check_lines(model)
     except Unfit:
         return PlainGenerator(model, device, ends)
-    compile_decoding(model, device, Settings.read(os.environ).cache)
     return ContinuousBatcher(model, device, ends, int(device.available_bytes() * ROOM_SHARE))
 
 
