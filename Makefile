@@ -5,8 +5,8 @@ STAMP := .venv/.installed
 # The demo and the tests keep what they fetch and make in here, and nothing outside.
 export PROCTOR_CACHE ?= $(CURDIR)/.cache
 
-# A test process a core and two more, for many wait; six at most, as torch is in each. The order of tests/conftest.py is kept.
-SPREAD = -n $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) + 2))') --dist loadscope --no-loadscope-reorder
+# A test process a core and one more, for many wait; four at most, as torch is in each. The order of tests/conftest.py is kept.
+SPREAD = -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test quick chaos check bench device-check peers clean lock
 .DEFAULT_GOAL := demo

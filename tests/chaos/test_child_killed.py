@@ -45,9 +45,10 @@ LONG_WRITE = """
     CREATE TRIGGER long_write AFTER INSERT ON pack WHEN (SELECT count(*) FROM pack) % 10 = 0
         BEGIN SELECT counted FROM long_count; END;
 """
+# Makes each claim count to fifteen million first: there is one before the child is to hang, and it must be met.
 LONG_CLAIM = """
     CREATE VIEW long_count AS
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 15000000)
         SELECT count(*) AS counted FROM n;
     CREATE TRIGGER long_claim AFTER UPDATE ON run WHEN NEW.status = 'running' AND OLD.status = 'pending'
         BEGIN SELECT counted FROM long_count; END;
