@@ -106,7 +106,7 @@ def _unanswered(written: Sequence[RunProgress]) -> str:
     Where it isn't known how the replies fared, `5 without an answer`; nothing where all have one.
     """
     if any(run.fared is None and run.answered for run in written):
-        tied = sum(run.tied - run.not_run for run in written)
+        tied = sum(run.tied - run.not_run for run in written if not run.unjudged)
         return f"{tied} without an answer" if tied else ""
     return _fared(written)
 

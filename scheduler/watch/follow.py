@@ -16,6 +16,7 @@ from rich.markup import escape
 from proctor.embedded.command import Embedded
 from proctor.embedded.reports import ReportKind
 from proctor.errors import StoreUnavailable
+from proctor.nouns.exams import Scoring
 from proctor.nouns.models import Lane
 from proctor.nouns.runs import RunStatus
 from proctor.printing import printable
@@ -23,9 +24,9 @@ from proctor.signals import interruptible
 from proctor.store.database.session import Store
 from proctor.store.reads import fleet, records, shown_answers
 from proctor.store.reads.fleet import Fleet
-from proctor.store.reads.records import SweepProgress
+from proctor.store.reads.records import RunProgress, SweepProgress
 from scheduler.watch import wording
-from scheduler.watch.accuracy import amount
+from scheduler.watch.accuracy import NONE, amount
 from scheduler.watch.aside import aside, of_pages, share_right
 from scheduler.watch.speed import Pace, Speed, beside
 from scheduler.watch.sweep_grid import board, loads, names_of, totals
@@ -149,6 +150,18 @@ class Grid:
             self._live.console.print(escape(text), highlight=False)
 
 
+def outcome(run: RunProgress) -> str:
+    """`12 of 20 right, 60.0% (38.7 to 78.1)`, `3 pages`, or of answers that have no key `3 answers, unjudged yet`."""
+    if not run.answered:
+        return "no answers"
+    if of_pages([run]):
+        return f"{run.answered} pages"
+    share = share_right([run])
+    if run.scoring in (Scoring.OPEN, Scoring.JUDGED):
+        return f"{run.answered} answers, {'none judged' if share == NONE else share}"
+    return f"{amount(run.points)} of {run.answered} right, {share}"
+
+
 class Lines:
     """A line for each Run that ends, and one now and then for the whole, where there is no terminal."""
 
@@ -166,8 +179,7 @@ class Lines:
         for run in ended:
             if run.run_id not in self._told:
                 self._told.add(run.run_id)
-                right = f"{amount(run.points)} of {run.answered} right, {share_right([run])}"
-                result = (f"{run.answered} pages" if of_pages([run]) else right) if run.answered else "no answers"
+                result = outcome(run)
                 reason = f": {run.reason}" if run.reason else ""
                 more = f", {beside}" if (beside := aside([run])) else ""
                 self.say(f"{run.status.value}: {printable(names[run.lane])}, {run.subject}: {result}{more}{reason}")

@@ -16,6 +16,7 @@ from proctor.store.reads.shown_answers import ShownAnswer
 from scheduler.watch import wording
 from scheduler.watch.accuracy import NONE
 from scheduler.watch.aside import aside, share_right
+from scheduler.watch.follow import outcome
 from scheduler.watch.speed import Speed
 from scheduler.watch.sweep_grid import board, cell, overall, totals
 
@@ -275,3 +276,14 @@ def test_of_several_benchmarks_it_is_said_whose_perplexity_the_report_has() -> N
     pages = replace(run("wikitext", RunStatus.DONE, 12), scoring=Scoring.PAGES, benchmark="wikitext")
     assert aside([pages]) == "the report has the perplexity"
     assert aside([pages, run("tides", RunStatus.DONE, 40, 30)]) == "the report has the perplexity of wikitext"
+
+
+def test_a_run_that_ended_is_told_by_what_its_answers_can_be() -> None:
+    done = run("astronomy", RunStatus.DONE, 4, 3)
+    assert outcome(done).startswith("3 of 4 right, 75.0%")
+    assert outcome(replace(done, scoring=Scoring.PAGES)) == "4 pages"
+    assert outcome(run("astronomy", RunStatus.FAILED, 0)) == "no answers"
+    without_key = replace(done, correct=0, tied=4, scoring=Scoring.OPEN, unjudged=True)
+    assert outcome(without_key) == "4 answers, unjudged yet"
+    assert aside([without_key]) == ""
+    assert outcome(replace(without_key, scoring=Scoring.JUDGED, unjudged=False)) == "4 answers, none judged"
