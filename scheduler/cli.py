@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from proctor.help import HELP
+from proctor.options import of_a_server, options
 from proctor.prose import tell
 
 if TYPE_CHECKING:
     from proctor.catalog.endpoint import Endpoint, Vllm
     from proctor.nouns.runs import Judges, SweepRequest
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def read_sweep_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
@@ -28,17 +26,6 @@ def read_sweep_file(ctx: click.Context, _param: click.Parameter, path: str | Non
 
         ctx.default_map = read(Path(path), ctx.command)
     return path
-
-
-def options(*decorators: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
-    """Several click options as one decorator, in the order in which help shows them."""
-
-    def decorate(function: Decorated) -> Decorated:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
 
 
 what_to_run = options(
@@ -78,17 +65,7 @@ what_to_run = options(
     click.option("--endpoint", metavar="URL",
                  help="A server that speaks OpenAI's API has the models (vLLM, SGLang, llama.cpp, Ollama, a host): "
                       "http://127.0.0.1:8000/v1. Its key is read from PROCTOR_ENDPOINT_KEY."),
-    click.option("--tokenizer", default="", metavar="MODEL",
-                 help="A folder, or a cached model of the hub, with the tokenizer of the server's model: prompts then "
-                      "go out as token ids. Default: that of the model's own name, where it lies here."),
-    click.option("--in-flight", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
-                 help="Requests to the server at a time, at most; fewer while it has no room."),
-    click.option("--tolerance", type=click.FloatRange(0, 1, min_open=True), default=0.01, show_default=True,
-                 metavar="NATS", help="How far log-probabilities of given texts may be from those of generation for "
-                 "options to be scored; a server that computes in 16 bits needs about 0.2."),
-    click.option("--price", default="", metavar="READ:WRITTEN",
-                 help="What a million tokens cost that the server reads and writes, such as 0.15:0.60: the report then "
-                      "has what a Run cost."),
+    of_a_server,
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
                  show_default=True,
                  help="auto is the checkpoint's own where the device computes in it, else float32; for bfloat16 on "

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from proctor.help import HELP
+from proctor.options import of_a_server
 from proctor.prose import tell
 
 PASSED_ON = {"max-memory": "max_memory", "log-format": "log_format", "endpoint": "endpoint"}
@@ -138,29 +139,7 @@ def convert_model(gguf: Path) -> None:
     "one process a device, for sweeps with --engine vllm.",
 )
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Of the server's models these. Default: all.")
-@click.option(
-    "--tokenizer",
-    default="",
-    metavar="MODEL",
-    help="A folder, or a cached model of the hub, with the tokenizer of the server's model.",
-)
-@click.option(
-    "--in-flight",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Requests to the server at a time, at most.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.01,
-    show_default=True,
-    metavar="NATS",
-    help="How far the server's log-probabilities of given texts may be from those of generation.",
-)
-@click.option("--price", default="", metavar="READ:WRITTEN", help="Of a million tokens that the server reads, writes.")
+@of_a_server
 @click.option(
     "--lanes",
     multiple=True,

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from proctor.catalog.endpoint import (
+    IN_FLIGHT,
     KEY,
+    TOLERANCE,
     Endpoint,
     Price,
     ServedModel,
@@ -18,6 +20,7 @@ from proctor.catalog.endpoint import (
     of_arguments,
     read_url,
 )
+from proctor.cli import COMMANDS, command
 from proctor.errors import BadInput
 from tests.faulty_endpoint import FaultyEndpoint
 
@@ -103,3 +106,9 @@ def test_a_server_of_something_else_is_told_from_one(server: FaultyEndpoint) -> 
         assert list(listed(http, server.url)) == ["bigram"]
         with pytest.raises(BadInput, match=r"doesn't speak OpenAI's API: it answers 404 to GET /models"):
             listed(http, server.url.removesuffix("/v1") + "/v2")
+
+
+@pytest.mark.parametrize("place", ["submit", "worker"])
+def test_the_command_lines_have_the_same_defaults(place: str) -> None:
+    defaults = {one.name: one.default for one in command(COMMANDS[place]).params}
+    assert (defaults["in_flight"], defaults["tolerance"]) == (IN_FLIGHT, TOLERANCE)
